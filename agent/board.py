@@ -1,0 +1,52 @@
+"""The board that this runs on: what it is called and the number that tells it from its kind."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path("/")
+
+_NAME_LENGTH = 128
+_TAIL = 8
+_ILLEGAL = re.compile(r"[^a-zA-Z0-9:_-]")
+_SERIAL = re.compile(r"[A-Za-z0-9]+")
+
+#: Host names that many boards share, so that they name none.
+_SHARED = frozenset({"raspberrypi", "debian", "localhost"})
+
+
+def serial(root: Path = ROOT) -> str | None:
+    """The board's serial number, else the system's machine-id; None if it has neither.
+
+    Letters and digits only. `root` is the directory that holds `proc` and `etc`.
+    """
+    found = re.search(r"^Serial\s*:(.*)$", _content(root / "proc/cpuinfo"), re.MULTILINE)
+    candidates = (
+        _content(root / "proc/device-tree/serial-number"),
+        found[1] if found else "",
+        _content(root / "etc/machine-id").replace("uninitialized", ""),
+    )
+    for candidate in candidates:
+        plain = candidate.strip("\0 \t\n")
+        if _SERIAL.fullmatch(plain) and plain.strip("0"):
+            return plain
+    return None
+
+
+def default_name(hostname: str = "", *, root: Path = ROOT) -> str:
+    """A legal thing name made of the host name, and of the serial number where that is shared.
+
+    An empty `hostname` stands for this system's.
+    """
+    name = _ILLEGAL.sub("-", hostname or os.uname().nodename)[:_NAME_LENGTH] or "localhost"
+    number = serial(root) if name in _SHARED else None
+    return f"{name}-{number[-_TAIL:]}" if number else name
+
+
+def _content(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(encoding="ascii", errors="replace")
+    return ""

@@ -1,0 +1,45 @@
+"""`check`: reads the configuration and tells every problem, or what it amounts to."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from agent.cli import COMMANDS, settings
+from agent.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.cli import Subparsers
+    from agent.config import Config
+
+
+def add(subparsers: Subparsers) -> None:
+    """Declare the command."""
+    subparsers.add_parser("check", help=COMMANDS["check"], description=__doc__)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print warnings to stderr and a summary to stdout. Raises ConfigError with all problems."""
+    config = settings(arguments)
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(summary(config))
+    return EXIT_OK
+
+
+def summary(config: Config) -> str:
+    """What the configuration amounts to, in a few lines."""
+    sensors = ", ".join(f"{sensor.name} ({sensor.driver})" for sensor in config.sensors)
+    rows = {
+        "thing": config.thing.name,
+        "region": config.aws.region or "that of the AWS credentials",
+        "endpoint": f"{config.mqtt.endpoint or 'as registered'}, port {config.mqtt.port}",
+        "sensors": sensors or "none: only the agent's own state is reported",
+        "certificates": config.mqtt.cert_file or config.paths.certs / config.thing.name,
+        "store": config.store.path,
+        "runtime": config.paths.runtime,
+    }
+    lines = [f"  {name + ':':<14}{value}" for name, value in rows.items()]
+    return "\n".join([f"{config.path}: OK", *lines])

@@ -1,0 +1,129 @@
+"""`status`: what the running agent reports, in sentences or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from agent import files
+from agent.cli import COMMANDS, PROGRAM, settings
+from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
+from agent.health import INFO
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.cli import Subparsers
+    from agent.model import Json
+
+EXIT_NOT_RUNNING = 3
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+
+
+class UnreadableError(AgentError):
+    """The agent runs, but what it reports cannot be read."""
+
+
+class ForbiddenError(UnreadableError):
+    """This user may not read it."""
+
+    exit_code = EXIT_REFUSED
+
+
+def add(subparsers: Subparsers) -> None:
+    """Declare the command and its arguments."""
+    parser = subparsers.add_parser("status", help=COMMANDS["status"], description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the agent's status.json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status: 0 healthy, 1 degraded, 3 not running. Raises UnreadableError."""
+    runtime = settings(arguments).paths.runtime
+    status = read_status(runtime)
+    if status is None:
+        print(f"{PROGRAM}: not running; nobody holds {runtime / 'agent.lock'}", file=sys.stderr)
+        print("hint: start it with `sudo systemctl start pi-iot-agent`", file=sys.stderr)
+        return EXIT_NOT_RUNNING
+    if arguments.json:
+        print(json.dumps(status, indent=2))
+    else:
+        print("\n".join(sentences(status, time.time())))
+    return EXIT_FAILURE if degraded(status) else EXIT_OK
+
+
+def read_status(runtime: Path) -> dict[str, Json] | None:
+    """What the agent that works in `runtime` last reported; None if it does not run."""
+    path = runtime / "status.json"
+    try:
+        if not files.is_locked(runtime / "agent.lock"):
+            return None
+        status = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UnreadableError(
+            f"{path}: the agent runs and has not reported yet",
+            hint="try again in some seconds; if this lasts, see `journalctl -u pi-iot-agent`",
+        ) from None
+    except PermissionError as error:
+        raise ForbiddenError(
+            f"{error.filename}: may not be read by this user", hint="run this with sudo"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(
+            f"{path}: cannot be read: {error}", hint="see `journalctl -u pi-iot-agent`"
+        ) from None
+    if not isinstance(status, dict):
+        raise UnreadableError(f"{path}: is not a report of the agent", hint="restart the agent")
+    return status
+
+
+def degraded(status: dict[str, Json]) -> bool:
+    """Whether a person should do something: a condition of a warning or worse stands."""
+    return any(condition.get("severity") != INFO for condition in _conditions(status))
+
+
+def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
+    """The report for a person, line by line; `now_s` is the wall clock."""
+    endpoint = status.get("endpoint") or "no endpoint yet"
+    progress = status.get("progress")
+    yield f"{status.get('thing')} is {status.get('state')} ({endpoint})"
+    if progress:
+        yield f"Now: {progress}."
+    yield (
+        f"{status.get('queued')} queued, {status.get('dropped')} dropped; since the start "
+        f"{status.get('published')} published, {status.get('acked')} acknowledged, "
+        f"{status.get('confirmed')} confirmed by their echo."
+    )
+    yield f"Last acknowledgement: {ago(status.get('last_ack'), now_s)}."
+    yield f"The running total is {status.get('total')}."
+    sensors = status.get("sensors")
+    for name, sensor in sensors.items() if isinstance(sensors, dict) else ():
+        if isinstance(sensor, dict):
+            how = "works" if sensor.get("ok") else f"fails: {sensor.get('error')}"
+            yield f"Sensor {name} {how}; last value: {ago(sensor.get('last'), now_s)}."
+    for condition in _conditions(status):
+        severity, code, text = (condition.get(name) for name in ("severity", "code", "text"))
+        yield f"{severity}: {code}, since {ago(condition.get('since'), now_s)}: {text}"
+        if hint := condition.get("hint"):
+            yield f"  hint: {hint}"
+
+
+def ago(moment_s: Json, now_s: float) -> str:
+    """How long before `now_s` that was, in the unit that a person would choose."""
+    if isinstance(moment_s, bool) or not isinstance(moment_s, int | float):
+        return "never"
+    past_s = max(0, round(now_s - moment_s))
+    for unit_s, unit in ((_DAY_S, "days"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+        if past_s >= 2 * unit_s:
+            return f"{past_s // unit_s} {unit} ago"
+    return f"{past_s} s ago"
+
+
+def _conditions(status: dict[str, Json]) -> list[dict[str, Json]]:
+    conditions = status.get("conditions")
+    listed = conditions if isinstance(conditions, list) else []
+    return [condition for condition in listed if isinstance(condition, dict)]

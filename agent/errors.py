@@ -1,0 +1,97 @@
+"""The error tree, and the exit code that each branch ends a command with.
+
+Errors are told apart by what the caller does about them. Each carries a hint: the next thing for a
+person to do. The exit codes are those of sysexits.h.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_TEMPORARY = 75
+EXIT_REFUSED = 77
+EXIT_CONFIG = 78
+
+
+class AgentError(Exception):
+    """Something went wrong that a person can understand; `hint` says what to do next."""
+
+    exit_code = EXIT_FAILURE
+
+    def __init__(self, text: str, *, hint: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.hint = hint
+
+
+class ConfigError(AgentError, ValueError):
+    """The configuration cannot be used; `problems` has one line for each thing to mend."""
+
+    exit_code = EXIT_CONFIG
+
+    def __init__(self, problems: list[str], *, hint: str = "") -> None:
+        super().__init__("\n".join(problems), hint=hint)
+        self.problems = problems
+
+
+class BusyError(AgentError):
+    """Another process holds what this one needs; trying again later may work."""
+
+    exit_code = EXIT_TEMPORARY
+
+
+class StorageError(AgentError):
+    """A file cannot be written: the card is full, read-only or dying."""
+
+    exit_code = EXIT_TEMPORARY
+
+
+class NotPermittedError(AgentError):
+    """The operating system keeps this user from a file; root could."""
+
+    exit_code = EXIT_REFUSED
+
+
+class StoreError(AgentError, OSError):
+    """The store cannot be read or written."""
+
+
+class CredentialsError(AgentError):
+    """The device's certificate, key or trusted roots are missing or spoiled."""
+
+    exit_code = EXIT_TEMPORARY
+
+
+class CloudError(AgentError):
+    """The control plane did not do what was asked."""
+
+
+class TransientCloudError(CloudError):
+    """Trying the same call again may work."""
+
+    exit_code = EXIT_TEMPORARY
+
+
+class RefusedError(CloudError):
+    """Trying again is of no use until a person changes something."""
+
+    exit_code = EXIT_REFUSED
+
+
+class NoAwsCredentialsError(RefusedError):
+    """There is no AWS key to provision with."""
+
+
+class LinkLostError(AgentError, ConnectionError):
+    """The connection to the broker ended or could not be made."""
+
+    exit_code = EXIT_TEMPORARY
+
+
+class SensorError(AgentError):
+    """A sensor could not be opened or read."""
+
+
+class StoppingError(Exception):
+    """The polite way out of a wait once the process is to stop; not a failure."""

@@ -1,0 +1,282 @@
+"""What the agent knows of itself: declared conditions, facts, sensors, and heartbeats.
+
+A failure is a declared condition, never just a log line; the table below is the whole list of what
+can be wrong. A condition that does not stand is healthy. Every reader (systemd, `status.json`, the
+`status` command) shows the same snapshot.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.model import Json
+
+INFO, WARNING, ERROR = "info", "warning", "error"
+LEVELS = {INFO: logging.INFO, WARNING: logging.WARNING, ERROR: logging.ERROR}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that can be wrong, and what a person does about it unless told better.
+
+    `patience_s` is how long it stays information only; 0 means that `severity` holds at once.
+    """
+
+    code: str
+    severity: str
+    hint: str
+    patience_s: float = 0.0
+
+
+CONFIG_WARNING = Condition("config-warning", WARNING, "run `pi-iot-agent check`")
+CLOCK_UNSET = Condition(
+    "clock-unset",
+    WARNING,
+    "the clock is set from the network: check that NTP (UDP port 123) is not blocked",
+)
+UNPROVISIONED = Condition(
+    "unprovisioned", WARNING, "registration with AWS goes on by itself", patience_s=300.0
+)
+NO_AWS_CREDENTIALS = Condition(
+    "no-aws-credentials",
+    ERROR,
+    "run `sudo pi-iot-agent setup`, or write an AWS key to the credentials file",
+)
+PROVISIONING_FAILING = Condition(
+    "provisioning-failing", WARNING, "it is tried again; check that the network reaches AWS"
+)
+PROVISIONING_REFUSED = Condition(
+    "provisioning-refused", ERROR, "grant what is missing; it is tried again every 5 minutes"
+)
+CREDENTIALS_INVALID = Condition(
+    "credentials-invalid", ERROR, "run `pi-iot-agent provision` to make a new certificate"
+)
+CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `pi-iot-agent rotate`")
+OFFLINE = Condition(
+    "offline",
+    WARNING,
+    "readings are kept and sent later; check the router if this lasts",
+    patience_s=300.0,
+)
+NOT_AUTHORIZED = Condition(
+    "not-authorized",
+    WARNING,
+    "a new policy takes some minutes; if it lasts, run `pi-iot-agent provision`",
+)
+TAKEN_OVER = Condition(
+    "taken-over", WARNING, "another device connects with this name: give each its own [thing] name"
+)
+NOT_SUBSCRIBED = Condition(
+    "not-subscribed", WARNING, "the policy must allow iot:Subscribe on <thing>/count"
+)
+NOT_CONFIRMED = Condition(
+    "not-confirmed", WARNING, "the policy must allow iot:Receive on <thing>/count"
+)
+STORE_RESET = Condition(
+    "store-reset", WARNING, "the old file lies beside the new one; check the card"
+)
+STORE_MEMORY_ONLY = Condition("store-memory-only", ERROR, "the card may be full or dying")
+DISK_FULL = Condition("disk-full", ERROR, "free some space on the card")
+STORE_FULL = Condition("store-full", WARNING, "raise [store] max_rows, max_mib or max_age_days")
+RECORDS_DROPPED = Condition("records-dropped", WARNING, "raise the bounds in [store]")
+RECORD_REFUSED = Condition("record-refused", WARNING, "see `pi-iot-agent queue`")
+SENSOR_FAILING = Condition("sensor-failing", WARNING, "check the wiring and its [[sensors]] entry")
+SENSOR_SUSPECT = Condition("sensor-suspect", WARNING, "check that the sensor still sees the room")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A condition that stands now: since when, in which words, how severe by now."""
+
+    code: str
+    severity: str
+    since: float
+    text: str
+    hint: str
+
+    @property
+    def bad(self) -> bool:
+        """Whether it makes the agent degraded."""
+        return self.severity != INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The agent at one moment; a copy that nothing changes."""
+
+    facts: dict[str, Json]
+    conditions: tuple[Standing, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """The content of status.json."""
+        conditions: list[Json] = [
+            {
+                "code": one.code,
+                "severity": one.severity,
+                "since": one.since,
+                "text": one.text,
+                "hint": one.hint,
+            }
+            for one in self.conditions
+        ]
+        return {**self.facts, "conditions": conditions}
+
+    def line(self) -> str:
+        """One line for systemd: the state, the queue, and the worst trouble with its remedy."""
+        parts = [
+            f"{self.facts['state']} as {self.facts['thing']}",
+            f"{self.facts['queued']} queued",
+        ]
+        progress = self.facts["progress"]
+        if progress:
+            parts.append(str(progress))
+        troubles = sorted(self.conditions, key=lambda one: LEVELS[one.severity], reverse=True)
+        if troubles:
+            worst = troubles[0]
+            parts.append(f"{worst.code}: {worst.text} ({worst.hint})")
+        if len(troubles) > 1:
+            parts.append("also " + ", ".join(one.code for one in troubles[1:]))
+        return "; ".join(parts)
+
+
+@dataclass(slots=True)
+class _Raised:
+    condition: Condition
+    text: str
+    hint: str
+    since_wall_s: float
+    since_boot_s: float
+
+
+class Health:
+    """Collects what the workers report; any thread may call it, `on_change` after each change.
+
+    `wall_s` and `boot_s` are the clocks; `on_change` must not block.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        wall_s: Callable[[], float] = time.time,
+        boot_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_change = on_change
+        self._wall_s = wall_s
+        self._boot_s = boot_s
+        self._lock = threading.Lock()
+        self._raised: dict[tuple[str, str], _Raised] = {}
+        self._beat_by: dict[str, float] = {}
+        self._sensors: dict[str, Json] = {}
+        self._facts: dict[str, Json] = {
+            "state": "starting",
+            "progress": "",
+            "thing": "",
+            "endpoint": "",
+            "session_present": None,
+            "queued": 0,
+            "published": 0,
+            "acked": 0,
+            "confirmed": 0,
+            "ignored": 0,
+            "dropped": 0,
+            "last_ack": None,
+            "total": 0,
+            "version": __version__,
+            "pid": None,
+        }
+
+    def report(self, condition: Condition, text: str, *, hint: str = "", key: str = "") -> None:
+        """Raise `condition`, or give a standing one new words; `key` tells several apart."""
+        with self._lock:
+            name = (condition.code, key)
+            raised = self._raised.get(name)
+            if raised and (raised.text, raised.hint) == (text, hint or condition.hint):
+                return
+            if raised:
+                raised.text, raised.hint = text, hint or condition.hint
+            else:
+                raised = _Raised(
+                    condition, text, hint or condition.hint, self._wall_s(), self._boot_s()
+                )
+                self._raised[name] = raised
+            standing = self._standing(raised)
+        log.log(LEVELS[standing.severity], "%s: %s (%s)", standing.code, text, standing.hint)
+        self._on_change()
+
+    def clear(self, condition: Condition, *, key: str = "") -> None:
+        """Say that `condition` does not stand (any more)."""
+        with self._lock:
+            raised = self._raised.pop((condition.code, key), None)
+        if raised:
+            log.info("%s: over (%s)", condition.code, raised.text)
+            self._on_change()
+
+    def update(self, **facts: Json) -> None:
+        """Set facts of status.json by their names; an unknown name is a KeyError."""
+        with self._lock:
+            if unknown := facts.keys() - self._facts.keys():
+                raise KeyError(*unknown)
+            if all(self._facts[name] == value for name, value in facts.items()):
+                return
+            if self._facts["state"] == "stopping":
+                facts.pop("state", None)  # from there is no way back
+            state = facts.get("state")
+            moved = state is not None and state != self._facts["state"]
+            self._facts.update(facts)
+        # An offline agent goes to and fro between these two for weeks; the condition tells of it.
+        if moved and state not in {"connecting", "offline"}:
+            log.info("state: %s", state)
+        self._on_change()
+
+    def sensor(self, name: str, *, last_s: float | None, ok: bool, error: str = "") -> None:
+        """Note how the sensor `name` does; `last_s` is when it last gave a value, or None."""
+        with self._lock:
+            self._sensors[name] = {"last": last_s, "ok": ok, "error": error}
+        self._on_change()
+
+    def beat(self, worker: str, within_s: float) -> None:
+        """Say that `worker` makes progress and will say so again within `within_s`."""
+        with self._lock:
+            self._beat_by[worker] = self._boot_s() + within_s
+
+    def late(self) -> list[str]:
+        """The workers that should have beaten by now; while there are any, no watchdog is fed."""
+        with self._lock:
+            now_s = self._boot_s()
+            return [worker for worker, by_s in self._beat_by.items() if by_s < now_s]
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all that is known now."""
+        with self._lock:
+            facts = {**self._facts, "sensors": dict(self._sensors)}
+            conditions = tuple(self._standing(raised) for raised in self._raised.values())
+        return Snapshot(facts, conditions)
+
+    def next_change_s(self) -> float:
+        """In how many seconds a condition grows more severe by itself; infinite if none does."""
+        with self._lock:
+            now_s = self._boot_s()
+            waits = [r.since_boot_s + r.condition.patience_s - now_s for r in self._raised.values()]
+        return min((wait_s for wait_s in waits if wait_s > 0), default=float("inf"))
+
+    def _standing(self, raised: _Raised) -> Standing:
+        patient = self._boot_s() - raised.since_boot_s < raised.condition.patience_s
+        return Standing(
+            code=raised.condition.code,
+            severity=INFO if patient else raised.condition.severity,
+            since=raised.since_wall_s,
+            text=raised.text,
+            hint=raised.hint,
+        )

@@ -1,0 +1,146 @@
+"""The records on their way over one connection: which goes next, and which are unacknowledged.
+
+The newest count goes first, and while a backlog drains each new count goes ahead of it; everything
+else keeps its order. A record leaves the store only with an acknowledgement that says yes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from agent.answers import PAYLOAD_FORMAT_INVALID, REFUSED, TOPIC_NAME_INVALID, reason_text
+from agent.model import COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.backoff import Backoff
+    from agent.model import Record
+    from agent.store import Store
+
+#: The reasons that no waiting mends: the record itself is at fault.
+HOPELESS = frozenset({TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID})
+
+
+class Outbox:
+    """Hands out records, at most `window` unacknowledged and `per_s` a second.
+
+    Belongs to one connection and its thread; what it knows ends with it, the store knows the rest.
+    Memory holds one window, whatever the backlog. `backoff` spaces the retries after a refusal.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        window: int,
+        per_s: float,
+        backoff: Backoff,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._window = window
+        self._interval_s = 1.0 / per_s
+        self._backoff = backoff
+        self._monotonic_s = monotonic_s
+        #: What else is unacknowledged and takes room in the window, which is the broker's too.
+        self.others = 0
+        self._flying: dict[int, tuple[Record, float]] = {}
+        self._page: deque[Record] = deque()
+        self._again: deque[Record] = deque()
+        self._ahead: set[int] = set()
+        self._up_to_seq = 0
+        self._looked_up_to_seq = 0
+        self._next_s = 0.0
+        self._held_until_s = 0.0
+
+    @property
+    def flying(self) -> int:
+        """How many records are sent and not acknowledged."""
+        return len(self._flying)
+
+    @property
+    def full(self) -> bool:
+        """Whether the window has no room for one more."""
+        return self.flying + self.others >= self._window
+
+    def wait_s(self) -> float:
+        """In how many seconds `take()` is worth asking again if nothing else happens."""
+        if self.full or not self._anything():
+            return float("inf")
+        return max(self._next_s, self._held_until_s) - self._monotonic_s()
+
+    def take(self) -> Record | None:
+        """The record to publish next, or None if none may go now. Say `sent()` when it went."""
+        now_s = self._monotonic_s()
+        if self.full or now_s < max(self._next_s, self._held_until_s):
+            return None
+        record = self._fresh_count() or self._oldest()
+        if record:
+            # A burst of a tenth of a second is allowed, so that a late wake-up costs no throughput.
+            self._next_s = max(self._next_s, now_s - 0.1) + self._interval_s
+        return record
+
+    def sent(self, mid: int, record: Record) -> None:
+        """Note that `record` went out as packet `mid`."""
+        self._flying[mid] = (record, self._monotonic_s())
+
+    def answered(self, mid: int, reason: int) -> Record | None:
+        """Note the broker's answer for packet `mid`; the record it is about, if it is one of ours.
+
+        A reason from 0x80 on is a refusal: the record goes back to its place and everything waits,
+        or, where the record itself is at fault, it is set aside.
+        """
+        record, _ = self._flying.pop(mid, (None, 0.0))
+        if record is None:
+            return None
+        if reason < REFUSED:
+            self._store.acknowledge(record.seq)
+        elif reason in HOPELESS:
+            self._store.set_aside(record.seq, reason_text(reason))
+        else:
+            self._again = deque(sorted([*self._again, record], key=lambda one: one.seq))
+            if self._held_until_s <= self._monotonic_s():
+                self._held_until_s = self._monotonic_s() + self._backoff.next_s()
+        return record
+
+    def oldest_flight_s(self) -> float:
+        """How long the record sent first has been waiting for its acknowledgement; 0 if none."""
+        for _, sent_s in self._flying.values():
+            return self._monotonic_s() - sent_s
+        return 0.0
+
+    def _anything(self) -> bool:
+        return bool(self._again or self._page or self._store.newest_seq > self._up_to_seq)
+
+    def _fresh_count(self) -> Record | None:
+        """The newest count that nobody looked at yet; a look costs only the rows added since."""
+        newest_seq = self._store.newest_seq
+        if newest_seq == self._looked_up_to_seq:
+            return None
+        record = self._store.newest(COUNT, self._looked_up_to_seq)
+        self._looked_up_to_seq = max(newest_seq, record.seq if record else 0)
+        if record is None or record.seq <= self._up_to_seq:
+            return None
+        self._ahead.add(record.seq)
+        return record
+
+    def _oldest(self) -> Record | None:
+        if self._again:
+            return self._again.popleft()
+        while True:
+            if not self._page:
+                newest_seq = self._store.newest_seq
+                self._page.extend(self._store.waiting(self._up_to_seq, self._window))
+            if not self._page:
+                # What went ahead may be acknowledged already, and is found here no more.
+                self._up_to_seq = max(self._up_to_seq, newest_seq)
+                self._ahead.clear()
+                return None
+            record = self._page.popleft()
+            self._up_to_seq = record.seq
+            if record.seq not in self._ahead:
+                return record
+            self._ahead.discard(record.seq)

@@ -1,0 +1,184 @@
+"""What provisioning does at AWS: each step may be done again, whatever became of it before."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.errors import RefusedError
+from agent.provisioning.failures import ExistsError, NotFoundError
+from agent.provisioning.generation import NewCertificate
+from agent.provisioning.policy import same_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.model import Json
+    from agent.provisioning.client import Cloud
+
+#: The attribute of a thing that tells which board it is.
+SERIAL = "serial"
+
+#: A policy has at most this many versions ("AWS IoT Core policy quotas").
+POLICY_VERSIONS = 5
+
+USABLE = ("ACTIVE", "INACTIVE")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCertificate:
+    """What AWS knows of a certificate."""
+
+    arn: str
+    status: str
+    pem: str
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is in use or can be put to use."""
+        return self.status in USABLE
+
+
+def endpoint(cloud: Cloud) -> str:
+    """The host name that devices connect to."""
+    answer = cloud.call("describe_endpoint", "*", endpointType="iot:Data-ATS")
+    return str(answer["endpointAddress"])
+
+
+def legal_serial(serial: str | None) -> str:
+    """The board's serial number in the characters that a thing's attribute may have."""
+    return re.sub(r"[^a-zA-Z0-9_.,@/:#-]", "-", serial or "")
+
+
+def register_thing(cloud: Cloud, name: str, serial: str, *, take_over: bool = False) -> str:
+    """Have the thing `name` be this board; tells in a word how that came about.
+
+    Raises RefusedError where the name is another board's, which is then left alone.
+    """
+    resource = f"thing/{name}"
+    attributes = {SERIAL: serial} if serial else {}
+    try:
+        cloud.call(
+            "create_thing", resource, thingName=name, attributePayload={"attributes": attributes}
+        )
+    except ExistsError:
+        known = cloud.call("describe_thing", resource, thingName=name)
+        owner = known.get("attributes", {}).get(SERIAL, "")
+        if owner in ("", serial):
+            return "registered before"
+        if not take_over:
+            raise RefusedError(
+                f"this name belongs to another device: {resource} has the serial number {owner},"
+                f" this board has {serial or 'none'}",
+                hint="set another [thing] name, or run `pi-iot-agent provision --take-over`",
+            ) from None
+        cloud.call(
+            "update_thing",
+            resource,
+            thingName=name,
+            attributePayload={"attributes": attributes or {SERIAL: ""}, "merge": True},
+        )
+        return f"taken over from the board {owner}"
+    return "registered"
+
+
+def put_policy(cloud: Cloud, name: str, document: Mapping[str, Json]) -> str:
+    """Have the policy `name` say just `document`; tells in a word how that came about."""
+    resource = f"policy/{name}"
+    text = json.dumps(document, separators=(",", ":"))
+    try:
+        cloud.call("create_policy", resource, policyName=name, policyDocument=text)
+    except ExistsError:
+        known = cloud.call("get_policy", resource, policyName=name)
+        if same_policy(str(known["policyDocument"]), document):
+            return "there already"
+        versions = cloud.call("list_policy_versions", resource, policyName=name)["policyVersions"]
+        spare = [version for version in versions if not version.get("isDefaultVersion")]
+        if len(versions) >= POLICY_VERSIONS and spare:
+            oldest = min(spare, key=lambda version: int(version["versionId"]))
+            cloud.call(
+                "delete_policy_version",
+                resource,
+                policyName=name,
+                policyVersionId=oldest["versionId"],
+            )
+        cloud.call(
+            "create_policy_version",
+            resource,
+            policyName=name,
+            policyDocument=text,
+            setAsDefault=True,
+        )
+        return "corrected"
+    return "made"
+
+
+def find_certificate(cloud: Cloud, certificate_id: str) -> KnownCertificate | None:
+    """What AWS knows of a certificate; None where it is not, or not in this account and region."""
+    try:
+        found = cloud.call(
+            "describe_certificate", f"cert/{certificate_id}", certificateId=certificate_id
+        )["certificateDescription"]
+    except NotFoundError:
+        return None
+    return KnownCertificate(
+        str(found["certificateArn"]), str(found["status"]), str(found["certificatePem"])
+    )
+
+
+def new_certificate(cloud: Cloud) -> NewCertificate:
+    """A new key and certificate, inactive: one whose key is then lost can do nothing."""
+    made = cloud.call("create_keys_and_certificate", "*", setAsActive=False)
+    pair = made["keyPair"]
+    return NewCertificate(
+        made["certificateArn"],
+        made["certificateId"],
+        made["certificatePem"],
+        pair["PrivateKey"],
+        pair["PublicKey"],
+    )
+
+
+def _cert(arn: str) -> str:
+    return "cert/" + arn.rpartition("/")[2]
+
+
+def attach_policy(cloud: Cloud, policy: str, arn: str) -> None:
+    """Give a certificate what the policy allows."""
+    cloud.call("attach_policy", _cert(arn), policyName=policy, target=arn)
+
+
+def attach_thing(cloud: Cloud, thing: str, arn: str) -> None:
+    """Have a certificate be the thing's; the policy asks for it."""
+    cloud.call("attach_thing_principal", _cert(arn), thingName=thing, principal=arn)
+
+
+def set_active(cloud: Cloud, certificate_id: str, *, active: bool) -> None:
+    """Let a certificate in, or shut it out."""
+    cloud.call(
+        "update_certificate",
+        f"cert/{certificate_id}",
+        certificateId=certificate_id,
+        newStatus="ACTIVE" if active else "INACTIVE",
+    )
+
+
+def owner_of(cloud: Cloud, thing: str) -> str | None:
+    """The serial number that a thing carries, "" for none; None where there is no such thing."""
+    try:
+        known = cloud.call("describe_thing", f"thing/{thing}", thingName=thing)
+    except NotFoundError:
+        return None
+    return str(known.get("attributes", {}).get(SERIAL, ""))
+
+
+def certificates_of(cloud: Cloud, thing: str) -> list[str]:
+    """The ids of the certificates attached to a thing."""
+    resource = f"thing/{thing}"
+    try:
+        arns = cloud.pages("list_thing_principals", resource, "principals", thingName=thing)
+    except NotFoundError:
+        return []
+    return [arn.rpartition("/")[2] for arn in arns if ":cert/" in arn]

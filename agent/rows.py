@@ -1,0 +1,210 @@
+"""The rows of the store's table `records`, and the tally that saves counting them.
+
+Everything here happens inside a transaction that `agent.store` holds; the tally that it changes
+counts only when that commits.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent import BUILT_S
+from agent.model import Moment, Record
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Collection, Iterator
+
+    from agent.config import StoreLimits
+    from agent.model import NewRecord
+
+DAY_S = 86400.0
+MIB = 1048576
+
+#: The age of the oldest row is looked at once in this time.
+AGE_CHECK_S = 600.0
+
+#: When full, one part in so many is dropped at once: dropping costs a page, so it is done seldom.
+SLACK = 1000
+
+#: How many records that nobody takes are kept for a person to look at.
+DEAD_MAX = 1000
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is in the file: unacknowledged rows and the bytes of their bodies; the counters."""
+
+    last_seq: int
+    marked: bool  # the row `last_seq` is acknowledged and only holds the number
+    rows: int
+    bytes: int
+    total: int
+    dropped: int
+    dropped_seq: int = 0  # no row up to here is left
+    age_checked_s: float | None = None
+
+
+class Rows:
+    """Works on the table through `db`; `epoch` goes into every record that it reads."""
+
+    def __init__(self, db: sqlite3.Connection, epoch: str) -> None:
+        self._db = db
+        self._epoch = epoch
+
+    def insert(self, tally: Tally, new: NewRecord, body: bytes) -> None:
+        """Put a row behind all others; the mark that held the place of its forerunner goes."""
+        if tally.marked:
+            self._db.execute("DELETE FROM records WHERE seq = ?", (tally.last_seq,))
+            tally.marked = False
+        tally.last_seq += 1
+        tally.rows += 1
+        tally.bytes += len(body)
+        now = new.moment
+        self._db.execute(
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+            (
+                *(tally.last_seq, new.kind, new.timestamp_s, body),
+                *(now.wall_s, now.boot_s, now.boot_id),
+            ),
+        )
+
+    def oldest(
+        self, after_seq: int, limit: int, skip: Collection[int]
+    ) -> tuple[list[Record], list[int]]:
+        """Waiting records above `after_seq`, and the numbers of spoiled rows met on the way."""
+        found: list[Record] = []
+        spoiled: list[int] = []
+        query = (
+            "SELECT seq, kind, timestamp_s, body FROM records"
+            " WHERE seq > ? AND NOT acknowledged ORDER BY seq"
+        )
+        with closing(self._db.execute(query, (after_seq,))) as rows:
+            for row in rows:
+                if len(found) >= limit:
+                    break
+                if row[0] in skip:
+                    continue
+                try:
+                    found.append(self._record(row))
+                except ValueError:
+                    spoiled.append(row[0])
+        return found, spoiled
+
+    def newest(self, kind: str, after_seq: int, skip: Collection[int]) -> Record | None:
+        """The newest waiting record of `kind` above `after_seq` whose row is sound."""
+        query = (
+            "SELECT seq, kind, timestamp_s, body FROM records"
+            " WHERE seq > ? AND kind = ? AND NOT acknowledged ORDER BY seq DESC"
+        )
+        with closing(self._db.execute(query, (after_seq, kind))) as rows:
+            for row in rows:
+                if row[0] not in skip:
+                    with suppress(ValueError):  # `oldest` finds it too and has it set aside
+                        return self._record(row)
+        return None
+
+    def remove(self, tally: Tally, numbers: Collection[int]) -> None:
+        """Delete rows, as far as they are there; of the newest a mark stays, for its number."""
+        for first, last in _runs(numbers):
+            where = "WHERE seq BETWEEN ? AND ? AND NOT acknowledged"
+            count, size = self._db.execute(
+                f"SELECT count(*), total(length(body)) FROM records {where}",  # noqa: S608
+                (first, last),
+            ).fetchone()
+            tally.rows -= count
+            tally.bytes -= int(size)
+            if first <= tally.last_seq <= last and not tally.marked:
+                tally.marked = True
+                mark = "UPDATE records SET acknowledged = 1, body = x'' WHERE seq = ?"
+                self._db.execute(mark, (tally.last_seq,))
+            self._db.execute(f"DELETE FROM records {where}", (first, last))  # noqa: S608
+
+    def set_aside(self, tally: Tally, seq: int, *, reason: str, now_s: float) -> None:
+        """Move a row into the table `dead`, if it is there; the oldest of those are dropped."""
+        self._db.execute(
+            "INSERT INTO dead SELECT seq, kind, timestamp_s, body, wall_s, boot_s, boot_id, ?, ?"
+            " FROM records WHERE seq = ? AND NOT acknowledged",
+            (reason, now_s, seq),
+        )
+        self.remove(tally, [seq])
+        oldest = "SELECT seq FROM dead ORDER BY seq DESC LIMIT 1 OFFSET ?"
+        gone = self._db.execute(f"DELETE FROM dead WHERE seq <= ({oldest})", (DEAD_MAX,))  # noqa: S608
+        if gone.rowcount:
+            self._count_dropped(tally, "dead", gone.rowcount)
+
+    def make_room(self, tally: Tally, limits: StoreLimits, new: NewRecord, size: int) -> None:
+        """Drop the oldest rows as far as the bounds ask for it, so that `new` fits in.
+
+        A row's age is told by boot time within one boot, else by wall time if that was plausible.
+        """
+        now = new.moment
+        max_age_s = limits.max_age_days * DAY_S
+        max_bytes = int(limits.max_mib * MIB)
+        rows_over = tally.rows + 1 - limits.max_rows
+        bytes_over = tally.bytes + size - max_bytes
+
+        def too_old(then: Moment) -> bool:
+            if then.boot_id == now.boot_id:
+                return now.boot_s - then.boot_s > max_age_s
+            return then.wall_s >= BUILT_S and now.wall_s - then.wall_s > max_age_s
+
+        if tally.age_checked_s is None or now.boot_s - tally.age_checked_s >= AGE_CHECK_S:
+            tally.age_checked_s = now.boot_s
+            self._drop(tally, "age", lambda _rows, _bytes, then: too_old(then))
+        if rows_over > 0:
+            rows_over += limits.max_rows // SLACK
+            self._drop(tally, "rows", lambda rows, _bytes, _then: rows < rows_over)
+        if bytes_over > 0:
+            bytes_over += max_bytes // SLACK
+            self._drop(tally, "bytes", lambda _rows, freed, _then: freed < bytes_over)
+
+    def _drop(self, tally: Tally, reason: str, goes: Callable[[int, int, Moment], bool]) -> None:
+        """Drop rows from the oldest on while `goes(rows, bytes so far, when the next was made)`."""
+        rows = size = last = 0
+        query = (
+            "SELECT seq, length(body), wall_s, boot_s, boot_id FROM records"
+            " WHERE NOT acknowledged ORDER BY seq"
+        )
+        with closing(self._db.execute(query)) as oldest:
+            for seq, length, *then in oldest:
+                if not goes(rows, size, Moment(*then)):
+                    break
+                rows, size, last = rows + 1, size + length, seq
+        if not rows:
+            return
+        self._db.execute("DELETE FROM records WHERE seq <= ? AND NOT acknowledged", (last,))
+        tally.rows -= rows
+        tally.bytes -= size
+        tally.dropped_seq = last
+        self._count_dropped(tally, reason, rows)
+
+    def _count_dropped(self, tally: Tally, reason: str, rows: int) -> None:
+        query = "UPDATE meta SET value = value + ? WHERE name = ?"
+        self._db.execute(query, (rows, f"dropped_{reason}"))
+        tally.dropped += rows
+
+    def _record(self, row: tuple[int, str, float, bytes]) -> Record:
+        """The record in a row. Raises ValueError if its body is spoiled."""
+        seq, kind, timestamp_s, text = row
+        body = json.loads(text)
+        if not isinstance(body, dict):
+            raise ValueError(f"record {seq} has no JSON object")  # noqa: TRY004 -- as json.loads
+        return Record(self._epoch, seq, kind, timestamp_s, body)
+
+
+def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each unbroken run: deleting one takes half the time of a list."""
+    first = last = None
+    for number in sorted(numbers):
+        if first is None or last is None:
+            first = number
+        elif number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    if first is not None and last is not None:
+        yield first, last

@@ -1,0 +1,261 @@
+"""Fields that say which values they take, and the reader that fills a dataclass from a TOML table.
+
+A dataclass declares each key beside its name: `port: int = integer(8883, 1, 65535)`. `...` as the
+default makes a key required. Rules between keys go into `__post_init__`, which raises
+`ValueError("key: what is wrong")`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import socket
+from contextlib import suppress
+from dataclasses import MISSING, field, fields
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import EllipsisType
+
+    #: Turns a TOML value into the field's own, relative paths taken from the second argument.
+    #: Raises ValueError with the problem in words.
+    Check = Callable[[object, Path], object]
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+
+_SHOWN = 80
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_HOST_LENGTH = 253
+
+
+def integer(default: int | EllipsisType | None, low: int, high: int) -> int:
+    """A whole number from `low` to `high`."""
+
+    def check(value: object, _base: Path) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _misfit("an integer", value)
+        return _within(value, low, high)
+
+    return _declare(default, check)
+
+
+def number(default: float | EllipsisType | None, low: float, high: float) -> float:
+    """A number from `low` to `high`, with decimals or without."""
+
+    def check(value: object, _base: Path) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise _misfit("a number", value)
+        return float(_within(value, low, high))
+
+    return _declare(default, check)
+
+
+def boolean(default: bool | EllipsisType) -> bool:  # noqa: FBT001 -- it is the value declared
+    """`true` or `false`."""
+
+    def check(value: object, _base: Path) -> bool:
+        if not isinstance(value, bool):
+            raise _misfit("true or false", value)
+        return value
+
+    return _declare(default, check)
+
+
+def choice(default: str | EllipsisType, *known: str) -> str:
+    """One of the strings in `known`."""
+
+    def check(value: object, _base: Path) -> str:
+        if value not in known:
+            expected = " or ".join(f'"{name}"' for name in known)
+            raise _misfit(expected, value)
+        return value
+
+    return _declare(default, check, blank=True)
+
+
+def text(default: str | EllipsisType, pattern: str = ".*", meaning: str = "any text") -> str:
+    """A string that `pattern` matches as a whole; `meaning` says the same in words."""
+
+    def check(value: object, _base: Path) -> str:
+        plain = _string(value)
+        if not re.fullmatch(pattern, plain):
+            raise _misfit(meaning, value)
+        return plain
+
+    return _declare(default, check, blank=True)
+
+
+def words(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
+    """A list of strings, at least one, such as a command and its arguments."""
+
+    def check(value: object, _base: Path) -> tuple[str, ...]:
+        if not isinstance(value, list) or not value:
+            raise _misfit('a list of strings such as ["a", "b"]', value)
+        return tuple(_string(word) for word in value)
+
+    return _declare(default, check)
+
+
+def file(default: Path | EllipsisType | None) -> Path:
+    """A path; a relative one starts at the directory of the configuration file."""
+
+    def check(value: object, base: Path) -> Path:
+        return base / _string(value)
+
+    return _declare(default, check, blank=True)
+
+
+def host(default: str | EllipsisType) -> str:
+    """A host name or an IP address, without scheme, port or path."""
+    return _declare(default, lambda value, _base: _host(_string(value)), blank=True)
+
+
+def url(default: str | EllipsisType) -> str:
+    """An http or https URL."""
+
+    def check(value: object, _base: Path) -> str:
+        plain = _string(value)
+        try:
+            parts = urlsplit(plain)
+            _host(parts.hostname or "")
+            usable = parts.scheme in {"http", "https"} and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise _misfit('a URL such as "http://127.0.0.1:5000"', value)
+        return plain
+
+    return _declare(default, check, blank=True)
+
+
+def read(
+    kind: type[T],
+    table: object,
+    *,
+    key: str,
+    base: Path,
+    problems: list[str],
+    given: Mapping[str, object] | None = None,
+) -> T | None:
+    """The TOML `table` as an instance of the dataclass `kind`; None if it has problems.
+
+    Each problem is added to `problems` and begins with its key, itself begun with `key`. An empty
+    string where a string is expected counts as not given. `given` holds values for fields that the
+    table does not give.
+    """
+    if not isinstance(table, dict):
+        problems.append(f"{key}: expected a table [{key}], got {show(table)}")
+        return None
+    keys = {one.name: one for one in fields(cast("type", kind)) if "check" in one.metadata}
+    before = len(problems)
+    problems += [
+        f"{key}.{dotted(name)}: {unknown(name, keys)}" for name in table if name not in keys
+    ]
+    values = dict(given or {})
+    for name, one in keys.items():
+        value = table.get(name)
+        if value is None or (value == "" and one.metadata["blank"]):
+            if one.default is MISSING and name not in values:
+                problems.append(f"{key}.{name}: is missing")
+            continue
+        try:
+            values[name] = one.metadata["check"](value, base)
+        except ValueError as problem:
+            problems.append(f"{key}.{name}: {problem}")
+    if len(problems) > before:
+        return None
+    try:
+        return cast("Callable[..., T]", kind)(**values)
+    except ValueError as problem:
+        problems.append(f"{key}.{problem}")
+        return None
+
+
+def show(value: object) -> str:
+    """A TOML value as a person wrote it, on one line of ASCII and cut to a fair length."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        plain = json.dumps(value) if isinstance(value, str) else str(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return "a huge number"
+    return plain if len(plain) <= _SHOWN else plain[:_SHOWN] + "..."
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """What to say of a key that is none of `known`."""
+    import difflib  # noqa: PLC0415 -- only a mistake needs it
+
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return "unknown key" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def dotted(*parts: str) -> str:
+    """The parts of a key as TOML writes it: unusual ones are quoted."""
+    return ".".join(part if _BARE_KEY.fullmatch(part) else show(part) for part in parts)
+
+
+def _declare(default: T | EllipsisType | None, check: Check, *, blank: bool = False) -> T:
+    """A dataclass field with its check; with `blank`, an empty string counts as not given."""
+    metadata = {"check": check, "blank": blank}
+    if default is ...:
+        required: T = field(metadata=metadata)
+        return required
+    return field(default=cast("T", default), metadata=metadata)
+
+
+def _misfit(expected: str, value: object) -> ValueError:
+    return ValueError(f"expected {expected}, got {show(value)}")
+
+
+def _within(value: N, low: float, high: float) -> N:
+    if not low <= value <= high:
+        raise ValueError(f"must be from {low} to {high}, got {show(value)}")
+    return value
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise _misfit("a string", value)
+    if not value.isprintable():
+        raise ValueError(f"has a character that cannot be printed: {show(value)}")
+    return value
+
+
+def _host(value: str) -> str:
+    if _is_address(value):
+        return value
+    labels = value.rstrip(".").split(".")
+    well_formed = len(value) <= _HOST_LENGTH and all(_LABEL.fullmatch(one) for one in labels)
+    if well_formed and not labels[-1].isdigit():
+        return value
+    raise _misfit(f"a host name{_pasted(value)}", value)
+
+
+def _pasted(value: str) -> str:
+    """What else was pasted where a host name belongs."""
+    if "console.aws." in value or "amazonaws.com/" in value.removesuffix("/"):
+        return " such as abc123-ats.iot.us-east-1.amazonaws.com, not the address of a web page"
+    if "://" in value or "/" in value:
+        return " without scheme and slashes"
+    if value.rpartition(":")[2].isdigit():
+        return " without a port, which has its own key"
+    return ""
+
+
+def _is_address(value: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family, value)
+            return True
+    return False

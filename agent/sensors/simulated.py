@@ -1,0 +1,63 @@
+"""Driver `simulated`: plausible values without hardware, told by the clock alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.schema import number
+
+if TYPE_CHECKING:
+    from agent.clock import Clock
+
+DAY_S = 86400.0
+DRAUGHT_S = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Keys of its `[[sensors]]` table; with `detections_per_s` it detects, evenly spaced."""
+
+    detections_per_s: float | None = number(None, 0, 10_000)
+
+
+class Simulated:
+    """A room whose temperature goes up and down with the day, and a little between."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def read(self) -> dict[str, float]:
+        """`temperature_c`, from 17.7 to 24.3."""
+        wall_s = self._clock.wall_s()
+        day = math.sin(math.tau * wall_s / DAY_S)
+        draught = math.sin(math.tau * wall_s / DRAUGHT_S)
+        return {"temperature_c": round(21.0 + 3.0 * day + 0.3 * draught, 2)}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class SimulatedDetector(Simulated):
+    """Also somebody who passes at a steady pace from the opening on."""
+
+    def __init__(self, clock: Clock, per_s: float) -> None:
+        super().__init__(clock)
+        self._per_s = per_s
+        self._opened_boot_s = clock.boot_s()
+        self._drained = 0
+
+    def drain(self) -> tuple[int, float]:
+        """Detections since the last call; each lasts half of the time to the next, at most 1 s."""
+        passed = math.floor((self._clock.boot_s() - self._opened_boot_s) * self._per_s)
+        count = max(0, passed - self._drained)
+        self._drained += count
+        return count, count * min(1.0, 0.5 / self._per_s) if count else 0.0
+
+
+def open_driver(options: Options, *, clock: Clock) -> Simulated:
+    """A thermometer, and with `detections_per_s` a detector too."""
+    if options.detections_per_s is None:
+        return Simulated(clock)
+    return SimulatedDetector(clock, options.detections_per_s)

@@ -1,0 +1,195 @@
+"""The worker that owns all that talks to AWS: provision, connect, serve, wait, again.
+
+Nothing is remembered across an error but how long to wait: every attempt reads the credentials and
+the store anew, so that the way back after a failure is the way in after a start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from agent import __version__, link
+from agent.answers import NOT_LET_IN, SESSION_TAKEN_OVER, ConnectRefusedError, ServerEndedError
+from agent.backoff import BETWEEN_CONNECTS_S, STABLE_S, Backoff
+from agent.enrolment import LOOK_AGAIN_S, Enrolment
+from agent.errors import CredentialsError, LinkLostError, StoppingError
+from agent.health import CLOCK_UNSET, NOT_AUTHORIZED, NOT_SUBSCRIBED, OFFLINE, TAKEN_OVER
+from agent.outbox import Outbox
+from agent.patience import Patience
+from agent.session import Receiver, Session, Tally
+from agent.subscription import Subscription
+
+if TYPE_CHECKING:
+    from agent.answers import Accepted
+    from agent.clock import Clock
+    from agent.config import Config
+    from agent.credentials import Credentials
+    from agent.health import Health
+    from agent.mqtt import Connection
+    from agent.store import Store
+    from agent.wakeup import Wakeup
+
+WORKER = "uplink"
+
+#: How long a name look-up may take, which nothing can bound.
+LOOK_UP_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Uplink:
+    """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`."""
+
+    def __init__(
+        self, config: Config, store: Store, *, health: Health, clock: Clock, wakeup: Wakeup
+    ) -> None:
+        self._config = config
+        self._thing = config.thing.name
+        self._store = store
+        self._health = health
+        self._clock = clock
+        self._wakeup = wakeup
+        self._patience = Patience(WORKER, health=health, wakeup=wakeup)
+        self._backoff = self._new_backoff()
+        self._enrolment = Enrolment(
+            config, health=health, patience=self._patience, backoff=self._backoff
+        )
+        self._subscription = Subscription()
+        self._tally = Tally()
+        self._stop_by_s = 0.0
+        self._online = False
+
+    def stop(self, by_s: float) -> None:
+        """Finish by `by_s` (time.monotonic): drain if online, else at once."""
+        self._stop_by_s = by_s
+        self._patience.stop()
+
+    def retry(self) -> None:
+        """End whatever wait is going on and try again now."""
+        self._patience.retry()
+
+    def record_waits(self) -> None:
+        """A record was stored; it goes up now if there is a connection, and wakes nobody if not."""
+        if self._online:
+            self._wakeup.set()
+
+    def run(self) -> None:
+        """Keep the device connected until stopped; an exception that leaves it is a defect."""
+        try:
+            while not self._patience.stopping:
+                self.step()
+        except StoppingError:
+            pass
+
+    def step(self) -> None:
+        """One attempt, from the credentials on disk to the end of the session and the wait after.
+
+        Raises StoppingError once stopped.
+        """
+        self._wait_for_clock()
+        credentials = self._enrolment.credentials()
+        self._health.update(state="connecting")
+        try:
+            self._connect(credentials)
+        except LinkLostError as lost:
+            self._went_offline(lost)
+            if self._patience.wait(self._backoff.next_s()):
+                self._patience.wait(BETWEEN_CONNECTS_S)
+        except CredentialsError as changed:
+            log.warning("%s", changed.text)  # since they were checked; the next step looks again
+
+    def _wait_for_clock(self) -> None:
+        while not self._clock.plausible():
+            self._health.report(CLOCK_UNSET, "the clock is earlier than this version was made")
+            self._health.update(state="offline")
+            self._patience.wait(LOOK_AGAIN_S)
+        self._health.clear(CLOCK_UNSET)
+
+    def _connect(self, credentials: Credentials) -> None:
+        """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
+        self._health.update(endpoint=link.endpoint(self._config, credentials))
+        receiver = Receiver(self._thing, self._store, self._health, self._tally)
+        self._patience.beat(LOOK_UP_S + 3 * self._config.mqtt.connect_timeout_s)
+        with link.connection(
+            self._config,
+            credentials,
+            wakeup=self._wakeup,
+            interrupted=lambda: self._patience.stopping,
+            on_message=receiver.message,
+        ) as connection:
+            self._serve(connection, connection.open(), receiver, credentials)
+
+    def _serve(
+        self,
+        connection: Connection,
+        accepted: Accepted,
+        receiver: Receiver,
+        credentials: Credentials,
+    ) -> None:
+        mqtt = self._config.mqtt
+        outbox = Outbox(
+            self._store,
+            window=min(mqtt.max_inflight, accepted.receive_maximum),
+            per_s=mqtt.max_publish_per_s,
+            backoff=self._new_backoff(),
+        )
+        session = Session(
+            self._thing,
+            connection,
+            outbox,
+            subscription=self._subscription,
+            receiver=receiver,
+            tally=self._tally,
+            store=self._store,
+            health=self._health,
+            clock=self._clock,
+        )
+        self._went_online(accepted)
+        self._enrolment.connected(credentials)
+        online_s = time.monotonic()
+        try:
+            session.announce(
+                "online",
+                version=__version__,
+                epoch=self._store.epoch,
+                queued=self._store.queued,
+                dropped=self._store.dropped,
+                session_present=accepted.session_present,
+            )
+            while not self._patience.stopping:
+                self._patience.beat()
+                session.step()
+                self._enrolment.tend()
+                if time.monotonic() - online_s > STABLE_S:
+                    self._health.clear(TAKEN_OVER)
+            session.finish(self._stop_by_s)
+        finally:
+            self._online = False
+            self._enrolment.disconnected()
+            self._subscription.ended()
+            self._backoff.ended(time.monotonic() - online_s)
+            self._patience.retry_wanted()  # one from this session's time has nothing to retry
+
+    def _new_backoff(self) -> Backoff:
+        return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)
+
+    def _went_online(self, accepted: Accepted) -> None:
+        self._online = True
+        self._subscription.connected(session_present=accepted.session_present)
+        self._health.clear(OFFLINE)
+        self._health.clear(NOT_AUTHORIZED)
+        self._health.update(state="online", session_present=accepted.session_present)
+
+    def _went_offline(self, lost: LinkLostError) -> None:
+        self._health.update(state="offline")
+        self._health.report(OFFLINE, lost.text, hint=lost.hint)
+        if isinstance(lost, ServerEndedError) and lost.reason == SESSION_TAKEN_OVER:
+            self._health.report(TAKEN_OVER, lost.text)
+        elif isinstance(lost, ConnectRefusedError | ServerEndedError) and lost.reason in NOT_LET_IN:
+            self._health.report(NOT_AUTHORIZED, lost.text)
+        if self._subscription.forbidden:
+            self._health.report(
+                NOT_SUBSCRIBED, "the broker refuses SUBSCRIBE or ends the connection on it"
+            )

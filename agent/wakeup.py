@@ -1,0 +1,51 @@
+"""A descriptor that ends a select from another thread."""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from typing import Self
+
+
+class Wakeup:
+    """An eventfd(2): set in any thread or signal handler, waited for in the one that owns it."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def fileno(self) -> int:
+        """For select; readable while set, -1 once closed."""
+        return self._descriptor
+
+    def set(self) -> None:
+        """End the wait, or the next one; nothing happens once closed."""
+        if self._descriptor >= 0:
+            with suppress(BlockingIOError):  # it is set 2**64 times over: set it is
+                os.eventfd_write(self._descriptor, 1)
+
+    def clear(self) -> None:
+        """Make the next wait wait."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._descriptor)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until set, at most `timeout_s`; clear it and tell whether it was set."""
+        ready, _, _ = select.select([self], [], [], max(0.0, timeout_s))
+        if ready:
+            self.clear()
+        return bool(ready)
+
+    def close(self) -> None:
+        """Give the descriptor back; more than once does no harm."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
