@@ -1,0 +1,72 @@
+"""Stand-ins for what a test cannot have: time that moves on command, sensors that misbehave."""
+
+from __future__ import annotations
+
+from agent.clock import Clock
+
+BOOT_ID = "5a1f3a58-6a8f-4c8a-9a53-3d3a6c3f8f10"
+
+
+class FakeClock(Clock):
+    """Both clocks, standing still until a test moves them."""
+
+    def __init__(self, wall_s: float = 1_795_500_000.0, boot_s: float = 1000.0) -> None:
+        super().__init__()
+        self._boot_id = BOOT_ID
+        self.now_wall_s = wall_s
+        self.now_boot_s = boot_s
+
+    def wall_s(self) -> float:
+        """The wall clock."""
+        return self.now_wall_s
+
+    def boot_s(self) -> float:
+        """The boot clock."""
+        return self.now_boot_s
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass, on both clocks alike."""
+        self.now_wall_s += seconds
+        self.now_boot_s += seconds
+
+    def jump(self, seconds: float) -> None:
+        """Set the wall clock, as a person or a time server does."""
+        self.now_wall_s += seconds
+
+
+class FakeDriver:
+    """A driver whose values and troubles a test sets."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, float] = {"temperature_c": 20.0}
+        self.trouble: Exception | None = None
+        self.reads = 0
+        self.closed = 0
+
+    def read(self) -> dict[str, float]:
+        """What the test has set."""
+        self.reads += 1
+        if self.trouble:
+            raise self.trouble
+        return self.values
+
+    def close(self) -> None:
+        """Count how often."""
+        self.closed += 1
+
+
+class FakeDetector(FakeDriver):
+    """A driver that detects what a test tells it to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+        self.active_s = 0.0
+
+    def drain(self) -> tuple[int, float]:
+        """What was seen since the last call."""
+        if self.trouble:
+            raise self.trouble
+        drained = self.seen, self.active_s
+        self.seen, self.active_s = 0, 0.0
+        return drained
