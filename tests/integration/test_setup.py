@@ -1,0 +1,306 @@
+"""`setup` against the local AWS: by flags, and at a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import stat
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.files import lock
+from tests.cloud.local_aws import ACCESS_KEY
+from tests.integration.agent_process import AgentProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tests.cloud import LocalAws
+
+ROOT = Path(__file__).parents[2]
+OTHER_KEY = "AKIAOTHERKEY00000000"
+SECRET = "local"
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A device on which nothing is set up; its owner has written a configuration of his own."""
+
+    aws: LocalAws
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        """Its agent.toml."""
+        return self.directory / "agent.toml"
+
+    @property
+    def credentials(self) -> Path:
+        """The file for the AWS key."""
+        return self.directory / "aws" / "credentials"
+
+    def command(self, *arguments: str) -> list[str]:
+        """`setup` with its arguments."""
+        return [sys.executable, "-m", "agent", "setup", "--config", str(self.config), *arguments]
+
+    def setup(
+        self, *arguments: str, text: str = "", environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `setup` without a terminal, with `text` on its standard input."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=ROOT,
+            env={**self.aws.environment, **(environment or {})},
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def provisioned(self, name: str) -> bool:
+        """Whether that thing's certificate lies there."""
+        return (self.directory / "certs" / name / "identity.json").is_file()
+
+
+@pytest.fixture
+def device(cloud: LocalAws, tmp_path: Path) -> Iterator[Fresh]:
+    """A device with neither name, region nor key."""
+    toml = cloud.agent_toml(
+        tmp_path,
+        thing={"name": None},
+        aws={"region": None},
+        provisioning={"credentials_file": str(tmp_path / "aws" / "credentials")},
+    )
+    fresh = Fresh(cloud, tmp_path)
+    fresh.config.write_text(f"# mine\n{toml}")
+    yield fresh
+    cloud.faults.clear()
+
+
+def flags(name: str, *, key: str = ACCESS_KEY, region: str = "ap-northeast-1") -> list[str]:
+    """All but the secret."""
+    return ["--name", name, "--region", region, "--access-key-id", key]
+
+
+def test_flags_alone_set_a_device_up(device: Fresh) -> None:
+    """Configuration and key are written, the device is registered, each step is told."""
+    before = device.config.read_text()
+    device.config.chmod(0o640)
+    done = device.setup(*flags("by-flags"), environment={"AWS_SECRET_ACCESS_KEY": SECRET})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert device.provisioned("by-flags")
+    for step in ("name by-flags, region ap-northeast-1", ACCESS_KEY, "certificate activated"):
+        assert step in done.stdout
+    assert f"The AWS key stays in {device.credentials}" in done.stdout
+    text = device.config.read_text()
+    assert (
+        text.replace('name = "by-flags"\n', "").replace('region = "ap-northeast-1"\n', "") == before
+    )
+    assert stat.S_IMODE(device.config.stat().st_mode) == 0o640
+    assert stat.S_IMODE(device.credentials.stat().st_mode) == 0o600
+    assert device.credentials.read_text() == device.aws.credentials
+
+
+def test_set_up_again_only_what_is_given_changes(device: Fresh) -> None:
+    """Without flags all stays; the key can be erased, and is then asked for."""
+    secret = device.directory / "secret"
+    secret.write_text(f"{SECRET}\n")
+    done = device.setup(*flags("again"), "--secret-file", str(secret))
+    assert done.returncode == 0, done.stderr
+    config = device.config.read_text()
+    done = device.setup("--erase-key")
+    assert done.returncode == 0, done.stderr
+    assert "the AWS key is erased" in done.stdout
+    assert device.config.read_text() == config
+    assert not device.credentials.exists()
+    done = device.setup()
+    assert done.returncode == 2
+    assert "--access-key-id" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "problem"),
+    [
+        ([], "", "this is missing: --region, --access-key-id"),
+        (flags("x"), "", "this is missing: --secret-file, --secret-stdin or AWS_SECRET_ACCESS_KEY"),
+        (flags("a b"), "", "--name: thing.name: expected 1 to 128 of the characters"),
+        (flags(""), "", "--name: is empty"),
+        (flags("x", region="Tokyo"), "", "--region: aws.region: expected a region such as"),
+        (flags("x", key="key"), "", "--access-key-id: expected 16 to 128 capital letters"),
+        ([*flags("x"), "--secret-stdin"], "\n", "the secret access key is empty"),
+        ([*flags("x"), "--secret-stdin"], "two words\n", "the secret access key expected one word"),
+        (["--secret", "x"], "", "unrecognized arguments: --secret"),
+        (["--erase-key", "--keep-key"], "", "not allowed with"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_changes_nothing(
+    device: Fresh, arguments: list[str], text: str, problem: str
+) -> None:
+    """Exit code 2, in words, and without a look at AWS."""
+    before = device.config.read_text()
+    done = device.setup(*arguments, text=text)
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert "two words" not in done.stderr
+    assert device.config.read_text() == before
+    assert not device.credentials.exists()
+
+
+def test_a_secret_file_that_is_not_there_is_told(device: Fresh) -> None:
+    """By its name."""
+    done = device.setup(*flags("x"), "--secret-file", "/none")
+    assert done.returncode == 75
+    assert "/none: No such file" in done.stderr
+
+
+def test_a_configuration_that_is_wrong_elsewhere_is_mended_first(device: Fresh) -> None:
+    """Nobody is asked; a wrong name or region alone is what this is for."""
+    device.config.write_text('[thing]\nname = "a b"\n[mqtt]\nport = 0\n')
+    done = device.setup(*flags("x"), "--secret-stdin", text=SECRET)
+    assert done.returncode == 78
+    assert done.stderr.startswith(f"{device.config}: mqtt.port: ")
+    assert "thing.name" not in done.stderr
+
+
+def test_a_table_on_one_line_is_left_to_its_owner(device: Fresh) -> None:
+    """The message says what to write by hand."""
+    text = device.config.read_text().replace("[thing]\n", "")
+    device.config.write_text(f'thing = {{ name = "a" }}\n{text}')
+    before = device.config.read_text()
+    done = device.setup(*flags("b"), "--secret-stdin", text=SECRET)
+    assert done.returncode == 78
+    assert 'hint: write name = "b" below [thing] by hand' in done.stderr
+    assert device.config.read_text() == before
+    assert not device.credentials.exists()
+
+
+def test_it_waits_for_another_registration(device: Fresh) -> None:
+    """The agent itself may have begun one as soon as it saw the key."""
+    certs = device.directory / "certs"
+    certs.mkdir()
+    held = threading.Event()
+
+    def hold() -> None:
+        with lock(certs / ".lock", "the agent"):
+            held.set()
+            time.sleep(4)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    done = device.setup(*flags("waits"), "--secret-stdin", text=SECRET)
+    holder.join()
+    assert done.returncode == 0, done.stderr
+    assert "waiting for it" in done.stdout
+    assert device.provisioned("waits")
+
+
+def test_an_agent_without_a_key_says_what_to_do(device: Fresh) -> None:
+    """The first start of all: it is up, and STATUS and status.json name the next command."""
+    with AgentProcess(device.aws, device.directory, toml=device.config.read_text()) as agent:
+        condition = agent.start().wait_condition("no-aws-credentials")
+        assert condition["severity"] == "error"
+        assert condition["text"] == "there is no AWS key to register this device with"
+        assert condition["hint"] == (
+            f"run `sudo pi-iot-agent setup`, or write an AWS key to {device.credentials}"
+        )
+        assert agent.stop() == 0
+
+
+class Terminal:
+    """`setup` at a pseudo-terminal, as a person sees and answers it."""
+
+    def __init__(self, device: Fresh, *arguments: str) -> None:
+        self.seen = ""
+        command = device.command(*arguments)
+        self._pid, self._screen = pty.fork()
+        if self._pid == 0:
+            os.chdir(ROOT)
+            os.execve(command[0], command, device.aws.environment)  # noqa: S606 -- no shell
+            os._exit(1)
+
+    def answer(self, question: str, text: str) -> None:
+        """Wait until the question is the last thing on the screen, and type."""
+        answered = len(self.seen)
+        self._read(lambda: _plain(self.seen[answered:]).endswith(question))
+        os.write(self._screen, text.encode())
+
+    def end(self) -> int:
+        """The exit code, once it has ended."""
+        self._read(lambda: False)
+        os.close(self._screen)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+
+    def _read(self, enough: Callable[[], bool]) -> None:
+        until_s = time.monotonic() + 30
+        while not enough():
+            left_s = until_s - time.monotonic()
+            assert left_s > 0, self.seen
+            if select.select([self._screen], [], [], left_s)[0]:
+                try:
+                    data = os.read(self._screen, 65536)
+                except OSError:  # EIO: nobody has the other end any more
+                    return
+                if not data:
+                    return
+                self.seen += data.decode()
+
+
+def _plain(seen: str) -> str:
+    """Without the default, which may be this machine's name."""
+    return re.sub(r"\[[^\]]*\]: $", "[]: ", seen)
+
+
+def test_at_a_terminal_it_asks(device: Fresh) -> None:
+    """A wrong answer is asked again; the secret is not shown; the key is erased if wished."""
+    terminal = Terminal(device)
+    terminal.answer("Name of this device in AWS IoT []: ", "a b\n")
+    terminal.answer("Name of this device in AWS IoT []: ", "asked\n")
+    terminal.answer("AWS region, such as ap-northeast-1: ", "\n")
+    terminal.answer("AWS region, such as ap-northeast-1: ", "ap-northeast-1\n")
+    terminal.answer("AWS access key id: ", "oops\n")
+    terminal.answer("AWS access key id: ", f"{OTHER_KEY}\n")
+    terminal.answer("AWS secret access key (not shown): ", "not one word\n")
+    terminal.answer("AWS secret access key (not shown): ", "Zz9SECRETzZ\n")
+    terminal.answer("Erase it from this device? []: ", "y\n")
+    assert terminal.end() == 0, terminal.seen
+    assert device.provisioned("asked")
+    assert "SECRET" not in terminal.seen
+    assert "not one word" not in terminal.seen
+    assert not device.credentials.exists()
+    assert 'name = "asked"' in device.config.read_text()
+
+
+def test_at_a_terminal_enter_keeps_what_there_is(device: Fresh) -> None:
+    """Name, region, key and secret; nothing is written anew."""
+    done = device.setup(*flags("kept"), "--secret-stdin", text=SECRET)
+    assert done.returncode == 0, done.stderr
+    before = device.config.stat().st_ino, device.credentials.stat().st_ino
+    terminal = Terminal(device)
+    terminal.answer("Name of this device in AWS IoT []: ", "\n")
+    terminal.answer("AWS region, such as ap-northeast-1 []: ", "\n")
+    terminal.answer("AWS access key id []: ", "\n")
+    terminal.answer("(not shown; Enter keeps it): ", "\n")
+    terminal.answer("Erase it from this device? []: ", "\n")
+    assert terminal.end() == 0, terminal.seen
+    assert (device.config.stat().st_ino, device.credentials.stat().st_ino) == before
+
+
+def test_the_end_of_the_input_changes_nothing(device: Fresh) -> None:
+    """Ctrl-D at a question, exit code 2; Ctrl-C ends it too."""
+    before = device.config.read_text()
+    for key, code in (("\x04", 2), ("\x03", 130)):
+        terminal = Terminal(device)
+        terminal.answer("Name of this device in AWS IoT []: ", key)
+        assert terminal.end() == code, terminal.seen
+    assert device.config.read_text() == before

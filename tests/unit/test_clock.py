@@ -1,0 +1,55 @@
+"""Wall time may be wrong; boot time cannot."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from agent import BUILT_S
+from agent.clock import Clock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StoppedClock(Clock):
+    """Wall time stands still at `wall`."""
+
+    wall = 0.0
+
+    def wall_s(self) -> float:
+        """Always the same."""
+        return self.wall
+
+
+def test_both_clocks_are_read_together() -> None:
+    """A moment is now on both, and names the boot."""
+    clock = Clock()
+    moment = clock.now()
+    assert abs(moment.wall_s - time.time()) < 5
+    assert abs(moment.boot_s - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5
+    assert len(moment.boot_id) == 36
+
+
+def test_boot_time_grows_while_wall_time_does_not() -> None:
+    """Boot time is no child of wall time."""
+    clock = StoppedClock()
+    first, second = clock.now(), clock.now()
+    assert first.wall_s == second.wall_s
+    assert first.boot_s < second.boot_s
+
+
+def test_the_boot_is_read_once_without_its_line_break(tmp_path: Path) -> None:
+    """The kernel's file ends in a line break that is no part of the id."""
+    (tmp_path / "boot_id").write_text("6c2f\n")
+    assert Clock(boot_id_file=tmp_path / "boot_id").now().boot_id == "6c2f"
+
+
+def test_a_clock_before_the_build_is_not_plausible() -> None:
+    """1970, or the second before this version was made, is certainly wrong."""
+    clock = StoppedClock()
+    assert not clock.plausible()
+    clock.wall = BUILT_S - 1
+    assert not clock.plausible()
+    clock.wall = BUILT_S
+    assert clock.plausible()

@@ -1,0 +1,162 @@
+"""What the Debian package says of the agent is true: unit, manual pages, completion, version."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import re
+import subprocess
+import sys
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import cast, get_type_hints
+
+import pytest
+
+from agent import __version__, config
+from agent.cli import COMMANDS, INTERNAL, Command
+
+ROOT = Path(__file__).parents[2]
+
+MANUAL = (ROOT / "man/pi-iot-agent.8").read_text()
+TOML_MANUAL = (ROOT / "man/pi-iot-agent.toml.5").read_text()
+COMPLETION = (ROOT / "packaging/completions/pi-iot-agent").read_text()
+UNIT = ROOT / "systemd/pi-iot-agent.service"
+
+#: What only one program says to another.
+UNLISTED = {"--report", "--parent", "--retire", "--file"}
+
+
+def plain(roff: str) -> str:
+    """The text of a manual page, as far as it matters for looking up words."""
+    return roff.replace("\\-", "-").replace("\\(dq", '"')
+
+
+def options(command: str) -> set[str]:
+    """The long options of a command but --help."""
+    module = cast("Command", importlib.import_module(f"agent.cli.{command}"))
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    module.add(subparsers)
+    words = subparsers.choices[command].format_usage()
+    return set(re.findall(r"--[a-z-]+", words)) - UNLISTED
+
+
+def directives(section: str) -> dict[str, str]:
+    """The last value of each directive in a section of the unit."""
+    text = UNIT.read_text().partition(f"[{section}]\n")[2].partition("\n[")[0]
+    return dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+
+
+def keys() -> list[tuple[str, str, object]]:
+    """Each key of the configuration: its table, its name and its default."""
+    kinds = get_type_hints(config.Config, vars(config))
+    tables = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    return [
+        (table, key.name, key.default)
+        for table, kind in {**tables, "sensors": config.SensorConfig}.items()
+        for key in fields(cast("type", kind))
+        if "check" in key.metadata
+    ]
+
+
+def test_the_changelog_has_the_version_of_the_code() -> None:
+    """The package is called what the program says of itself."""
+    changelog = (ROOT / "packaging/debian/changelog").read_text()
+    assert changelog.startswith(f"pi-iot-agent ({__version__}) ")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *INTERNAL])
+def test_the_manual_describes_every_command(command: str) -> None:
+    """Each command has a paragraph, in which each of its options is named."""
+    heading = rf"^\.TP\n\.BR? {command}\b.*$"
+    found = re.search(heading + r"(?:\n(?!\.TP|\.SH|\.SS).*)*", MANUAL, re.MULTILINE)
+    assert found
+    assert {option for option in options(command) if option not in plain(found[0])} == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_shell_completes_every_command(command: str) -> None:
+    """Commands and their options are known to bash."""
+    words = COMPLETION.replace('"', " ").split()
+    assert command in words
+    assert options(command) <= set(words)
+
+
+@pytest.mark.parametrize(("table", "key", "default"), keys())
+def test_the_manual_describes_every_key(table: str, key: str, default: object) -> None:
+    """Each key stands in its table's section, with its default where that is a number or a path."""
+    heading = r"\.SS \[{1,2}" + table + r"\]{1,2}\n"
+    section = re.search(heading + r"(?:(?!\.S[SH]).*\n)*", TOML_MANUAL)
+    assert section
+    line = re.search(rf"^\.(?:BR?) .*\b{key}\b.*$", section[0], re.MULTILINE)
+    assert line
+    if isinstance(default, int | float):
+        assert f" = {default:.0f}" in line[0]
+    elif isinstance(default, Path) and default.name != "store.db":
+        assert f" = {json.dumps(str(default))}" in plain(line[0])
+
+
+def test_all_keys_are_looked_at() -> None:
+    """The walk over the configuration finds what a person would."""
+    found = {(table, key) for table, key, _ in keys()}
+    assert {("thing", "name"), ("mqtt", "keepalive_s"), ("sensors", "driver")} <= found
+    assert MISSING in {default for _, _, default in keys()}
+
+
+@pytest.mark.parametrize(
+    ("directive", "value"),
+    [
+        ("Type", "notify"),
+        ("NotifyAccess", "main"),
+        ("WatchdogSec", "180"),
+        ("Restart", "always"),
+        ("RestartSec", "5"),
+        ("RestartPreventExitStatus", "78"),
+        ("User", "pi-iot-agent"),
+        ("StateDirectory", "pi-iot-agent"),
+        ("RuntimeDirectory", "pi-iot-agent"),
+        ("ConfigurationDirectory", "pi-iot-agent"),
+        ("CapabilityBoundingSet", ""),
+        ("ProtectSystem", "strict"),
+        ("PrivateDevices", "yes"),
+        ("PrivateUsers", "yes"),
+        ("MemoryDenyWriteExecute", "yes"),
+        ("UMask", "0077"),
+    ],
+)
+def test_the_unit_keeps_its_promises(directive: str, value: str) -> None:
+    """Each of these has a reason that outlives the file's next change."""
+    assert directives("Service")[directive] == value
+
+
+def test_the_unit_waits_for_nothing_and_is_started_without_end() -> None:
+    """Sensors are read before there is a network; no number of failures is the last."""
+    unit = directives("Unit")
+    assert unit["StartLimitIntervalSec"] == "0"
+    assert not {"After", "Requires", "Wants"} & unit.keys()
+
+
+def test_old_systemd_sees_no_setting_that_it_would_warn_of() -> None:
+    """What is new in systemd 254 stands in the drop-in alone."""
+    new = {"RestartSteps", "RestartMaxDelaySec"}
+    assert not new & directives("Service").keys()
+    dropin = (ROOT / "systemd/growing-delay.conf").read_text()
+    assert all(f"{name}=" in dropin for name in new)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("boto3", "python3-boto3"), ("tenacity", "python3-tenacity")]
+)
+def test_a_missing_package_is_called_by_its_name_in_debian(module: str, package: str) -> None:
+    """`provision` without boto3 says what to install."""
+    program = (
+        f"import sys; sys.modules[{module!r}] = None; from agent.cli import main; "
+        "sys.exit(main(['provision']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"the Python package {module} is missing" in done.stderr
+    assert f"sudo apt install {package}" in done.stderr
