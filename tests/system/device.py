@@ -1,0 +1,160 @@
+"""A box with the package in it, driven as a person at its console would."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tests.cloud import LocalAws
+    from tests.system.box import Box
+
+UNIT = "pi-iot-agent.service"
+CONFIG = "/etc/pi-iot-agent/agent.toml"
+CA_FILE = "/etc/pi-iot-agent/ca.pem"
+CREDENTIALS = "/etc/pi-iot-agent/aws/credentials"
+STORE = "/var/lib/pi-iot-agent/store.db"
+SENSORS = [
+    {"name": "motion", "driver": "simulated", "detections_per_s": 1.0},
+    {"name": "room", "driver": "simulated", "interval_s": 0.5},
+]
+
+
+class Device:
+    """Installs, configures and looks at the agent in `box`; its AWS is `cloud`."""
+
+    def __init__(self, box: Box, cloud: LocalAws, package: Path, *, name: str) -> None:
+        self.box = box
+        self.cloud = cloud
+        self.package = package
+        self.name = name
+        self.certs = f"/etc/pi-iot-agent/certs/{name}"
+
+    def install(self, package: Path | None = None, *options: str) -> str:
+        """What a person types after copying the file there; what apt-get said."""
+        self.box.copy_in(package or self.package, "/root/pi-iot-agent.deb")
+        command = ["apt-get", "install", "-y", *options, "/root/pi-iot-agent.deb"]
+        done = self.box.run(*command, timeout_s=300)
+        return done.stdout + done.stderr
+
+    def purge(self) -> str:
+        """Remove all of it; what apt-get said."""
+        done = self.box.run("apt-get", "purge", "-y", "pi-iot-agent", timeout_s=300)
+        return done.stdout + done.stderr
+
+    @property
+    def installed(self) -> bool:
+        """Whether dpkg has it, and not just what it left."""
+        asked = self.box.run("dpkg-query", "-Wf${db:Status-Status}", "pi-iot-agent", check=False)
+        return asked.stdout == "installed"
+
+    def configure(self, text: str | None = None) -> None:
+        """Write agent.toml, for the cloud unless `text` says otherwise, and the AWS key."""
+        self.box.write(CA_FILE, self.cloud.ca_file.read_text())
+        self.box.write(CONFIG, self.toml if text is None else text)
+        self.box.write(CREDENTIALS, self.cloud.credentials, mode="0600", owner="pi-iot-agent")
+
+    @property
+    def toml(self) -> str:
+        """An agent.toml that works here; the directories are the package's."""
+        return self.cloud.agent_toml(
+            self.package,  # of no use: no path is below it
+            name=self.name,
+            sensors=SENSORS,
+            provisioning={"credentials_file": None},
+            mqtt={"ca_file": CA_FILE, "backoff_max_s": 2},
+            count={"window_s": 5},
+            paths={"certs": None, "state": None, "runtime": None},
+        )
+
+    def systemctl(self, *arguments: str) -> None:
+        """Run it to its end; AssertionError tells what it said and how the service is."""
+        done = self.box.run("systemctl", *arguments, check=False)
+        if done.returncode:
+            raise AssertionError(f"systemctl {arguments}: {done.stderr}\n{self.box.report()}")
+
+    def show(self, name: str) -> str:
+        """A property of the unit (systemctl(1))."""
+        return self.box.output("systemctl", "show", "--value", "-p", name, UNIT)
+
+    @property
+    def main_pid(self) -> str:
+        """Of the daemon, as it is numbered inside; "0" if it does not run."""
+        return self.show("MainPID")
+
+    def status(self) -> dict[str, Any]:
+        """status.json as it is now; empty if there is none."""
+        read = self.box.run("cat", "/run/pi-iot-agent/status.json", check=False)
+        return dict(json.loads(read.stdout)) if read.returncode == 0 else {}
+
+    def wait_status(
+        self, what: str, wanted: Callable[[Mapping[str, Any]], bool], *, timeout_s: float = 30
+    ) -> None:
+        """Wait until status.json of the process that runs now is as wanted."""
+
+        def reached() -> bool:
+            status = self.status()
+            return bool(status) and str(status["pid"]) == self.main_pid and wanted(status)
+
+        self.box.wait(what, reached, timeout_s=timeout_s)
+
+    def wait_online(self) -> None:
+        """Wait until it is connected, which includes a registration where none is."""
+        self.wait_status("the agent is online", lambda status: status["state"] == "online")
+
+    def cursor(self) -> str:
+        """A place in the journal: its end."""
+        shown = self.box.output("journalctl", "-n0", "--show-cursor")
+        return shown.rpartition("cursor: ")[2]
+
+    def journal(self, cursor: str, *arguments: str) -> str:
+        """What the unit, and systemd about it, logged since; messages only."""
+        command = ["journalctl", f"--after-cursor={cursor}", "-ocat", "-u", UNIT, *arguments]
+        return self.box.output(*command)
+
+    def starts(self, cursor: str) -> int:
+        """How often systemd has started it since."""
+        return self.journal(cursor).count("Started " + UNIT)
+
+    def numbers(self) -> list[tuple[str, int]]:
+        """Epoch and seq of every record that has arrived at the cloud, each once, in order."""
+        arrived = {
+            (record["epoch"], record["seq"])
+            for message in self.cloud.observer.messages(f"{self.name}/#")
+            if b'"seq"' in message.payload
+            for record in [message.json()]
+        }
+        return sorted(arrived)
+
+    def missing(self) -> list[int]:
+        """The numbers that have not arrived though a later one has; for one epoch."""
+        numbers = self.numbers()
+        assert len({epoch for epoch, _ in numbers}) == 1, numbers
+        arrived = {number for _, number in numbers}
+        return sorted(set(range(min(arrived), max(arrived))) - arrived)
+
+    def restart(self) -> float:
+        """Restart and wait until it is connected; seconds that took."""
+        started_s = time.monotonic()
+        self.systemctl("restart", UNIT)
+        self.wait_online()
+        return time.monotonic() - started_s
+
+
+def newer(package: Path, directory: Path, version: str) -> Path:
+    """The same package, but of this version."""
+    tree = directory / version
+    target = directory / f"pi-iot-agent_{version}_all.deb"
+    subprocess.run(["/usr/bin/dpkg-deb", "-R", str(package), str(tree)], check=True)
+    control = tree / "DEBIAN" / "control"
+    lines = control.read_text().splitlines()
+    changed = [f"Version: {version}" if line.startswith("Version:") else line for line in lines]
+    control.write_text("\n".join([*changed, ""]))
+    build = ["/usr/bin/dpkg-deb", "--root-owner-group", "-b", str(tree), str(target)]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    return target
