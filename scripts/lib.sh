@@ -1,0 +1,78 @@
+# Sourced by the other scripts: makes sure that this machine has what they need.
+# shellcheck shell=bash
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+PATH=$PATH:/usr/sbin:/sbin # where Debian puts mosquitto, and where users do not look
+
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# Install Debian packages; no broker that comes with one is started or left to start at boot.
+install_packages() {
+    local sudo=()
+    [ "$(id -u)" = 0 ] || sudo=(sudo)
+    command -v apt-get >/dev/null || die "this machine has no apt-get: install $* by hand"
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "as root, run: apt-get install $*"
+    say "installing with ${sudo[*]:-}${sudo:+ }apt-get: $*"
+    [ ! -d /run/systemd/system ] || "${sudo[@]}" systemctl --quiet --runtime mask mosquitto.service
+    "${sudo[@]}" apt-get -qq update
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
+        install -y --no-install-recommends "$@" >&2
+    if [ -d /run/systemd/system ]; then
+        "${sudo[@]}" systemctl --quiet --runtime unmask mosquitto.service
+        [[ " $* " != *" mosquitto "* ]] || "${sudo[@]}" systemctl --quiet disable mosquitto.service
+    elif [[ " $* " = *" mosquitto "* ]]; then
+        "${sudo[@]}" /etc/init.d/mosquitto stop >/dev/null
+        "${sudo[@]}" update-rc.d mosquitto disable
+    fi
+}
+
+# Requirements of setup.cfg, one on a line: the base ones and those of the extras named.
+requirements() {
+    "$python" - "$@" <<'PYTHON'
+import configparser
+import sys
+
+setup = configparser.ConfigParser()
+setup.read("setup.cfg")
+print(setup["options"]["install_requires"])
+for extra in sys.argv[1:]:
+    print(setup["options.extras_require"][extra])
+PYTHON
+}
+
+# Sets `venv`, a virtual environment with all requirements, made anew when those or Python change.
+# It holds `paho-1.6` too: what Debian bookworm has; first in PYTHONPATH, it hides the newer one.
+prepare() {
+    local missing=() stamp
+    python=${PYTHON:-python3}
+    command -v "$python" >/dev/null || die "$python is not there: apt-get install python3"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "$python is $("$python" -V 2>&1), but 3.11 is the oldest that works; choose with PYTHON="
+    command -v mosquitto >/dev/null || missing+=(mosquitto)
+    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        [ "$(realpath "$(command -v "$python")")" = "$(realpath /usr/bin/python3)" ] ||
+            die "$python cannot make virtual environments: its ensurepip is missing"
+        missing+=(python3-venv)
+    fi
+    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+
+    venv=$PWD/.venv/$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    stamp=$({
+        "$python" -c 'import sys; print(sys.version, sys.base_prefix)'
+        cat setup.cfg
+        pwd # scripts in a virtual environment name it by its whole path
+    } | sha256sum)
+    [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    say "making a virtual environment in $venv"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    requirements test lint >"$venv/requirements.txt"
+    "$venv/bin/pip" install -qq --disable-pip-version-check -r "$venv/requirements.txt" >&2
+    "$venv/bin/pip" install -qq --disable-pip-version-check --no-deps \
+        --target "$venv/paho-1.6" paho-mqtt==1.6.1 >&2
+    echo "$stamp" >"$venv/stamp"
+}
