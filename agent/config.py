@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from agent import board, legacy
-from agent.document import read_toml
-from agent.errors import ConfigError
+from agent.directories import systemd_directories
+from agent.document import mistakes, read_toml
 from agent.schema import choice, dotted, file, host, integer, number, read, show, text, unknown, url
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def interpret(
     """What `document` means as the content of `path`; problems name `source`. As `load`."""
     tables = _Tables(document, path.absolute().parent)
     old = legacy.read(path.parent / legacy.FILE_NAME)
-    given = _systemd_paths(environment)
+    given = systemd_directories(environment)
     name = old.thing or board.default_name(hostname, root=root)
     paths = tables.table("paths", Paths, given)
     config = Config(
@@ -204,10 +204,7 @@ def interpret(
         sensors=tables.sensors(old.sensor, options_of),
     )
     if tables.problems:
-        raise ConfigError(
-            [f"{source or path}: {problem}" for problem in tables.problems],
-            hint=f"correct this, then try `pi-iot-agent check --config {source or path}`",
-        )
+        raise mistakes(source or path, tables.problems)
     return replace(config, warnings=(*old.warnings, *old.topic_warnings(config.thing.name)))
 
 
@@ -277,24 +274,3 @@ class _Tables:
         self, kind: type[T], table: object, key: str, given: Mapping[str, object]
     ) -> T | None:
         return read(kind, table, key=key, base=self._base, problems=self.problems, given=given)
-
-
-def _systemd_paths(environment: Mapping[str, str]) -> dict[str, object]:
-    """What systemd says instead of the defaults of [paths] and of credentials_file."""
-
-    def directory(name: str) -> Path | None:
-        first = environment.get(name, "").partition(":")[0]
-        return Path(first) if first else None
-
-    given: dict[str, object] = {}
-    if state := directory("STATE_DIRECTORY"):
-        given["state"] = state
-    if runtime := directory("RUNTIME_DIRECTORY"):
-        given["runtime"] = runtime
-    if configuration := directory("CONFIGURATION_DIRECTORY"):
-        given["certs"] = configuration / "certs"
-        given["credentials_file"] = configuration / "aws" / "credentials"
-    credentials = directory("CREDENTIALS_DIRECTORY")
-    if credentials and (credentials / "aws").is_file():
-        given["credentials_file"] = credentials / "aws"
-    return given

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import select
 import signal
@@ -66,7 +67,9 @@ def run(config: Config) -> int:
         clock = Clock()
         changed = stack.enter_context(Wakeup())
         urgent = stack.enter_context(Wakeup())
-        health = Health(on_change=changed.set, wall_s=clock.wall_s, boot_s=clock.boot_s)
+        health = Health(
+            on_change=changed.set, on_turn=urgent.set, wall_s=clock.wall_s, boot_s=clock.boot_s
+        )
         store = stack.enter_context(open_store(config.store, wall_s=clock.wall_s))
         sampler_wakeup = stack.enter_context(Wakeup())
         uplink_wakeup = stack.enter_context(Wakeup())
@@ -106,7 +109,8 @@ def run(config: Config) -> int:
 class Supervisor:
     """Runs the workers from the main thread and tells the world how they are.
 
-    `changed` is set by each change of health, `urgent` by a signal and the end of a worker.
+    `changed` is set by each change of health, `urgent` by one that a person would want to know at
+    once, by a signal, and by the end of a worker.
     """
 
     def __init__(
@@ -127,7 +131,9 @@ class Supervisor:
         self._monotonic_s = monotonic_s
         self._stopping = False
         self._written = b""
-        self._written_s = 0.0
+        self._written_s = -math.inf
+        self._changed_s = -math.inf
+        self._pending = False
         interval_s = watchdog_interval_s()
         self._feed_every_s = interval_s / 3 if interval_s else float("inf")
         self._fed_s = 0.0
@@ -145,11 +151,7 @@ class Supervisor:
             worker.start()
         self._notifier.ready()
         while not self._stopping and all(worker.is_alive() for worker in workers):
-            wait_s = self.tick()
-            if self._changed_or_urgent(wait_s):
-                # A burst of changes is shown at once, and no more often than once a second.
-                since_s = self._monotonic_s() - self._written_s
-                self._urgent.wait(max(BURST_S, STATUS_EVERY_S - since_s))
+            self._wait(self.tick())
         self._shut_down(sampler, uplink, workers)
         return EXIT_FAILURE if any(worker.failed for worker in workers) else EXIT_OK
 
@@ -160,12 +162,23 @@ class Supervisor:
             self._notifier.watchdog()
             self._fed_s = now_s
         self._changed.clear()
-        self._show(self._health.snapshot())
-        return min(TICK_S, self._feed_every_s, self._health.next_change_s())
+        snapshot = self._health.snapshot()
+        self._notifier.status(snapshot.line())
+        wait_s = min(TICK_S, self._feed_every_s, self._health.next_change_s())
+        due_s = max(self._changed_s + BURST_S, self._written_s + STATUS_EVERY_S)
+        self._pending = now_s < due_s
+        if self._pending:
+            return min(wait_s, due_s - now_s)
+        self._write(snapshot)
+        return wait_s
 
-    def _changed_or_urgent(self, wait_s: float) -> bool:
-        ready, _, _ = select.select([self._changed, self._urgent], [], [], wait_s)
-        return bool(ready)
+    def _wait(self, wait_s: float) -> None:
+        """Wait for a change; while one is about to be written, for an urgent one only."""
+        watched = [self._urgent] if self._pending else [self._changed, self._urgent]
+        ready, _, _ = select.select(watched, [], [], wait_s)
+        self._urgent.clear()
+        if ready and not self._pending:
+            self._changed_s = self._monotonic_s()
 
     def _late(self) -> bool:
         late = self._health.late()
@@ -174,6 +187,10 @@ class Supervisor:
         return bool(late)
 
     def _show(self, snapshot: Snapshot) -> None:
+        self._notifier.status(snapshot.line())
+        self._write(snapshot)
+
+    def _write(self, snapshot: Snapshot) -> None:
         content = (json.dumps(snapshot.as_json(), indent=1) + "\n").encode()
         if content == self._written:
             return
@@ -182,7 +199,6 @@ class Supervisor:
         except OSError as error:
             log.warning("%s cannot be written: %s", self._status_file, error.strerror)
         self._written, self._written_s = content, self._monotonic_s()
-        self._notifier.status(snapshot.line())
 
     def _stop(self) -> None:
         self._stopping = True

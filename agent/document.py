@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
+from agent.statements import line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +47,23 @@ def read_toml(path: Path) -> dict[str, object]:
         what, _, place = str(error).rpartition(" (at ")
         line = data.count(b"\n") + 1 if place == "end of document)" else _line(place)
         problem = f"line {line}: {what}" if line else str(error)
-    raise ConfigError(
-        [f"{path}: {problem}"],
+    raise mistakes(path, [problem])
+
+
+def mistakes(path: Path, problems: list[str]) -> ConfigError:
+    """The error for `problems` in `path`; those that begin with a key gain its line."""
+    return ConfigError(
+        [f"{path}: {problem}{_place(path, problem)}" for problem in problems],
         hint=f"correct this, then try `pi-iot-agent check --config {path}`",
     )
+
+
+def _place(path: Path, problem: str) -> str:
+    with suppress(OSError, ValueError, RecursionError):
+        text = path.read_text(encoding="utf-8-sig")
+        if line := line_of(text, problem.partition(": ")[0]):
+            return f" (line {line})"
+    return ""
 
 
 def _line(place: str) -> int:

@@ -160,19 +160,22 @@ class _Raised:
 
 
 class Health:
-    """Collects what the workers report; any thread may call it, `on_change` after each change.
+    """Collects what the workers report; any thread may call it.
 
-    `wall_s` and `boot_s` are the clocks; `on_change` must not block.
+    `on_change` is called after each change, `on_turn` too where a person would want to know at once
+    (a state, a step, a condition); neither may block. `wall_s` and `boot_s` are the clocks.
     """
 
     def __init__(
         self,
         *,
         on_change: Callable[[], None] = lambda: None,
+        on_turn: Callable[[], None] = lambda: None,
         wall_s: Callable[[], float] = time.time,
         boot_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_change = on_change
+        self._on_turn = on_turn
         self._wall_s = wall_s
         self._boot_s = boot_s
         self._lock = threading.Lock()
@@ -214,6 +217,7 @@ class Health:
             standing = self._standing(raised)
         log.log(LEVELS[standing.severity], "%s: %s (%s)", standing.code, text, standing.hint)
         self._on_change()
+        self._on_turn()
 
     def clear(self, condition: Condition, *, key: str = "") -> None:
         """Say that `condition` does not stand (any more)."""
@@ -222,6 +226,7 @@ class Health:
         if raised:
             log.info("%s: over (%s)", condition.code, raised.text)
             self._on_change()
+            self._on_turn()
 
     def update(self, **facts: Json) -> None:
         """Set facts of status.json by their names; an unknown name is a KeyError."""
@@ -234,11 +239,14 @@ class Health:
                 facts.pop("state", None)  # from there is no way back
             state = facts.get("state")
             moved = state is not None and state != self._facts["state"]
+            stepped = facts.get("progress", self._facts["progress"]) != self._facts["progress"]
             self._facts.update(facts)
         # An offline agent goes to and fro between these two for weeks; the condition tells of it.
         if moved and state not in {"connecting", "offline"}:
             log.info("state: %s", state)
         self._on_change()
+        if moved or stepped:
+            self._on_turn()
 
     def sensor(self, name: str, *, last_s: float | None, ok: bool, error: str = "") -> None:
         """Note how the sensor `name` does; `last_s` is when it last gave a value, or None."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,6 +80,31 @@ def without(text: str, key: Key) -> str:
     wanted = _parse(text)
     del _table(wanted, key)[key[-1]]
     return _checked("".join(one.text for one in found if one is not found[place]), wanted, key)
+
+
+def line_of(text: str, key: str) -> int | None:
+    """The line, from 1, of a key such as `sensors[1].pin`; of its table where it is missing there.
+
+    None where the text has neither, or is no TOML.
+    """
+    lines: dict[str, int] = {}
+    tables: Counter[str] = Counter()
+    table, line = "", 1
+    with suppress(UneditableError):
+        for one in _statements(text):
+            name = ".".join(_path(_parse(one.text)))
+            if one.is_header:
+                table = name
+                if one.table is None:
+                    table = f"{name}[{tables[name]}]"
+                    tables[name] += 1
+                lines.setdefault(table, line)
+            elif one.key:
+                lines[f"{table}.{name}" if table else name] = line
+            line += one.text.count("\n")
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
 
 
 def _place(found: list[_Statement], key: Key) -> tuple[int, str]:

@@ -138,6 +138,10 @@ class Box:
         """What this prints when it is run inside, without the last line break."""
         return self.run(*command, check=check).stdout.rstrip("\n")
 
+    def kill(self, signal: str, pid: str) -> None:
+        """Send a signal; a minimal Debian has no program for it, but its shell can."""
+        self.run("sh", "-c", f"kill -{signal} {pid}")
+
     def copy_in(self, source: Path, target: str) -> None:
         """Copy a file of ours to `target` inside."""
         shutil.copy(source, self.root / target.lstrip("/"))

@@ -92,6 +92,12 @@ class Device:
         read = self.box.run("cat", "/run/pi-iot-agent/status.json", check=False)
         return dict(json.loads(read.stdout)) if read.returncode == 0 else {}
 
+    def processes(self) -> list[str]:
+        """What runs as the service's user."""
+        return self.box.output(
+            *("find", "/proc", "-maxdepth", "1", "-name", "[0-9]*", "-user", "pi-iot-agent")
+        ).splitlines()
+
     def wait_status(
         self, what: str, wanted: Callable[[Mapping[str, Any]], bool], *, timeout_s: float = 30
     ) -> None:

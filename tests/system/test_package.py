@@ -99,7 +99,7 @@ def test_a_daemon_that_hangs_is_started_again(device: Device) -> None:
     device.restart()
     hanging, cursor = device.main_pid, device.cursor()
 
-    device.box.run("kill", "-STOP", hanging)
+    device.box.kill("STOP", hanging)
     try:
         device.box.wait("another", lambda: device.main_pid not in {hanging, "0"}, timeout_s=60)
         device.wait_online()
@@ -116,7 +116,7 @@ def test_a_daemon_that_is_killed_is_started_again(device: Device) -> None:
     """SIGKILL, as from the kernel that wants memory: another runs after 5 s, nothing is missing."""
     killed, cursor = device.main_pid, device.cursor()
 
-    device.box.run("kill", "-KILL", killed)
+    device.box.kill("KILL", killed)
     device.box.wait("another", lambda: device.main_pid not in {killed, "0"}, timeout_s=30)
     device.wait_online()
 
@@ -249,11 +249,11 @@ def test_a_remove_keeps_what_a_second_install_needs(device: Device) -> None:
     certificates = [each.certificate_id for each in device.cloud.certificates()]
 
     device.box.run("apt-get", "remove", "-y", "pi-iot-agent")
-    pids = device.box.output("pgrep", "-u", "pi-iot-agent", check=False)
+    processes = device.processes()
     device.install()
     device.wait_online()
 
-    assert pids == ""
+    assert processes == []
     assert [each.certificate_id for each in device.cloud.certificates()] == certificates
     assert device.missing() == []
 
@@ -291,7 +291,7 @@ def test_a_purge_leaves_nothing_and_says_what_remains_at_aws(device: Device) -> 
     found = device.box.output(*search, "-name", "*pi*iot*agent*", "-print").splitlines()
     assert [path for path in found if path not in HISTORY] == []
     assert device.box.run("systemctl", "cat", UNIT, check=False).returncode
-    assert device.box.output("pgrep", "-u", "pi-iot-agent", check=False) == ""
+    assert device.processes() == []
 
 
 def test_all_it_depends_on_comes_from_debian_main(

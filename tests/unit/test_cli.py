@@ -126,7 +126,7 @@ def test_check_tells_every_problem(config: str, capsys: pytest.CaptureFixture[st
     assert main(["check", "--config", config]) == 78
     captured = capsys.readouterr()
     port, driver, hint = captured.err.splitlines()
-    assert port == f'{config}: mqtt.port: expected an integer, got "x"'
+    assert port == f'{config}: mqtt.port: expected an integer, got "x" (line 7)'
     assert driver.startswith(f'{config}: sensors[0].driver: no driver "gpoi"; known: ')
     assert "gpio" in driver
     assert hint.startswith("hint: ")

@@ -274,6 +274,14 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_key_is_told_with_its_line(tmp_path: Path) -> None:
+    """Also in the second of two tables; for what is missing it is the line of its table."""
+    content = "# mine\n[mqtt]\nport = 0\n\n" + SENSOR + "\n[[sensors]]\ndriver = 'simulated'\n"
+    second = content.splitlines().index("driver = 'simulated'")
+    found = problems(tmp_path, content)
+    assert [problem.rpartition(" (")[2] for problem in found] == ["line 3)", f"line {second})"]
+
+
 def test_a_missing_file_or_a_directory_or_a_locked_file_is_told(tmp_path: Path) -> None:
     """The message begins with the path, whatever keeps the file from being read."""
     names = {

@@ -22,6 +22,7 @@ FLOORS = {
     "agent.clock": 1,
     "agent.config": 1,
     "agent.dialer": 1,
+    "agent.directories": 1,
     "agent.document": 1,
     "agent.files": 1,
     "agent.health": 1,
