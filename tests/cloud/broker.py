@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.cloud.authority import Authority
     from tests.cloud.policies import Grant
 
-RELOAD_S = 0.5
+RELOAD_S = 0.2
 PATIENCE_S = 30  # a busy machine may take long over mosquitto's fsync
 CONNECTED = re.compile(r"New client connected from \S+ as (.*) \(p(\d), .*u'(device-\w+)'\)")
 
