@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.model import COUNT, NewRecord, plain_number
+from agent.model import COUNT, NewRecord
+from agent.stamp import next_by
 
 if TYPE_CHECKING:
     from agent.model import Moment
@@ -24,9 +25,6 @@ COMMAND_ID_MAX = 256
 #: How far the wall clock may stray in one window and still be taken to have run on; a quarter of a
 #: shorter window.
 STRAY_MAX_S = 1.0
-
-#: Consumers wait for the next report a tenth of a window longer than it takes, but at least this.
-GRACE_MIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,6 @@ def close_window(window: Window, seen: Detections, now: Moment) -> NewRecord:
     observed_ms = min(full_ms, max(0, round((until_boot_s - window.opened_boot_s) * 1000)))
     if complete:
         observed_ms = full_ms
-    grace_s = max(GRACE_MIN_S, window.window_s / 10)
     return NewRecord(
         kind=COUNT,
         timestamp_s=window.end_s,
@@ -82,7 +79,7 @@ def close_window(window: Window, seen: Detections, now: Moment) -> NewRecord:
             "observed_ms": observed_ms,
             "window_s": window.window_s,
             "quality": "ok" if complete else "partial",
-            "next_by": plain_number(window.end_s + window.window_s + grace_s),
+            "next_by": next_by(window.end_s, window.window_s),
         },
     )
 

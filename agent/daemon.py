@@ -24,7 +24,7 @@ from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError
 from agent.health import CONFIG_WARNING, ERROR, LEVELS, STORE_RESET, Health
 from agent.notify import Notifier, watchdog_interval_s
 from agent.sampler import Sampler
-from agent.store import open_store
+from agent.storage import open_store
 from agent.uplink import Uplink
 from agent.wakeup import Wakeup
 

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import BUILT_S
-from agent.model import Moment, Record
+from agent.model import Moment, NewRecord
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from agent.config import StoreLimits
-    from agent.model import NewRecord
+
+COLUMNS = "seq, kind, timestamp_s, body, wall_s, boot_s, boot_id FROM records"
 
 DAY_S = 86400.0
 MIB = 1048576
@@ -34,33 +35,33 @@ SLACK = 1000
 DEAD_MAX = 1000
 
 
+#: A record as it waits, with its number.
+Numbered = tuple[int, NewRecord]
+
+
 @dataclass(slots=True)
 class Tally:
-    """What is in the file: unacknowledged rows and the bytes of their bodies; the counters."""
+    """What is in the file: unacknowledged rows and the bytes of their bodies; drops by reason."""
 
     last_seq: int
     marked: bool  # the row `last_seq` is acknowledged and only holds the number
     rows: int
     bytes: int
-    total: int
-    dropped: int
+    dropped: Mapping[str, int]
     dropped_seq: int = 0  # no row up to here is left
     age_checked_s: float | None = None
 
 
 class Rows:
-    """Works on the table through `db`; `epoch` goes into every record that it reads."""
+    """Works on the table through `db`."""
 
-    def __init__(self, db: sqlite3.Connection, epoch: str) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._epoch = epoch
 
-    def insert(self, tally: Tally, new: NewRecord, body: bytes) -> None:
+    def insert(self, tally: Tally, seq: int, new: NewRecord, body: bytes) -> None:
         """Put a row behind all others; the mark that held the place of its forerunner goes."""
-        if tally.marked:
-            self._db.execute("DELETE FROM records WHERE seq = ?", (tally.last_seq,))
-            tally.marked = False
-        tally.last_seq += 1
+        self._unmark(tally)
+        tally.last_seq = seq
         tally.rows += 1
         tally.bytes += len(body)
         now = new.moment
@@ -72,16 +73,19 @@ class Rows:
             ),
         )
 
+    def mark(self, tally: Tally, seq: int) -> None:
+        """Have numbers go on behind `seq`, which is above all others, though it waits no more."""
+        self._unmark(tally)
+        self._db.execute("INSERT INTO records VALUES (?, '', 0, x'', 0, 0, '', 1)", (seq,))
+        tally.last_seq, tally.marked = seq, True
+
     def oldest(
         self, after_seq: int, limit: int, skip: Collection[int]
-    ) -> tuple[list[Record], list[int]]:
+    ) -> tuple[list[Numbered], list[int]]:
         """Waiting records above `after_seq`, and the numbers of spoiled rows met on the way."""
-        found: list[Record] = []
+        found: list[Numbered] = []
         spoiled: list[int] = []
-        query = (
-            "SELECT seq, kind, timestamp_s, body FROM records"
-            " WHERE seq > ? AND NOT acknowledged ORDER BY seq"
-        )
+        query = f"SELECT {COLUMNS} WHERE seq > ? AND NOT acknowledged ORDER BY seq"
         with closing(self._db.execute(query, (after_seq,))) as rows:
             for row in rows:
                 if len(found) >= limit:
@@ -89,23 +93,27 @@ class Rows:
                 if row[0] in skip:
                     continue
                 try:
-                    found.append(self._record(row))
+                    found.append(_record(row))
                 except ValueError:
                     spoiled.append(row[0])
         return found, spoiled
 
-    def newest(self, kind: str, after_seq: int, skip: Collection[int]) -> Record | None:
+    def newest(self, kind: str, after_seq: int, skip: Collection[int]) -> Numbered | None:
         """The newest waiting record of `kind` above `after_seq` whose row is sound."""
-        query = (
-            "SELECT seq, kind, timestamp_s, body FROM records"
-            " WHERE seq > ? AND kind = ? AND NOT acknowledged ORDER BY seq DESC"
-        )
+        where = "WHERE seq > ? AND kind = ? AND NOT acknowledged ORDER BY seq DESC"
+        query = f"SELECT {COLUMNS} {where}"
         with closing(self._db.execute(query, (after_seq, kind))) as rows:
             for row in rows:
                 if row[0] not in skip:
                     with suppress(ValueError):  # `oldest` finds it too and has it set aside
-                        return self._record(row)
+                        return _record(row)
         return None
+
+    def newest_moment(self) -> Moment | None:
+        """When the newest record in the table was made, or the newest that it marks."""
+        query = "SELECT wall_s, boot_s, boot_id FROM records WHERE kind != '' ORDER BY seq DESC"
+        row = self._db.execute(f"{query} LIMIT 1").fetchone()
+        return Moment(*row) if row else None
 
     def remove(self, tally: Tally, numbers: Collection[int]) -> None:
         """Delete rows, as far as they are there; of the newest a mark stays, for its number."""
@@ -134,7 +142,33 @@ class Rows:
         oldest = "SELECT seq FROM dead ORDER BY seq DESC LIMIT 1 OFFSET ?"
         gone = self._db.execute(f"DELETE FROM dead WHERE seq <= ({oldest})", (DEAD_MAX,))  # noqa: S608
         if gone.rowcount:
-            self._count_dropped(tally, "dead", gone.rowcount)
+            self.count_dropped(tally, "dead", gone.rowcount)
+
+    def dead(self, limit: int) -> list[tuple[int, NewRecord, str]]:
+        """What was set aside, oldest first: number, record and the reason."""
+        query = f"SELECT {COLUMNS.replace('FROM records', ', reason FROM dead')} ORDER BY seq"  # noqa: S608
+        with closing(self._db.execute(query)) as rows:
+            return [(*_record(row[:7]), row[7]) for row, _ in zip(rows, range(limit), strict=False)]
+
+    def dead_count(self) -> int:
+        """How many were set aside."""
+        return int(self._db.execute("SELECT count(*) FROM dead").fetchone()[0])
+
+    def revive(self, tally: Tally) -> int:
+        """Have all that was set aside wait again, under its own number; how many."""
+        query = (
+            "INSERT OR REPLACE INTO records"
+            " SELECT seq, kind, timestamp_s, body, wall_s, boot_s, boot_id, 0 FROM dead"
+        )
+        count, size, last = self._db.execute(
+            "SELECT count(*), total(length(body)), coalesce(max(seq), 0) FROM dead"
+        ).fetchone()
+        self._db.execute(query)
+        self._db.execute("DELETE FROM dead")
+        tally.rows += count
+        tally.bytes += int(size)
+        tally.marked = tally.marked and last != tally.last_seq
+        return int(count)
 
     def make_room(self, tally: Tally, limits: StoreLimits, new: NewRecord, size: int) -> None:
         """Drop the oldest rows as far as the bounds ask for it, so that `new` fits in.
@@ -180,20 +214,28 @@ class Rows:
         tally.rows -= rows
         tally.bytes -= size
         tally.dropped_seq = last
-        self._count_dropped(tally, reason, rows)
+        self.count_dropped(tally, reason, rows)
 
-    def _count_dropped(self, tally: Tally, reason: str, rows: int) -> None:
-        query = "UPDATE meta SET value = value + ? WHERE name = ?"
-        self._db.execute(query, (rows, f"dropped_{reason}"))
-        tally.dropped += rows
+    def count_dropped(self, tally: Tally, reason: str, rows: int) -> None:
+        """Add to what was given up for `reason`, since the file was made."""
+        dropped = tally.dropped.get(reason, 0) + rows
+        query = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+        self._db.execute(query, (f"dropped_{reason}", dropped))
+        tally.dropped = {**tally.dropped, reason: dropped}
 
-    def _record(self, row: tuple[int, str, float, bytes]) -> Record:
-        """The record in a row. Raises ValueError if its body is spoiled."""
-        seq, kind, timestamp_s, text = row
-        body = json.loads(text)
-        if not isinstance(body, dict):
-            raise ValueError(f"record {seq} has no JSON object")  # noqa: TRY004 -- as json.loads
-        return Record(self._epoch, seq, kind, timestamp_s, body)
+    def _unmark(self, tally: Tally) -> None:
+        if tally.marked:
+            self._db.execute("DELETE FROM records WHERE seq = ?", (tally.last_seq,))
+            tally.marked = False
+
+
+def _record(row: tuple[int, str, float, bytes, float, float, str]) -> Numbered:
+    """The record in a row. Raises ValueError if its body is spoiled."""
+    seq, kind, timestamp_s, text, wall_s, boot_s, boot_id = row
+    body = json.loads(text)
+    if not isinstance(body, dict):
+        raise ValueError(f"record {seq} has no JSON object")  # noqa: TRY004 -- as json.loads
+    return seq, NewRecord(kind, timestamp_s, Moment(wall_s, boot_s, boot_id), body)
 
 
 def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import secrets
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION_ID = 0x50694167  # "PiAg"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+BOOTS = """CREATE TABLE boots (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offset_s REAL NOT NULL,
+    is_set INTEGER NOT NULL);"""
 SCHEMA = f"""
 PRAGMA page_size = 1024;
 BEGIN;
@@ -35,12 +39,18 @@ CREATE TABLE dead (
     reason TEXT NOT NULL, set_aside_s REAL NOT NULL);
 CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('epoch', '{{epoch}}'), ('total', 0), ('dropped_rows', 0),
-    ('dropped_bytes', 0), ('dropped_age', 0), ('dropped_dead', 0);
+{BOOTS}
+INSERT INTO meta VALUES ('epoch', '{{epoch}}'), ('total', 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """  # noqa: S608 -- the epoch is ours
+
+#: What leads from a version to the next.
+MIGRATIONS = {1: f"BEGIN; {BOOTS} PRAGMA user_version = 2; COMMIT;"}
+
+#: How long a start may take over looking for damage; what is not found by then is found later.
+CHECK_S = 5.0
 
 #: SQLite's page cache: all the memory that the store needs, whatever waits in it.
 CACHE_KIB = 512
@@ -48,9 +58,18 @@ WAL_BYTES = 262144
 CHECKPOINT_PAGES = 64
 
 CARD = "check that the agent may write there, and the card itself"
+LOCKED = "another program has it open: end that program"
 FULL = "free some space on the card"
 
 SPOILED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+class BlockedError(StoreError):
+    """The file takes no commit now; later it may."""
+
+
+class DiskFullError(BlockedError):
+    """There is no room for a commit."""
 
 
 class SpoiledError(Exception):
@@ -96,29 +115,82 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )
 
 
-def load(db: sqlite3.Connection) -> tuple[str, Tally]:
-    """The epoch and what is in the file; all of `records` is read. Raises SpoiledError."""
+def in_memory() -> sqlite3.Connection:
+    """A store that no file has, with an epoch of its own."""
+    db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    db.executescript(SCHEMA.format(epoch=secrets.token_hex(8)))
+    return db
+
+
+def save(db: sqlite3.Connection, path: Path) -> None:
+    """Write a store that is in memory to a new file; what a power cut leaves of it is no store."""
+    make(path)
+    with closing(connect(path)) as file:
+        db.backup(file)
+
+
+def load(db: sqlite3.Connection) -> tuple[Tally, dict[str, int | str]]:
+    """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
-        found = tuple(
+        found = [
             db.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("application_id", "user_version")
-        )
-        if found != (APPLICATION_ID, SCHEMA_VERSION):
+        ]
+        if found != [APPLICATION_ID, SCHEMA_VERSION]:
             raise SpoiledError("not a store of this version")
         rows, size, last_seq, marked = db.execute(
             "SELECT count(*), total(length(body)), coalesce(max(seq), 0), total(acknowledged)"
             " FROM records"
         ).fetchone()
         meta = dict(db.execute("SELECT name, value FROM meta"))
-        dropped = sum(value for name, value in meta.items() if name.startswith("dropped_"))
-        tally = Tally(last_seq, bool(marked), rows - int(marked), int(size), meta["total"], dropped)
-        return meta["epoch"], tally
-    except (KeyError, TypeError) as error:
+        dropped = {
+            name.removeprefix("dropped_"): int(value)
+            for name, value in meta.items()
+            if name.startswith("dropped_")
+        }
+        if not isinstance(meta["epoch"], str) or not isinstance(meta["total"], int):
+            raise SpoiledError("its counters are lost")
+        tally = Tally(last_seq, bool(marked), rows - int(marked), int(size), dropped)
+        return tally, meta
+    except (KeyError, TypeError, ValueError) as error:
         raise SpoiledError("its counters are lost") from error
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in SPOILED:
-            raise SpoiledError(str(error)) from error
-        raise
+        raise _spoiled(error) from error
+
+
+def check(db: sqlite3.Connection, within_s: float = CHECK_S) -> None:
+    """Look through the file for damage, at most `within_s`. Raises SpoiledError."""
+    until_s = time.monotonic() + within_s
+    db.set_progress_handler(lambda: time.monotonic() > until_s, 10_000)
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+            raise _spoiled(error) from error
+    else:
+        if found != "ok":
+            raise SpoiledError(" ".join(str(found).split()))
+    finally:
+        db.set_progress_handler(None, 0)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a store of an older version up to this one, in one transaction each."""
+    try:
+        application_id = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if application_id == APPLICATION_ID:
+            for step in range(version, SCHEMA_VERSION):
+                db.executescript(MIGRATIONS[step])
+    except sqlite3.Error as error:
+        raise _spoiled(error) from error
+
+
+def _spoiled(error: sqlite3.Error) -> Exception:
+    """What is to be raised: the file is spoiled, or the error is of another kind."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in SPOILED:
+        return SpoiledError(str(error))
+    return error
 
 
 def spare_the_card(db: sqlite3.Connection) -> None:
@@ -131,9 +203,22 @@ def spare_the_card(db: sqlite3.Connection) -> None:
     ):
         db.execute(f"PRAGMA {pragma}")
     db.execute("BEGIN")
-    db.execute("INSERT INTO meta VALUES ('', zeroblob(?))", (WAL_BYTES,))
-    db.execute("ROLLBACK")
+    try:
+        db.execute("INSERT INTO meta VALUES ('', zeroblob(?))", (WAL_BYTES,))
+    except sqlite3.Error as error:
+        if not is_full(error):  # a full card spares itself
+            raise
+    if db.in_transaction:
+        db.execute("ROLLBACK")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room on the disk."""
+    return (
+        getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+        or getattr(error, "errno", 0) == errno.ENOSPC
+    )
 
 
 @contextmanager
@@ -144,8 +229,13 @@ def translated(path: Path) -> Iterator[None]:
     except StoreError:
         raise
     except (sqlite3.Error, OSError) as error:
-        full = (
-            getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-            or getattr(error, "errno", 0) == errno.ENOSPC
-        )
-        raise StoreError(f"{path}: {error}", hint=FULL if full else CARD) from error
+        raise explained(path, error) from error
+
+
+def explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    """What went wrong with the file, by what can be done about it."""
+    if is_full(error):
+        return DiskFullError(f"{path}: {error}", hint=FULL)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return BlockedError(f"{path}: {error}", hint=LOCKED)
+    return StoreError(f"{path}: {error}", hint=CARD)

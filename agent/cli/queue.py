@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from agent.cli import COMMANDS, settings
 from agent.errors import EXIT_OK
-from agent.store import StoreMissingError, peek
+from agent.peek import StoreMissingError, peek
 
 if TYPE_CHECKING:
     from agent.cli import Subparsers
-    from agent.store import Peek
+    from agent.peek import Peek
 
 LIMIT = 10
 

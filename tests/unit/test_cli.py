@@ -19,7 +19,7 @@ from agent.cli.status import ago
 from agent.config import StoreLimits
 from agent.health import OFFLINE, SENSOR_FAILING, Health
 from agent.model import Moment, NewRecord
-from agent.store import open_store
+from agent.storage import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

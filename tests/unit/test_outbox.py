@@ -11,12 +11,14 @@ from agent.backoff import Backoff
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.outbox import Outbox
-from agent.store import Store, open_store
+from agent.storage import open_store
 from tests.ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from agent.store import Store
 
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
 

@@ -21,10 +21,11 @@ from agent.config import (
 )
 from agent.errors import SensorError, StoreError
 from agent.health import Health
+from agent.peek import peek
 from agent.sampler import Sampler
 from agent.sensors import Sensor
 from agent.sensors.simulated import Options
-from agent.store import Store, open_store, peek
+from agent.storage import open_store
 from agent.wakeup import Wakeup
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.model import Record
+    from agent.store import Store
 
 START_S = 1_795_500_000.0  # a multiple of 600
 

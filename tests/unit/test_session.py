@@ -15,7 +15,7 @@ from agent.health import Health
 from agent.model import COUNT, Moment, NewRecord, encode
 from agent.outbox import Outbox
 from agent.session import ANSWER_WITHIN_S, Receiver, Session, Tally
-from agent.store import Store, open_store
+from agent.storage import open_store
 from agent.subscription import Subscription
 from tests.fakes import FakeClock
 from tests.ticks import Ticks
@@ -23,6 +23,8 @@ from tests.ticks import Ticks
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from agent.store import Store
 
 THING = "living-room"
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")

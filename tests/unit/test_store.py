@@ -22,10 +22,12 @@ from agent import BUILT_S
 from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.model import Moment, NewRecord
-from agent.store import Store, StoreMissingError, open_store, peek
+from agent.peek import StoreMissingError, peek
+from agent.storage import open_store
 
 if TYPE_CHECKING:
     from agent.model import Json
+    from agent.store import Store
 
 WALL_S = 1_795_500_000.0
 DAY_S = 86_400.0
@@ -292,9 +294,11 @@ def test_all_files_are_private(limits: StoreLimits) -> None:
             }
     finally:
         os.umask(before)
-    assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+    names = ("store.db", "store.db-block", "store.db-shm", "store.db-wal")
+    assert modes == dict.fromkeys(names, 0o600)
     assert limits.path.parent.stat().st_mode & 0o777 == 0o700
-    assert [path.name for path in limits.path.parent.iterdir()] == ["store.db"]
+    left = {path.name for path in limits.path.parent.iterdir()}
+    assert left == {"store.db", "store.db-block"}
 
 
 def test_the_log_is_grown_once_and_keeps_its_size(limits: StoreLimits) -> None:
@@ -306,13 +310,13 @@ def test_the_log_is_grown_once_and_keeps_its_size(limits: StoreLimits) -> None:
         for _ in range(500):
             store.acknowledge(store.append(new(text="x" * 200)).seq)
         assert log.stat().st_size == size
-        assert store._db.execute("PRAGMA page_size").fetchone() == (1024,)
+        assert store._journal.db.execute("PRAGMA page_size").fetchone() == (1024,)
 
 
 def test_every_commit_is_forced_to_the_card(limits: StoreLimits) -> None:
     """Full synchronisation, which no test can see without a power cut."""
     with open_store(limits) as store:
-        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._journal.db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 def spoil_with_text(path: Path) -> None:
@@ -441,47 +445,6 @@ def test_a_row_whose_body_is_spoiled_is_set_aside(limits: StoreLimits) -> None:
         assert store.queued == 2
 
 
-def test_a_locked_file_is_not_moved_aside(limits: StoreLimits) -> None:
-    """It is an error with a hint; the file is good."""
-    open_store(limits).close()
-    db = sqlite3.connect(limits.path, isolation_level=None)
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    db.execute("BEGIN EXCLUSIVE")
-    try:
-        with pytest.raises(StoreError, match="locked") as caught:
-            open_store(limits)
-    finally:
-        db.close()
-    assert caught.value.hint
-    with open_store(limits) as store:
-        assert store.reset == ""
-
-
-def test_troubles_of_the_disk_are_store_errors(tmp_path: Path) -> None:
-    """Each names the file and says what to do."""
-    (tmp_path / "file").write_text("")
-    (tmp_path / "directory").mkdir()
-    for path in (tmp_path / "file" / "store.db", tmp_path / "directory"):
-        with pytest.raises(StoreError, match=str(path)) as caught:
-            open_store(StoreLimits(path=path))
-        assert caught.value.hint
-
-
-def test_a_full_disk_loses_nothing_that_was_stored(limits: StoreLimits) -> None:
-    """The failed append has not happened; the store goes on when there is room again."""
-    with open_store(limits) as store:
-        store.append(new(), detections=1)
-        store.acknowledge(1)
-        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-        store._db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StoreError, match="full") as caught:
-            store.append(new(text="x" * 5000), detections=5)
-        assert "free some space" in caught.value.hint
-        assert (store.total, store.queued, store.newest_seq) == (1, 0, 1)
-        store._db.execute("PRAGMA max_page_count = 1000000")
-        assert store.append(new(), detections=2).body == {"total": 3}
-
-
 def test_a_closed_store_says_so(limits: StoreLimits) -> None:
     """Closing twice does no harm."""
     store = open_store(limits)
@@ -539,7 +502,7 @@ from contextlib import closing
 from pathlib import Path
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store import open_store
+from agent.storage import open_store
 
 store = open_store(StoreLimits(path=Path(sys.argv[1])))
 while True:

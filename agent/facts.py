@@ -1,0 +1,42 @@
+"""Named facts of the store's table `meta`, of which the newest may not be on the disk yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+Fact = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known, and of that what the file has to learn in the next commit."""
+
+    known: Mapping[str, Fact]
+    pending: Mapping[str, Fact] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        """A fact that is a number, 0 if it is not known."""
+        return int(self.known.get(name, 0))
+
+    def text(self, name: str) -> str:
+        """A fact that is a text, empty if it is not known."""
+        return str(self.known.get(name, ""))
+
+    def changed(self, **facts: Fact) -> Facts:
+        """These facts, and the others as they are."""
+        new = {name: fact for name, fact in facts.items() if self.known.get(name) != fact}
+        return Facts({**self.known, **new}, {**self.pending, **new})
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write what is pending."""
+        for fact in self.pending.items():
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", fact)
+
+    def kept(self) -> Facts:
+        """The same once that is committed."""
+        return Facts(self.known)

@@ -1,0 +1,59 @@
+"""Where the store is: in its file, or, where there can be none, in memory for the time being."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+from agent import files, storefile
+from agent.errors import StoreError
+from agent.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.config import StoreLimits
+
+
+def open_store(
+    limits: StoreLimits,
+    *,
+    wall_s: Callable[[], float] = time.time,
+    boot_s: Callable[[], float] = time.monotonic,
+) -> Store:
+    """The store in the file `limits.path`, made with its directory if there is none.
+
+    A file that is spoiled, foreign or of another schema is renamed to `<name>.corrupt-<time>` and a
+    new one begun; `Store.reset` then says so. Where there can be no file, or it is locked or
+    read-only, the store is in memory, small, and `Store.memory_only` says why. Takes seconds with a
+    large backlog: it is read.
+    """
+    path, reset = limits.path, ""
+    try:
+        with storefile.translated(path):
+            files.make_directory(path.parent)
+            if path.exists():
+                try:
+                    return Store(limits, wall_s=wall_s, boot_s=boot_s)
+                except storefile.SpoiledError as spoiled:
+                    aside = storefile.move_aside(path, int(wall_s()))
+                    reset = f"{path}: {spoiled}; kept as {aside.name}, a new store was begun"
+            storefile.make(path)
+            return Store(limits, reset=reset, wall_s=wall_s, boot_s=boot_s)
+    except StoreError as error:
+        return Store(limits, reset=reset, memory_only=error.text, wall_s=wall_s, boot_s=boot_s)
+
+
+def usable_again(path: Path) -> bool:
+    """Whether there is, or now can be, a store in the file `path` that takes commits."""
+    with suppress(StoreError, storefile.SpoiledError), storefile.translated(path):
+        if not path.exists():
+            storefile.make(path)
+        with closing(storefile.connect(path)) as db:
+            storefile.spare_the_card(db)
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+            return True
+    return False
