@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import BUILT_S
 from agent.model import Moment
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+#: What systemd-timesyncd makes while it runs, and once it has set the clock (its man page).
+TIMESYNCD = "run/systemd/timesync"
+TIMESYNCD_FLAG = "run/systemd/timesync/synchronized"
+
+#: What the other time services of Debian make while they run; they have no flag of their own.
+OTHERS = ("run/chrony", "run/ntpd.pid", "run/ntpsec", "run/openntpd.pid")
+
+#: How often to look at a flag, and to ask for the kernel's.
+LOOK_S = 5.0
+ASK_S = 60.0
+
+
+def kernel_synchronized() -> bool:
+    """Whether a time service has told the kernel that the clock is right (adjtimex(2)).
+
+    systemd is asked, since the service's sandbox keeps it from the system call. Takes a tenth of a
+    second, at most five.
+    """
+    ask = ["/usr/bin/timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        told = subprocess.run(ask, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return told.stdout.strip() == "yes"
 
 
 class Clock:
-    """Reads both clocks; any thread may call it.
+    """Reads both clocks; any thread may call it, but one alone asks `is_set`.
 
     Boot time is CLOCK_BOOTTIME (clock_gettime(2)): it never jumps and goes on in suspend. A wall
     clock earlier than `built_s`, the day this version was made, is certainly wrong: a Raspberry Pi
-    has no clock battery and may start years in the past.
+    has no clock battery and may start years in the past. After a power cut it goes on from the time
+    of its last shutdown: plausible, and wrong. `root` is where /run is.
     """
 
-    def __init__(self, *, built_s: float = BUILT_S, boot_id_file: Path = BOOT_ID) -> None:
+    def __init__(
+        self,
+        *,
+        built_s: float = BUILT_S,
+        boot_id_file: Path = BOOT_ID,
+        root: Path = Path("/"),
+        synchronized: Callable[[], bool] = kernel_synchronized,
+    ) -> None:
         self._built_s = built_s
         self._boot_id = boot_id_file.read_text().strip()
+        self._root = root
+        self._synchronized = synchronized
+        self._set = False
+        self._look_boot_s = self._ask_boot_s = -math.inf
 
     def wall_s(self) -> float:
         """Seconds since the epoch, as far as the machine knows."""
@@ -38,3 +81,24 @@ class Clock:
     def plausible(self) -> bool:
         """Whether wall time is good enough to check a server's certificate with."""
         return self.wall_s() >= self._built_s
+
+    def is_set(self) -> bool:
+        """Whether wall time is good enough to stamp readings with: a time service has set it.
+
+        Where there is no time service, the clock is taken as a person has set it. Looked at once in
+        five seconds at most; once set it stays so.
+        """
+        if not self._set and self.plausible() and self.boot_s() >= self._look_boot_s:
+            self._look_boot_s = self.boot_s() + LOOK_S
+            self._set = self._find_out()
+        return self._set
+
+    def _find_out(self) -> bool:
+        if (self._root / TIMESYNCD).is_dir():
+            return (self._root / TIMESYNCD_FLAG).exists()
+        if not any((self._root / name).exists() for name in OTHERS):
+            return True
+        if self.boot_s() < self._ask_boot_s:
+            return False
+        self._ask_boot_s = self.boot_s() + ASK_S
+        return self._synchronized()

@@ -8,6 +8,7 @@ the boot clock. A record's time follows from that whenever it is sent.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def _moved_window(ended_s: float, body: dict[str, Json]) -> tuple[float, dict[st
     window_s = body.get("window_s")
     if not isinstance(window_s, int) or window_s <= 0:
         return round(ended_s, 3), body
-    end_s = round(ended_s / window_s) * window_s
+    end_s = math.floor(ended_s / window_s + 0.5) * window_s
     if abs(end_s - ended_s) > STEP_S and body.get("quality") == "ok":
         body["quality"] = "partial"
     return end_s, {**body, "next_by": next_by(end_s, window_s)}

@@ -13,6 +13,7 @@ class FakeClock(Clock):
     def __init__(self, wall_s: float = 1_795_500_000.0, boot_s: float = 1000.0) -> None:
         super().__init__()
         self._boot_id = BOOT_ID
+        self.was_set = True
         self.now_wall_s = wall_s
         self.now_boot_s = boot_s
 
@@ -23,6 +24,10 @@ class FakeClock(Clock):
     def boot_s(self) -> float:
         """The boot clock."""
         return self.now_boot_s
+
+    def is_set(self) -> bool:
+        """Whether a time service has set it."""
+        return self.was_set
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass, on both clocks alike."""

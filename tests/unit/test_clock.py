@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent import BUILT_S
-from agent.clock import Clock
+from agent.clock import Clock, kernel_synchronized
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +53,56 @@ def test_a_clock_before_the_build_is_not_plausible() -> None:
     assert not clock.plausible()
     clock.wall = BUILT_S
     assert clock.plausible()
+
+
+class RightClock(Clock):
+    """Wall time is plausible, boot time moves on command."""
+
+    boot = 100.0
+
+    def wall_s(self) -> float:
+        """A day after this version was made."""
+        return BUILT_S + 86400
+
+    def boot_s(self) -> float:
+        """What the test says."""
+        return self.boot
+
+
+def test_without_a_time_service_a_plausible_clock_is_set(tmp_path: Path) -> None:
+    """A person has set it, or a clock chip."""
+    assert RightClock(root=tmp_path).is_set()
+    assert not StoppedClock(root=tmp_path).is_set()
+
+
+def test_with_timesyncd_it_is_set_when_its_flag_is_there(tmp_path: Path) -> None:
+    """Looked at every five seconds; what was set stays set."""
+    flag = tmp_path / "run/systemd/timesync/synchronized"
+    flag.parent.mkdir(parents=True)
+    clock = RightClock(root=tmp_path)
+    assert not clock.is_set()
+    flag.touch()
+    assert not clock.is_set()
+    clock.boot += 5
+    assert clock.is_set()
+    flag.unlink()
+    clock.boot += 5
+    assert clock.is_set()
+
+
+def test_with_another_time_service_the_kernel_knows(tmp_path: Path) -> None:
+    """It is asked once in a minute."""
+    (tmp_path / "run/chrony").mkdir(parents=True)
+    answers = [False, True]
+    clock = RightClock(root=tmp_path, synchronized=lambda: answers.pop(0))
+    assert not clock.is_set()
+    clock.boot += 30
+    assert not clock.is_set()
+    clock.boot += 30
+    assert clock.is_set()
+    assert answers == []
+
+
+def test_the_kernel_is_asked_through_systemd() -> None:
+    """Whatever this machine has, the answer is yes or no."""
+    assert kernel_synchronized() in {True, False}
