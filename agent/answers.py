@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from agent.errors import LinkLostError
 
+#: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.
+PAYLOAD_MAX = 131_072
+PACKET_MAX = 268_435_460
+
 #: From here on a reason code says no.
 REFUSED = 0x80
 NOT_AUTHORIZED = 0x87
@@ -16,35 +20,53 @@ SESSION_TAKEN_OVER = 0x8E
 TOPIC_NAME_INVALID = 0x90
 PAYLOAD_FORMAT_INVALID = 0x99
 
-#: Client id not valid, bad user name or password, not authorized.
-NOT_LET_IN = frozenset({0x85, 0x86, NOT_AUTHORIZED})
+#: Client id not valid, bad user name or password, banned, bad authentication method.
+BAD_CREDENTIALS = frozenset({0x85, 0x86, 0x8A, 0x8C})
+NOT_LET_IN = BAD_CREDENTIALS | {NOT_AUTHORIZED}
 
-#: MQTT 3.1.1, section 3.2.2.3, in the terms of MQTT 5.
-CONNECT_REFUSALS_3 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: NOT_AUTHORIZED}
+#: Waiting mends these: unavailable, busy, shutting down, message rate, quota, connection rate.
+BUSY = frozenset({0x88, 0x89, 0x8B, 0x96, 0x97, 0x9F})
 
-#: What a person reads for the reasons that AWS IoT gives.
+#: MQTT 3.1.1, section 3.2.2.3, in the terms of MQTT 5; 7 is what AWS IoT has said for 5.
+CONNECT_REFUSALS_3 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: NOT_AUTHORIZED, 7: NOT_AUTHORIZED}
+
+#: What a person reads for a reason.
 REASONS = {
-    0x00: "the broker ended the connection in order",
+    0x00: "in order",
     0x80: "unspecified error",
     0x81: "malformed packet",
     0x82: "protocol error",
+    0x83: "implementation specific error",
     0x84: "protocol version not supported",
     0x85: "client id not valid",
     0x86: "bad user name or password",
     0x87: "not authorized",
     0x88: "server unavailable",
     0x89: "server busy",
+    0x8A: "banned",
     0x8B: "server shutting down",
+    0x8C: "bad authentication method",
     0x8D: "keep-alive timeout",
     0x8E: "session taken over",
     0x8F: "topic filter not valid",
     0x90: "topic name not valid",
     0x91: "packet id in use",
     0x93: "receive maximum exceeded",
+    0x94: "topic alias not valid",
     0x95: "packet too large",
+    0x96: "message rate too high",
     0x97: "quota exceeded",
     0x98: "administrative action",
     0x99: "payload format not valid",
+    0x9A: "retained messages not supported",
+    0x9B: "QoS not supported",
+    0x9C: "use another server",
+    0x9D: "server moved",
+    0x9E: "shared subscriptions not supported",
+    0x9F: "connection rate exceeded",
+    0xA0: "maximum connect time",
+    0xA1: "subscription identifiers not supported",
+    0xA2: "wildcard subscriptions not supported",
 }
 
 
@@ -53,11 +75,48 @@ def reason_text(reason: int) -> str:
     return REASONS.get(reason, f"reason 0x{reason:02x}")
 
 
+def reason_hint(reason: int) -> str:
+    """What to do about a refused or ended connection; empty where nothing special is known."""
+    if reason in BUSY:
+        return "the broker has no room now; it is tried again by itself"
+    if reason in BAD_CREDENTIALS:
+        return "the certificate or the name is not accepted; run `pi-iot-agent provision`"
+    if reason == SESSION_TAKEN_OVER:
+        return "if this comes again, another device uses this name"
+    return ""
+
+
+class ClosedError(LinkLostError):
+    """The broker closed the connection without a word."""
+
+
+class UnansweredError(LinkLostError):
+    """The broker closed the connection instead of sending CONNACK; AWS IoT refuses like this."""
+
+
+class SilentError(LinkLostError):
+    """The broker owes an answer and keeps silent, whatever the socket says."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, hint="the network or the broker went silent; a new try is made")
+
+
+class MalformedError(LinkLostError):
+    """The broker sent what no broker may send."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the broker sent what it may not: {what}",
+            hint="something other than an MQTT broker may answer; check [mqtt] endpoint and port",
+        )
+
+
 class ConnectRefusedError(LinkLostError):
     """The broker answered CONNECT with no; `reason` is the MQTT 5 code."""
 
     def __init__(self, reason: int) -> None:
-        super().__init__(f"the broker refuses the connection: {reason_text(reason)}")
+        text = f"the broker refuses the connection: {reason_text(reason)}"
+        super().__init__(text, hint=reason_hint(reason))
         self.reason = reason
 
 
@@ -65,16 +124,22 @@ class ServerEndedError(LinkLostError):
     """The broker sent DISCONNECT; `reason` is the MQTT 5 code."""
 
     def __init__(self, reason: int) -> None:
-        super().__init__(f"the broker ended the connection: {reason_text(reason)}")
+        text = f"the broker ended the connection: {reason_text(reason)}"
+        super().__init__(text, hint=reason_hint(reason))
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """CONNACK: whether the broker kept our session, and how much it takes unacknowledged."""
+    """CONNACK: whether the broker kept our session, and its limits; a `keepalive_s` of 0 is ours.
+
+    `receive_maximum` is how much it takes unacknowledged, `maximum_packet_size` is in bytes.
+    """
 
     session_present: bool
     receive_maximum: int
+    maximum_packet_size: int
+    keepalive_s: int
 
 
 @dataclass(frozen=True, slots=True)

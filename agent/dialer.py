@@ -1,149 +1,126 @@
-"""A TLS connection to a host: every address tried, under deadlines that are ours, interruptible."""
+"""A TLS connection to the broker, through a proxy if there is one, and by another port if need be.
+
+Each phase has a deadline of ours and can be interrupted: look-up, TCP, tunnel, handshake.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
-import select
-import socket
 import ssl
-import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.errors import LinkLostError, StoppingError
+from agent import proxy, tcp
+from agent.errors import LinkLostError
+from agent.faults import UnreachableError, handshake_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import socket
+    from collections.abc import Callable, Mapping
 
-    from agent.wakeup import Wakeup
+    from agent.ports import Ports
+    from agent.watch import Watch
 
-#: How long sent bytes may stay unacknowledged before the kernel gives the connection up
-#: (TCP_USER_TIMEOUT, tcp(7)); without it a write into a dead network lasts a quarter of an hour.
-USER_TIMEOUT_MS = 30_000
+log = logging.getLogger(__name__)
 
 
 class Dialer:
-    """Opens connections in the uplink thread; `interrupted()` is asked whenever `wakeup` is set.
+    """Opens connections in the uplink thread. TCP, tunnel and TLS each have `timeout_s`.
 
-    TCP and TLS each have `timeout_s`. The name look-up comes on top: getaddrinfo(3) can be neither
-    bounded nor interrupted.
+    `tls` makes the context for a port, since one port wants ALPN and another does not.
     """
 
     def __init__(
         self,
-        tls: ssl.SSLContext,
+        tls: Callable[[int], ssl.SSLContext],
         *,
+        ports: Ports,
         timeout_s: float,
-        wakeup: Wakeup,
-        interrupted: Callable[[], bool],
-        boot_s: Callable[[], float] = time.monotonic,
+        watch: Watch,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._tls = tls
+        self._ports = ports
         self._timeout_s = timeout_s
-        self._wakeup = wakeup
-        self.interrupted = interrupted
-        self._boot_s = boot_s
+        self._environment = environment
+        self.watch = watch
 
-    def dial(self, host: str, port: int) -> ssl.SSLSocket:
-        """Connect to `host`, trying its addresses in turn, and finish the TLS handshake.
+    def dial(self, host: str) -> ssl.SSLSocket:
+        """Connect to `host` through the first port that leads there; TLS is done.
 
         Raises LinkLostError saying which step failed, StoppingError once interrupted.
         """
+        first, *others = self._ports.in_order()
         try:
-            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise LinkLostError(
-                f"the name {host} cannot be looked up: {error}",
-                hint="check the network and its DNS server",
-            ) from None
-        return self._handshake(self._connect(addresses, host, port), host)
-
-    def _connect(self, addresses: Sequence[_Address], host: str, port: int) -> socket.socket:
-        deadline_s = self._boot_s() + self._timeout_s
-        reason: object = "it has no address"
-        for left, (family, kind, protocol, _, address) in zip(
-            range(len(addresses), 0, -1), addresses, strict=True
-        ):
-            # An equal share of what is left for each, so that a dead IPv6 leaves time for IPv4.
-            share_s = (deadline_s - self._boot_s()) / left
-            try:
-                link = socket.socket(family, kind, protocol)
-            except OSError as error:  # IPv6 may be switched off
-                reason = error.strerror
-                continue
-            try:
-                link.settimeout(0)
-                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-                with suppress(BlockingIOError):
-                    link.connect(address)
-                self._wait([], [link], self._boot_s() + share_s)
-                if code := link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                    raise OSError(code, os.strerror(code))  # noqa: TRY301 -- one way out for both
-            except OSError as error:
-                link.close()
-                reason = error.strerror or error
-            except BaseException:
-                link.close()
+            port, secure = first, self.secure(host, first)
+        except UnreachableError as blocked:
+            if not others:
                 raise
-            else:
-                return link
-        raise LinkLostError(
-            f"{host} port {port} cannot be reached: {reason}",
-            hint="check the network; a firewall may block the port",
-        )
+            port, secure = self._detour(host, others[0], blocked)
+        except LinkLostError:
+            self._ports.failed()
+            raise
+        self._ports.worked(port)
+        return secure
 
-    def _handshake(self, link: socket.socket, host: str) -> ssl.SSLSocket:
-        deadline_s = self._boot_s() + self._timeout_s
-        secure = self._tls.wrap_socket(link, server_hostname=host, do_handshake_on_connect=False)
+    def _detour(self, host: str, port: int, blocked: UnreachableError) -> tuple[int, ssl.SSLSocket]:
+        try:
+            secure = self.secure(host, port)
+        except LinkLostError as also:
+            self._ports.failed()
+            raise LinkLostError(f"{blocked.text}; and {also.text}", hint=blocked.hint) from None
+        log.info("%s; port %s works", blocked.text, port)
+        return port, secure
+
+    def secure(self, host: str, port: int) -> ssl.SSLSocket:
+        """Connect to `host` through `port` and nothing else. Raises as `dial` does."""
+        return self.handshake(self.reach(host, port), host, port)
+
+    def reach(self, host: str, port: int) -> socket.socket:
+        """TCP to `host`, or to the proxy and its tunnel. Raises as `dial` does."""
+        via = proxy.from_environment(host, port, self._environment)
+        if via is None:
+            return tcp.connect(host, port, self.watch, timeout_s=self._timeout_s)
+        try:
+            link = tcp.connect(via.host, via.port, self.watch, timeout_s=self._timeout_s)
+        except LinkLostError as lost:  # no other port of the broker would mend that
+            raise LinkLostError(f"no way to the proxy: {lost.text}", hint=proxy.HINT) from None
+        try:
+            target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            proxy.tunnel(link, via, target, self.watch, timeout_s=self._timeout_s)
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    def handshake(self, link: socket.socket, host: str, port: int) -> ssl.SSLSocket:
+        """TLS on `link`, which is closed if that fails. Raises as `dial` does."""
+        until_s = self.watch.now_s() + self._timeout_s
+        try:
+            secure = self._tls(port).wrap_socket(
+                link, server_hostname=host, do_handshake_on_connect=False
+            )
+        except BaseException as error:
+            link.close()
+            if isinstance(error, OSError | ValueError):  # the name, or the peer has gone already
+                raise LinkLostError(f"no TLS connection with {host}: {error}") from None
+            raise
         try:
             while True:
                 try:
                     secure.do_handshake()
                     return secure
                 except ssl.SSLWantReadError:
-                    self._wait([secure], [], deadline_s)
+                    readers, writers = [secure], []
                 except ssl.SSLWantWriteError:
-                    self._wait([], [secure], deadline_s)
-        except ssl.SSLCertVerificationError as error:
-            secure.close()
-            raise LinkLostError(
-                f"the certificate of {host} is not accepted: {error.verify_message}",
-                hint=_verification_hint(error),
-            ) from None
+                    readers, writers = [], [secure]
+                if self.watch.now_s() >= until_s:
+                    raise TimeoutError  # noqa: TRY301 -- one way out for all that fails
+                self.watch.wait(until_s, readers=readers, writers=writers)
         except OSError as error:
             secure.close()
-            raise LinkLostError(
-                f"no TLS connection with {host}: {error.strerror or error}",
-                hint="the certificate may be inactive, or something intercepts the connection",
-            ) from None
+            where = f"{host} port {port}"
+            raise handshake_failed(where, error, timeout_s=self._timeout_s) from None
         except BaseException:
             secure.close()
             raise
-
-    def _wait(
-        self, readers: list[ssl.SSLSocket], writers: list[socket.socket], deadline_s: float
-    ) -> None:
-        """Wait for a socket. Raises TimeoutError at the deadline, StoppingError if interrupted."""
-        while True:
-            left_s = deadline_s - self._boot_s()
-            if left_s <= 0:
-                raise TimeoutError(110, "timed out")
-            watched: list[Wakeup | socket.socket] = [self._wakeup, *readers]
-            ready, writable, _ = select.select(watched, writers, [], left_s)
-            if self._wakeup in ready:
-                self._wakeup.clear()
-            if self.interrupted():
-                raise StoppingError
-            if writable or any(one is not self._wakeup for one in ready):
-                return
-
-
-_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
-
-
-def _verification_hint(error: ssl.SSLCertVerificationError) -> str:
-    expired, not_yet_valid = 10, 9  # X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_CERT_NOT_YET_VALID
-    if error.verify_code in (expired, not_yet_valid):
-        return "check the clock of this machine"
-    return "check [mqtt] endpoint and ca_file; something may intercept the connection"

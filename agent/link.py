@@ -9,6 +9,9 @@ from agent.dialer import Dialer
 from agent.model import encode
 from agent.mqtt import Connection
 from agent.mqtt.client import Options
+from agent.ports import DETOUR_PORT, Ports
+from agent.tcp import LOOK_UP_S
+from agent.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +19,6 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.credentials import Credentials
     from agent.wakeup import Wakeup
-
-ALPN_PORT = 443
 
 
 def endpoint(config: Config, credentials: Credentials) -> str:
@@ -27,6 +28,31 @@ def endpoint(config: Config, credentials: Credentials) -> str:
     return config.mqtt.endpoint or credentials.identity.endpoint
 
 
+def longest_s(config: Config) -> float:
+    """How long one attempt to connect can last: look-up, TCP, tunnel, TLS, by two ports; CONNACK.
+
+    The proxy's name may be looked up for each port.
+    """
+    return 2 * (LOOK_UP_S + 3 * config.mqtt.connect_timeout_s) + config.mqtt.connect_timeout_s
+
+
+def dialer(
+    config: Config,
+    credentials: Credentials,
+    *,
+    ports: Ports,
+    wakeup: Wakeup,
+    interrupted: Callable[[], bool],
+) -> Dialer:
+    """What makes the TLS connections; port 443 says which protocol it means (ALPN)."""
+    return Dialer(
+        lambda port: tls_context(credentials, alpn=port == DETOUR_PORT),
+        ports=ports,
+        timeout_s=config.mqtt.connect_timeout_s,
+        watch=Watch(wakeup, interrupted),
+    )
+
+
 def connection(
     config: Config,
     credentials: Credentials,
@@ -34,12 +60,13 @@ def connection(
     wakeup: Wakeup,
     interrupted: Callable[[], bool],
     on_message: Callable[[str, bytes], None],
+    ports: Ports | None = None,
     will: bool = True,
 ) -> Connection:
     """A connection that is not open yet; its client id is the thing's name.
 
-    The last will, if any, says on `<thing>/status` that the connection was lost. Raises
-    CredentialsError.
+    The last will, if any, says on `<thing>/status` that the connection was lost. `ports` is what
+    earlier connections found out. Raises CredentialsError.
     """
     mqtt = config.mqtt
     thing = config.thing.name
@@ -54,10 +81,11 @@ def connection(
         will_topic=f"{thing}/status" if will else "",
         will=encode({"state": "offline", "reason": "connection lost"}),
     )
-    dialer = Dialer(
-        tls_context(credentials, alpn=mqtt.port == ALPN_PORT),
-        timeout_s=mqtt.connect_timeout_s,
+    dialing = dialer(
+        config,
+        credentials,
+        ports=ports or Ports(mqtt.port),
         wakeup=wakeup,
         interrupted=interrupted,
     )
-    return Connection(options, dialer, wakeup=wakeup, on_message=on_message)
+    return Connection(options, dialing, on_message=on_message)

@@ -87,6 +87,10 @@ class Outbox:
         """Note that `record` went out as packet `mid`."""
         self._flying[mid] = (record, self._monotonic_s())
 
+    def set_aside(self, record: Record, reason: str) -> None:
+        """Give up a record that was taken and never can be sent; the store keeps it apart."""
+        self._store.set_aside(record.seq, reason)
+
     def answered(self, mid: int, reason: int) -> Record | None:
         """Note the broker's answer for packet `mid`; the record it is about, if it is one of ours.
 

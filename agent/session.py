@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.answers import REFUSED, Published, reason_text
+from agent.answers import REFUSED, Published, SilentError, reason_text
 from agent.counting import Echo, SetTotal, classify
-from agent.errors import LinkLostError
 from agent.health import NOT_AUTHORIZED, NOT_CONFIRMED, NOT_SUBSCRIBED, RECORD_REFUSED
 from agent.model import COUNT, Json, encode
 from agent.outbox import HOPELESS
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
 ANSWER_WITHIN_S = 20.0
+
+TOO_LARGE = "larger than the broker takes"
 
 #: Counts acknowledged without an echo until the way back is taken for broken.
 UNCONFIRMED = 3
@@ -73,7 +75,7 @@ class Receiver:
             case other:
                 self._tally.ignored += 1
                 if self._tally.ignored == 1:
-                    log.warning("ignored a message that is no command of ours: %r", other)
+                    log.warning("ignored a message that is no command of ours: %.200r", other)
         self._health.update(confirmed=self._tally.confirmed, ignored=self._tally.ignored)
 
 
@@ -112,8 +114,11 @@ class Session:
 
     def announce(self, state: str, **facts: Json) -> None:
         """Publish `state` on `<thing>/status`, which is no record: no number, not kept."""
-        payload = {"Timestamp": round(self._clock.wall_s(), 3), "state": state, **facts}
-        self._status_mid = self._connection.publish(f"{self._thing}/status", encode(payload))
+        payload = encode({"Timestamp": round(self._clock.wall_s(), 3), "state": state, **facts})
+        topic = f"{self._thing}/status"
+        if not self._connection.fits(topic, payload):
+            return
+        self._status_mid = self._connection.publish(topic, payload)
         self._outbox.others = 1
         self._asked_s = self._monotonic_s()
 
@@ -125,12 +130,17 @@ class Session:
         if self._subscription.wait_s() <= 0:
             self._subscribe()
         while record := self._outbox.take():
-            mid = self._connection.publish(record.topic(self._thing), record.payload())
-            self._outbox.sent(mid, record)
-            self._tally.published += 1
+            topic, payload = record.topic(self._thing), record.payload()
+            if self._connection.fits(topic, payload):
+                self._outbox.sent(self._connection.publish(topic, payload), record)
+                self._tally.published += 1
+            else:
+                self._outbox.set_aside(record, TOO_LARGE)
+                self._health.report(
+                    RECORD_REFUSED, f"record {record.seq}, {record.kind}: {TOO_LARGE}"
+                )
         wait_s = min(at_most_s, self._outbox.wait_s(), self._subscription.wait_s())
-        owing = self._outbox.flying or self._subscribe_mid or self._status_mid
-        for answer in self._connection.step(min(wait_s, ANSWER_WITHIN_S) if owing else wait_s):
+        for answer in self._connection.step(min(wait_s, self._silence_s())):
             if isinstance(answer, Published):
                 self._published(answer)
             elif answer.mid == self._subscribe_mid:
@@ -204,15 +214,23 @@ class Session:
         if refusals:
             self._subscription.refused()
             self._health.report(
-                NOT_SUBSCRIBED, f"the broker refuses SUBSCRIBE: {reason_text(refusals[0])}"
+                NOT_SUBSCRIBED,
+                f"the broker refuses SUBSCRIBE to {self._thing}/{COUNT}: "
+                f"{reason_text(refusals[0])}",
             )
         else:
             self._subscription.granted()
             self._health.clear(NOT_SUBSCRIBED)
 
-    def _check_answers(self) -> None:
+    def _silence_s(self) -> float:
+        """For how much longer the broker may owe what it owes now."""
+        if not (self._outbox.flying or self._subscribe_mid or self._status_mid):
+            return math.inf
         waited_s = self._outbox.oldest_flight_s()
         if self._subscribe_mid or self._status_mid:
             waited_s = max(waited_s, self._monotonic_s() - self._asked_s)
-        if waited_s > ANSWER_WITHIN_S:
-            raise LinkLostError(f"the broker did not answer for {ANSWER_WITHIN_S:g} s")
+        return ANSWER_WITHIN_S - waited_s
+
+    def _check_answers(self) -> None:
+        if self._silence_s() <= 0:
+            raise SilentError(f"the broker owes an answer since {ANSWER_WITHIN_S:g} s")

@@ -7,17 +7,19 @@ the store anew, so that the way back after a failure is the way in after a start
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
 from agent import __version__, link
-from agent.answers import NOT_LET_IN, SESSION_TAKEN_OVER, ConnectRefusedError, ServerEndedError
 from agent.backoff import BETWEEN_CONNECTS_S, STABLE_S, Backoff
+from agent.causes import cause_of
 from agent.enrolment import LOOK_AGAIN_S, Enrolment
 from agent.errors import CredentialsError, LinkLostError, StoppingError
 from agent.health import CLOCK_UNSET, NOT_AUTHORIZED, NOT_SUBSCRIBED, OFFLINE, TAKEN_OVER
 from agent.outbox import Outbox
 from agent.patience import Patience
+from agent.ports import Ports
 from agent.session import Receiver, Session, Tally
 from agent.subscription import Subscription
 
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 WORKER = "uplink"
 
-#: How long a name look-up may take, which nothing can bound.
-LOOK_UP_S = 60.0
+#: A second take-over within this time means that another device uses the name.
+TAKEN_OVER_AGAIN_S = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ class Uplink:
         self._enrolment = Enrolment(
             config, health=health, patience=self._patience, backoff=self._backoff
         )
+        self._ports = Ports(config.mqtt.port)
+        self._taken_over_s = -math.inf
         self._subscription = Subscription()
         self._tally = Tally()
         self._stop_by_s = 0.0
@@ -94,7 +98,7 @@ class Uplink:
         try:
             self._connect(credentials)
         except LinkLostError as lost:
-            self._went_offline(lost)
+            self._went_offline(lost, credentials)
             if self._patience.wait(self._backoff.next_s()):
                 self._patience.wait(BETWEEN_CONNECTS_S)
         except CredentialsError as changed:
@@ -111,13 +115,14 @@ class Uplink:
         """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
         self._health.update(endpoint=link.endpoint(self._config, credentials))
         receiver = Receiver(self._thing, self._store, self._health, self._tally)
-        self._patience.beat(LOOK_UP_S + 3 * self._config.mqtt.connect_timeout_s)
+        self._patience.beat(link.longest_s(self._config))
         with link.connection(
             self._config,
             credentials,
             wakeup=self._wakeup,
             interrupted=lambda: self._patience.stopping,
             on_message=receiver.message,
+            ports=self._ports,
         ) as connection:
             self._serve(connection, connection.open(), receiver, credentials)
 
@@ -182,14 +187,24 @@ class Uplink:
         self._health.clear(NOT_AUTHORIZED)
         self._health.update(state="online", session_present=accepted.session_present)
 
-    def _went_offline(self, lost: LinkLostError) -> None:
+    def _went_offline(self, lost: LinkLostError, credentials: Credentials) -> None:
+        cause = cause_of(lost, identity=credentials.identity, wall_s=self._clock.wall_s())
         self._health.update(state="offline")
-        self._health.report(OFFLINE, lost.text, hint=lost.hint)
-        if isinstance(lost, ServerEndedError) and lost.reason == SESSION_TAKEN_OVER:
-            self._health.report(TAKEN_OVER, lost.text)
-        elif isinstance(lost, ConnectRefusedError | ServerEndedError) and lost.reason in NOT_LET_IN:
-            self._health.report(NOT_AUTHORIZED, lost.text)
+        self._health.report(OFFLINE, lost.text, hint=cause.hint)
+        if cause.condition is TAKEN_OVER:
+            self._taken_over(lost, cause.hint)
+        elif cause.condition:
+            self._health.report(cause.condition, lost.text, hint=cause.hint)
         if self._subscription.forbidden:
             self._health.report(
                 NOT_SUBSCRIBED, "the broker refuses SUBSCRIBE or ends the connection on it"
             )
+
+    def _taken_over(self, lost: LinkLostError, hint: str) -> None:
+        """Once, it may have been this device itself: `provision` and `doctor` connect too."""
+        again = time.monotonic() - self._taken_over_s < TAKEN_OVER_AGAIN_S
+        self._taken_over_s = time.monotonic()
+        if again:
+            self._health.report(TAKEN_OVER, "another device uses this name: it takes turns with us")
+        else:
+            self._health.report(TAKEN_OVER, lost.text, hint=hint)

@@ -1,40 +1,42 @@
 """One MQTT connection: the only package that knows paho, 1.6 and 2.x, MQTT 5 and 3.1.1.
 
 The connection lives in one thread, which waits in `step()`. What the broker answers comes back as
-values; only a message is handed to a callback, since paho acknowledges it when that returns.
+values; only a message is handed to a callback, since it is acknowledged when that returns.
 """
 
 from __future__ import annotations
 
 import select
-import struct
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import paho.mqtt.client as paho
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from agent.answers import (
-    CONNECT_REFUSALS_3,
-    REFUSED,
+    PAYLOAD_MAX,
     Accepted,
     Answer,
-    ConnectRefusedError,
-    Published,
+    ClosedError,
+    MalformedError,
     ServerEndedError,
-    Subscribed,
+    SilentError,
+    UnansweredError,
 )
 from agent.errors import LinkLostError, StoppingError
+from agent.faults import link_broke
+from agent.mqtt import packets
 from agent.mqtt.client import Client
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from agent.dialer import Dialer
     from agent.mqtt.client import Options
     from agent.wakeup import Wakeup
 
+#: The longest time to read on without a look at anything else, however much comes in.
+READ_S = 0.5
 
 _Result = TypeVar("_Result")
 
@@ -48,18 +50,12 @@ class Connection:
     """
 
     def __init__(
-        self,
-        options: Options,
-        dialer: Dialer,
-        *,
-        wakeup: Wakeup,
-        on_message: Callable[[str, bytes], None],
+        self, options: Options, dialer: Dialer, *, on_message: Callable[[str, bytes], None]
     ) -> None:
         self._options = options
-        self._dialer = dialer
-        self._wakeup = wakeup
+        self._watch = dialer.watch
         self._on_message = on_message
-        self._client = Client.make(options, dialer, self._packet, self._message)
+        self._client = Client.make(options, dialer, self._packet)
         self._handler_error: Exception | None = None
         self._accepted: Accepted | None = None
         self._lost: LinkLostError | None = None
@@ -79,26 +75,29 @@ class Connection:
         """
         options = self._options
         self._guarded(self._client.open, options)
-        deadline_s = time.monotonic() + options.timeout_s
+        until_s = time.monotonic() + options.timeout_s
         while self._accepted is None:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise LinkLostError(
+            if time.monotonic() >= until_s:
+                raise SilentError(
                     f"{options.host} did not answer CONNECT within {options.timeout_s:g} s"
                 )
-            if self._dialer.interrupted():
+            if self._watch.interrupted():
                 raise StoppingError
             try:
-                self._pump(left_s)
-            except ConnectRefusedError:
-                raise
-            except LinkLostError as lost:
-                # With TLS 1.3 a refused client certificate shows only here (RFC 8446, 4.4.3).
-                raise LinkLostError(
+                self._pump(until_s)
+            except ClosedError:
+                raise UnansweredError(
                     f"{options.host} ended the connection instead of answering CONNECT",
-                    hint="the certificate may be inactive or lack its policy: run `provision`",
-                ) from lost
+                    hint="the certificate may be inactive or lack its policy: "
+                    "run `pi-iot-agent provision`",
+                ) from None
         return self._accepted
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker takes a message of this size: AWS IoT's limit, and its own."""
+        size = packets.publish_size(topic, payload, five=self._options.five)
+        limit = self._accepted.maximum_packet_size if self._accepted else 0
+        return len(payload) <= PAYLOAD_MAX and size <= limit
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Send at QoS 1; the packet id that its `Published` will carry."""
@@ -108,7 +107,9 @@ class Connection:
 
     def subscribe(self, topic_filter: str) -> int:
         """Ask for `topic_filter` at QoS 1; the packet id that its `Subscribed` will carry."""
-        return int(self._guarded(self._client.subscribe, topic_filter, 1)[1] or 0)
+        code, mid = self._guarded(self._client.subscribe, topic_filter, 1)
+        self._check(code)
+        return int(mid)
 
     def step(self, timeout_s: float) -> list[Answer]:
         """Wait for traffic or the wake-up, at most `timeout_s`; what the broker answered meanwhile.
@@ -119,7 +120,7 @@ class Connection:
         if self._lost:
             raise self._lost
         try:
-            self._pump(min(timeout_s, self._client.ping_due_s() - time.monotonic()))
+            self._pump(time.monotonic() + timeout_s)
         except LinkLostError as lost:
             if not self._answers:
                 raise
@@ -135,26 +136,51 @@ class Connection:
         """End the connection without a word; more than once does no harm."""
         self._client.drop()
 
-    def _pump(self, timeout_s: float) -> None:
-        socket = self._client.socket()
+    def _pump(self, until_s: float) -> None:
+        client = self._client
+        socket: ssl.SSLSocket | None = client.socket()
         if socket is None:
-            raise LinkLostError("the connection was lost")
-        writers = [socket] if self._client.want_write() else []
-        readers, writers, _ = select.select(
-            [socket, self._wakeup], writers, [], max(0.0, timeout_s)
+            raise ClosedError("the connection was lost")
+        # select does not see what TLS has decrypted already.
+        reading = not client.congested
+        pending = reading and socket.pending()
+        until_s = 0.0 if pending else min(until_s, client.ping_due_s(), client.resend_due_s())
+        watched: list[Wakeup | ssl.SSLSocket] = [self._watch.wakeup]
+        if reading:
+            watched.append(socket)
+        readable, writable, _ = select.select(
+            watched,
+            [socket] if client.want_write() else [],
+            [],
+            max(0.0, until_s - time.monotonic()),
         )
-        if self._wakeup in readers:
-            self._wakeup.clear()
-        if writers:
-            self._guarded(self._client.loop_write)
-        # select does not see what TLS has decrypted already: read until nothing is pending.
-        while socket in readers or (self._client.socket() and socket.pending()):
-            readers = []
+        if self._watch.wakeup in readable:
+            self._watch.wakeup.clear()
+        if writable:
+            self._check(self._guarded(client.loop_write))
+        if socket in readable or pending:
+            self._read(socket)
+        now_s = time.monotonic()
+        if now_s >= client.resend_due_s():
+            self._guarded(client.resend)
+        if now_s >= client.ping_due_s():
+            if client.pinging:
+                raise SilentError(
+                    f"the broker did not answer a ping for {client.keepalive_s / 2:g} s"
+                )
+            self._check(self._guarded(client.ping))
+
+    def _read(self, socket: ssl.SSLSocket) -> None:
+        """Read packets until none is pending, but not for ever: a flood may not starve the rest."""
+        read_until_s = time.monotonic() + READ_S
+        while True:
             self._check(self._guarded(self._client.loop_read))
-        if time.monotonic() >= self._client.ping_due_s():
-            if self._client.pinging:
-                raise LinkLostError("the broker did not answer a ping")
-            self._check(self._guarded(self._client.loop_misc))
+            if length := self._client.oversize:
+                raise MalformedError(f"a packet of {length} bytes")
+            if self._client.socket() is None or self._client.congested or not socket.pending():
+                return
+            if time.monotonic() >= read_until_s:
+                return
 
     def _guarded(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         try:
@@ -164,52 +190,52 @@ class Connection:
         except Exception as error:
             if error is self._handler_error:
                 raise
-            # 1.6 raises what the socket raised, and struct.error or KeyError on a malformed packet.
-            raise LinkLostError(
-                f"the connection was lost: {error or type(error).__name__}"
-            ) from None
+            if isinstance(error, OSError):  # 1.6 raises what the socket raised
+                raise link_broke(error) from None
+            # paho raises struct.error, KeyError and others on a malformed packet.
+            raise MalformedError(f"a malformed packet ({type(error).__name__})") from None
 
     def _check(self, code: int) -> None:
-        if code == paho.MQTT_ERR_CONN_LOST:
-            raise LinkLostError("the broker closed the connection")
-        if code != paho.MQTT_ERR_SUCCESS:
-            raise LinkLostError(f"the connection was lost: {paho.error_string(code)}")
+        if code == paho.MQTT_ERR_SUCCESS:
+            return
+        if self._client.broken:
+            raise link_broke(self._client.broken)
+        if code == paho.MQTT_ERR_PROTOCOL:
+            raise MalformedError("a malformed packet")
+        raise ClosedError(
+            "the broker closed the connection",
+            hint=""
+            if self._options.five
+            else "with MQTT 3.1.1 a broker gives no reason: another "
+            "device with this name, something that the policy forbids, or maintenance",
+        )
 
-    def _message(self, _client: object, _userdata: object, message: paho.MQTTMessage) -> None:
+    def _packet(self, command: int, body: bytes) -> None:
+        """Note what the broker sent; called for each packet."""
+        kind, five = command & 0xF0, self._options.five
+        if kind == paho.DISCONNECT:
+            raise ServerEndedError(body[0] if body else 0)
+        if (kind == paho.CONNACK) == (self._accepted is not None):
+            raise MalformedError("CONNACK twice, or something before it")
+        if kind == paho.CONNACK:
+            self._accepted = packets.connack(body, five=five)
+            self._client.keepalive_s = self._accepted.keepalive_s or self._options.keepalive_s
+        elif kind == paho.PUBACK:
+            answer = packets.puback(body, five=five)
+            self._client.answered(answer.mid)
+            self._answers.append(answer)
+        elif kind == paho.SUBACK:
+            granted = packets.suback(body, five=five)
+            self._client.answered(granted.mid)
+            self._answers.append(granted)
+        elif kind == paho.PUBLISH:
+            self._message(packets.publish(command, body, five=five))
+
+    def _message(self, message: packets.Message) -> None:
         try:
-            topic = str(message.topic)
-        except UnicodeDecodeError:
-            topic = ""
-        try:
-            self._on_message(topic, bytes(message.payload))
+            self._on_message(message.topic, message.payload)
         except Exception as error:
             self._handler_error = error
             raise
-
-    def _packet(self, kind: int, body: bytes) -> None:
-        """Note what the broker answered; called for each packet that is not a message."""
-        five = self._options.protocol == "5"
-        if kind == paho.CONNACK:
-            self._connack(body, five=five)
-        elif kind == paho.PUBACK:
-            mid, reason = struct.unpack_from("!HB", body + b"\0")
-            self._answers.append(Published(mid, reason if five else 0))
-        elif kind == paho.SUBACK:
-            (mid,) = struct.unpack_from("!H", body)
-            skip = Properties(PacketTypes.SUBACK).unpack(body[2:])[1] if five else 0
-            self._answers.append(Subscribed(mid, tuple(body[2 + skip :])))
-        elif kind == paho.DISCONNECT:
-            raise ServerEndedError(body[0] if body else 0)
-
-    def _connack(self, body: bytes, *, five: bool) -> None:
-        flags, reason = struct.unpack_from("!BB", body)
-        if reason:
-            raise ConnectRefusedError(reason if five else CONNECT_REFUSALS_3.get(reason, REFUSED))
-        properties = Properties(PacketTypes.CONNACK)
-        if five:
-            properties.unpack(body[2:])
-        self._client.obey(getattr(properties, "ServerKeepAlive", self._options.keepalive_s))
-        receive_maximum = getattr(properties, "ReceiveMaximum", 0xFFFF)
-        if receive_maximum == 0:
-            raise LinkLostError("the broker takes no messages: its Receive Maximum is 0")
-        self._accepted = Accepted(bool(flags & 1), receive_maximum)
+        if message.mid:
+            self._client.acknowledge(message.mid)

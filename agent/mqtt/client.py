@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.dialer import Dialer
+
+#: The largest packet that is read; AWS IoT sends payloads up to 128 KiB. A hostile broker could
+#: announce 256 MiB.
+LARGEST_PACKET = 1_048_576
+
+#: The same for all but PUBLISH, which have no payload, but properties that paho reads slowly.
+LARGEST_ANSWER = 16_384
+
+#: Packets that wait to be written because the broker does not read: no more is read from it then.
+BACKLOG = 1000
+
+#: Under 3.1.1 a packet without an answer is sent again once, after this time. AWS Device Advisor
+#: allows 15 s ("MQTT_Long_Duration"); MQTT 5 forbids it on a live connection ([MQTT-4.4.0-1]).
+RESEND_S = 10.0
+
+DUP = 0x08
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +48,56 @@ class Options:
     will_topic: str = ""
     will: bytes = b""
 
+    @property
+    def five(self) -> bool:
+        """Whether this is MQTT 5, with properties and reason codes."""
+        return self.protocol == "5"
+
+
+@dataclass(slots=True)
+class Unanswered:
+    """A packet as it was sent, when (time.monotonic), and whether it was sent again."""
+
+    packet: bytes
+    sent_s: float
+    again: bool = False
+
 
 class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     """paho, less what it does of its own accord, and with its eyes lent to us.
 
-    Two private methods are overridden, which are the same in 1.6 and 2.x (the integration tests run
-    on both): how the socket is made, since paho can neither bound nor interrupt that, and the
-    handling of a packet, since 1.6 hides the reasons of PUBACK and DISCONNECT.
+    Private methods are overridden that are the same in 1.6 and 2.x (the link tests run on both):
+    how the socket is made, since paho can neither bound nor interrupt that; receiving and sending,
+    since 2.x hides what the socket raised; the handling of a packet, since 1.6 hides the reasons of
+    PUBACK and DISCONNECT; the queueing of a packet, to send it again.
     """
 
     dialer: Dialer
     on_packet: Callable[[int, bytes], None]
+    #: What the socket raised when it broke.
+    broken: OSError | None = None
+    keepalive_s: float
+    #: By packet id, what waits for its answer and may be sent again; empty under MQTT 5.
+    unanswered: dict[int, Unanswered]
+    resends: bool
 
     @classmethod
     def make(
-        cls,
-        options: Options,
-        dialer: Dialer,
-        on_packet: Callable[[int, bytes], None],
-        on_message: Callable[[object, object, paho.MQTTMessage], None],
+        cls, options: Options, dialer: Dialer, on_packet: Callable[[int, bytes], None]
     ) -> Self:
         """A client that has not connected yet; a new one is made for every connection."""
         arguments: dict[str, Any] = {"client_id": options.client_id, "reconnect_on_failure": False}
         if hasattr(paho, "CallbackAPIVersion"):
             arguments["callback_api_version"] = paho.CallbackAPIVersion.VERSION2
-        if options.protocol == "5":
+        if options.five:
             client = cls(protocol=paho.MQTTv5, **arguments)
         else:
             client = cls(protocol=paho.MQTTv311, clean_session=False, **arguments)
         client.dialer = dialer
         client.on_packet = on_packet
-        client.on_message = on_message
+        client.keepalive_s = options.keepalive_s
+        client.resends = not options.five
+        client.unanswered = {}
         client.max_inflight_messages_set(0)  # the window is ours
         if options.will_topic:
             client.will_set(options.will_topic, options.will, qos=1)
@@ -70,9 +106,10 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     def open(self, options: Options) -> None:
         """Dial and send CONNECT."""
         extra: dict[str, Any] = {}
-        if options.protocol == "5":
+        if options.five:
             properties = Properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = options.session_expiry_s
+            properties.MaximumPacketSize = LARGEST_PACKET
             extra = {"clean_start": False, "properties": properties}
         self.connect(options.host, options.port, options.keepalive_s, **extra)
 
@@ -84,28 +121,88 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     def ping_due_s(self) -> float:
         """When to send PINGREQ, or to give up waiting for its answer (time.monotonic).
 
-        Half a keep-alive after the ping makes the 1.5 that brokers use too; 0 means no pings.
+        Half a keep-alive after the ping makes the 1.5 that brokers use too.
         """
-        if not self._keepalive:
-            return math.inf
         if self._ping_t:
-            return float(self._ping_t + self._keepalive / 2)
+            return float(self._ping_t + self.keepalive_s / 2)
         heard = getattr(self, "_last_bytes_received", None) or self._last_msg_in
-        return float(min(heard, self._last_msg_out) + self._keepalive)
+        return float(min(heard, self._last_msg_out) + self.keepalive_s)
 
-    def obey(self, keepalive_s: int) -> None:
-        """Use the keep-alive that the broker wants (1.6 does not by itself)."""
-        self._keepalive = keepalive_s
+    def ping(self) -> int:
+        """Send PINGREQ; paho's error code. Its own clock would obey a keep-alive of 0."""
+        return int(self._send_pingreq())
+
+    def acknowledge(self, mid: int) -> None:
+        """Send PUBACK."""
+        self._send_puback(mid)
+
+    @property
+    def oversize(self) -> int:
+        """The length of the packet that is coming in, if it is too long to be read."""
+        length = int(self._in_packet["remaining_length"])
+        publish = self._in_packet["command"] & 0xF0 == paho.PUBLISH
+        return length if length > (LARGEST_PACKET if publish else LARGEST_ANSWER) else 0
+
+    @property
+    def congested(self) -> bool:
+        """Whether the broker does not take what is to be sent."""
+        return len(self._out_packet) > BACKLOG
+
+    def answered(self, mid: int) -> None:
+        """Note that packet `mid` has its answer."""
+        self.unanswered.pop(mid, None)
+
+    def resend_due_s(self) -> float:
+        """When the next packet is to be sent again (time.monotonic)."""
+        due = (one.sent_s + RESEND_S for one in self.unanswered.values() if not one.again)
+        return min(due, default=math.inf)
+
+    def resend(self) -> None:
+        """Send again, once, what has waited long for its answer: the same packet, the same id."""
+        now_s = time.monotonic()
+        for mid, one in self.unanswered.items():
+            if not one.again and one.sent_s + RESEND_S <= now_s:
+                one.again = True
+                packet = bytearray(one.packet)
+                if packet[0] & 0xF0 == paho.PUBLISH:
+                    packet[0] |= DUP
+                super()._packet_queue(packet[0], packet, mid, 1)
 
     def drop(self) -> None:
         """Close the socket without a word."""
         self._sock_close()
 
     def _create_socket_connection(self) -> ssl.SSLSocket:
-        return self.dialer.dial(self._host, self._port)
+        return self.dialer.dial(self._host)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        try:
+            return bytes(super()._sock_recv(bufsize))
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self.broken = error
+            raise
+
+    def _sock_send(self, buf: bytes) -> int:
+        try:
+            return int(super()._sock_send(buf))
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self.broken = error
+            raise
 
     def _packet_handle(self) -> int:
-        kind = self._in_packet["command"] & 0xF0
-        if kind != paho.PUBLISH:
-            self.on_packet(kind, bytes(self._in_packet["packet"]))
+        command = self._in_packet["command"]
+        self.on_packet(command, bytes(self._in_packet["packet"]))
+        if command & 0xF0 == paho.PUBLISH:
+            return 0  # paho would read its properties, in a time that grows with their square
         return int(super()._packet_handle())
+
+    def _packet_queue(
+        self, command: int, packet: bytes, mid: int, qos: int, info: object = None
+    ) -> int:
+        if self.resends and command & 0xF0 in {paho.PUBLISH, paho.SUBSCRIBE}:
+            self.unanswered[mid] = Unanswered(packet, time.monotonic())
+        return int(super()._packet_queue(command, packet, mid, qos, info))

@@ -43,8 +43,13 @@ class ScriptedConnection:
         self.published: list[tuple[str, bytes]] = []
         self.subscribed: list[str] = []
         self.finished = False
+        self.largest = 1000
         self._answers: deque[Answer] = deque()
         self._mid = 0
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Whether the message is small enough."""
+        return len(topic) + len(payload) <= self.largest
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Take a message."""
@@ -176,7 +181,7 @@ def test_the_birth_takes_room_in_the_window(bench: Bench) -> None:
     bench.connection.reason = None
     bench.session.announce("online")
 
-    bench.session.step()
+    bench.session.step(0.0)
 
     assert len(bench.connection.published) == 5
 
@@ -185,7 +190,7 @@ def test_a_silent_broker_is_a_lost_link(bench: Bench) -> None:
     """No PUBACK for 20 s means a new connection, whatever the socket says."""
     bench.store_counts(1)
     bench.connection.reason = None
-    bench.session.step()
+    bench.session.step(0.0)
 
     began_s = bench.ticks.now_s
     with pytest.raises(LinkLostError):
@@ -248,6 +253,39 @@ def test_a_hopeless_record_is_reported(bench: Bench) -> None:
 
     assert bench.codes() == {"record-refused"}
     assert bench.store.queued == 0
+
+
+def test_a_record_that_the_broker_cannot_take_is_never_sent(bench: Bench) -> None:
+    """Larger than its Maximum Packet Size: set aside with the reason, and the next one goes."""
+    bench.store_counts(1)
+    bench.connection.largest = 10
+    bench.session.announce("online")
+    bench.session.step()
+
+    assert bench.connection.published == []
+    assert bench.codes() == {"record-refused"}
+    assert bench.store.queued == 0
+
+    bench.connection.largest = 1000
+    bench.store_counts(1)
+    bench.session.step()
+
+    assert len(bench.connection.published) == 1
+
+
+def test_an_answer_is_missed_in_time_whatever_else_comes(bench: Bench) -> None:
+    """Traffic that wakes the session meanwhile does not lengthen the 20 s."""
+    bench.store_counts(1)
+    bench.connection.reason = None
+    bench.session.step(0.0)
+    began_s = bench.ticks.now_s
+    bench.ticks.now_s += 15.0
+    bench.session.step(0.0)
+
+    with pytest.raises(LinkLostError):
+        bench.steps(2)
+
+    assert bench.ticks.now_s - began_s <= ANSWER_WITHIN_S
 
 
 def test_a_farewell_drains_says_goodbye_and_disconnects(bench: Bench) -> None:
