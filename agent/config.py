@@ -11,10 +11,24 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from agent import board, legacy
+from agent import board, directories, legacy
 from agent.document import read_toml
 from agent.errors import ConfigError
-from agent.schema import choice, dotted, file, host, integer, number, read, show, text, unknown, url
+from agent.schema import (
+    boolean,
+    choice,
+    dotted,
+    file,
+    host,
+    integer,
+    number,
+    one_or_more,
+    read,
+    show,
+    text,
+    unknown,
+    url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,9 +117,9 @@ class StoreLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Which detections are counted, in windows of what length."""
+    """Which sensors' detections are counted, in windows of what length."""
 
-    sensor: str = text("motion")
+    sensor: tuple[str, ...] = one_or_more("motion")
     window_s: int = integer(600, 5, _DAY_S)
 
 
@@ -122,12 +136,15 @@ class Paths:
 class SensorConfig:
     """One sensor; `options` is its driver's Options, a plain dict for a plug-in's.
 
-    `interval_s` is None where it is not given: the driver's own pace.
+    `interval_s` is None where it is not given: the driver's own pace. `timeout_s` is the patience
+    with one look at it. What it detects while `test` is true is not counted.
     """
 
     name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
     driver: str = text(...)
     interval_s: float | None = number(None, 0.05, 31 * _DAY_S)
+    timeout_s: float = number(10.0, 0.1, 3600)
+    test: bool = boolean(default=False)
     options: object = None
 
 
@@ -189,7 +206,7 @@ def interpret(
     """What `document` means as the content of `path`; problems name `source`. As `load`."""
     tables = _Tables(document, path.absolute().parent)
     old = legacy.read(path.parent / legacy.FILE_NAME)
-    given = _systemd_paths(environment)
+    given = directories.given(environment)
     name = old.thing or board.default_name(hostname, root=root)
     paths = tables.table("paths", Paths, given)
     config = Config(
@@ -249,8 +266,11 @@ class _Tables:
         ]
         count = self._document.get("count")
         wanted = count.get("sensor") if isinstance(count, dict) else None
-        if isinstance(wanted, str) and wanted and wanted not in names:
-            self.problems.append(f"count.sensor: no sensor has the name {show(wanted)}")
+        self.problems += [
+            f"count.sensor: no sensor has the name {show(one)}"
+            for one in (wanted if isinstance(wanted, list) else [wanted])
+            if isinstance(one, str) and one and one not in names
+        ]
         return tuple(sensor for sensor in sensors if sensor)
 
     def _sensor(self, table: object, key: str, options_of: OptionsOf) -> SensorConfig | None:
@@ -259,8 +279,7 @@ class _Tables:
             return None
         common = {one.name for one in fields(SensorConfig)} - {"options"}
         own = {name: value for name, value in table.items() if name in common}
-        rest = {name: value for name, value in table.items() if name not in common}
-        options: object = rest
+        options: object = (rest := {name: table[name] for name in table if name not in common})
         driver = table.get("driver")
         if isinstance(driver, str) and driver:
             try:
@@ -270,6 +289,8 @@ class _Tables:
                 self.problems.append(f"{key}.driver: no driver {show(driver)}; known: {known}")
             else:
                 if kind and is_dataclass(kind):
+                    shared = {one.name for one in fields(kind)} & own.keys()  # such as timeout_s
+                    rest |= {name: own[name] for name in shared}
                     options = self._read(kind, rest, key, {})
         return self._read(SensorConfig, own, key, {"options": options})
 
@@ -277,24 +298,3 @@ class _Tables:
         self, kind: type[T], table: object, key: str, given: Mapping[str, object]
     ) -> T | None:
         return read(kind, table, key=key, base=self._base, problems=self.problems, given=given)
-
-
-def _systemd_paths(environment: Mapping[str, str]) -> dict[str, object]:
-    """What systemd says instead of the defaults of [paths] and of credentials_file."""
-
-    def directory(name: str) -> Path | None:
-        first = environment.get(name, "").partition(":")[0]
-        return Path(first) if first else None
-
-    given: dict[str, object] = {}
-    if state := directory("STATE_DIRECTORY"):
-        given["state"] = state
-    if runtime := directory("RUNTIME_DIRECTORY"):
-        given["runtime"] = runtime
-    if configuration := directory("CONFIGURATION_DIRECTORY"):
-        given["certs"] = configuration / "certs"
-        given["credentials_file"] = configuration / "aws" / "credentials"
-    credentials = directory("CREDENTIALS_DIRECTORY")
-    if credentials and (credentials / "aws").is_file():
-        given["credentials_file"] = credentials / "aws"
-    return given

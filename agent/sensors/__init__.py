@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from agent.errors import SensorError
+from agent.errors import NoDataError, SensorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,6 +96,8 @@ class Sensor:
         try:
             count, active_s = self._driver.drain()
             seen = Detections(max(0, int(count)), max(0.0, float(active_s)))
+        except NoDataError as error:  # a detector always knows what it saw
+            raise SensorError(error.text, hint=error.hint) from error
         except Exception as error:
             raise _failed(self.name, error) from error
         if seen.count > DETECTIONS_MAX or not math.isfinite(seen.active_s):
