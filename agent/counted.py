@@ -36,6 +36,11 @@ class _Watch:
             return self.earlier_s
         return self.earlier_s + max(0.0, min(self.until_s, window.closes_boot_s) - self.since_s)
 
+    @property
+    def present(self) -> bool:
+        """Whether it watched any of the window."""
+        return self.since_s is not None or self.earlier_s > 0 or self.count > 0
+
     def whole(self, window: Window) -> bool:
         """Whether it watched all of `window`."""
         return not self.gap and self.since_s is not None and self.until_s >= window.closes_boot_s
@@ -105,7 +110,7 @@ class Counted:
         if not window:
             return None
         report = None
-        if any(watch.since_s is not None or watch.earlier_s for watch in self._watches.values()):
+        if any(watch.present for watch in self._watches.values()):
             report = self._report(window, now, suspects)
         present = [name for name in self._watches if self.watches(name)]
         if present:
@@ -122,7 +127,7 @@ class Counted:
         known = {
             name: watch
             for name, watch in self._watches.items()
-            if name not in self._tested and (watch.since_s is not None or watch.earlier_s)
+            if name not in self._tested and watch.present
         }
         seen = Detections(
             sum(watch.count for watch in known.values()),

@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agent.change import Change
 from agent.errors import SensorError
 from agent.look import Look, dispose
 
@@ -35,6 +36,7 @@ class Place:
         self.config = looker.config
         self.name = looker.config.name
         self.interval_s = looker.config.interval_s or INTERVAL_S
+        self.change = Change(looker.config)
         self.failures = 0
         self.missing = 0
         self.last_s: float | None = None  # when it last gave a value, on the wall clock

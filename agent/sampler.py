@@ -217,7 +217,9 @@ class Sampler:
         place.failures = place.missing = 0
         if look.values and look.values_at:
             place.last_s = look.values_at.wall_s
-            self._append(reading_record(Reading(place.name, look.values, look.values_at)))
+            if place.change.is_news(look.values, look.values_at.boot_s):
+                reading = Reading(place.name, look.values, look.values_at)
+                self._append(reading_record(reading))
         self._well(place)
 
     def _awaited(self) -> bool:
@@ -260,6 +262,7 @@ class Sampler:
         self._failed(place, error)
 
     def _failed(self, place: Place, error: SensorError) -> None:
+        place.change.forget()
         place.put_off(self._clock.boot_s())
         self._tell(place, error.text)
         self._health.report(SENSOR_FAILING, error.text, hint=error.hint, key=place.name)

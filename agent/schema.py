@@ -114,6 +114,22 @@ def one_or_more(default: str) -> tuple[str, ...]:
     return _declare((default,), check, blank=True)
 
 
+def bands() -> Mapping[str, float]:
+    """A number from 0 for every quantity, kept under the empty name, or a table of them by name."""
+
+    def check(value: object, _base: Path) -> Mapping[str, float]:
+        table = value if isinstance(value, dict) else {"": value}
+        found: dict[str, float] = {}
+        for name, band in table.items():
+            if isinstance(band, bool) or not isinstance(band, int | float) or not band >= 0:
+                where = f"{dotted(name)}: " if name else ""
+                raise ValueError(f"{where}expected a number from 0, got {show(band)}")
+            found[name] = float(band)
+        return found
+
+    return _declare(None, check)
+
+
 def file(default: Path | EllipsisType | None) -> Path:
     """A path; a relative one starts at the directory of the configuration file."""
 

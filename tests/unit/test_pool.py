@@ -38,7 +38,8 @@ def test_a_job_returns_what_its_work_returns() -> None:
 def test_what_the_work_raises_is_raised_where_the_result_is_asked_for() -> None:
     """Whatever it is; the pool goes on."""
     pool = Pool()
-    job = pool.start(lambda: [7][1])
+    nothing: list[int] = []
+    job = pool.start(lambda: nothing[0])
     assert job.wait(10.0)
 
     with pytest.raises(IndexError):
