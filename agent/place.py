@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agent.look import Looker
     from agent.pool import Job, Pool
     from agent.sensors import Sensor
+    from agent.sensors.truth import Truth
 
 INTERVAL_S = 60.0
 RETRY_MAX_S = 300.0
@@ -37,6 +38,8 @@ class Place:
         self.name = looker.config.name
         self.interval_s = looker.config.interval_s or INTERVAL_S
         self.change = Change(looker.config)
+        self.truth: Truth | None = None  # of a detector that is to be judged
+        self.suspect = False
         self.failures = 0
         self.missing = 0
         self.last_s: float | None = None  # when it last gave a value, on the wall clock

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Self, cast
 
 from agent.counted import Counted
 from agent.errors import NoDataError, SensorError
-from agent.health import CONFIG_WARNING, SENSOR_FAILING
+from agent.health import CONFIG_WARNING, SENSOR_FAILING, SENSOR_SUSPECT
 from agent.look import Looker
 from agent.model import Reading, reading_record
 from agent.place import Place
 from agent.pool import Pool
 from agent.sensors import open_sensor
+from agent.sensors.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from agent.health import Health
     from agent.look import Look
     from agent.model import Moment, NewRecord
-    from agent.sensors import Sensor
+    from agent.sensors import Detections, Sensor
     from agent.store import Store
     from agent.wakeup import Wakeup
 
@@ -190,13 +191,10 @@ class Sampler:
 
     def _take(self, place: Place, look: Look) -> None:
         """Store and tell what came of a look."""
-        if look.seen and look.seen_at and place.name in self._counted:
-            if look.opened:
-                self._counted.joins(place.name, look.seen_at)
-            else:
-                self._counted.saw(place.name, look.seen, look.seen_at)
         if look.opened and look.sensor:
             self._opened(place, look.sensor)
+        if look.seen and look.seen_at:
+            self._saw(place, look.seen, look.seen_at, opened=look.opened)
         if look.due:
             place.pace(self._clock.boot_s())
         if isinstance(look.error, NoDataError):
@@ -212,6 +210,27 @@ class Sampler:
         if place.name in self._counted and not sensor.detects:
             text = f"count.sensor: {place.name} does not detect, so nothing is counted"
             self._health.report(CONFIG_WARNING, text, key=f"count.sensor {place.name}")
+        if sensor.limits and not place.truth:
+            place.truth = Truth(sensor.limits)
+
+    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
+        """Count what a detector saw, and judge whether it can be."""
+        if place.name in self._counted:
+            if opened:
+                self._counted.joins(place.name, now)
+            else:
+                self._counted.saw(place.name, seen, now)
+        if place.truth and opened:
+            place.truth.begin(now.boot_s)
+        elif place.truth:
+            verdict = place.truth.judge(
+                now.boot_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+            )
+            place.suspect = bool(verdict)
+            if verdict:
+                self._health.report(SENSOR_SUSPECT, f"{place.name}: {verdict}", key=place.name)
+            else:
+                self._health.clear(SENSOR_SUSPECT, key=place.name)
 
     def _read(self, place: Place, look: Look) -> None:
         place.failures = place.missing = 0
@@ -234,7 +253,8 @@ class Sampler:
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
         watching = [place for place in self._places if self._counted.watches(place.name)]
-        record = self._counted.close(now)
+        suspects = [place.name for place in self._places if place.suspect]
+        record = self._counted.close(now, suspects=suspects)
         if not record:
             return
         self._append(record, detections=cast("int", record.body["detect_count"]))

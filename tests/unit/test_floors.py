@@ -66,6 +66,7 @@ SIBLINGS = {1}
 
 #: Whose files may import what, besides the standard library and our own.
 OWNERS = {
+    "gpiozero": "agent.sensors",
     "paho": "agent.mqtt",
     "boto3": "agent.provisioning",
     "botocore": "agent.provisioning",

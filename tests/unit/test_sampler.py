@@ -485,7 +485,7 @@ def test_no_value_three_times_in_a_row_is_a_failure(bench: Bench) -> None:
     """Once or twice is nothing; the sensor stays open all the while."""
     sampler = bench.sampler(bench.thermometer("room", 10.0))
     sampler.step()
-    bench.drivers["room"].trouble = NoDataError("room: CRC")
+    bench.drivers["room"].trouble = NoDataError("CRC")
     bench.work(sampler, 25.0)
     assert not bench.health.snapshot().conditions
     bench.work(sampler, 10.0)
@@ -522,7 +522,7 @@ def test_several_sensors_are_counted_together(bench: Bench) -> None:
 
 
 def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
-    """Without a test's own sensors the configured drivers are opened; those not there yet fail."""
+    """Without a test's own sensors the configured drivers are opened; one that nobody has fails."""
     config = Config(
         path=bench.directory / "agent.toml",
         thing=Thing(name="living-room"),
@@ -533,7 +533,7 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
         count=Count(sensor=("motion",), window_s=60),
         paths=Paths(),
         sensors=(
-            SensorConfig(name="hall", driver="onewire", options={}),
+            SensorConfig(name="hall", driver="gone", options={}),
             SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=2.5)),
             SensorConfig(name="room", driver="simulated", options=Options()),
         ),
@@ -556,7 +556,7 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
     assert bench.times("sensors/room") == [0, 60, 120, 180]
     assert bench.times("sensors/motion") == []
     assert [one.text for one in bench.health.snapshot().conditions] == [
-        "hall: driver onewire is not part of this version"
+        "hall: there is no driver gone"
     ]
 
 
