@@ -7,23 +7,31 @@ Field names are TOML keys and say their unit; their defaults and bounds stand be
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
 from agent import board, legacy
 from agent.directories import systemd_directories
 from agent.document import mistakes, read_toml
-from agent.schema import choice, dotted, file, host, integer, number, read, show, text, unknown, url
+from agent.schema import (
+    bands,
+    boolean,
+    choice,
+    file,
+    host,
+    integer,
+    number,
+    one_or_more,
+    text,
+    url,
+)
+from agent.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    #: The Options dataclass of a driver, or `dict` for one that checks its own.
-    #: Raises KeyError(driver, *known drivers).
-    OptionsOf = Callable[[str], type | None]
-
-T = TypeVar("T")
+    from agent.tables import OptionsOf
 
 DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
 
@@ -103,9 +111,9 @@ class StoreLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Which detections are counted, in windows of what length."""
+    """Which sensors' detections are counted, in windows of what length."""
 
-    sensor: str = text("motion")
+    sensor: tuple[str, ...] = one_or_more("motion")
     window_s: int = integer(600, 5, _DAY_S)
 
 
@@ -122,12 +130,19 @@ class Paths:
 class SensorConfig:
     """One sensor; `options` is its driver's Options, a plain dict for a plug-in's.
 
-    `interval_s` is None where it is not given: the driver's own pace.
+    `interval_s` is None where it is not given: the driver's own pace. `timeout_s` is the patience
+    with one look at it. With `report = "change"` a reading is sent when a quantity moves by more
+    than its dead band, and after `heartbeat_s`. What it detects in a `test` is not counted.
     """
 
     name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
     driver: str = text(...)
     interval_s: float | None = number(None, 0.05, 31 * _DAY_S)
+    timeout_s: float = number(10.0, 0.1, 3600)
+    report: str = choice("always", "always", "change")
+    dead_band: Mapping[str, float] | None = bands()
+    heartbeat_s: float = number(3600.0, 1, 31 * _DAY_S)
+    test: bool = boolean(default=False)
     options: object = None
 
 
@@ -187,7 +202,8 @@ def interpret(
     source: Path | None = None,
 ) -> Config:
     """What `document` means as the content of `path`; problems name `source`. As `load`."""
-    tables = _Tables(document, path.absolute().parent)
+    known = {one.name for one in fields(Config)} - {"path", "warnings"}
+    tables = Tables(document, path.absolute().parent, known=known)
     old = legacy.read(path.parent / legacy.FILE_NAME)
     given = systemd_directories(environment)
     name = old.thing or board.default_name(hostname, root=root)
@@ -201,76 +217,8 @@ def interpret(
         store=tables.table("store", StoreLimits, {"path": paths.state / "store.db"}),
         count=tables.table("count", Count),
         paths=paths,
-        sensors=tables.sensors(old.sensor, options_of),
+        sensors=tables.sensors(SensorConfig, old.sensor, options_of),
     )
     if tables.problems:
         raise mistakes(source or path, tables.problems)
     return replace(config, warnings=(*old.warnings, *old.topic_warnings(config.thing.name)))
-
-
-class _Tables:
-    """The tables of one document; every problem met in them is kept in `problems`."""
-
-    def __init__(self, document: dict[str, object], base: Path) -> None:
-        self._document = document
-        self._base = base
-        known = {one.name for one in fields(Config)} - {"path", "warnings"}
-        self.problems = [
-            f"{dotted(name)}: {unknown(name, known)}" for name in document if name not in known
-        ]
-
-    def table(self, name: str, kind: type[T], given: Mapping[str, object] | None = None) -> T:
-        """The table `name`; where it has problems an empty one stands in to find the others."""
-        mine = {one.name for one in fields(cast("type", kind))}
-        ours = {key: value for key, value in (given or {}).items() if key in mine}
-        found = self._read(kind, self._document.get(name, {}), name, ours)
-        return found or cast("Callable[..., T]", kind)(**ours)
-
-    def sensors(
-        self, otherwise: dict[str, object] | None, options_of: OptionsOf
-    ) -> tuple[SensorConfig, ...]:
-        """All sensors; the one of an older device if the document speaks of none."""
-        tables = self._document.get("sensors", [otherwise] if otherwise else [])
-        if not isinstance(tables, list):
-            self.problems.append(f"sensors: expected [[sensors]], got {show(tables)}")
-            return ()
-        sensors = [
-            self._sensor(table, f"sensors[{index}]", options_of)
-            for index, table in enumerate(tables)
-        ]
-        names = [table.get("name") for table in tables if isinstance(table, dict)]
-        self.problems += [
-            f"sensors[{index}].name: {show(name)} is the name of sensors[{names.index(name)}] too"
-            for index, name in enumerate(names)
-            if name is not None and names.index(name) < index
-        ]
-        count = self._document.get("count")
-        wanted = count.get("sensor") if isinstance(count, dict) else None
-        if isinstance(wanted, str) and wanted and wanted not in names:
-            self.problems.append(f"count.sensor: no sensor has the name {show(wanted)}")
-        return tuple(sensor for sensor in sensors if sensor)
-
-    def _sensor(self, table: object, key: str, options_of: OptionsOf) -> SensorConfig | None:
-        if not isinstance(table, dict):
-            self.problems.append(f"{key}: expected a table, got {show(table)}")
-            return None
-        common = {one.name for one in fields(SensorConfig)} - {"options"}
-        own = {name: value for name, value in table.items() if name in common}
-        rest = {name: value for name, value in table.items() if name not in common}
-        options: object = rest
-        driver = table.get("driver")
-        if isinstance(driver, str) and driver:
-            try:
-                kind = options_of(driver)
-            except KeyError as error:
-                known = ", ".join(str(name) for name in error.args[1:])
-                self.problems.append(f"{key}.driver: no driver {show(driver)}; known: {known}")
-            else:
-                if kind and is_dataclass(kind):
-                    options = self._read(kind, rest, key, {})
-        return self._read(SensorConfig, own, key, {"options": options})
-
-    def _read(
-        self, kind: type[T], table: object, key: str, given: Mapping[str, object]
-    ) -> T | None:
-        return read(kind, table, key=key, base=self._base, problems=self.problems, given=given)

@@ -93,5 +93,9 @@ class SensorError(AgentError):
     """A sensor could not be opened or read."""
 
 
+class NoDataError(SensorError):
+    """A sensor has no value at this moment, and may well have one the next time."""
+
+
 class StoppingError(Exception):
     """The polite way out of a wait once the process is to stop; not a failure."""

@@ -248,10 +248,19 @@ class Health:
         if moved or stepped:
             self._on_turn()
 
-    def sensor(self, name: str, *, last_s: float | None, ok: bool, error: str = "") -> None:
-        """Note how the sensor `name` does; `last_s` is when it last gave a value, or None."""
+    def sensor(
+        self,
+        name: str,
+        *,
+        last_s: float | None,
+        ok: bool,
+        error: str = "",
+        took_s: float | None = None,
+    ) -> None:
+        """Note how the sensor `name` does: when it last gave a value, how long the look took."""
+        took_ms = None if took_s is None else round(took_s * 1000)
         with self._lock:
-            self._sensors[name] = {"last": last_s, "ok": ok, "error": error}
+            self._sensors[name] = {"last": last_s, "ok": ok, "error": error, "took_ms": took_ms}
         self._on_change()
 
     def beat(self, worker: str, within_s: float) -> None:

@@ -30,10 +30,13 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one sensor saw at one moment: quantities in base units, named with their unit."""
+    """What one sensor saw at one moment: quantities in base units, named with their unit.
+
+    A few values are words that say what the device is, such as its model.
+    """
 
     sensor: str
-    values: Mapping[str, float]
+    values: Mapping[str, float | str]
     moment: Moment
 
 

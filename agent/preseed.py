@@ -21,7 +21,8 @@ from agent.statements import UneditableError, without
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config import Config, OptionsOf
+    from agent.config import Config
+    from agent.tables import OptionsOf
 
 ACCESS_KEY_ID = ("aws", "access_key_id")
 SECRET_ACCESS_KEY = ("aws", "secret_access_key")

@@ -1,8 +1,9 @@
 """The sampler: the worker that turns what sensors see into records in the store.
 
-A detector without `interval_s` only counts; any other sensor is read every `interval_s`, on the
-boot clock and without drift. One that fails is closed, and opened anew after a while that grows;
-the others never notice.
+A sensor is looked at in a thread of the pool, so that one that hangs is left behind and the others
+never notice. A counted detector without `interval_s` only counts; any other sensor is read every
+`interval_s`, on the boot clock and without drift. One that fails is closed, and opened anew after
+a while that grows.
 """
 
 from __future__ import annotations
@@ -10,31 +11,37 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+import time
+from typing import TYPE_CHECKING, Self, cast
 
-from agent.counting import close_window, next_window, open_window
-from agent.errors import SensorError
-from agent.health import CONFIG_WARNING, SENSOR_FAILING
+from agent.counted import Counted
+from agent.errors import NoDataError, SensorError
+from agent.health import CONFIG_WARNING, SENSOR_FAILING, SENSOR_SUSPECT
+from agent.look import Looker
 from agent.model import Reading, reading_record
+from agent.place import Place
+from agent.pool import Pool
 from agent.sensors import open_sensor
+from agent.sensors.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from agent.clock import Clock
-    from agent.config import Config, SensorConfig
-    from agent.counting import Window
+    from agent.config import Config
     from agent.health import Health
+    from agent.look import Look
     from agent.model import Moment, NewRecord
-    from agent.sensors import Sensor
+    from agent.sensors import Detections, Sensor
     from agent.store import Store
     from agent.wakeup import Wakeup
 
-INTERVAL_S = 60.0
-RETRY_MAX_S = 300.0
+#: A sensor without a value is well until it has none so often in a row.
+NO_DATA_MAX = 3
+
+#: Most looks take less; a step waits so long for them, and is woken by those that take more.
+SETTLE_S = 0.02
 
 #: The longest wait at once, so that the watchdog sees life.
 WAIT_MAX_S = 60.0
@@ -46,32 +53,10 @@ FSYNC_S = 120.0
 #: Acknowledgements that no new record takes along are committed after this time.
 FLUSH_S = 59.0
 
-#: How long `close` waits for a step that still runs in the worker's thread.
+#: How long `close` waits for sensors, and for a step that still runs in the worker's thread.
 CLOSE_WAIT_S = 1.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Place:
-    """One configured sensor and where it stands."""
-
-    config: SensorConfig
-    sensor: Sensor | None = None  # None: to be opened when due
-    due_boot_s: float = -math.inf  # of the next reading, or the next try to open
-    window: Window | None = None  # only while its detections are counted
-    failures: int = 0
-    last_s: float | None = None
-
-    @property
-    def interval_s(self) -> float:
-        return self.config.interval_s or INTERVAL_S
-
-    @property
-    def reads(self) -> bool:
-        """Whether it has readings to take, not only detections."""
-        detects = self.sensor is not None and self.sensor.detects
-        return self.config.interval_s is not None or not detects
 
 
 class Sampler:
@@ -91,15 +76,24 @@ class Sampler:
         on_record: Callable[[], None],
         wakeup: Wakeup,
         open_sensor: Callable[..., Sensor] = open_sensor,
+        settle_s: float = SETTLE_S,
     ) -> None:
-        self._open_sensor = open_sensor
-        self._count = config.count
+        self._settle_s = settle_s
         self._store = store
         self._clock = clock
         self._health = health
         self._on_record = on_record
         self._wakeup = wakeup
-        self._places = [_Place(sensor) for sensor in config.sensors]
+        self._pool = Pool(on_done=wakeup.set)
+        self._counted = Counted(
+            (one.name for one in config.sensors if one.name in config.count.sensor),
+            window_s=config.count.window_s,
+            tested=[one.name for one in config.sensors if one.test],
+        )
+        self._places = [
+            Place(Looker(one, clock, open_sensor, counted=one.name in self._counted))
+            for one in config.sensors
+        ]
         self._committed_boot_s = clock.boot_s()
         self._working = threading.Lock()
         self._stopping = False
@@ -135,86 +129,139 @@ class Sampler:
         with self._working:
             if self._closed:
                 return WAIT_MAX_S
-            for place in self._places:
-                self._visit(place)
-            now_s = self._clock.boot_s()
-            if now_s - self._committed_boot_s >= FLUSH_S:
+            begun = [place for place in self._places if self._advance(place)]
+            self._settle(begun, self._settle_s)
+            now = self._clock.now()
+            if now.boot_s >= self._counted.closes_boot_s and not self._awaited():
+                self._report(now)
+            if now.boot_s - self._committed_boot_s >= FLUSH_S:
                 self._health.beat("sampler", within_s=FSYNC_S)
                 self._store.flush()
-                self._committed_boot_s = now_s
-            due_s = [place.due_boot_s for place in self._places]
-            due_s += [place.window.closes_boot_s for place in self._places if place.window]
-            return max(0.0, min([WAIT_MAX_S, *(one_s - now_s for one_s in due_s)]))
+                self._committed_boot_s = now.boot_s
+            return max(0.0, min(WAIT_MAX_S, self._next_boot_s() - now.boot_s))
 
     def close(self) -> None:
         """Store the open window as partial and close the sensors; more than once does no harm.
 
-        A step that hangs in a driver is left behind. Raises StoreError.
+        A sensor that hangs is left behind. Raises StoreError.
         """
         if not self._working.acquire(timeout=CLOSE_WAIT_S):
-            log.warning("sampler: a sensor hangs and is left behind")
+            log.warning("sampler: it hangs and is left behind")
             return
         try:
-            places = [] if self._closed else self._places
-            self._closed = True
-            for place in places:
-                self._shut(place)
+            if not self._closed:
+                self._closed = True
+                self._close()
         finally:
             self._working.release()
 
-    def _visit(self, place: _Place) -> None:
-        now = self._clock.now()
+    def _close(self) -> None:
+        self._settle(self._places, CLOSE_WAIT_S / 2)
+        for place in self._places:
+            place.begin_last(self._pool)
+        self._settle(self._places, CLOSE_WAIT_S / 2)
+        for place in self._places:
+            if place.leave():
+                log.warning("sampler: %s hangs and is left behind", place.name)
+        self._pool.close()
+        self._report(self._clock.now())
+
+    def _advance(self, place: Place) -> bool:
+        """Take what came of a look that is over, begin the next if due; whether one has begun."""
+        now_s = self._clock.boot_s()
         try:
-            if place.sensor is None and now.boot_s >= place.due_boot_s:
-                self._open(place)
-            if place.sensor is None:
-                return
-            window = place.window
-            if window and now.boot_s >= window.closes_boot_s:
-                ended = self._report(place, place.sensor, window)
-                place.window = next_window(window, ended)
-                self._well(place)
-            if now.boot_s >= place.due_boot_s:
-                self._read(place, place.sensor)
+            if look := place.ended(now_s):
+                self._take(place, look)
+            over = now_s >= self._counted.closes_boot_s and self._counted.awaited(place.name)
+            if place.busy or not (now_s >= place.next_boot_s or over):
+                return False
+            place.begin(self._pool, now_s)
+            return True
         except SensorError as error:
-            self._failed(place, error)
+            self._lost(place, error)
+            return False
 
-    def _open(self, place: _Place) -> None:
-        self._health.beat("sampler", within_s=FSYNC_S)
-        place.sensor = self._open_sensor(place.config, clock=self._clock)
-        name = place.config.name
-        if name == self._count.sensor:
-            if place.sensor.detects:
-                place.sensor.drain()  # proves that it works, and begins from nothing
-                place.window = open_window(self._clock.now(), self._count.window_s)
+    def _settle(self, places: list[Place], timeout_s: float) -> None:
+        """Give looks that have begun the chance to end, and take what came of those that do."""
+        until_s = time.monotonic() + timeout_s
+        for place in places:
+            look = place.ended(-math.inf, wait_s=until_s - time.monotonic())
+            if look:
+                self._take(place, look)
+
+    def _take(self, place: Place, look: Look) -> None:
+        """Store and tell what came of a look."""
+        if look.opened and look.sensor:
+            self._opened(place, look.sensor)
+        if look.seen and look.seen_at:
+            self._saw(place, look.seen, look.seen_at, opened=look.opened)
+        if look.due:
+            place.pace(self._clock.boot_s())
+        if isinstance(look.error, NoDataError):
+            place.missing += 1
+            if place.missing >= NO_DATA_MAX:
+                self._failed(place, look.error)
+        elif look.error:
+            self._lost(place, look.error)
+        elif look.due:
+            self._read(place, look)
+
+    def _opened(self, place: Place, sensor: Sensor) -> None:
+        if place.name in self._counted and not sensor.detects:
+            text = f"count.sensor: {place.name} does not detect, so nothing is counted"
+            self._health.report(CONFIG_WARNING, text, key=f"count.sensor {place.name}")
+        if sensor.limits and not place.truth:
+            place.truth = Truth(sensor.limits)
+
+    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
+        """Count what a detector saw, and judge whether it can be."""
+        if place.name in self._counted:
+            if opened:
+                self._counted.joins(place.name, now)
             else:
-                text = f"count.sensor: {name} does not detect, so nothing is counted"
-                self._health.report(CONFIG_WARNING, text, key="count.sensor")
-        if place.reads:
-            place.due_boot_s = self._clock.boot_s()
-        else:
-            place.due_boot_s = math.inf
-            self._well(place)
+                self._counted.saw(place.name, seen, now)
+        if place.truth and opened:
+            place.truth.begin(now.boot_s)
+        elif place.truth:
+            verdict = place.truth.judge(
+                now.boot_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+            )
+            place.suspect = bool(verdict)
+            if verdict:
+                self._health.report(SENSOR_SUSPECT, f"{place.name}: {verdict}", key=place.name)
+            else:
+                self._health.clear(SENSOR_SUSPECT, key=place.name)
 
-    def _read(self, place: _Place, sensor: Sensor) -> None:
-        """Take a reading; slots that were missed meanwhile are left out."""
-        self._health.beat("sampler", within_s=FSYNC_S)
-        values = sensor.read()
-        now = self._clock.now()
-        missed = math.floor((now.boot_s - place.due_boot_s) / place.interval_s)
-        place.due_boot_s += (max(0, missed) + 1) * place.interval_s
-        if values:
-            place.last_s = now.wall_s
-            self._append(reading_record(Reading(sensor.name, values, now)))
+    def _read(self, place: Place, look: Look) -> None:
+        place.failures = place.missing = 0
+        if look.values and look.values_at:
+            place.last_s = look.values_at.wall_s
+            if place.change.is_news(look.values, look.values_at.boot_s):
+                reading = Reading(place.name, look.values, look.values_at)
+                self._append(reading_record(reading))
         self._well(place)
 
-    def _report(self, place: _Place, sensor: Sensor, window: Window) -> Moment:
-        """Store what was counted in the window, which ends with the moment that this returns."""
-        seen = sensor.drain()
-        now = self._clock.now()
-        place.last_s = now.wall_s
-        self._append(close_window(window, seen, now), detections=seen.count)
-        return now
+    def _awaited(self) -> bool:
+        """Whether a counted sensor has still to be asked what it saw in the window that is over."""
+        return any(self._counted.awaited(place.name) for place in self._places)
+
+    def _next_boot_s(self) -> float:
+        due_s = [place.next_boot_s for place in self._places]
+        asked = any(place.busy and self._counted.awaited(place.name) for place in self._places)
+        return min([*due_s, math.inf if asked else self._counted.closes_boot_s])
+
+    def _report(self, now: Moment) -> None:
+        """Store what was counted in the window, which ends now."""
+        watching = [place for place in self._places if self._counted.watches(place.name)]
+        suspects = [place.name for place in self._places if place.suspect]
+        record = self._counted.close(now, suspects=suspects)
+        if not record:
+            return
+        self._append(record, detections=cast("int", record.body["detect_count"]))
+        for place in watching:
+            place.last_s = now.wall_s
+            if not place.failures:
+                self._well(place)
 
     def _append(self, record: NewRecord, *, detections: int | None = None) -> None:
         self._health.beat("sampler", within_s=FSYNC_S)
@@ -225,30 +272,26 @@ class Sampler:
         )
         self._on_record()
 
-    def _well(self, place: _Place) -> None:
-        place.failures = 0
-        name = place.config.name
-        self._health.clear(SENSOR_FAILING, key=name)
-        self._health.sensor(name, last_s=place.last_s, ok=True)
+    def _well(self, place: Place) -> None:
+        self._health.clear(SENSOR_FAILING, key=place.name)
+        self._tell(place, "")
 
-    def _failed(self, place: _Place, error: SensorError) -> None:
-        """Close a sensor and have it opened again after its interval, doubled each time."""
-        self._shut(place)
-        patience_s = max(place.interval_s, RETRY_MAX_S)
-        delay_s = min(patience_s, place.interval_s * 2.0 ** min(place.failures, 32))
-        place.failures += 1
-        place.due_boot_s = self._clock.boot_s() + delay_s
-        name = place.config.name
-        self._health.sensor(name, last_s=place.last_s, ok=False, error=error.text)
-        self._health.report(SENSOR_FAILING, error.text, hint=error.hint, key=name)
+    def _lost(self, place: Place, error: SensorError) -> None:
+        """Go on without a sensor that had to be closed, until it is opened again."""
+        self._counted.leaves(place.name)
+        self._failed(place, error)
 
-    def _shut(self, place: _Place) -> None:
-        """Close a sensor; its open window is reported if it still tells what it saw."""
-        sensor, place.sensor = place.sensor, None
-        window, place.window = place.window, None
-        if sensor:
-            with suppress(SensorError):
-                if window:
-                    self._report(place, sensor, window)
-            with suppress(SensorError):
-                sensor.close()
+    def _failed(self, place: Place, error: SensorError) -> None:
+        place.change.forget()
+        place.put_off(self._clock.boot_s())
+        self._tell(place, error.text)
+        self._health.report(SENSOR_FAILING, error.text, hint=error.hint, key=place.name)
+
+    def _tell(self, place: Place, error: str) -> None:
+        """Show how a sensor is, if that is news."""
+        news = (place.last_s, error)
+        if news != place.told:
+            place.told = news
+            self._health.sensor(
+                place.name, last_s=place.last_s, ok=not error, error=error, took_s=place.took_s
+            )

@@ -56,7 +56,7 @@ def number(default: float | EllipsisType | None, low: float, high: float) -> flo
     return _declare(default, check)
 
 
-def boolean(default: bool | EllipsisType) -> bool:  # noqa: FBT001 -- it is the value declared
+def boolean(*, default: bool | EllipsisType) -> bool:
     """`true` or `false`."""
 
     def check(value: object, _base: Path) -> bool:
@@ -100,6 +100,34 @@ def words(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
         return tuple(_string(word) for word in value)
 
     return _declare(default, check)
+
+
+def one_or_more(default: str) -> tuple[str, ...]:
+    """A string, or a list of different ones."""
+
+    def check(value: object, _base: Path) -> tuple[str, ...]:
+        found = tuple(_string(one) for one in (value if isinstance(value, list) else [value]))
+        if not found or len(set(found)) < len(found):
+            raise _misfit('a string, or a list of different ones such as ["a", "b"]', value)
+        return found
+
+    return _declare((default,), check, blank=True)
+
+
+def bands() -> Mapping[str, float]:
+    """A number from 0 for every quantity, kept under the empty name, or a table of them by name."""
+
+    def check(value: object, _base: Path) -> Mapping[str, float]:
+        table = value if isinstance(value, dict) else {"": value}
+        found: dict[str, float] = {}
+        for name, band in table.items():
+            if isinstance(band, bool) or not isinstance(band, int | float) or not band >= 0:
+                where = f"{dotted(name)}: " if name else ""
+                raise ValueError(f"{where}expected a number from 0, got {show(band)}")
+            found[name] = float(band)
+        return found
+
+    return _declare(None, check)
 
 
 def file(default: Path | EllipsisType | None) -> Path:

@@ -14,18 +14,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from agent.errors import SensorError
+from agent.sensors.ranges import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.clock import Clock
     from agent.config import SensorConfig
+    from agent.sensors.truth import Limits
 
 PLUG_INS = "pi_iot_agent.sensors"
-BUILT_IN = {"simulated": "agent.sensors.simulated"}
-
-#: Names that configurations may use already; such a sensor fails, and nothing else does.
-LATER = ("gpio", "onewire", "iio", "hwmon", "thermal", "system", "exec")
+BUILT_IN = {
+    "exec": "agent.sensors.exec",
+    "gpio": "agent.sensors.gpio",
+    "hwmon": "agent.sensors.hwmon",
+    "iio": "agent.sensors.iio",
+    "onewire": "agent.sensors.onewire",
+    "simulated": "agent.sensors.simulated",
+    "system": "agent.sensors.system",
+    "thermal": "agent.sensors.thermal",
+}
 
 #: No sensor detects so much between two calls; so sums stay exact for ever.
 DETECTIONS_MAX = 10**9
@@ -33,21 +41,30 @@ DETECTIONS_MAX = 10**9
 #: Names of the payload that no quantity can have.
 RESERVED = ("Timestamp", "epoch", "seq")
 
+#: The only values that are words: they say what the device is.
+WORDS = ("model", "serial")
+WORD_LENGTH = 128
+
 WIRING = "check the wiring and the sensor's [[sensors]] entry"
+MEND = "mend the driver, or the program that it runs"
 
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What was detected since the last call: how often, and for how many seconds in all."""
+    """What was detected since the last call: how often, and for how many seconds in all.
+
+    `edges` is how often the line changed before debouncing, where that is known.
+    """
 
     count: int
     active_s: float
+    edges: int = 0
 
 
 class Driver(Protocol):
     """What a driver opens; used by one thread. Methods raise whatever they like."""
 
-    def read(self) -> Mapping[str, float]:
+    def read(self) -> Mapping[str, float | str]:
         """Quantities now, named with their base unit (`temperature_c`); none at all is fine."""
 
     def close(self) -> None:
@@ -56,10 +73,13 @@ class Driver(Protocol):
 
 @runtime_checkable
 class Detector(Driver, Protocol):
-    """A driver that sees events between two calls."""
+    """A driver that sees events between two calls.
 
-    def drain(self) -> tuple[int, float]:
-        """Detections since the last call, and the seconds that they lasted in all."""
+    One whose detections are to be judged also has `limits`, as `truth.Limits`.
+    """
+
+    def drain(self) -> tuple[int, float] | tuple[int, float, int]:
+        """Detections since the last call, the seconds that they lasted, changes of the line."""
 
 
 class Sensor:
@@ -74,19 +94,33 @@ class Sensor:
         """Whether it has detections to drain."""
         return isinstance(self._driver, Detector)
 
-    def read(self) -> dict[str, float]:
-        """Quantities now, each a finite number; may be empty. Raises SensorError."""
+    @property
+    def limits(self) -> Limits | None:
+        """What its detections are judged by, if they are to be judged."""
+        limits = getattr(self._driver, "limits", None)
+        return limits if self.detects else None
+
+    def read(self) -> dict[str, float | str]:
+        """Quantities now, each a number that can be; may be empty.
+
+        Raises NoDataError when there is no value at this moment, else SensorError.
+        """
         try:
             values = dict(self._driver.read())
         except Exception as error:
             raise _failed(self.name, error) from error
         for quantity, value in values.items():
             if quantity in RESERVED or not (isinstance(quantity, str) and quantity.isidentifier()):
-                raise SensorError(f"{self.name}: {quantity!r} is no name for a quantity")
+                raise SensorError(f"{self.name}: {quantity!r} is no name for a quantity", hint=MEND)
+            if quantity in WORDS and isinstance(value, str):
+                values[quantity] = value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise SensorError(f"{self.name}: {quantity} is {value!r}, not a number")
-            if not abs(value) <= sys.float_info.max:  # nor NaN
-                raise SensorError(f"{self.name}: {quantity} is out of range", hint=WIRING)
+                raise SensorError(
+                    f"{self.name}: {quantity} is {value!r:.80}, not a number", hint=MEND
+                )
+            if not abs(value) <= sys.float_info.max or not plausible(quantity, value):  # nor NaN
+                raise SensorError(f"{self.name}: {quantity} cannot be {value:.6g}", hint=WIRING)
         return values
 
     def drain(self) -> Detections:
@@ -94,10 +128,11 @@ class Sensor:
         if not isinstance(self._driver, Detector):
             return Detections(0, 0.0)
         try:
-            count, active_s = self._driver.drain()
-            seen = Detections(max(0, int(count)), max(0.0, float(active_s)))
+            count, active_s, *edges = self._driver.drain()
+            seen = Detections(max(0, int(count)), max(0.0, float(active_s)), *map(int, edges))
         except Exception as error:
-            raise _failed(self.name, error) from error
+            failed = _failed(self.name, error)  # never NoDataError: it always knows what it saw
+            raise SensorError(failed.text, hint=failed.hint) from error
         if seen.count > DETECTIONS_MAX or not math.isfinite(seen.active_s):
             raise SensorError(f"{self.name}: it tells of impossibly many detections", hint=WIRING)
         return seen
@@ -111,38 +146,36 @@ class Sensor:
 
 
 def options_of(driver: str) -> type:
-    """The Options dataclass of a driver, `dict` for a plug-in or one of a later version.
+    """The Options dataclass of a driver, `dict` for a plug-in.
 
     Raises KeyError(driver, *known drivers) for a name that nobody has.
     """
     if driver in BUILT_IN:
         return cast("type", importlib.import_module(BUILT_IN[driver]).Options)
-    if driver in LATER or driver in (plug_ins := _plug_ins()):
+    if driver in (plug_ins := _plug_ins()):
         return dict
-    raise KeyError(driver, *sorted({*BUILT_IN, *LATER, *plug_ins}))
+    raise KeyError(driver, *sorted({*BUILT_IN, *plug_ins}))
 
 
 def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
     """Open the sensor that `config` describes. Raises SensorError when it cannot be."""
     try:
-        return Sensor(config.name, _opener(config)(config.options, clock=clock))
-    except SensorError:
-        raise
+        return Sensor(config.name, _opener(config.driver)(config.options, clock=clock))
     except Exception as error:
-        raise _failed(config.name, error) from error
+        failed = _failed(config.name, error)
+        raise SensorError(failed.text, hint=failed.hint) from error
 
 
-def _opener(config: SensorConfig) -> Callable[..., Driver]:
-    driver = config.driver
+def _opener(driver: str) -> Callable[..., Driver]:
     if driver in BUILT_IN:
         found = importlib.import_module(BUILT_IN[driver]).open_driver
-    elif driver in (plug_ins := _plug_ins()):
-        found = plug_ins[driver]()
     else:
-        raise SensorError(
-            f"{config.name}: driver {driver} is not part of this version",
-            hint="install a newer version, or remove this sensor",
-        )
+        try:
+            load = _plug_ins()[driver]
+        except KeyError:
+            hint = "install the package that has it, or remove this sensor"
+            raise SensorError(f"there is no driver {driver}", hint=hint) from None
+        found = load()
     return cast("Callable[..., Driver]", found)
 
 
@@ -156,5 +189,5 @@ def _plug_ins() -> dict[str, Callable[[], object]]:
 def _failed(name: str, error: Exception) -> SensorError:
     """Whatever a driver raised, in words."""
     if isinstance(error, SensorError):
-        return error
+        return type(error)(f"{name}: {error.text}", hint=error.hint or WIRING)
     return SensorError(f"{name}: {error or type(error).__name__}", hint=WIRING)

@@ -47,7 +47,7 @@ class Probe:
     """The options of a driver that uses every other kind of field."""
 
     command: tuple[str, ...] = schema.words(("true",))
-    wanted: bool = schema.boolean(False)  # noqa: FBT003 -- a default
+    wanted: bool = schema.boolean(default=False)
     scale: float = schema.number(1.0, -10, 10)
 
 
@@ -150,7 +150,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert config.mqtt.key_file == Path("/keys/k.pem")
     assert (config.mqtt.port, config.mqtt.protocol) == (443, "3.1.1")
     assert (config.mqtt.connect_timeout_s, config.mqtt.backoff_max_s) == (2.0, 1.5)
-    assert config.count == Count(sensor="door", window_s=5)
+    assert config.count == Count(sensor=("door",), window_s=5)
     assert config.store.path == tmp_path / "state" / "store.db"
     door, room = config.sensors
     assert (door.name, door.interval_s, door.options) == ("door", None, Gpio(pin=4, active="low"))

@@ -103,10 +103,12 @@ def test_the_line_names_the_worst_first(health: Health) -> None:
 
 def test_a_snapshot_is_json_with_every_fact(health: Health) -> None:
     """status.json has every field of the contract from the first moment on."""
-    health.sensor("room", last_s=None, ok=False, error="not open")
+    health.sensor("room", last_s=None, ok=False, error="not open", took_s=0.7504)
     content = json.loads(json.dumps(health.snapshot().as_json()))
 
-    assert content["sensors"] == {"room": {"last": None, "ok": False, "error": "not open"}}
+    assert content["sensors"] == {
+        "room": {"last": None, "ok": False, "error": "not open", "took_ms": 750}
+    }
     assert content.keys() >= {
         *[
             "state",

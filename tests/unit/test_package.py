@@ -91,7 +91,9 @@ def test_the_manual_describes_every_key(table: str, key: str, default: object) -
     assert section
     line = re.search(rf"^\.(?:BR?) .*\b{key}\b.*$", section[0], re.MULTILINE)
     assert line
-    if isinstance(default, int | float):
+    if isinstance(default, bool):
+        assert f" = {str(default).lower()}" in line[0]
+    elif isinstance(default, int | float):
         assert f" = {default:.0f}" in line[0]
     elif isinstance(default, Path) and default.name != "store.db":
         assert f" = {json.dumps(str(default))}" in plain(line[0])

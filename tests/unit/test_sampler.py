@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from unittest.mock import ANY
 
 import pytest
 
@@ -19,7 +22,7 @@ from agent.config import (
     StoreLimits,
     Thing,
 )
-from agent.errors import SensorError, StoreError
+from agent.errors import NoDataError, SensorError, StoreError
 from agent.health import Health
 from agent.peek import peek
 from agent.sampler import Sampler
@@ -30,7 +33,7 @@ from agent.wakeup import Wakeup
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from agent.clock import Clock
@@ -52,9 +55,12 @@ class Bench:
     drivers: dict[str, FakeDriver] = field(default_factory=dict)
     refusals: dict[str, Exception] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
+    samplers: list[Sampler] = field(default_factory=list)
     stored: int = 0
+    count: Count = field(default_factory=lambda: Count(sensor=("motion",), window_s=600))
+    settle_s: float = 10.0  # that what does not hang is over when a step is
 
-    def sampler(self, *sensors: SensorConfig, window_s: int = 600) -> Sampler:
+    def sampler(self, *sensors: SensorConfig) -> Sampler:
         """A sampler of these sensors that counts the one named motion."""
         config = Config(
             path=self.directory / "agent.toml",
@@ -63,11 +69,11 @@ class Bench:
             provisioning=Provisioning(),
             mqtt=Mqtt(),
             store=StoreLimits(),
-            count=Count(sensor="motion", window_s=window_s),
+            count=self.count,
             paths=Paths(),
             sensors=sensors,
         )
-        return Sampler(
+        sampler = Sampler(
             config,
             self.store,
             clock=self.clock,
@@ -75,7 +81,10 @@ class Bench:
             on_record=self.on_record,
             wakeup=self.wakeup,
             open_sensor=self.open,
+            settle_s=self.settle_s,
         )
+        self.samplers.append(sampler)
+        return sampler
 
     def on_record(self) -> None:
         """Count the calls."""
@@ -120,13 +129,22 @@ class Bench:
             self.clock.pass_by(max(wait_s, 1e-6))
 
 
+def told(*, last: float | None, error: str = "") -> dict[str, object]:
+    """What health is told of a sensor; whether the look took no time does not matter."""
+    return {"last": last, "ok": not error, "error": error, "took_ms": ANY}
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """A bench with a real store and real health."""
     clock = FakeClock(START_S)
     health = Health(wall_s=clock.wall_s, boot_s=clock.boot_s)
     with open_store(StoreLimits(path=tmp_path / "store.db")) as store, Wakeup() as wakeup:
-        yield Bench(tmp_path, clock, health, store, wakeup)
+        bench = Bench(tmp_path, clock, health, store, wakeup)
+        yield bench
+        for sampler in bench.samplers:
+            with suppress(StoreError):
+                sampler.close()
 
 
 def test_a_sensor_is_read_at_once_and_then_every_interval(bench: Bench) -> None:
@@ -246,8 +264,8 @@ def test_a_failing_sensor_harms_nobody_else_and_comes_back(bench: Bench) -> None
     assert "attic: [Errno 5] Input/output error" in condition.text
     sensors = snapshot.facts["sensors"]
     assert isinstance(sensors, dict)
-    assert sensors["attic"] == {"last": START_S, "ok": False, "error": condition.text}
-    assert sensors["room"] == {"last": START_S + 3600, "ok": True, "error": ""}
+    assert sensors["attic"] == told(last=START_S, error=condition.text)
+    assert sensors["room"] == told(last=START_S + 3600)
 
     bench.drivers["attic"].trouble = None
     bench.work(sampler, 360.0)
@@ -295,17 +313,17 @@ def test_a_detector_that_fails_reports_nothing_until_it_is_back(bench: Bench) ->
 
 
 def test_detections_are_kept_when_only_the_reading_fails(bench: Bench) -> None:
-    """The broken-off window is reported as partial, with what it saw."""
+    """The window says at its end what was seen until then, and that the sensor is at fault."""
     motion, driver = bench.motion(interval_s=60.0)
     sampler = bench.sampler(motion)
     sampler.step()
     driver.seen = 4
     driver.values = {"seq": 1.0}
-    bench.clock.pass_by(60.0)
-    sampler.step()
+    bench.work(sampler, 605.0)
 
     (record,) = [one for one in bench.records() if one.kind == "count"]
-    assert (record.body["detect_count"], record.body["observed_ms"]) == (4, 60_000)
+    assert (record.body["detect_count"], record.body["quality"]) == (4, "sensor_fault")
+    assert record.body["observed_ms"] == 60_000
     assert [one.code for one in bench.health.snapshot().conditions] == ["sensor-failing"]
 
 
@@ -340,9 +358,7 @@ def test_an_empty_reading_makes_no_record(bench: Bench) -> None:
     bench.sampler(room).step()
 
     assert bench.records() == []
-    assert bench.health.snapshot().facts["sensors"] == {
-        "room": {"last": None, "ok": True, "error": ""}
-    }
+    assert bench.health.snapshot().facts["sensors"] == {"room": told(last=None)}
 
 
 def test_a_store_that_cannot_be_written_ends_the_worker(bench: Bench) -> None:
@@ -367,54 +383,148 @@ def test_it_runs_until_it_is_stopped(bench: Bench) -> None:
 
 
 def test_the_watchdog_hears_when_the_next_beat_is_due(bench: Bench) -> None:
-    """A wait within its time is no silence, nor is a slow driver; a hanging one is."""
-    heard: list[list[str]] = []
-
-    class Slow(FakeDriver):
-        """Takes minutes."""
-
-        def read(self) -> dict[str, float]:
-            """Look at the watchdog twice."""
-            for seconds in (119.0, 2.0):
-                bench.clock.pass_by(seconds)
-                heard.append(bench.health.late())
-            return {}
-
+    """A wait within its time is no silence; a step that does not end is."""
     sampler = bench.sampler(bench.thermometer("room"))
     sampler.step()
-    bench.clock.pass_by(1000.0)
+    bench.clock.pass_by(119.0)
+    assert bench.health.late() == []
+    bench.clock.pass_by(2.0)
     assert bench.health.late() == ["sampler"]
-    bench.drivers["room"] = Slow()
-    bench.sampler(SensorConfig(name="room", driver="fake")).step()
-    assert heard == [[], ["sampler"]]
+
+
+class Hanging(FakeDetector):
+    """Does not answer until a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.release = threading.Event()
+
+    def read(self) -> dict[str, float]:
+        """Wait for the test's end."""
+        self.reads += 1
+        self.release.wait(30.0)
+        return {}
+
+
+def hanging(bench: Bench, name: str = "well") -> tuple[SensorConfig, Hanging]:
+    """A sensor whose first read does not end; steps do not wait for it."""
+    driver = bench.drivers[name] = Hanging()
+    bench.settle_s = 0.05
+    return SensorConfig(name=name, driver="fake", timeout_s=10.0), driver
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to do."""
+    deadline_s = time.monotonic() + 10.0
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def test_a_read_that_hangs_is_left_behind_and_delays_nobody(bench: Bench) -> None:
+    """It is a failure once its time is over; the sensor is opened anew when the read has ended."""
+    well, driver = hanging(bench)
+    sampler = bench.sampler(well, bench.thermometer("room", 1.0))
+    bench.work(sampler, 10.5)
+    assert bench.times("sensors/room") == list(range(11))
+    assert bench.health.snapshot().conditions == ()
+
+    bench.work(sampler, 100.5)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.code == "sensor-failing"
+    assert condition.text == "well: it still hangs"
+    assert (bench.opened.count("well"), driver.closed) == (1, 0)
+    assert bench.times("sensors/room") == list(range(112))
+
+    driver.release.set()
+    until(lambda: driver.closed == 1)
+    bench.work(sampler, 300.0)
+    until(lambda: driver.reads >= 2)
+    bench.work(sampler, 1.0)
+    assert not bench.health.snapshot().conditions
+    assert bench.opened.count("well") == 2
+    sampler.close()
+
+
+def test_a_detector_that_hangs_keeps_no_other_from_being_counted(bench: Bench) -> None:
+    """The window waits for it as long as a look may take; then it is told what the others saw."""
+    well, driver = hanging(bench)
+    well = replace(well, interval_s=500.0)
+    motion, detector = bench.motion()
+    bench.settle_s = 10.0
+    driver.release.set()
+    bench.count = Count(sensor=("motion", "well"), window_s=600)
+    sampler = bench.sampler(well, motion)
+    bench.work(sampler, 1.0)
+    driver.release.clear()
+    sampler._settle_s = 0.05
+    detector.seen = 7
+    bench.work(sampler, 612.0)
+
+    (record,) = [one for one in bench.records() if one.kind == "count"]
+    assert (record.timestamp_s, record.body["detect_count"]) == (START_S + 600, 7)
+    assert record.body["by_sensor"] == {"motion": 7}
+    assert record.body["quality"] == "sensor_fault"
+    driver.release.set()
+    sampler.close()
 
 
 def test_closing_does_not_wait_for_a_hanging_driver(bench: Bench) -> None:
-    """It is left behind after a second."""
-    release, entered = threading.Event(), threading.Event()
-
-    class Hanging(FakeDriver):
-        """Never answers."""
-
-        def read(self) -> dict[str, float]:
-            """Wait for the test's end."""
-            entered.set()
-            release.wait(30.0)
-            return {}
-
-    sampler = bench.sampler(bench.thermometer("room"))
-    bench.drivers["room"] = Hanging()
-    worker = threading.Thread(target=sampler.step)
-    worker.start()
-    assert entered.wait(5.0)
+    """It is left behind, and closed if it ever answers."""
+    well, driver = hanging(bench)
+    sampler = bench.sampler(well)
+    sampler.step()
+    began_s = time.monotonic()
     sampler.close()
-    assert worker.is_alive()
-    release.set()
-    worker.join(5.0)
+
+    assert time.monotonic() - began_s < 5.0
+    assert driver.closed == 0
+    driver.release.set()
+    until(lambda: driver.closed == 1)
+
+
+def test_no_value_three_times_in_a_row_is_a_failure(bench: Bench) -> None:
+    """Once or twice is nothing; the sensor stays open all the while."""
+    sampler = bench.sampler(bench.thermometer("room", 10.0))
+    sampler.step()
+    bench.drivers["room"].trouble = NoDataError("CRC")
+    bench.work(sampler, 25.0)
+    assert not bench.health.snapshot().conditions
+    bench.work(sampler, 10.0)
+    assert [one.text for one in bench.health.snapshot().conditions] == ["room: CRC"]
+
+    bench.drivers["room"].trouble = None
+    bench.work(sampler, 30.0)
+    assert not bench.health.snapshot().conditions
+    assert (bench.opened, bench.drivers["room"].closed) == (["room"], 0)
+
+
+def test_several_sensors_are_counted_together(bench: Bench) -> None:
+    """One report a window: the sum, and each sensor's part of it."""
+    motion, hall = bench.motion()
+    kitchen = bench.drivers["kitchen"] = FakeDetector()
+    bench.count = Count(sensor=("motion", "kitchen"), window_s=600)
+    sampler = bench.sampler(motion, SensorConfig(name="kitchen", driver="fake"))
+    sampler.step()
+    hall.seen, hall.active_s = 2, 50.0
+    kitchen.seen, kitchen.active_s = 3, 10.0
+    bench.work(sampler, 600.0)
+
+    (record,) = bench.records()
+    assert record.body == {
+        "detect_count": 5,
+        "by_sensor": {"motion": 2, "kitchen": 3},
+        "active_ms": 50_000,
+        "observed_ms": 600_000,
+        "window_s": 600,
+        "quality": "ok",
+        "next_by": START_S + 1260,
+        "total": 5,
+    }
 
 
 def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
-    """Without a test's own sensors the configured drivers are opened; those not there yet fail."""
+    """Without a test's own sensors the configured drivers are opened; one that nobody has fails."""
     config = Config(
         path=bench.directory / "agent.toml",
         thing=Thing(name="living-room"),
@@ -422,10 +532,10 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
         provisioning=Provisioning(),
         mqtt=Mqtt(),
         store=StoreLimits(),
-        count=Count(sensor="motion", window_s=60),
+        count=Count(sensor=("motion",), window_s=60),
         paths=Paths(),
         sensors=(
-            SensorConfig(name="hall", driver="onewire", options={}),
+            SensorConfig(name="hall", driver="gone", options={}),
             SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=2.5)),
             SensorConfig(name="room", driver="simulated", options=Options()),
         ),
@@ -437,6 +547,7 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
         health=bench.health,
         on_record=bench.on_record,
         wakeup=bench.wakeup,
+        settle_s=bench.settle_s,
     )
     bench.work(sampler, 180.0)
     sampler.close()
@@ -447,7 +558,7 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
     assert bench.times("sensors/room") == [0, 60, 120, 180]
     assert bench.times("sensors/motion") == []
     assert [one.text for one in bench.health.snapshot().conditions] == [
-        "hall: driver onewire is not part of this version"
+        "hall: there is no driver gone"
     ]
 
 

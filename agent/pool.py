@@ -1,0 +1,115 @@
+"""Threads for work that may block for ever: a job that does is left behind, never waited for.
+
+There are as many threads as jobs at one time, and a few that wait for the next one. A waiting
+thread sleeps without a timeout, so that it costs memory and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+#: Threads that are kept for the next job.
+SPARE = 2
+
+
+class Job(Generic[T]):
+    """One piece of work that runs in a thread of the pool."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._disposal: Callable[[T], object] | None = None
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return self._ended.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end, at most `timeout_s`; whether it came."""
+        return self._ended.wait(max(0.0, timeout_s))
+
+    def result(self) -> T:
+        """What the work returned, once done. Raises what it raised."""
+        if self._error:
+            raise self._error
+        return self._results[0]
+
+    def leave_behind(self, disposal: Callable[[T], object]) -> bool:
+        """Hand what the work may still return to `disposal`, in the job's thread; its errors too.
+
+        False, and nothing done, if the work has ended meanwhile.
+        """
+        with self._lock:
+            if not self.done:
+                self._disposal = disposal
+            return self._disposal is not None
+
+    def run(self) -> None:
+        """Do the work; called once, by the pool."""
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # noqa: BLE001 -- raised where the result is asked for
+            self._error = error
+        with self._lock:
+            self._ended.set()
+        if self._disposal and self._results:
+            with suppress(Exception):  # nobody is left who could be told
+                self._disposal(self._results[0])
+
+
+class Pool:
+    """Starts jobs; any thread may call it. `on_done` is called in a job's thread at its end.
+
+    Not any more once `close` has returned. It must not block.
+    """
+
+    def __init__(self, *, on_done: Callable[[], object] = lambda: None) -> None:
+        self._on_done = on_done
+        self._lock = threading.Lock()
+        self._spare: list[SimpleQueue[Job[Any] | None]] = []
+        self._closed = False
+
+    def start(self, work: Callable[[], T]) -> Job[T]:
+        """Run `work` in a thread of its own. Raises RuntimeError if the system allows no more."""
+        job = Job(work)
+        with self._lock:
+            inbox = self._spare.pop() if self._spare else None
+        if inbox is None:
+            inbox = SimpleQueue()
+            # A thread stuck in a system call must not keep the process from ending.
+            threading.Thread(target=self._serve, args=(inbox,), name="job", daemon=True).start()
+        inbox.put(job)
+        return job
+
+    def close(self) -> None:
+        """Let the waiting threads end; more than once does no harm."""
+        with self._lock:
+            self._closed = True
+            spare, self._spare = self._spare, []
+        for inbox in spare:
+            inbox.put(None)
+
+    def _serve(self, inbox: SimpleQueue[Job[Any] | None]) -> None:
+        while job := inbox.get():
+            job.run()
+            del job  # nothing that it holds outlives it
+            with self._lock:
+                keep = not self._closed and len(self._spare) < SPARE
+                if keep:
+                    self._spare.append(inbox)
+                if not self._closed:
+                    self._on_done()
+            if not keep:
+                return

@@ -1,0 +1,155 @@
+"""Driver `exec`: a program of yours; what it prints is the reading.
+
+It gets no shell, no input and no secrets, and is a process group of its own, which is killed as a
+whole when its time is over. It runs in the service's sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, cast
+
+from agent.errors import SensorError
+from agent.schema import number, text, words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.clock import Clock
+
+#: A reading is a line or two; a program that prints more than this is mistaken for one.
+OUTPUT_MAX = 65536
+CHUNK = 4096
+SHOWN = 120
+
+#: What the environment has for the service alone: systemd's socket and the AWS key.
+PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "AWS_", "LISTEN_")
+
+HINT = "run the command by hand, as the user pi-iot-agent; the service's sandbox holds for it too"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Keys of its `[[sensors]]` table; `quantity` names the value if only a number is printed."""
+
+    command: tuple[str, ...] = words(...)
+    quantity: str = text("value", r"[A-Za-z_][A-Za-z0-9_]{0,63}", "a name such as temperature_c")
+    timeout_s: float = number(10.0, 0.1, 3600)
+
+
+class Program:
+    """Runs the command once for each read."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    def read(self) -> Mapping[str, float]:
+        """What it printed: a JSON object of numbers, or one number. Raises SensorError."""
+        command = self._options.command
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env=_public(os.environ),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SensorError(f"{command[0]}: {error.strerror}", hint=HINT) from error
+        with process:
+            output, complaint = _output(process, time.monotonic() + self._options.timeout_s)
+        if process.returncode < 0:
+            why = signal.strsignal(-process.returncode) or f"signal {-process.returncode}"
+            raise SensorError(f"{command[0]} was ended: {why}{_said(complaint)}", hint=HINT)
+        if process.returncode:
+            why = f"exit code {process.returncode}"
+            raise SensorError(f"{command[0]}: {why}{_said(complaint)}", hint=HINT)
+        return _values(output, self._options.quantity)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _output(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, bytes]:
+    """What the program printed, and the end of what it complained of, once it has ended.
+
+    Raises SensorError, with the whole process group killed, when it takes or prints too much.
+    """
+    try:
+        printed = _printed(process, until_s)
+        process.wait(max(0.0, until_s - time.monotonic()))
+    except BaseException as error:
+        _kill_group(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise SensorError("it does not end though it closed its output", hint=HINT) from error
+        raise
+    return printed
+
+
+def _printed(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, bytes]:
+    output, complaint = cast("list[IO[bytes]]", [process.stdout, process.stderr])
+    printed = {output: b"", complaint: b""}
+    with selectors.DefaultSelector() as selector:
+        for stream in printed:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(max(0.0, until_s - time.monotonic()))
+            if time.monotonic() >= until_s:
+                raise SensorError(f"it takes too much time{_said(printed[complaint])}", hint=HINT)
+            for stream in (cast("IO[bytes]", key.fileobj) for key, _ in ready):
+                chunk = os.read(stream.fileno(), CHUNK)
+                printed[stream] += chunk
+                if not chunk:
+                    selector.unregister(stream)
+            if len(printed[output]) > OUTPUT_MAX:
+                raise SensorError(f"it prints more than {OUTPUT_MAX} bytes", hint=HINT)
+            printed[complaint] = printed[complaint][-CHUNK:]
+    return printed[output], printed[complaint]
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL for the program and all that it started; its id holds until it is waited for."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _public(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(PRIVATE)}
+
+
+def _said(complaint: bytes) -> str:
+    """The last line that a program wrote to stderr, fit to stand in one of ours."""
+    lines = complaint.decode("utf-8", "replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    plain = "".join(one if one.isprintable() else " " for one in last).strip()
+    return f": {plain[:SHOWN]}" if plain else ""
+
+
+def _values(output: bytes, quantity: str) -> Mapping[str, float]:
+    printed = output.decode("utf-8", "replace").strip()
+    try:
+        found = json.loads(printed)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return {quantity: found}
+    shown = printed[:SHOWN] if printed.isprintable() else repr(printed[:SHOWN])
+    problem = f"it printed {shown!r}" if printed else "it printed nothing"
+    raise SensorError(f"{problem}; a number or a JSON object is expected", hint=HINT)
+
+
+def open_driver(options: Options, *, clock: Clock) -> Program:
+    """The program; it is looked for only when it is run."""
+    del clock
+    return Program(options)

@@ -1,0 +1,132 @@
+"""Driver `iio`: whatever the kernel's Industrial I/O measures, from BME280 and DHT22 to ADS1115.
+
+Names of files and their units: the kernel's Documentation/ABI/testing/sysfs-bus-iio.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.errors import SensorError
+from agent.schema import text
+from agent.sensors import sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from agent.clock import Clock
+
+_CHANNEL = re.compile(r"in_([a-z]+)(\d*(?:-[a-z]+\d+)?)(?:_([a-z0-9]+))?_(?:input|raw)", re.ASCII)
+
+#: The quantity and the base unit of each kind of channel, and the factor between the kernel's unit
+#: and ours.
+KINDS = {
+    "accel": ("acceleration", "m_per_s2", 1.0),
+    "anglvel": ("angular_velocity", "rad_per_s", 1.0),
+    "capacitance": ("capacitance", "f", 1e-9),
+    "concentration": ("concentration", "ppm", 1e4),
+    "current": ("current", "a", 1e-3),
+    "distance": ("distance", "m", 1.0),
+    "humidityrelative": ("humidity", "pct", 1e-3),
+    "illuminance": ("illuminance", "lx", 1.0),
+    "magn": ("magnetic_field", "t", 1e-4),
+    "massconcentration": ("concentration", "ug_per_m3", 1.0),
+    "ph": ("acidity", "ph", 1.0),
+    "power": ("power", "w", 1e-3),
+    "pressure": ("pressure", "pa", 1e3),
+    "resistance": ("resistance", "ohm", 1.0),
+    "temp": ("temperature", "c", 1e-3),
+    "uvindex": ("ultraviolet", "index", 1.0),
+    "voltage": ("voltage", "v", 1e-3),
+}
+
+#: What is called by its modifier alone, as everybody does.
+FAMILIAR = {"co2_concentration_ppm": "co2_ppm", "voc_concentration_ppm": "voc_ppm"}
+
+#: The bme680 driver told hPa, not kPa, until Linux 6.10; no barometer has ever read so many kPa.
+HECTOPASCALS_FROM_KPA = 200.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Keys of its `[[sensors]]` table: what the device's `name` file says, and where it is."""
+
+    device: str = text(..., r"\S{1,64}", "a name such as bme280")
+    at: str = text("", r"\S{1,64}", "a place such as 1-0076")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One file to read: `value * scale` is in base units."""
+
+    quantity: str
+    kind: str
+    path: Path
+    offset: float
+    scale: float
+    factor: float
+
+    def value(self) -> float:
+        """The measurement in base units. Raises NoDataError or SensorError."""
+        theirs = (sysfs.number(self.path) + self.offset) * self.scale
+        if self.kind == "pressure" and theirs > HECTOPASCALS_FROM_KPA:
+            theirs /= 10
+        return round(theirs * self.factor, 9)
+
+
+class Iio:
+    """One device with all its channels."""
+
+    def __init__(self, channels: list[Channel]) -> None:
+        self._channels = channels
+
+    def read(self) -> dict[str, float]:
+        """Each quantity that it measures. Raises NoDataError or SensorError."""
+        return {channel.quantity: channel.value() for channel in self._channels}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def channels(directory: Path) -> list[Channel]:
+    """What the device in `directory` measures in known units; `input` goes before `raw`."""
+    found: dict[str, Channel] = {}
+    for path in sorted(directory.glob("in_*")):
+        match = _CHANNEL.fullmatch(path.name)
+        if not match or match[1] not in KINDS:
+            continue
+        kind, index, modifier = match[1], match[2], match[3] or ""
+        base, unit, factor = KINDS[kind]
+        parts = (modifier, base, index, unit) if "conc" in kind else (base, index, modifier, unit)
+        quantity = re.sub(r"-[a-z]+", "_", "_".join(part for part in parts if part))
+        quantity = FAMILIAR.get(quantity, quantity)
+        offset, scale = 0.0, 1.0
+        if path.name.endswith("_raw"):
+            stems = [f"in_{kind}{index}_{modifier}", f"in_{kind}{index}", f"in_{kind}_{modifier}"]
+            stems.append(f"in_{kind}")
+            offset = _shared(directory, (f"{stem}_offset" for stem in stems), 0.0)
+            scale = _shared(directory, (f"{stem}_scale" for stem in stems), 1.0)
+        found.setdefault(quantity, Channel(quantity, kind, path, offset, scale, factor))
+    return list(found.values())
+
+
+def _shared(directory: Path, names: Iterable[str], otherwise: float) -> float:
+    """The number in the first of the files that there is: a channel's own, or its kind's."""
+    return next(
+        (sysfs.number(path) for name in names if (path := directory / name).exists()), otherwise
+    )
+
+
+def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> Iio:
+    """The device that `options` name, below `root`. Raises SensorError if it is not there."""
+    del clock
+    devices = list(sysfs.named(root / "sys/bus/iio/devices", "iio:device*", "name"))
+    directory = sysfs.choose("IIO device", options.device, options.at, devices)
+    found = channels(directory)
+    if not found:
+        raise SensorError(f"{directory} measures nothing that is known here", hint=sysfs.HINT)
+    return Iio(found)

@@ -1,0 +1,95 @@
+"""Driver `onewire`: DS18B20 thermometers and their kin, read by the kernel's w1_therm.
+
+Files and families: the kernel's Documentation/w1/slaves/w1_therm.rst.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.errors import NoDataError, SensorError
+from agent.schema import text as words
+from agent.sensors import sysfs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.clock import Clock
+
+FAMILIES = ("10", "22", "28", "3b", "42")
+ID = rf"({'|'.join(FAMILIES)})-[0-9a-f]{{12}}"
+
+#: Before its first measurement a DS18B20 says 85 °C, and has 0x0C as byte 6 (its data sheet).
+POWER_ON_C = 85.0
+POWER_ON_BYTE = 0x0C
+
+#: Without that byte, 85 °C is believed only if it was nearly as hot before.
+NEAR_C = 5.0
+
+_SLAVE = re.compile(r"((?:[0-9a-f]{2} ){9}): crc=[0-9a-f]{2} (YES|NO)\s[^=]*t=(-?\d+)", re.ASCII)
+_HINT = "add dtoverlay=w1-gpio to /boot/firmware/config.txt and restart; check the 4.7 kOhm pull-up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Keys of its `[[sensors]]` table; without `id` the only thermometer on the bus is meant."""
+
+    id: str = words("", ID, "an id such as 28-0000072b5c8e")
+
+
+class OneWire:
+    """One thermometer. A read measures, which takes three quarters of a second."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._last_c: float | None = None
+
+    def read(self) -> dict[str, float]:
+        """`temperature_c`; NoDataError for a wrong checksum and the value at power-on."""
+        slave = self._directory / "w1_slave"
+        powered_on = False
+        if slave.exists():
+            celsius, powered_on = _slave(sysfs.text(slave))
+        else:
+            celsius = sysfs.number(self._directory / "temperature") / 1000
+            near = self._last_c is not None and abs(celsius - self._last_c) <= NEAR_C
+            powered_on = celsius == POWER_ON_C and not near
+        if powered_on:
+            raise NoDataError("it lost its power: it says 85 °C, as before measuring", hint=_HINT)
+        self._last_c = celsius
+        return {"temperature_c": celsius}
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _slave(content: str) -> tuple[float, bool]:
+    """The temperature in `w1_slave`, and whether it is the value at power-on."""
+    found = _SLAVE.search(content)
+    if not found:
+        raise SensorError(f"w1_slave has {content[:40]!r}, not a measurement", hint=_HINT)
+    scratchpad = bytes.fromhex(found[1])
+    if found[2] == "NO":
+        raise NoDataError("the checksum is wrong", hint=_HINT)
+    if not any(scratchpad):  # a line held low, whose checksum is right: 0
+        raise NoDataError("only zeros come: it is unplugged, or its line is short", hint=_HINT)
+    celsius = int(found[3]) / 1000
+    return celsius, celsius == POWER_ON_C and scratchpad[6] == POWER_ON_BYTE
+
+
+def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> OneWire:
+    """The thermometer that `options` name, below `root`. Raises SensorError if it is not there."""
+    del clock
+    bus = root / "sys/bus/w1/devices"
+    known = sorted(path.name for path in bus.glob("*-*") if re.fullmatch(ID, path.name))
+    if options.id in known or (not options.id and len(known) == 1):
+        return OneWire(bus / (options.id or known[0]))
+    seen = ", ".join(known) or "none"
+    if options.id:
+        raise SensorError(f"{options.id} is not on the bus; there are: {seen}", hint=_HINT)
+    if known:
+        raise SensorError(f"there are several thermometers: {seen}", hint="say which with `id`")
+    raise SensorError("there is no thermometer on the 1-Wire bus", hint=_HINT)

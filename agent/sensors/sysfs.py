@@ -1,0 +1,110 @@
+"""One file of the kernel, read with its quirks: sysfs and procfs are not files as others are.
+
+A driver in the kernel measures while its file is read. The whole file comes in one read(2), and
+an error number tells why there is no value: for many of them the next time may do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from agent.errors import NoDataError, SensorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+#: A sysfs file has at most a page (Documentation/filesystems/sysfs.rst); /proc/meminfo is longer.
+MAX_BYTES = 16384
+
+#: Not now: EAGAIN of hwmon drivers, EINVAL of a thermal zone that sleeps, EIO for a checksum that
+#: is wrong, ETIMEDOUT of the dht11 driver.
+PASSING = {
+    errno.EAGAIN,
+    errno.EBUSY,
+    errno.EINVAL,
+    errno.EIO,
+    errno.ENODATA,
+    errno.EPROTO,
+    errno.ETIMEDOUT,
+}
+GONE = {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ENXIO}
+
+HINT = "check the wiring, and the dtoverlay line in /boot/firmware/config.txt"
+
+
+def text(path: Path, *, read: Callable[[int, int], bytes] = os.read) -> str:
+    """What stands in the file, without white space around it and without the NULs of a device tree.
+
+    `read(descriptor, most bytes)` is read(2). Raises NoDataError when there is nothing at this
+    moment, SensorError when the file is gone or broken.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            content = read(descriptor, MAX_BYTES)  # once: a second read may measure again
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _explained(path, error) from error
+    found = content.decode("ascii", "replace").strip("\0 \t\r\n")
+    if not found:
+        raise NoDataError(f"{path} is empty", hint=HINT)
+    return found
+
+
+def number(path: Path) -> float:
+    """The number that stands in the file. Raises as `text`, SensorError for what is no number."""
+    content = text(path)
+    try:
+        return float(content)
+    except ValueError as error:
+        raise SensorError(f"{path} has {content[:40]!r}, which is no number", hint=HINT) from error
+
+
+def optional_text(path: Path) -> str:
+    """As `text`, but empty where the file is not there or cannot be read."""
+    try:
+        return text(path)
+    except SensorError:
+        return ""
+
+
+def named(directory: Path, pattern: str, label: str) -> Iterator[tuple[str, Path]]:
+    """What each device below `directory` is called in its file `label`; order follows the numbers.
+
+    A device that goes away meanwhile is passed over.
+    """
+    found = sorted(directory.glob(pattern), key=lambda path: (len(path.name), path.name))
+    for path in found:
+        if name := optional_text(path / label):
+            yield name, path
+
+
+def choose(kind: str, wanted: str, at: str, devices: list[tuple[str, Path]]) -> Path:
+    """The only device called `wanted`, with `at` the one at that place of the bus.
+
+    Raises SensorError, which names those that there are.
+    """
+    fitting = [path for name, path in devices if wanted in {name, name.partition("@")[0]}]
+    places = {path.resolve().parent.name: path for path in fitting}
+    if at and at in places:
+        return places[at]
+    if len(fitting) == 1 and not at:
+        return fitting[0]
+    if fitting:
+        why = f"none of them at {at!r}" if at else "say which with `at`"
+        seen = ", ".join(sorted(places))
+        raise SensorError(f"{kind} {wanted!r} is at {seen}; {why}", hint=HINT)
+    known = ", ".join(sorted({name for name, _ in devices})) or "none"
+    raise SensorError(f"there is no {kind} {wanted!r}; there are: {known}", hint=HINT)
+
+
+def _explained(path: Path, error: OSError) -> SensorError:
+    if error.errno in PASSING:
+        return NoDataError(f"{path} has no value: {error.strerror}", hint=HINT)
+    if error.errno in GONE:
+        return SensorError(f"{path} is not there (any more)", hint=HINT)
+    return SensorError(f"{path} cannot be read: {error.strerror}", hint=HINT)

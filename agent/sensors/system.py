@@ -1,0 +1,159 @@
+"""Driver `system`: how the board itself does: processor, memory, card, Wi-Fi, power.
+
+Files: proc(5), and get_throttled of the Raspberry Pi's firmware driver, whose bits are those of
+`vcgencmd get_throttled`. What a board does not have is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.errors import SensorError
+from agent.schema import file
+from agent.sensors import sysfs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.clock import Clock
+
+#: Where the firmware's driver puts the file, on boards with and without an address in the name.
+THROTTLED = ("sys/devices/platform/soc*/soc*:firmware/get_throttled",)
+BITS = {
+    "under_voltage": 0,
+    "frequency_capped": 1,
+    "throttled": 2,
+    "temperature_limited": 3,
+    "under_voltage_since_boot": 16,
+    "throttled_since_boot": 18,
+}
+
+#: Drivers that tell a level above this mean it as an unsigned byte (iw_quality of old).
+LEVEL_MAX_DBM = 0.0
+LEVEL_SPAN = 256.0
+
+_KIB = 1024
+_MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
+_WIRELESS = re.compile(r"^\s*\w+:\s+[0-9a-f]+\s+\S+\s+(-?\d+)\.?\s", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Keys of its `[[sensors]]` table: a directory on the disk that is looked at."""
+
+    disk: Path = file(Path("/"))  # noqa: RUF009 -- file() declares a field
+
+
+class System:
+    """The board; the load of its processor is that since the last reading, at first since boot."""
+
+    def __init__(
+        self, disk: Path, root: Path, statvfs: Callable[[Path], os.statvfs_result]
+    ) -> None:
+        self._disk = disk
+        self._root = root
+        self._statvfs = statvfs
+        self._busy, self._all = 0, 0
+
+    def read(self) -> dict[str, float | str]:
+        """All that this board tells. Raises SensorError if it tells nothing at all."""
+        values: dict[str, float | str] = {
+            **self._processor(),
+            **self._memory(),
+            **self._space(),
+            **self._uptime(),
+            **self._wifi(),
+            **self._power(),
+            **self._board(),
+        }
+        if not values:
+            raise SensorError(f"nothing can be read below {self._root}")
+        return values
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _processor(self) -> dict[str, float]:
+        first = self._proc("stat").partition("\n")[0].split()
+        if first[:1] != ["cpu"]:
+            return {}
+        user, nice, system, idle, iowait, *others = (int(ticks) for ticks in first[1:9])
+        total = user + nice + system + idle + iowait + sum(others)
+        busy = total - idle - iowait
+        spent, passed = busy - self._busy, total - self._all
+        self._busy, self._all = busy, total
+        return {"cpu_load_pct": _percent(spent, passed)} if passed > 0 else {}
+
+    def _memory(self) -> dict[str, float]:
+        found = {name: int(size) for name, size in _MEMORY.findall(self._proc("meminfo"))}
+        if found.keys() != {"MemTotal", "MemAvailable"}:
+            return {}
+        total, available = found["MemTotal"], found["MemAvailable"]
+        return {
+            "memory_used_pct": _percent(total - available, total),
+            "memory_available_bytes": available * _KIB,
+        }
+
+    def _space(self) -> dict[str, float]:
+        try:
+            disk = self._statvfs(self._disk)
+        except OSError as error:
+            text = f"{self._disk} cannot be looked at: {error.strerror}"
+            raise SensorError(text, hint="check its key `disk`") from error
+        used = disk.f_blocks - disk.f_bfree
+        return {  # as df(1) has it: what only root may fill is not free
+            "disk_used_pct": _percent(used, used + disk.f_bavail),
+            "disk_free_bytes": disk.f_bavail * disk.f_frsize,
+        }
+
+    def _uptime(self) -> dict[str, float]:
+        first, *_ = self._proc("uptime").split() or [""]
+        return {"uptime_s": float(first)} if first else {}
+
+    def _wifi(self) -> dict[str, float]:
+        found = _WIRELESS.search(self._proc("net/wireless"))
+        if not found:
+            return {}
+        level = float(found[1])
+        return {"wifi_signal_dbm": level - LEVEL_SPAN if level > LEVEL_MAX_DBM else level}
+
+    def _power(self) -> dict[str, float]:
+        for pattern in THROTTLED:
+            for path in sorted(self._root.glob(pattern)):
+                if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", found := sysfs.optional_text(path)):
+                    bits = int(found, 16)
+                    return {name: bits >> bit & 1 for name, bit in BITS.items()}
+        for name, path in sysfs.named(self._root / "sys/class/hwmon", "hwmon*", "name"):
+            if name == "rpi_volt" and (alarm := sysfs.optional_text(path / "in0_lcrit_alarm")):
+                return {"under_voltage": float(alarm == "1")}
+        return {}
+
+    def _board(self) -> dict[str, str]:
+        model = sysfs.optional_text(self._root / "proc/device-tree/model")
+        serial = board.serial(self._root)
+        found = {"model": model, "serial": serial or ""}
+        return {name: value for name, value in found.items() if value}
+
+    def _proc(self, name: str) -> str:
+        return sysfs.optional_text(self._root / "proc" / name)
+
+
+def _percent(part: float, whole: float) -> float:
+    return round(100.0 * part / whole, 1) if whole else 0.0
+
+
+def open_driver(
+    options: Options,
+    *,
+    clock: Clock,
+    root: Path = board.ROOT,
+    statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
+) -> System:
+    """The board whose files are below `root`; `statvfs` looks at the disk."""
+    del clock
+    return System(options.disk, root, statvfs)

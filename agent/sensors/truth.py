@@ -1,0 +1,108 @@
+"""Whether what a detector says can be true: a dead one must not be taken for an empty room.
+
+Judged by what a detector can do at all, and by what it did before. A detector says by its `limits`
+that it wants to be judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Rates are taken over at least this time.
+MINUTE_S = 60.0
+
+#: So many changes a minute that come to nothing are no person, but a loose contact or interference.
+BOUNCES_PER_MIN = 120.0
+
+#: Nothing at all for this long, and for so many times the longest quiet spell before it.
+QUIET_MIN_S = 86_400.0
+QUIET_FACTOR = 3.0
+
+#: Before it has seen this much it has no history to be measured by.
+HISTORY_S = 86_400.0
+HISTORY_DETECTIONS = 20
+
+#: A detector that is active without a break misses this much at most between two looks.
+SLACK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a detector can do: seconds active without a break, detections a minute."""
+
+    active_max_s: float
+    max_per_min: float
+
+
+class Truth:
+    """Remembers what one detector has said, over its openings; times are of the boot clock."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._judged_s = 0.0
+        self._active_s = 0.0  # without a break, until now
+        self._quiet_s = 0.0  # without a detection, until now
+        self._longest_quiet_s = 0.0
+        self._watched_s = 0.0
+        self._detections = 0
+        self._span_s = 0.0  # of which the rates are not judged yet
+        self._span_count = 0
+        self._span_bounces = 0
+        self._rate_verdict = ""
+
+    def begin(self, now_s: float) -> None:
+        """It watches from now on, for the first time or again."""
+        self._judged_s = now_s
+        self._active_s = self._quiet_s = 0.0
+
+    def judge(self, now_s: float, *, count: int, active_s: float, edges: int = 0) -> str:
+        """What cannot be true of the detections since the last call, in words; empty if they can.
+
+        `active_s` is the seconds they lasted, `edges` the changes before debouncing.
+        """
+        span_s = max(0.0, now_s - self._judged_s)
+        self._judged_s = now_s
+        self._watched_s += span_s
+        self._span_s += span_s
+        self._remember(span_s, count, active_s, edges)
+        if self._span_s >= MINUTE_S:
+            self._rate_verdict = self._rates()
+        if self._active_s >= self._limits.active_max_s:
+            return f"active for more than {_span(self._limits.active_max_s)} without a break"
+        if self._rate_verdict:
+            return self._rate_verdict
+        known = self._watched_s >= HISTORY_S and self._detections >= HISTORY_DETECTIONS
+        quiet_max_s = max(QUIET_MIN_S, QUIET_FACTOR * self._longest_quiet_s)
+        if known and self._quiet_s >= quiet_max_s:
+            return f"nothing detected for more than {_span(quiet_max_s)}, which is unusual here"
+        return ""
+
+    def _remember(self, span_s: float, count: int, active_s: float, edges: int) -> None:
+        self._detections += count
+        always = count == 0 and active_s > 0 and active_s >= span_s - SLACK_S
+        self._active_s = self._active_s + span_s if always else 0.0
+        if count or active_s:
+            self._longest_quiet_s = max(self._longest_quiet_s, self._quiet_s)
+            self._quiet_s = 0.0
+        else:
+            self._quiet_s += span_s
+        self._span_count += count
+        self._span_bounces += max(0, edges - 2 * count)
+
+    def _rates(self) -> str:
+        """What is wrong with the rates of the span that ends now; the next one begins."""
+        minutes = self._span_s / MINUTE_S
+        per_min, bounces = self._span_count / minutes, self._span_bounces / minutes
+        self._span_s, self._span_count, self._span_bounces = 0.0, 0, 0
+        if per_min > self._limits.max_per_min:
+            return f"more than {self._limits.max_per_min:g} detections a minute, which cannot be"
+        if bounces > BOUNCES_PER_MIN:
+            return f"the line changes more than {BOUNCES_PER_MIN:g} times a minute for nothing"
+        return ""
+
+
+def _span(seconds: float) -> str:
+    """A time as a person says it."""
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours"
