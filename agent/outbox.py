@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.backoff import Backoff
+    from agent.errors import LinkLostError
     from agent.model import Record
+    from agent.poison import Suspicion
     from agent.store import Store
+
+#: AWS IoT takes this much in a second on one connection ("AWS IoT Core message broker quotas").
+BYTES_PER_S = 512 * 1024
+
+POISON = "the broker ends the connection on it"
 
 #: The reasons that no waiting mends: the record itself is at fault.
 HOPELESS = frozenset({TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID})
@@ -28,7 +35,8 @@ class Outbox:
     """Hands out records, at most `window` unacknowledged and `per_s` a second.
 
     Belongs to one connection and its thread; what it knows ends with it, the store knows the rest.
-    Memory holds one window, whatever the backlog. `backoff` spaces the retries after a refusal.
+    Memory holds one window, whatever the backlog. `backoff` spaces the retries after a refusal,
+    `suspicion` knows of a record that is to be left out, and outlives the connection.
     """
 
     def __init__(
@@ -38,12 +46,14 @@ class Outbox:
         window: int,
         per_s: float,
         backoff: Backoff,
+        suspicion: Suspicion,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._window = window
         self._interval_s = 1.0 / per_s
         self._backoff = backoff
+        self._suspicion = suspicion
         self._monotonic_s = monotonic_s
         #: What else is unacknowledged and takes room in the window, which is the broker's too.
         self.others = 0
@@ -64,7 +74,8 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether the window has no room for one more."""
-        return self.flying + self.others >= self._window
+        window = 1 if self._suspicion.careful else self._window
+        return self.flying + self.others >= window
 
     def wait_s(self) -> float:
         """In how many seconds `take()` is worth asking again if nothing else happens."""
@@ -83,9 +94,10 @@ class Outbox:
             self._next_s = max(self._next_s, now_s - 0.1) + self._interval_s
         return record
 
-    def sent(self, mid: int, record: Record) -> None:
-        """Note that `record` went out as packet `mid`."""
+    def sent(self, mid: int, record: Record, size: int) -> None:
+        """Note that `record` went out as packet `mid` with a payload of `size` bytes."""
         self._flying[mid] = (record, self._monotonic_s())
+        self._next_s += size / BYTES_PER_S
 
     def set_aside(self, record: Record, reason: str) -> None:
         """Give up a record that was taken and never can be sent; the store keeps it apart."""
@@ -102,6 +114,9 @@ class Outbox:
             return None
         if reason < REFUSED:
             self._store.acknowledge(record.seq)
+            guilty = self._suspicion.acknowledged(record.seq)
+            if guilty is not None:
+                self._store.set_aside(guilty, POISON)
         elif reason in HOPELESS:
             self._store.set_aside(record.seq, reason_text(reason))
         else:
@@ -109,6 +124,13 @@ class Outbox:
             if self._held_until_s <= self._monotonic_s():
                 self._held_until_s = self._monotonic_s() + self._backoff.next_s()
         return record
+
+    def ended(self, lost: LinkLostError) -> None:
+        """Note how the connection ended, for the next one's outbox to take care."""
+        flying = self._flying.values()
+        sent_s = max((sent_s for _, sent_s in flying), default=0.0)
+        numbers = [record.seq for record, _ in flying]
+        self._suspicion.ended(lost, numbers, self._monotonic_s() - sent_s)
 
     def oldest_flight_s(self) -> float:
         """How long the record sent first has been waiting for its acknowledgement; 0 if none."""
@@ -126,7 +148,7 @@ class Outbox:
             return None
         record = self._store.newest(COUNT, self._looked_up_to_seq)
         self._looked_up_to_seq = max(newest_seq, record.seq if record else 0)
-        if record is None or record.seq <= self._up_to_seq:
+        if record is None or record.seq <= self._up_to_seq or self._held(record):
             return None
         self._ahead.add(record.seq)
         return record
@@ -145,6 +167,9 @@ class Outbox:
                 return None
             record = self._page.popleft()
             self._up_to_seq = record.seq
-            if record.seq not in self._ahead:
+            if record.seq not in self._ahead and not self._held(record):
                 return record
             self._ahead.discard(record.seq)
+
+    def _held(self, record: Record) -> bool:
+        return record.seq in self._suspicion.held

@@ -132,7 +132,8 @@ class Session:
         while record := self._outbox.take():
             topic, payload = record.topic(self._thing), record.payload()
             if self._connection.fits(topic, payload):
-                self._outbox.sent(self._connection.publish(topic, payload), record)
+                mid = self._connection.publish(topic, payload)
+                self._outbox.sent(mid, record, len(payload))
                 self._tally.published += 1
             else:
                 self._outbox.set_aside(record, TOO_LARGE)

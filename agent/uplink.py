@@ -19,6 +19,7 @@ from agent.errors import CredentialsError, LinkLostError, StoppingError
 from agent.health import CLOCK_UNSET, NOT_AUTHORIZED, NOT_SUBSCRIBED, OFFLINE, TAKEN_OVER
 from agent.outbox import Outbox
 from agent.patience import Patience
+from agent.poison import Suspicion
 from agent.ports import Ports
 from agent.session import Receiver, Session, Tally
 from agent.subscription import Subscription
@@ -61,6 +62,7 @@ class Uplink:
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
         self._subscription = Subscription()
+        self._suspicion = Suspicion()
         self._tally = Tally()
         self._stop_by_s = 0.0
         self._online = False
@@ -139,6 +141,7 @@ class Uplink:
             window=min(mqtt.max_inflight, accepted.receive_maximum),
             per_s=mqtt.max_publish_per_s,
             backoff=self._new_backoff(),
+            suspicion=self._suspicion,
         )
         session = Session(
             self._thing,
@@ -170,6 +173,9 @@ class Uplink:
                 if time.monotonic() - online_s > STABLE_S:
                     self._health.clear(TAKEN_OVER)
             session.finish(self._stop_by_s)
+        except LinkLostError as lost:
+            outbox.ended(lost)
+            raise
         finally:
             self._online = False
             self._enrolment.disconnected()

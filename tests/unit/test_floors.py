@@ -54,6 +54,7 @@ FLOORS = {
     "agent.mqtt": 2,
     "agent.patience": 2,
     "agent.peek": 2,
+    "agent.poison": 2,
     "agent.preseed": 2,
     "agent.sensors": 2,
     "agent.storage": 3,

@@ -11,6 +11,7 @@ from agent.backoff import Backoff
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.outbox import Outbox
+from agent.poison import Suspicion
 from agent.storage import open_store
 from tests.ticks import Ticks
 
@@ -46,7 +47,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def outbox(store: Store, ticks: Ticks, *, window: int = 100, per_s: float = 1e6) -> Outbox:
     """An outbox that waits exactly the whole backoff."""
     backoff = Backoff(2.0, 60.0, uniform=lambda _, high: high)
-    return Outbox(store, window=window, per_s=per_s, backoff=backoff, monotonic_s=ticks)
+    return Outbox(
+        store, window=window, per_s=per_s, backoff=backoff, suspicion=Suspicion(), monotonic_s=ticks
+    )
 
 
 def fill(store: Store, *kinds: str) -> None:
@@ -59,7 +62,7 @@ def take_all(box: Outbox) -> list[int]:
     """The numbers of what may go now, each sent as the packet of the same number."""
     numbers = []
     while record := box.take():
-        box.sent(record.seq, record)
+        box.sent(record.seq, record, 0)
         numbers.append(record.seq)
     return numbers
 
@@ -193,3 +196,16 @@ def test_an_idle_connection_waits_for_nothing(store: Store, ticks: Ticks) -> Non
     assert box.wait_s() == float("inf")
     fill(store, "sensors/room")
     assert take_all(box) == [3]
+
+
+def test_bytes_are_paced_too(store: Store, ticks: Ticks) -> None:
+    """Half a MiB a second, however few the records are."""
+    fill(store, *["sensors/room"] * 8)
+    box = outbox(store, ticks)
+    for _ in range(4):
+        record = box.take()
+        assert record
+        box.sent(record.seq, record, 128 * 1024)
+        assert 0.15 <= box.wait_s() <= 0.26
+        assert box.take() is None
+        ticks.now_s += 0.26

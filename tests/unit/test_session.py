@@ -14,6 +14,7 @@ from agent.errors import LinkLostError, StoreError
 from agent.health import Health
 from agent.model import COUNT, Moment, NewRecord, encode
 from agent.outbox import Outbox
+from agent.poison import Suspicion
 from agent.session import ANSWER_WITHIN_S, Receiver, Session, Tally
 from agent.storage import open_store
 from agent.subscription import Subscription
@@ -95,7 +96,14 @@ class Bench:
         self.session = Session(
             THING,
             self.connection,  # type: ignore[arg-type]
-            Outbox(store, window=5, per_s=1e6, backoff=backoff, monotonic_s=self.ticks),
+            Outbox(
+                store,
+                window=5,
+                per_s=1e6,
+                backoff=backoff,
+                suspicion=Suspicion(),
+                monotonic_s=self.ticks,
+            ),
             subscription=self.subscription,
             receiver=self.receiver,
             tally=self.tally,
