@@ -40,7 +40,7 @@ class Suspicion:
         """Note the end of a connection: what was unacknowledged, and how long ago the last went."""
         if self.held:
             # It ended without that record too: back to its place. Should it come to another trial,
-            # one record more is left out, for two of a kind may stand side by side.
+            # more of those behind it are left out too, for two of a kind may follow one another.
             self.held, self._times, self._trials = range(0), 0, self._trials + 1
             return
         told = isinstance(lost, ClosedError) or (
@@ -56,7 +56,7 @@ class Suspicion:
             self._suspect, self._times, self._trials = seq, 0, 0
         self._times += 1
         if self._times >= SUSPICIONS:
-            self.held = range(seq, seq + 1 + self._trials)
+            self.held = range(seq, seq + 2 ** min(self._trials, 16))
 
     def acknowledged(self, seq: int) -> int | None:
         """Note a PUBACK; the number of the record that is now proven to be at fault, if any."""
