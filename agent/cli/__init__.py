@@ -33,7 +33,7 @@ COMMANDS = {
     "deprovision": "remove this device from AWS, and then its local files",
     "status": "show what the running agent reports",
     "check": "read the configuration and tell every problem",
-    "read": "read the sensors once",
+    "read": "read the sensors once, or watch one detect",
     "queue": "show what waits to be sent",
 }
 

@@ -1,26 +1,36 @@
-"""`read`: reads each sensor once, and prints its name, each quantity and the value."""
+"""`read`: reads each sensor once and prints it; with --watch, shows live what one detects."""
 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from agent.cli import COMMANDS, PROGRAM, complain, settings
 from agent.clock import Clock
-from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError
+from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
+from agent.pool import Pool
 from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from agent.cli import Subparsers
     from agent.config import SensorConfig
+    from agent.sensors import Sensor
+
+#: How often a person who walks past looks at the screen.
+WATCH_EVERY_S = 0.05
 
 
 def add(subparsers: Subparsers) -> None:
     """Declare the command and its arguments."""
     parser = subparsers.add_parser("read", help=COMMANDS["read"], description=__doc__)
     parser.add_argument("sensor", nargs="?", metavar="SENSOR", help="only this one (default: all)")
+    parser.add_argument(
+        "--watch", action="store_true", help="show what SENSOR detects until Ctrl-C: a walk test"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,24 +45,106 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return EXIT_USAGE
+    if arguments.watch and arguments.sensor is None:
+        print(f"{PROGRAM}: --watch needs the name of a sensor", file=sys.stderr)
+        return EXIT_USAGE
     clock = Clock()
-    results = [read(sensor, clock) for sensor in config.sensors if sensor.name in wanted]
+    sensors = [sensor for sensor in config.sensors if sensor.name in wanted]
+    if arguments.watch:
+        return watch(sensors[0], clock)
+    results = [read(sensor, clock) for sensor in sensors]
     return EXIT_OK if all(results) else EXIT_FAILURE
 
 
 def read(sensor: SensorConfig, clock: Clock) -> bool:
     """Print one line for each quantity that `sensor` gives; False if it fails."""
+    job = Pool().start(lambda: values_of(sensor, clock))
     try:
-        opened = open_sensor(sensor, clock=clock)
-        try:
-            values = opened.read()
-        finally:
-            opened.close()
+        if not job.wait(sensor.timeout_s + 1.0):
+            text = f"{sensor.name}: it gives no answer within {sensor.timeout_s:g} s"
+            raise SensorError(text, hint="check the wiring; timeout_s may be too short for it")
+        values = job.result()
     except AgentError as error:
         complain(error)
         return False
     for quantity, value in values.items():
-        print(f"{sensor.name} {quantity} {value:g}")
+        plain = value if isinstance(value, str) else f"{value:.10g}"
+        print(f"{sensor.name} {quantity} {plain}")
     if not values:
         print(f"{PROGRAM}: {sensor.name}: has no value at this moment", file=sys.stderr)
     return True
+
+
+def values_of(sensor: SensorConfig, clock: Clock) -> dict[str, float | str]:
+    """One reading of `sensor`. Raises SensorError."""
+    opened = open_sensor(sensor, clock=clock)
+    try:
+        return opened.read()
+    finally:
+        opened.close()
+
+
+def watch(config: SensorConfig, clock: Clock) -> int:
+    """Print each change of a detector until Ctrl-C, then the sum. Raises SensorError."""
+    sensor = open_sensor(config, clock=clock)
+    try:
+        if not sensor.detects:
+            print(f"{PROGRAM}: {config.name} does not detect, it measures", file=sys.stderr)
+            return EXIT_USAGE
+        walk = Walk(sensor, clock)
+        print(f"{config.name}: walk past it; Ctrl-C ends", flush=True)
+        try:
+            while True:
+                for line in walk.step():
+                    print(line, flush=True)
+                time.sleep(WATCH_EVERY_S)
+        except KeyboardInterrupt:
+            print(walk.sum())
+    finally:
+        sensor.close()
+    return EXIT_OK
+
+
+class Walk:
+    """What a detector has seen since this was made, told change by change."""
+
+    def __init__(self, sensor: Sensor, clock: Clock) -> None:
+        self._sensor = sensor
+        self._clock = clock
+        self._began_s = clock.boot_s()
+        self._count = self._edges = 0
+        self._active_s = 0.0
+        self._active_since_s: float | None = None
+        sensor.drain()
+
+    def step(self) -> Iterator[str]:
+        """What has changed since the last call, a line each. Raises SensorError."""
+        seen = self._sensor.drain()
+        now_s = self._clock.boot_s()
+        self._count += seen.count
+        self._edges += seen.edges
+        self._active_s += seen.active_s
+        if seen.count:
+            yield self._line(f"detected, {self._count} so far")
+        active = self._sensor.read().get("active")
+        if active and self._active_since_s is None:
+            self._active_since_s = now_s
+            yield self._line("active")
+        elif active == 0 and self._active_since_s is not None:
+            yield self._line(f"still again, after {now_s - self._active_since_s:.1f} s")
+            self._active_since_s = None
+
+    def sum(self) -> str:
+        """All in one line."""
+        took_s = self._clock.boot_s() - self._began_s
+        bounces = max(0, self._edges - 2 * self._count)
+        told = f"; {bounces} changes of the line were too short to count" if bounces > 1 else ""
+        return (
+            f"{self._sensor.name}: {self._count} detections in {took_s:.0f} s, "
+            f"active for {self._active_s:.1f} s{told}"
+        )
+
+    def _line(self, what: str) -> str:
+        wall_s = self._clock.wall_s()
+        clock = time.strftime("%H:%M:%S", time.localtime(wall_s))
+        return f"{clock}.{int(wall_s % 1 * 10)} {self._sensor.name}: {what}"

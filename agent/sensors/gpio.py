@@ -144,7 +144,7 @@ def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> G
         raise SensorError(f"GPIO {options.pin} is in use: {error}", hint=hint) from error
     except Exception as error:
         text = f"GPIO {options.pin} cannot be opened: {error or type(error).__name__}"
-        hint = f"stop what else uses the pin (a running agent does); {ALLOW}"
+        hint = f"a running agent holds it (sudo systemctl stop pi-iot-agent); else {ALLOW}"
         raise SensorError(text, hint=hint) from error
     try:
         return Gpio(options, clock, device)
