@@ -61,12 +61,18 @@ class FakeDriver:
 
 
 class FakeDetector(FakeDriver):
-    """A driver that detects what a test tells it to."""
+    """A driver that detects what a test tells it to; it is judged once it has `limits`.
+
+    With `always_active` it has been active all the time, on that clock.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.seen = 0
         self.active_s = 0.0
+        self.limits: object = None
+        self.always_active: FakeClock | None = None
+        self._drained_s = 0.0
 
     def drain(self) -> tuple[int, float]:
         """What was seen since the last call."""
@@ -74,4 +80,8 @@ class FakeDetector(FakeDriver):
             raise self.trouble
         drained = self.seen, self.active_s
         self.seen, self.active_s = 0, 0.0
+        if self.always_active:
+            now_s = self.always_active.boot_s()
+            drained = drained[0], now_s - self._drained_s
+            self._drained_s = now_s
         return drained

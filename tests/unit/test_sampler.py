@@ -28,6 +28,7 @@ from agent.peek import peek
 from agent.sampler import Sampler
 from agent.sensors import Sensor
 from agent.sensors.simulated import Options
+from agent.sensors.truth import Limits
 from agent.storage import open_store
 from agent.wakeup import Wakeup
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
@@ -521,6 +522,76 @@ def test_several_sensors_are_counted_together(bench: Bench) -> None:
         "next_by": START_S + 1260,
         "total": 5,
     }
+
+
+def test_a_detector_that_is_stuck_is_suspect_and_its_counts_a_fault(bench: Bench) -> None:
+    """The condition goes, and the counts are believed again, when it moves."""
+    motion, driver = bench.motion()
+    driver.limits = Limits(active_max_s=600.0, max_per_min=60.0)
+    driver.always_active = bench.clock
+    sampler = bench.sampler(motion)
+    bench.work(sampler, 1200.0)
+
+    qualities = [one.body["quality"] for one in bench.records()]
+    assert qualities == ["sensor_fault", "sensor_fault"]
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.code == "sensor-suspect"
+    assert condition.text == "motion: active for more than 10 minutes without a break"
+    driver.always_active = None
+    bench.work(sampler, 600.0)
+    assert not bench.health.snapshot().conditions
+    assert bench.records()[-1].body["quality"] == "ok"
+
+
+def test_a_detector_without_limits_is_not_judged(bench: Bench) -> None:
+    """Its driver knows best."""
+    motion, driver = bench.motion()
+    driver.always_active = bench.clock
+    sampler = bench.sampler(motion)
+    bench.work(sampler, 86_400.0)
+
+    assert not bench.health.snapshot().conditions
+    assert {one.body["quality"] for one in bench.records()} == {"ok"}
+
+
+def test_what_a_sensor_in_test_detects_is_no_part_of_the_total(bench: Bench) -> None:
+    """It is marked, so that nobody takes it for life."""
+    motion, driver = bench.motion()
+    sampler = bench.sampler(replace(motion, test=True))
+    sampler.step()
+    driver.seen = 9
+    bench.work(sampler, 600.0)
+
+    (record,) = bench.records()
+    assert (record.body["detect_count"], record.body["test_count"]) == (0, 9)
+    assert (record.body["total"], bench.store.total) == (0, 0)
+    assert record.body["quality"] == "partial"
+
+
+def test_with_report_change_a_stable_temperature_costs_little(bench: Bench) -> None:
+    """It is read all the same, and its sensor is seen to live."""
+    room = replace(
+        bench.thermometer("room"), report="change", dead_band={"": 0.2}, heartbeat_s=1800.0
+    )
+    sampler = bench.sampler(room)
+    bench.work(sampler, 600.0)
+    bench.drivers["room"].values = {"temperature_c": 20.15}
+    bench.work(sampler, 600.0)
+    bench.drivers["room"].values = {"temperature_c": 20.3}
+    bench.work(sampler, 2400.0)
+
+    assert bench.times("sensors/room") == [0, 1260, 3060]
+    assert bench.drivers["room"].reads == 61
+    assert bench.health.snapshot().facts["sensors"] == {"room": told(last=START_S + 3600)}
+
+
+def test_a_detector_that_is_not_counted_is_read(bench: Bench) -> None:
+    """A door whose state is worth knowing, though nobody counts how often it moves."""
+    door = bench.drivers["door"] = FakeDetector()
+    door.values = {"active": 1.0}
+    bench.work(bench.sampler(SensorConfig(name="door", driver="fake")), 120.0)
+
+    assert bench.times("sensors/door") == [0, 60, 120]
 
 
 def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
