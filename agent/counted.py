@@ -101,6 +101,13 @@ class Counted:
             watch.since_s = None
             watch.gap = True
 
+    def so_far(self, now: Moment) -> tuple[str, NewRecord] | None:
+        """The name of the open window, and what would be reported of it if it ended now."""
+        window = self._window
+        if not window or not any(watch.present for watch in self._watches.values()):
+            return None
+        return f"{now.boot_id} {window.opened_boot_s:.3f}", self._report(window, now, ())
+
     def close(self, now: Moment, *, suspects: Collection[str] = ()) -> NewRecord | None:
         """Report the open window, over or broken off, and open the next; None if nobody watched.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.model import COUNT, NewRecord
@@ -51,18 +51,27 @@ def open_window(now: Moment, window_s: int) -> Window:
 
 
 def next_window(window: Window, now: Moment) -> Window:
-    """The window after one that closed: adjoining it, unless the clock jumped or much time went."""
+    """The window after one that closed: adjoining it, unless the clock jumped or much time went.
+
+    A jump by whole windows, as by a day, leaves them aligned.
+    """
     late_s = now.boot_s - window.closes_boot_s
     stray_s = now.wall_s - late_s - window.end_s
-    if late_s >= window.window_s or abs(stray_s) > min(STRAY_MAX_S, window.window_s / 4):
+    jump_s = round(stray_s / window.window_s) * window.window_s
+    tolerated_s = min(STRAY_MAX_S, window.window_s / 4)
+    if late_s >= window.window_s or abs(stray_s - jump_s) > tolerated_s:
         return open_window(now, window.window_s)
-    end_s = window.end_s + window.window_s
+    end_s = window.end_s + jump_s + window.window_s
     closes_boot_s = now.boot_s + (end_s - now.wall_s)
     return Window(end_s, window.window_s, window.closes_boot_s, closes_boot_s, whole=True)
 
 
 def close_window(window: Window, seen: Detections, now: Moment) -> NewRecord:
-    """The report of a window that ends, or is broken off, now; the store adds `total`."""
+    """The report of a window that ends, or is broken off, now; the store adds `total`.
+
+    Its moment is `now` by the wall clock that the window was opened with: if that has been wrong,
+    the store moves both alike.
+    """
     full_ms = window.window_s * 1000
     complete = window.whole and now.boot_s >= window.closes_boot_s
     until_boot_s = min(now.boot_s, window.closes_boot_s)
@@ -72,7 +81,7 @@ def close_window(window: Window, seen: Detections, now: Moment) -> NewRecord:
     return NewRecord(
         kind=COUNT,
         timestamp_s=window.end_s,
-        moment=now,
+        moment=replace(now, wall_s=window.end_s + now.boot_s - window.closes_boot_s),
         body={
             "detect_count": seen.count,
             "active_ms": min(observed_ms, round(seen.active_s * 1000)),

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.clock import Clock
+from agent.custody import Custody
 from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError
 from agent.health import CONFIG_WARNING, ERROR, LEVELS, STORE_RESET, Health
 from agent.notify import Notifier, watchdog_interval_s
@@ -74,24 +75,13 @@ def run(config: Config) -> int:
         sampler_wakeup = stack.enter_context(Wakeup())
         uplink_wakeup = stack.enter_context(Wakeup())
         uplink = Uplink(config, store, health=health, clock=clock, wakeup=uplink_wakeup)
+        on_record = uplink.record_waits
+        custody = Custody(config, store, clock=clock, health=health, on_record=on_record)
+        custody.begin()
         sampler = stack.enter_context(
-            Sampler(
-                config,
-                store,
-                clock=clock,
-                health=health,
-                on_record=uplink.record_waits,
-                wakeup=sampler_wakeup,
-            )
+            Sampler(config, custody, clock=clock, health=health, wakeup=sampler_wakeup)
         )
-        health.update(
-            thing=config.thing.name,
-            endpoint=config.mqtt.endpoint,
-            queued=store.queued,
-            dropped=store.dropped,
-            total=store.total,
-            pid=os.getpid(),
-        )
+        health.update(thing=config.thing.name, endpoint=config.mqtt.endpoint, pid=os.getpid())
         for warning in config.warnings:
             health.report(CONFIG_WARNING, warning, key=warning)
         if store.reset:

@@ -196,6 +196,7 @@ class Health:
             "dropped": 0,
             "last_ack": None,
             "total": 0,
+            "card": None,
             "version": __version__,
             "pid": None,
         }

@@ -17,7 +17,7 @@ from agent.block import Block
 from agent.boots import Boots
 from agent.facts import Facts
 from agent.held import MIB_MAX, ROWS_MAX, Held
-from agent.rows import Rows
+from agent.rows import MIB, Rows
 from agent.storefile import BlockedError
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ class Journal:
         """How many records were given up for which reason, since the file was made."""
         memory = self.tally.dropped.get("memory", 0) + self.held.dropped
         return {**self.tally.dropped, **({"memory": memory} if memory else {})}
+
+    def fullness(self) -> float:
+        """What part of its bounds is in use, from 0 to 1."""
+        rows = (self.tally.rows + len(self.held)) / self._limits.max_rows
+        return min(1.0, max(rows, self.tally.bytes / (self._limits.max_mib * MIB)))
 
     def settle(self) -> None:
         """After something new is held: commit now, or see to it that this can wait."""

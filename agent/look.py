@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ class Look:
     """What came of it; `due` is what it was begun for, `error` says where it ended early.
 
     `sensor` is what is open now, None after a failure. `seen` holds the detections since the last
-    look until `seen_at`; after an opening there are none before it. `values` were read at
-    `values_at`, None if they were not asked for.
+    look until `seen_at`; after an opening there are none before it. For `quiet_s` there will be no
+    more. `values` were read at `values_at`, None if they were not asked for.
     """
 
     sensor: Sensor | None
@@ -32,6 +33,7 @@ class Look:
     opened: bool = False
     seen: Detections | None = None
     seen_at: Moment | None = None
+    quiet_s: float = math.inf
     values: Mapping[str, float | str] | None = None
     values_at: Moment | None = None
     took_s: float = 0.0
@@ -52,15 +54,18 @@ class Looker:
     counted: bool
     monotonic_s: Callable[[], float] = field(default=time.monotonic)
 
-    def look(self, sensor: Sensor | None, *, due: bool) -> Look:
+    def look(
+        self, sensor: Sensor | None, *, due: bool, call: Callable[[], None] = lambda: None
+    ) -> Look:
         """Open the sensor if it is None, drain its detections, and read it if a reading is due.
 
-        A sensor that fails is closed; one that has no value at this moment stays open.
+        A sensor that fails is closed; one that has no value at this moment stays open. A counted
+        one is given `call`, to be called when it detects.
         """
         began_s = self.monotonic_s()
         look = Look(sensor, due=due)
         try:
-            self._look(look)
+            self._look(look, call)
         except NoDataError as error:
             look.error = error
         except SensorError as error:
@@ -79,10 +84,12 @@ class Looker:
         look.sensor = None
         return look
 
-    def _look(self, look: Look) -> None:
+    def _look(self, look: Look, call: Callable[[], None]) -> None:
         if look.sensor is None:
             look.sensor = self.open_sensor(self.config, clock=self.clock)
             look.opened = True
+            if self.counted:
+                look.sensor.listen(call)
         sensor = look.sensor
         if sensor.detects:
             self._drain(look, sensor)  # after an opening it proves that it works
@@ -94,6 +101,8 @@ class Looker:
     def _drain(self, look: Look, sensor: Sensor) -> None:
         seen = sensor.drain()
         look.seen, look.seen_at = seen, self.clock.now()
+        if self.counted:
+            look.quiet_s = sensor.quiet_s()
 
 
 def dispose(look: Look) -> None:

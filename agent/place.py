@@ -12,6 +12,8 @@ from agent.errors import SensorError
 from agent.look import Look, dispose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.look import Looker
     from agent.pool import Job, Pool
     from agent.sensors import Sensor
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 60.0
 RETRY_MAX_S = 300.0
+
+#: Detections are asked for this often at most, however many there are.
+BETWEEN_S = 1.0
 
 #: A driver has its own time to give up; this much later it is left behind.
 LATE_S = 1.0
@@ -29,11 +34,12 @@ HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 class Place:
     """Belongs to the sampler's thread; `now_s` is always the boot clock.
 
-    While a look runs, the sensor is the look's alone. `failures` and `missing` count looks in a row
-    that failed, or had no value.
+    `wake` is called, in any thread, when a counted sensor has detected something. While a look
+    runs, the sensor is the look's alone. `failures` and `missing` count looks in a row that failed,
+    or had no value.
     """
 
-    def __init__(self, looker: Looker) -> None:
+    def __init__(self, looker: Looker, wake: Callable[[], None]) -> None:
         self.config = looker.config
         self.name = looker.config.name
         self.interval_s = looker.config.interval_s or INTERVAL_S
@@ -49,8 +55,12 @@ class Place:
         self._sensor: Sensor | None = None  # None: to be opened when due
         self._job: Job[Look] | None = None
         self._hanging: Job[Look] | None = None
+        self._wake = wake
+        self._called = False
         self._due_boot_s = -math.inf
         self._late_boot_s = math.inf
+        self._looked_boot_s = -math.inf
+        self._quiet_boot_s = math.inf  # until then there is nothing to drain
 
     @property
     def busy(self) -> bool:
@@ -60,7 +70,10 @@ class Place:
     @property
     def next_boot_s(self) -> float:
         """When there is something to do: begin a look, or leave one behind."""
-        return self._late_boot_s if self._job else self._due_boot_s
+        if self._job:
+            return self._late_boot_s
+        detected_boot_s = -math.inf if self._called else self._quiet_boot_s
+        return min(self._due_boot_s, max(detected_boot_s, self._looked_boot_s + BETWEEN_S))
 
     def begin(self, pool: Pool, now_s: float) -> None:
         """Begin a look in a thread of `pool`. Raises SensorError if that cannot be."""
@@ -70,7 +83,8 @@ class Place:
         due = now_s >= self._due_boot_s
         if not self._sensor:
             self._due_boot_s = now_s  # the pace is that of the opening
-        work = partial(self._looker.look, self._sensor, due=due)
+        self._called, self._looked_boot_s = False, now_s
+        work = partial(self._looker.look, self._sensor, due=due, call=self._call)
         try:
             self._job = pool.start(work)
         except RuntimeError as error:  # the system gives no more threads
@@ -102,6 +116,7 @@ class Place:
             return None
         look, self._job = job.result(), None
         self._sensor, self.took_s = look.sensor, look.took_s
+        self._quiet_boot_s = self._looked_boot_s + look.took_s + look.quiet_s
         return look
 
     def leave(self) -> bool:
@@ -119,3 +134,8 @@ class Place:
         delay_s = min(patience_s, self.interval_s * 2.0 ** min(self.failures, 32))
         self.failures += 1
         self._due_boot_s = now_s + delay_s
+
+    def _call(self) -> None:
+        """Called in any thread: there is something to drain."""
+        self._called = True
+        self._wake()

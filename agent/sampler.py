@@ -12,7 +12,7 @@ import logging
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from agent.counted import Counted
 from agent.errors import NoDataError, SensorError
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.config import Config
+    from agent.custody import Custody
     from agent.health import Health
     from agent.look import Look
-    from agent.model import Moment, NewRecord
+    from agent.model import Moment
     from agent.sensors import Detections, Sensor
-    from agent.store import Store
     from agent.wakeup import Wakeup
 
 #: A sensor without a value is well until it has none so often in a row.
@@ -46,12 +46,8 @@ SETTLE_S = 0.02
 #: The longest wait at once, so that the watchdog sees life.
 WAIT_MAX_S = 60.0
 
-#: Within this time after a wait the worker beats again; and after an fsync on a tired card.
+#: Within this time after a wait the worker beats again.
 LATENESS_S = 30.0
-FSYNC_S = 120.0
-
-#: Acknowledgements that no new record takes along are committed after this time.
-FLUSH_S = 59.0
 
 #: How long `close` waits for sensors, and for a step that still runs in the worker's thread.
 CLOSE_WAIT_S = 1.0
@@ -62,27 +58,24 @@ log = logging.getLogger(__name__)
 class Sampler:
     """Reads, counts and stores; `step` and `run` belong to one thread, the rest to any.
 
-    `on_record` is called after each record is stored, `wakeup` ends the wait of `run`,
-    `open_sensor(config, clock=...)` is that of `agent.sensors`.
+    `wakeup` ends the wait of `run`, `open_sensor(config, clock=...)` is that of `agent.sensors`.
     """
 
     def __init__(
         self,
         config: Config,
-        store: Store,
+        custody: Custody,
         *,
         clock: Clock,
         health: Health,
-        on_record: Callable[[], None],
         wakeup: Wakeup,
         open_sensor: Callable[..., Sensor] = open_sensor,
         settle_s: float = SETTLE_S,
     ) -> None:
         self._settle_s = settle_s
-        self._store = store
+        self._custody = custody
         self._clock = clock
         self._health = health
-        self._on_record = on_record
         self._wakeup = wakeup
         self._pool = Pool(on_done=wakeup.set)
         self._counted = Counted(
@@ -91,10 +84,9 @@ class Sampler:
             tested=[one.name for one in config.sensors if one.test],
         )
         self._places = [
-            Place(Looker(one, clock, open_sensor, counted=one.name in self._counted))
+            Place(Looker(one, clock, open_sensor, counted=one.name in self._counted), wakeup.set)
             for one in config.sensors
         ]
-        self._committed_boot_s = clock.boot_s()
         self._working = threading.Lock()
         self._stopping = False
         self._closed = False
@@ -134,11 +126,8 @@ class Sampler:
             now = self._clock.now()
             if now.boot_s >= self._counted.closes_boot_s and not self._awaited():
                 self._report(now)
-            if now.boot_s - self._committed_boot_s >= FLUSH_S:
-                self._health.beat("sampler", within_s=FSYNC_S)
-                self._store.flush()
-                self._committed_boot_s = now.boot_s
-            return max(0.0, min(WAIT_MAX_S, self._next_boot_s() - now.boot_s))
+            due_s = min(self._custody.tend(), self._next_boot_s())
+            return max(0.0, min(WAIT_MAX_S, due_s - now.boot_s))
 
     def close(self) -> None:
         """Store the open window as partial and close the sensors; more than once does no harm.
@@ -220,6 +209,8 @@ class Sampler:
                 self._counted.joins(place.name, now)
             else:
                 self._counted.saw(place.name, seen, now)
+            if so_far := self._counted.so_far(now):
+                self._custody.mirror(*so_far)
         if place.truth and opened:
             place.truth.begin(now.boot_s)
         elif place.truth:
@@ -238,7 +229,7 @@ class Sampler:
             place.last_s = look.values_at.wall_s
             if place.change.is_news(look.values, look.values_at.boot_s):
                 reading = Reading(place.name, look.values, look.values_at)
-                self._append(reading_record(reading))
+                self._custody.append(reading_record(reading))
         self._well(place)
 
     def _awaited(self) -> bool:
@@ -254,23 +245,15 @@ class Sampler:
         """Store what was counted in the window, which ends now."""
         watching = [place for place in self._places if self._counted.watches(place.name)]
         suspects = [place.name for place in self._places if place.suspect]
+        so_far = self._counted.so_far(now)
         record = self._counted.close(now, suspects=suspects)
-        if not record:
+        if not (record and so_far):
             return
-        self._append(record, detections=cast("int", record.body["detect_count"]))
+        self._custody.report(so_far[0], record)
         for place in watching:
             place.last_s = now.wall_s
             if not place.failures:
                 self._well(place)
-
-    def _append(self, record: NewRecord, *, detections: int | None = None) -> None:
-        self._health.beat("sampler", within_s=FSYNC_S)
-        self._store.append(record, detections=detections)
-        self._committed_boot_s = self._clock.boot_s()
-        self._health.update(
-            total=self._store.total, queued=self._store.queued, dropped=self._store.dropped
-        )
-        self._on_record()
 
     def _well(self, place: Place) -> None:
         self._health.clear(SENSOR_FAILING, key=place.name)

@@ -106,6 +106,12 @@ class Store:
         """How many records were given up for which reason, since the file was made."""
         return self._journal.dropped
 
+    @property
+    def fullness(self) -> float:
+        """What part of its bounds is in use, from 0 to 1."""
+        with self._lock:
+            return self._journal.fullness()
+
     def append(self, new: NewRecord, *, detections: int | None = None, **facts: Fact) -> Record:
         """Number `new` and put it on the disk; it is there when this returns.
 

@@ -75,7 +75,10 @@ class Driver(Protocol):
 class Detector(Driver, Protocol):
     """A driver that sees events between two calls.
 
-    One whose detections are to be judged also has `limits`, as `truth.Limits`.
+    One whose detections are to be judged also has `limits`, as `truth.Limits`. So that a crash
+    loses no detection, it has one of two methods more: `listen(call)`, if it can call `call()` in
+    any thread when there is something to drain, or `quiet_s()`, for how long there will be nothing.
+    Without them it is drained once a minute.
     """
 
     def drain(self) -> tuple[int, float] | tuple[int, float, int]:
@@ -99,6 +102,27 @@ class Sensor:
         """What its detections are judged by, if they are to be judged."""
         limits = getattr(self._driver, "limits", None)
         return limits if self.detects else None
+
+    def listen(self, call: Callable[[], None]) -> None:
+        """Have `call` called, in any thread, when there is something to drain. Raises SensorError.
+
+        Nothing happens where the driver cannot.
+        """
+        listen = getattr(self._driver, "listen", None)
+        if callable(listen):
+            try:
+                listen(call)
+            except Exception as error:
+                raise _failed(self.name, error) from error
+
+    def quiet_s(self) -> float:
+        """For how long there will be nothing to drain, as far as is known. Raises SensorError."""
+        quiet_s = getattr(self._driver, "quiet_s", None)
+        try:
+            known_s = float(quiet_s()) if callable(quiet_s) else math.inf
+        except Exception as error:
+            raise _failed(self.name, error) from error
+        return known_s if known_s >= 0 else math.inf  # nor NaN
 
     def read(self) -> dict[str, float | str]:
         """Quantities now, each a number that can be; may be empty.

@@ -6,6 +6,8 @@ decided at the next change or when somebody asks, so that no timer is needed.
 
 from __future__ import annotations
 
+import math
+
 
 class Edges:
     """One line, `active` at first; times are of one clock. Not for two threads at once.
@@ -43,6 +45,12 @@ class Edges:
         drained = self._count, self._active_s, self._edges
         self._count, self._active_s, self._edges = 0, 0.0, 0
         return drained
+
+    def settles_s(self, now_s: float) -> float:
+        """In how long a level that is not steady yet will be; infinite if it is."""
+        if self._level == self._steady:
+            return math.inf
+        return max(0.0, self._level_s + self._debounce_s - now_s)
 
     def _settle(self, now_s: float) -> float:
         """Take a level for steady that was so long enough; the time, made not to go back."""

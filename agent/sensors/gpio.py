@@ -22,6 +22,7 @@ from agent.sensors.edges import Edges
 from agent.sensors.truth import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from agent.clock import Clock
@@ -70,6 +71,7 @@ class Gpio:
         self._pin = device.pin
         self._factory = device.pin_factory
         self._lock = threading.Lock()
+        self._call: Callable[[], None] = lambda: None
         self._told = 0  # changes
         self._differs_since: int | None = None  # of what was told until then, the pin's level
         self._edges = Edges(
@@ -89,6 +91,15 @@ class Gpio:
         with self._lock:
             self._compare()
             return self._edges.drain(self._clock.boot_s())
+
+    def listen(self, call: Callable[[], None]) -> None:
+        """Have `call` called with each change, in the back end's thread."""
+        self._call = call
+
+    def quiet_s(self) -> float:
+        """The time until a change that was told has lasted long enough to count."""
+        with self._lock:
+            return self._edges.settles_s(self._clock.boot_s())
 
     def close(self) -> None:
         """Give the pin back."""
@@ -116,6 +127,7 @@ class Gpio:
         with self._lock:
             self._told += 1
             self._edges.change(active=self._is_active(state), now_s=self._clock.boot_s() - age_s)
+        self._call()
 
     def _is_active(self, state: object) -> bool:
         return bool(state) == self._active_high

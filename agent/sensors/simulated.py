@@ -55,6 +55,13 @@ class SimulatedDetector(Simulated):
         self._drained += count
         return count, count * min(1.0, 0.5 / self._per_s) if count else 0.0
 
+    def quiet_s(self) -> float:
+        """The time to the next detection."""
+        if not self._per_s:
+            return math.inf
+        next_s = (self._drained + 1) / self._per_s
+        return max(0.0, next_s - (self._clock.boot_s() - self._opened_boot_s))
+
 
 def open_driver(options: Options, *, clock: Clock) -> Simulated:
     """A thermometer, and with `detections_per_s` a detector too."""

@@ -22,6 +22,7 @@ from agent.config import (
     StoreLimits,
     Thing,
 )
+from agent.custody import Custody
 from agent.errors import NoDataError, SensorError, StoreError
 from agent.health import Health
 from agent.peek import peek
@@ -71,21 +72,28 @@ class Bench:
             mqtt=Mqtt(),
             store=StoreLimits(),
             count=self.count,
-            paths=Paths(),
+            paths=Paths(runtime=self.directory),
             sensors=sensors,
         )
         sampler = Sampler(
             config,
-            self.store,
+            self.custody(config),
             clock=self.clock,
             health=self.health,
-            on_record=self.on_record,
             wakeup=self.wakeup,
             open_sensor=self.open,
             settle_s=self.settle_s,
         )
         self.samplers.append(sampler)
         return sampler
+
+    def custody(self, config: Config) -> Custody:
+        """What keeps the records of a sampler, as a start of the agent makes it."""
+        custody = Custody(
+            config, self.store, clock=self.clock, health=self.health, on_record=self.on_record
+        )
+        custody.begin()
+        return custody
 
     def on_record(self) -> None:
         """Count the calls."""
@@ -604,7 +612,7 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
         mqtt=Mqtt(),
         store=StoreLimits(),
         count=Count(sensor=("motion",), window_s=60),
-        paths=Paths(),
+        paths=Paths(runtime=bench.directory),
         sensors=(
             SensorConfig(name="hall", driver="gone", options={}),
             SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=2.5)),
@@ -613,10 +621,9 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
     )
     sampler = Sampler(
         config,
-        bench.store,
+        bench.custody(config),
         clock=bench.clock,
         health=bench.health,
-        on_record=bench.on_record,
         wakeup=bench.wakeup,
         settle_s=bench.settle_s,
     )

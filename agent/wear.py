@@ -1,0 +1,82 @@
+"""What is written to the card, measured, and by whom: cards die of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: The kernel's account of the bytes that a thread, or the process, has had written (proc(5)). It
+#: knows nothing of the file system's own journal, which writes about as much again.
+THREAD = Path("/proc/thread-self/io")
+PROCESS = Path("/proc/self/io")
+
+HOUR_S = 3600.0
+DAY_S = 86400.0
+
+#: Before that a figure for a whole day is a guess.
+KNOWN_AFTER_S = 60.0
+
+
+class Wear:
+    """The bytes of the last day, by what caused them; used in the sampler's thread."""
+
+    def __init__(
+        self,
+        boot_s: Callable[[], float],
+        *,
+        thread: Path = THREAD,
+        process: Path = PROCESS,
+    ) -> None:
+        self._boot_s = boot_s
+        self._thread = thread
+        self._process = process
+        self._since_s = boot_s()
+        self._hours: dict[int, Counter[str]] = {}
+        self._total = _written(process)
+
+    @contextmanager
+    def by(self, kind: str) -> Iterator[None]:
+        """Lay what this thread has written inside to the charge of `kind`."""
+        before = _written(self._thread)
+        try:
+            yield
+        finally:
+            self._hour()[kind] += max(0, _written(self._thread) - before)
+
+    def per_day(self) -> tuple[int | None, str]:
+        """Bytes a day by the last day's measure (None: not known yet), and who causes most."""
+        total = _written(self._process)
+        self._hour()[""] += max(0, total - self._total)
+        self._total = total
+        now_s = self._boot_s()
+        covered_s = min(now_s - self._since_s, DAY_S)
+        if covered_s < KNOWN_AFTER_S or not total:
+            return None, ""
+        sums: Counter[str] = sum(self._hours.values(), Counter())
+        kinds = Counter({kind: size for kind, size in sums.items() if kind})
+        most = kinds.most_common(1)[0][0] if kinds else ""
+        return round(sums[""] * DAY_S / covered_s), most
+
+    def _hour(self) -> Counter[str]:
+        """The counter of this hour; those that are older than a day go."""
+        now = int(self._boot_s() // HOUR_S)
+        for hour in [hour for hour in self._hours if hour <= now - 24]:
+            del self._hours[hour]
+        return self._hours.setdefault(now, Counter())
+
+
+def _written(account: Path) -> int:
+    """The bytes in an account; 0 where the kernel keeps none."""
+    try:
+        for line in account.read_text(encoding="ascii").splitlines():
+            name, _, size = line.partition(": ")
+            if name == "write_bytes":
+                return int(size)
+    except (OSError, ValueError):
+        pass
+    return 0
