@@ -18,7 +18,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from agent import files
+from agent import away, files
 from agent.clock import Clock
 from agent.custody import Custody
 from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError
@@ -71,10 +71,13 @@ def run(config: Config) -> int:
         health = Health(
             on_change=changed.set, on_turn=urgent.set, wall_s=clock.wall_s, boot_s=clock.boot_s
         )
-        store = stack.enter_context(open_store(config.store, wall_s=clock.wall_s))
+        store = stack.enter_context(
+            open_store(config.store, wall_s=clock.wall_s, boot_s=clock.boot_s)
+        )
         sampler_wakeup = stack.enter_context(Wakeup())
         uplink_wakeup = stack.enter_context(Wakeup())
-        uplink = Uplink(config, store, health=health, clock=clock, wakeup=uplink_wakeup)
+        gone = away.begun(store, clock.now(), config.paths.runtime)
+        uplink = Uplink(config, store, away=gone, health=health, clock=clock, wakeup=uplink_wakeup)
         on_record = uplink.record_waits
         custody = Custody(config, store, clock=clock, health=health, on_record=on_record)
         custody.begin()
@@ -93,7 +96,10 @@ def run(config: Config) -> int:
             urgent=urgent,
             status_file=status_file,
         )
-        return supervisor.run(sampler, uplink)
+        code = supervisor.run(sampler, uplink)
+        if code == EXIT_OK:
+            away.ended(store, clock.now())
+        return code
 
 
 class Supervisor:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from agent.answers import REFUSED, Published, SilentError, reason_text
 from agent.counting import Echo, SetTotal, classify
+from agent.errors import LinkLostError
 from agent.health import NOT_AUTHORIZED, NOT_CONFIRMED, NOT_SUBSCRIBED, RECORD_REFUSED
 from agent.model import COUNT, Json, encode
 from agent.outbox import HOPELESS
 from agent.patience import BEAT_S
+from agent.storefile import BlockedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,7 @@ class Tally:
     confirmed: int = 0
     ignored: int = 0
     last_ack: float | None = None
+    announced: bool = False  # the cloud knows that this process began, and why
 
 
 class Receiver:
@@ -61,7 +64,7 @@ class Receiver:
     def message(self, topic: str, payload: bytes) -> None:
         """Take an echo as proof of the whole way, apply a command, count and log anything else.
 
-        Raises StoreError when a command cannot be made durable: it is then not acknowledged.
+        Raises LinkLostError when a command cannot be made durable now: it is then not acknowledged.
         """
         match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
             case Echo(seq=seq):
@@ -69,14 +72,21 @@ class Receiver:
                 self.echoed_seq = max(self.echoed_seq, seq)
                 self._health.clear(NOT_CONFIRMED)
             case SetTotal(value=value, command_id=command_id):
-                if self._store.set_total(value, command_id):
-                    log.info("the running total is set to %s by the cloud", value)
-                self._health.update(total=self._store.total)
+                self._set_total(value, command_id)
             case other:
                 self._tally.ignored += 1
                 if self._tally.ignored == 1:
                     log.warning("ignored a message that is no command of ours: %.200r", other)
         self._health.update(confirmed=self._tally.confirmed, ignored=self._tally.ignored)
+
+    def _set_total(self, value: int, command_id: str | None) -> None:
+        try:
+            if self._store.set_total(value, command_id):
+                log.info("the running total is set to %s by the cloud", value)
+        except BlockedError as blocked:
+            text = f"a command of the cloud cannot be kept: {blocked.text}"
+            raise LinkLostError(text, hint=blocked.hint) from blocked
+        self._health.update(total=self._store.total)
 
 
 class Session:
@@ -176,6 +186,9 @@ class Session:
     def _published(self, answer: Published) -> None:
         if answer.mid == self._status_mid:
             self._status_mid = self._outbox.others = 0
+            if answer.reason < REFUSED:
+                self._tally.announced = True
+                self._store.told_skipped()
             return
         record = self._outbox.answered(answer.mid, answer.reason)
         if record is None:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent import __version__, link
+from agent.away import under_voltage
 from agent.backoff import BETWEEN_CONNECTS_S, STABLE_S, Backoff
 from agent.causes import cause_of
 from agent.enrolment import LOOK_AGAIN_S, Enrolment
@@ -26,10 +27,12 @@ from agent.subscription import Subscription
 
 if TYPE_CHECKING:
     from agent.answers import Accepted
+    from agent.away import Away
     from agent.clock import Clock
     from agent.config import Config
     from agent.credentials import Credentials
     from agent.health import Health
+    from agent.model import Json
     from agent.mqtt import Connection
     from agent.store import Store
     from agent.wakeup import Wakeup
@@ -46,11 +49,20 @@ class Uplink:
     """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`."""
 
     def __init__(
-        self, config: Config, store: Store, *, health: Health, clock: Clock, wakeup: Wakeup
+        self,
+        config: Config,
+        store: Store,
+        *,
+        away: Away,
+        health: Health,
+        clock: Clock,
+        wakeup: Wakeup,
     ) -> None:
         self._config = config
         self._thing = config.thing.name
         self._store = store
+        self._away = away
+        self._began = clock.now()
         self._health = health
         self._clock = clock
         self._wakeup = wakeup
@@ -65,6 +77,7 @@ class Uplink:
         self._suspicion = Suspicion()
         self._tally = Tally()
         self._stop_by_s = 0.0
+        self._lost_s = 0.0
         self._online = False
 
     def stop(self, by_s: float) -> None:
@@ -158,14 +171,7 @@ class Uplink:
         self._enrolment.connected(credentials)
         online_s = time.monotonic()
         try:
-            session.announce(
-                "online",
-                version=__version__,
-                epoch=self._store.epoch,
-                queued=self._store.queued,
-                dropped=self._store.dropped,
-                session_present=accepted.session_present,
-            )
+            session.announce("online", **self._birth(accepted))
             while not self._patience.stopping:
                 self._patience.beat()
                 session.step()
@@ -178,10 +184,31 @@ class Uplink:
             raise
         finally:
             self._online = False
+            self._lost_s = time.monotonic()
             self._enrolment.disconnected()
             self._subscription.ended()
             self._backoff.ended(time.monotonic() - online_s)
             self._patience.retry_wanted()  # one from this session's time has nothing to retry
+
+    def _birth(self, accepted: Accepted) -> dict[str, Json]:
+        """What the first message of a session says beside `state`: above all what was before it."""
+        reason, away_s = self._away.reason, self._away.seconds(self._began, self._store)
+        if self._tally.announced:
+            reason, away_s = "network", round(time.monotonic() - self._lost_s, 1)
+        facts: dict[str, Json] = {
+            "reason": reason,
+            "away_s": away_s,
+            "version": __version__,
+            "epoch": self._store.epoch,
+            "queued": self._store.queued,
+            "dropped": self._store.dropped,
+            "session_present": accepted.session_present,
+        }
+        if skipped := self._store.skipped:
+            facts["skipped"] = list(skipped)
+        if (low := under_voltage()) is not None:
+            facts["under_voltage"] = low
+        return facts
 
     def _new_backoff(self) -> Backoff:
         return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)

@@ -42,6 +42,19 @@ _MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
 _WIRELESS = re.compile(r"^\s*\w+:\s+[0-9a-f]+\s+\S+\s+(-?\d+)\.?\s", re.MULTILINE)
 
 
+def power(root: Path) -> dict[str, float]:
+    """What the firmware says of the power supply and of what it had to do about it, as 0 or 1."""
+    for pattern in THROTTLED:
+        for path in sorted(root.glob(pattern)):
+            if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", found := sysfs.optional_text(path)):
+                bits = int(found, 16)
+                return {name: bits >> bit & 1 for name, bit in BITS.items()}
+    for name, path in sysfs.named(root / "sys/class/hwmon", "hwmon*", "name"):
+        if name == "rpi_volt" and (alarm := sysfs.optional_text(path / "in0_lcrit_alarm")):
+            return {"under_voltage": float(alarm == "1")}
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Keys of its `[[sensors]]` table: a directory on the disk that is looked at."""
@@ -68,7 +81,7 @@ class System:
             **self._space(),
             **self._uptime(),
             **self._wifi(),
-            **self._power(),
+            **power(self._root),
             **self._board(),
         }
         if not values:
@@ -121,17 +134,6 @@ class System:
             return {}
         level = float(found[1])
         return {"wifi_signal_dbm": level - LEVEL_SPAN if level > LEVEL_MAX_DBM else level}
-
-    def _power(self) -> dict[str, float]:
-        for pattern in THROTTLED:
-            for path in sorted(self._root.glob(pattern)):
-                if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", found := sysfs.optional_text(path)):
-                    bits = int(found, 16)
-                    return {name: bits >> bit & 1 for name, bit in BITS.items()}
-        for name, path in sysfs.named(self._root / "sys/class/hwmon", "hwmon*", "name"):
-            if name == "rpi_volt" and (alarm := sysfs.optional_text(path / "in0_lcrit_alarm")):
-                return {"under_voltage": float(alarm == "1")}
-        return {}
 
     def _board(self) -> dict[str, str]:
         model = sysfs.optional_text(self._root / "proc/device-tree/model")

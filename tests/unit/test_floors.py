@@ -62,6 +62,7 @@ FLOORS = {
     "agent.storage": 3,
     "agent.store": 2,
     "agent.causes": 3,
+    "agent.away": 3,
     "agent.counting": 3,
     "agent.link": 3,
     "agent.look": 3,
