@@ -1,4 +1,7 @@
-"""`queue`: what waits in the store, oldest first; beside a running agent or without one."""
+"""`queue`: what waits in the store, oldest first; beside a running agent or without one.
+
+What the broker will never take is set aside: --dead shows it, --replay has it wait again.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import argparse
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from agent import files
 from agent.cli import COMMANDS, settings
 from agent.errors import EXIT_OK
-from agent.peek import StoreMissingError, peek
+from agent.peek import StoreMissingError, peek, revive
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agent.cli import Subparsers
+    from agent.model import Record
     from agent.peek import Peek
 
 LIMIT = 10
@@ -27,16 +34,37 @@ def add(subparsers: Subparsers) -> None:
         metavar="N",
         help="show at most this many records (default: %(default)s)",
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--dead", action="store_true", help="show what was set aside, and why")
+    which.add_argument(
+        "--replay",
+        action="store_true",
+        help="have what was set aside sent once more; the agent must be stopped",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print how many records wait, and the oldest. Raises StoreError if they cannot be read."""
+    """Print how many records wait, and the oldest. Raises StoreError, BusyError for --replay."""
     config = settings(arguments)
+    path, thing = config.store.path, config.thing.name
     try:
-        print(listing(peek(config.store.path, arguments.limit), config.thing.name))
+        if arguments.replay:
+            print(_replay(path, config.paths.runtime))
+        elif arguments.dead:
+            print(dead_listing(peek(path, arguments.limit, dead=True), thing))
+        else:
+            print(listing(peek(path, arguments.limit), thing))
     except StoreMissingError:
-        print(f"no record waits: there is no store yet at {config.store.path}")
+        print(f"no record waits: there is no store yet at {path}")
     return EXIT_OK
+
+
+def _replay(path: Path, runtime: Path) -> str:
+    with files.explained():
+        files.make_directory(runtime)
+        with files.lock(runtime / "agent.lock", "the agent"):
+            count = revive(path)
+    return f"{count} set aside before wait again; start the agent to send them"
 
 
 def listing(peeked: Peek, thing: str) -> str:
@@ -45,15 +73,30 @@ def listing(peeked: Peek, thing: str) -> str:
     lines = [waiting.get(peeked.queued, f"{peeked.queued} records wait")]
     if peeked.dropped:
         lines.append(f"{peeked.dropped} were dropped since the store was made")
-    for record in peeked.records:
-        when = datetime.fromtimestamp(record.timestamp_s).astimezone()
-        lines.append(
-            f"{record.seq:>8} {when:%Y-%m-%d %H:%M:%S} {record.topic(thing)} "
-            f"{record.payload().decode()}"
-        )
+    lines += [_line(record, thing) for record in peeked.records]
     if (more := peeked.queued - len(peeked.records)) > 0:
         lines.append(f"and {more} more")
     return "\n".join(lines)
+
+
+def dead_listing(peeked: Peek, thing: str) -> str:
+    """What was set aside: for each record the reason, its number, time, topic and payload."""
+    if not peeked.queued:
+        return "no record was set aside"
+    lines = [f"set aside: {peeked.queued}; `pi-iot-agent queue --replay` has them sent once more"]
+    for record, reason in zip(peeked.records, peeked.reasons, strict=True):
+        lines += [f"{reason}:", _line(record, thing)]
+    if (more := peeked.queued - len(peeked.records)) > 0:
+        lines.append(f"and {more} more")
+    return "\n".join(lines)
+
+
+def _line(record: Record, thing: str) -> str:
+    when = datetime.fromtimestamp(record.timestamp_s).astimezone()
+    return (
+        f"{record.seq:>8} {when:%Y-%m-%d %H:%M:%S} {record.topic(thing)} "
+        f"{record.payload().decode()}"
+    )
 
 
 def _amount(word: str) -> int:

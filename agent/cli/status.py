@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EXIT_NOT_RUNNING = 3
 
+_KIB = 1024.0
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
@@ -100,6 +101,10 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     )
     yield f"Last acknowledgement: {ago(status.get('last_ack'), now_s)}."
     yield f"The running total is {status.get('total')}."
+    card = status.get("card")
+    if isinstance(card, dict) and isinstance(card.get("bytes_per_day"), int):
+        most = f", most of it by {card['most_by']}" if card.get("most_by") else ""
+        yield f"Written to the card: {_size(card['bytes_per_day'])} a day{most}."
     sensors = status.get("sensors")
     for name, sensor in sensors.items() if isinstance(sensors, dict) else ():
         if isinstance(sensor, dict):
@@ -121,6 +126,16 @@ def ago(moment_s: Json, now_s: float) -> str:
         if past_s >= 2 * unit_s:
             return f"{past_s // unit_s} {unit} ago"
     return f"{past_s} s ago"
+
+
+def _size(size: Json) -> str:
+    """Bytes in a unit that a person would choose."""
+    amount = float(str(size))
+    for unit in ("bytes", "KiB", "MiB"):
+        if amount < _KIB:
+            return f"{amount:.0f} {unit}"
+        amount /= _KIB
+    return f"{amount:.1f} GiB"
 
 
 def _conditions(status: dict[str, Json]) -> list[dict[str, Json]]:

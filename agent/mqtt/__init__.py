@@ -10,8 +10,6 @@ import select
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
-import paho.mqtt.client as paho
-
 from agent.answers import (
     PAYLOAD_MAX,
     Accepted,
@@ -26,6 +24,7 @@ from agent.errors import LinkLostError, StoppingError
 from agent.faults import link_broke
 from agent.mqtt import packets
 from agent.mqtt.client import Client
+from agent.mqtt.lean import paho
 
 if TYPE_CHECKING:
     import ssl

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import __version__
+from agent import __version__, files
 from agent.cli import COMMANDS, main
 from agent.cli.status import ago
 from agent.config import StoreLimits
@@ -232,6 +232,37 @@ def test_queue_lists_what_waits_beside_a_running_agent(
     assert ["cat/sensors/room" in record for record in records] == [True, True]
     assert '"x":0' in records[0]
     assert more == "and 1 more"
+
+
+def test_what_was_set_aside_is_shown_and_sent_once_more(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason; but not while an agent has the store open."""
+    directory = Path(config).parent
+    (directory / "state").mkdir()
+    limits = StoreLimits(path=directory / "state" / "store.db")
+    assert main(["queue", "--config", config, "--dead"]) == 0
+    with open_store(limits) as store:
+        moment = Moment(1_795_500_600.0, 5.0, "boot")
+        for number in range(3):
+            store.append(NewRecord("sensors/room", 1_795_500_600 + number, moment, {"x": number}))
+            store.set_aside(number + 1, "payload format not valid")
+    capsys.readouterr()
+    assert main(["queue", "--config", config, "--dead", "--limit", "1"]) == 0
+    first, reason, record, more = capsys.readouterr().out.splitlines()
+    assert first.startswith("set aside: 3; ")
+    assert reason == "payload format not valid:"
+    assert '"x":0' in record
+    assert more == "and 2 more"
+    (directory / "run").mkdir()
+    with files.lock(directory / "run" / "agent.lock", "a test"):
+        assert main(["queue", "--config", config, "--replay"]) == 75
+    assert main(["queue", "--config", config, "--replay"]) == 0
+    assert "3 set aside before wait again" in capsys.readouterr().out
+    with open_store(limits) as store:
+        assert [record.seq for record in store.waiting(0, 9)] == [1, 2, 3]
+    assert main(["queue", "--config", config, "--dead"]) == 0
+    assert capsys.readouterr().out == "no record was set aside\n"
 
 
 def test_queue_tells_a_spoiled_store(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,9 @@ OWNERS = {
 }
 
 #: What costs too much, or does too much, for a process that runs for years on 512 MiB.
-NEVER_IN_THE_DAEMON = {"boto3", "botocore", "tenacity", "cryptography", "asyncio"}
+NEVER_IN_THE_DAEMON = {
+    *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
+}
 
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
