@@ -254,7 +254,7 @@ def test_what_was_set_aside_is_shown_and_sent_once_more(
     assert reason == "payload format not valid:"
     assert '"x":0' in record
     assert more == "and 2 more"
-    (directory / "run").mkdir()
+    (directory / "run").mkdir(exist_ok=True)
     with files.lock(directory / "run" / "agent.lock", "a test"):
         assert main(["queue", "--config", config, "--replay"]) == 75
     assert main(["queue", "--config", config, "--replay"]) == 0
