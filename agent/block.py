@@ -39,6 +39,7 @@ class Block:
                 self._write(0)  # of the store before
         except FileNotFoundError:
             files.write_new(self._path, self._text(0))
+            files.sync_directory(self._path.parent)
         except ValueError:
             self.reserve(newest_seq + 1)
 
