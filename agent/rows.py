@@ -7,6 +7,7 @@ counts only when that commits.
 from __future__ import annotations
 
 import json
+import math
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -186,7 +187,8 @@ class Rows:
                 return now.boot_s - then.boot_s > max_age_s
             return then.wall_s >= BUILT_S and now.wall_s - then.wall_s > max_age_s
 
-        if tally.age_checked_s is None or now.boot_s - tally.age_checked_s >= AGE_CHECK_S:
+        since_s = math.inf if tally.age_checked_s is None else now.boot_s - tally.age_checked_s
+        if not 0 <= since_s < AGE_CHECK_S:
             tally.age_checked_s = now.boot_s
             self._drop(tally, "age", lambda _rows, _bytes, then: too_old(then))
         if rows_over > 0:
