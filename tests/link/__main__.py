@@ -1,4 +1,4 @@
-"""`python3 -m tests.link [WORD]`: runs the cases whose names hold the word, all at once.
+"""`python3 -m tests.link [NAME...]`: runs the cases of these names, or all of them, at once.
 
 Prints one JSON object for each verdict, as it comes.
 """
@@ -23,14 +23,14 @@ AT_ONCE = 48
 MODULES = (advisor, causes, hostile, network)
 
 
-def main(word: str) -> None:
+def main(names: list[str]) -> None:
     """Run them."""
     logging.disable()
     chosen = [
         (one, protocol)
         for one in sorted(CASES, key=lambda one: not one.long)
         for protocol in PROTOCOLS
-        if word in f"{one.mirrors} {one.name} {protocol}"
+        if not names or one.name in names
     ]
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(AT_ONCE) as pool:
         running = {
@@ -50,4 +50,4 @@ def main(word: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "")
+    main(sys.argv[1:])

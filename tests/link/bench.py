@@ -12,16 +12,23 @@ from tests.link.certificates import Certificates
 from tests.link.device import Device
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable
     from pathlib import Path
 
 PROTOCOLS = ("5", "3.1.1")
 PASS = "pass"
+NOT_APPLICABLE = "n/a"
+SKIPPED = "skipped"
 
 
 class NotApplicableError(Exception):
-    """The case has no meaning here; the text says why."""
+    """The case has no meaning with this protocol or for this agent; the text says why."""
+
+
+class NotHereError(Exception):
+    """The case cannot run on this machine; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +66,21 @@ class Bench:
         self.certificates = Certificates(directory)
         self._stack = stack
 
-    def broker(self, tls: ssl.SSLContext | None = None, **options: Any) -> Broker:
+    def broker(
+        self, tls: ssl.SSLContext | None = None, *, listener: socket.socket | None = None
+    ) -> Broker:
         """A broker that serves; `tls` is a sound context if not given."""
-        broker = Broker(tls or self.certificates.context(), **options)
+        broker = Broker(tls or self.certificates.context(), listener=listener)
         return self._stack.enter_context(broker)
 
-    def device(self, port: int, **options: Any) -> Device:
+    def device(self, port: int, **options: Any) -> Device:  # noqa: ANN401 -- as Device takes them
         """A device that runs and connects to `port`."""
         device = Device(
             self.directory, self.certificates.device, port=port, protocol=self.protocol, **options
         )
         return self._stack.enter_context(device)
 
-    def online(self, **options: Any) -> tuple[Broker, Device]:
+    def online(self, **options: float) -> tuple[Broker, Device]:
         """A good broker and a device that is connected to it and has subscribed."""
         broker = self.broker()
         device = self.device(broker.port, **options)
@@ -86,13 +95,15 @@ class Bench:
 
 
 def verdict(one: Case, directory: Path, protocol: str) -> str:
-    """Run a case: `pass`, why it does not apply, or what failed, with the place."""
+    """Run a case: `pass`, why it does not apply or run here, or what failed, with the place."""
     directory.mkdir()
     try:
         with ExitStack() as stack:
             one.run(Bench(directory, protocol, stack))
     except NotApplicableError as reason:
-        return f"n/a: {reason}"
+        return f"{NOT_APPLICABLE}: {reason}"
+    except NotHereError as reason:
+        return f"{SKIPPED}: {reason}"
     except Exception:  # noqa: BLE001 -- the runner goes on and tells
         return "FAIL\n" + traceback.format_exc()
     return PASS

@@ -67,7 +67,7 @@ class Peer:
             self.raw.settimeout(60)
             self.hello = hello.peek(self.raw)
             self.secure = self.broker.tls.wrap_socket(self.raw, server_side=True)
-            self.secure.setblocking(False)
+            self.secure.settimeout(0)
             with self.broker.changed:
                 self.broker.secured += 1
                 self.broker.changed.notify_all()
@@ -128,13 +128,13 @@ class Peer:
 
 
 class Broker:
-    """Listens on loopback; `on` says how each kind of packet is answered, and a case changes it.
+    """Listens on loopback, or with `listener`; `on` says how each kind of packet is answered.
 
-    Without more it is a good broker that remembers sessions and sends each message back to who
+    A case changes that. Without more it is a good broker that remembers sessions and sends each message back to who
     subscribed to its topic.
     """
 
-    def __init__(self, tls: ssl.SSLContext, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, tls: ssl.SSLContext, *, listener: socket.socket | None = None) -> None:
         self.tls = tls
         self.changed = threading.Condition()
         self.packets: list[Packet] = []
@@ -153,7 +153,7 @@ class Broker:
             wire.PINGREQ: lambda peer, _: peer.send(wire.PINGRESP_BYTES),
             wire.DISCONNECT: lambda peer, _: peer.close(),
         }
-        self._listener = socket.create_server((host, port))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._listen, daemon=True)
 

@@ -217,7 +217,9 @@ def _maximum_packet_size(bench: Bench) -> None:
     device.count()
     device.wait_condition("record-refused", "larger than the broker takes")
     device.wait_empty()
-    assert {json.loads(one.payload)["seq"] for one in broker.seen(wire.PUBLISH, topic="/count")} == {2}
+    assert {
+        json.loads(one.payload)["seq"] for one in broker.seen(wire.PUBLISH, topic="/count")
+    } == {2}
 
 
 @case("payloads above AWS's 128 KiB")

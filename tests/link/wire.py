@@ -139,7 +139,9 @@ def packet(head: int, body: bytes) -> bytes:
             return bytes([head]) + encoded + body
 
 
-def connack(*, five: bool, present: bool = False, reason: int = 0, properties: bytes = b"") -> bytes:
+def connack(
+    *, five: bool, present: bool = False, reason: int = 0, properties: bytes = b""
+) -> bytes:
     """CONNACK; `properties` as bytes, less than 128."""
     tail = bytes([len(properties)]) + properties if five else b""
     return packet(CONNACK, bytes([present, reason]) + tail)
