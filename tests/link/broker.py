@@ -130,8 +130,8 @@ class Peer:
 class Broker:
     """Listens on loopback, or with `listener`; `on` says how each kind of packet is answered.
 
-    A case changes that. Without more it is a good broker that remembers sessions and sends each message back to who
-    subscribed to its topic.
+    A case changes that. Without more it is a good broker that remembers sessions and sends each
+    message back to who subscribed to its topic.
     """
 
     def __init__(self, tls: ssl.SSLContext, *, listener: socket.socket | None = None) -> None:

@@ -13,7 +13,7 @@ from agent.clock import Clock
 from agent.health import Health
 from agent.model import COUNT, NewRecord, Record
 from agent.sensors import options_of
-from agent.store import open_store
+from agent.storage import open_store
 from agent.uplink import Uplink
 from agent.wakeup import Wakeup
 

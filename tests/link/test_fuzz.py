@@ -19,7 +19,7 @@ from agent.health import Health
 from agent.mqtt import Connection, packets
 from agent.mqtt.client import Options
 from agent.session import Receiver, Tally
-from agent.store import open_store
+from agent.storage import open_store
 from agent.wakeup import Wakeup
 from agent.watch import Watch
 from tests.link import wire
