@@ -17,7 +17,7 @@ from agent.causes import cause_of
 from agent.cli import COMMANDS, settings
 from agent.cli.status import degraded, read_status
 from agent.clock import Clock
-from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, ConfigError, LinkLostError, SensorError
+from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, LinkLostError, SensorError
 from agent.faults import UnreachableError
 from agent.health import (
     CLOCK_UNSET,
@@ -65,13 +65,8 @@ def add(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each finding as it comes; 1 if one is FAIL. Raises ConfigError."""
-    try:
-        config = settings(arguments)
-    except ConfigError:
-        show(Finding(FAIL, "configuration", f"{arguments.config} cannot be used", "see below"))
-        raise
     failed = False
-    for finding in examine(config):
+    for finding in examine(settings(arguments)):
         show(finding)
         failed = failed or finding.verdict == FAIL
     return EXIT_FAILURE if failed else EXIT_OK

@@ -123,13 +123,12 @@ def test_missing_credentials_are_a_fail(patient: Patient) -> None:
 
 
 def test_a_wrong_configuration_ends_with_78(patient: Patient) -> None:
-    """As with every command; the first line is a FAIL."""
+    """As with every command; nothing else is looked at."""
     patient.write(8883, "nonsense = 1\n")
 
     code, told = patient.examine()
 
-    assert code == 78
-    assert told.startswith("FAIL  configuration: ")
+    assert (code, told) == (78, "")
 
 
 def test_a_running_agent_is_asked_and_not_thrown_out(patient: Patient) -> None:
