@@ -25,7 +25,7 @@ AWS_SUITES = {0xC02B, 0xC02C, 0xC02F, 0xC030, 0x1301, 0x1302, 0x1303}
 SIGNALS = {0x00FF}  # TLS_EMPTY_RENEGOTIATION_INFO_SCSV is no suite
 
 #: How late a busy machine may be.
-SLACK_S = 2.0
+SLACK_S = 4.0
 
 #: Device Advisor's largest payload.
 LARGE = bytes(range(256)) * 512
@@ -144,8 +144,8 @@ def _check_waits(broker: Broker, device: Device, count: int, *, cap_s: float) ->
     for (_, drawn), before, after in zip(waits, connects, connects[1:], strict=False):
         waited_s = after.time_s - broker.ended[before.link]
         least_s = max(1.1, drawn)
-        assert least_s - 0.1 <= waited_s <= least_s + SLACK_S, (before.link, drawn, waited_s)
-        assert after.time_s - before.time_s >= 1.1 - 0.01
+        assert least_s - 0.5 <= waited_s <= least_s + SLACK_S, (before.link, drawn, waited_s)
+        assert after.time_s - before.time_s >= 1.1 - 0.3
 
 
 @case(

@@ -54,7 +54,9 @@ class Device:
                 for table, key, name in (("store", "path", "store.db"), ("paths", "state", "state"))
             )
         )
-        self.health = Health()
+        #: All conditions that ever stood, by code with text and hint.
+        self.history: list[tuple[str, str]] = []
+        self.health = Health(on_change=self._note)
         self.store = open_store(config.load(toml, options_of=options_of).store)
         self._clock = Clock()
         self._wakeup = Wakeup()
@@ -131,13 +133,18 @@ class Device:
                 raise AssertionError(f"{self.error!r}, {self.conditions()}, {facts}")
 
     def wait_condition(self, code: str, text: str = "", timeout_s: float = 20) -> str:
-        """The condition's text and hint, once it stands and says `text`."""
+        """The condition's text and hint, once it has stood and said `text`."""
 
-        def said() -> str:
-            return " ".join(self.conditions().get(code, ("", "")))
+        def found() -> str | None:
+            return next((said for one, said in self.history if one == code and text in said), None)
 
-        self.wait(lambda: code in self.conditions() and text in said(), timeout_s)
-        return said()
+        self.wait(lambda: found() is not None, timeout_s)
+        return found() or ""
+
+    def _note(self) -> None:
+        for code, said in self.conditions().items():
+            if (code, " ".join(said)) not in self.history:
+                self.history.append((code, " ".join(said)))
 
     def wait_online(self, timeout_s: float = 20) -> None:
         """Wait for CONNACK."""
