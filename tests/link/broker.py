@@ -154,6 +154,8 @@ class Broker:
             wire.DISCONNECT: lambda peer, _: peer.close(),
         }
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        # Small, so that a device soon sees a zero window when the broker stops reading.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
         self.port = int(self._listener.getsockname()[1])
         self._thread = threading.Thread(target=self._listen, daemon=True)
 

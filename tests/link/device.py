@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from agent import config
+from agent.away import Away
 from agent.backoff import Backoff
 from agent.clock import Clock
 from agent.health import Health
@@ -18,7 +19,7 @@ from agent.uplink import Uplink
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from agent.model import Json
@@ -26,6 +27,28 @@ if TYPE_CHECKING:
 
 THING = "living-room"
 TOPIC = f"{THING}/count"
+
+
+def write_toml(
+    directory: Path,
+    files: Files,
+    port: int,
+    protocol: str,
+    *,
+    endpoint: str = "localhost",
+    mqtt: Mapping[str, float],
+) -> Path:
+    """An agent.toml of a device that lives in `directory` and has its own certificate."""
+    path = directory / "agent.toml"
+    numbers = "".join(f"{key} = {value}\n" for key, value in mqtt.items())
+    path.write_text(
+        f'[thing]\nname = "{THING}"\n'
+        f'[paths]\nstate = "{directory / "state"}"\nruntime = "{directory / "runtime"}"\n'
+        f'[mqtt]\nendpoint = "{endpoint}"\nport = {port}\nprotocol = "{protocol}"\n'
+        f'ca_file = "{files.root}"\ncert_file = "{files.certificate}"\n'
+        f'key_file = "{files.key}"\n{numbers}'
+    )
+    return path
 
 
 class Device:
@@ -43,17 +66,7 @@ class Device:
         **mqtt: float,
     ) -> None:
         numbers = {"connect_timeout_s": 2, "backoff_max_s": 2, "keepalive_s": 60, **mqtt}
-        toml = directory / "agent.toml"
-        toml.write_text(
-            f'[thing]\nname = "{THING}"\n[mqtt]\nendpoint = "{endpoint}"\nport = {port}\n'
-            f'ca_file = "{files.root}"\ncert_file = "{files.certificate}"\n'
-            f'key_file = "{files.key}"\nprotocol = "{protocol}"\n'
-            + "".join(f"{key} = {value}\n" for key, value in numbers.items())
-            + "".join(
-                f'[{table}]\n{key} = "{directory / name}"\n'
-                for table, key, name in (("store", "path", "store.db"), ("paths", "state", "state"))
-            )
-        )
+        toml = write_toml(directory, files, port, protocol, endpoint=endpoint, mqtt=numbers)
         #: All conditions that ever stood, by code with text and hint.
         self.history: list[tuple[str, str]] = []
         self.health = Health(on_change=self._note)
@@ -64,6 +77,7 @@ class Device:
         self._uplink = Uplink(
             config.load(toml, options_of=options_of),
             self.store,
+            away=Away("first start", None),
             health=self.health,
             clock=self._clock,
             wakeup=self._wakeup,

@@ -13,7 +13,7 @@ import pytest
 from agent.cli import main
 from tests.link import wire
 from tests.link.bench import Bench
-from tests.link.device import THING
+from tests.link.device import THING, write_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +35,14 @@ class Patient:
 
     def write(self, port: int, more: str = "") -> None:
         """Write the configuration."""
-        files = self._bench.certificates.device
-        self.config.write_text(
-            f'[thing]\nname = "{THING}"\n[paths]\nruntime = "{self.runtime}"\n'
-            f'[store]\npath = "{self._bench.directory / "store.db"}"\n'
-            f'[mqtt]\nendpoint = "localhost"\nport = {port}\nca_file = "{files.root}"\n'
-            f'cert_file = "{files.certificate}"\nkey_file = "{files.key}"\n'
-            f"connect_timeout_s = 2\n{more}"
+        path = write_toml(
+            self._bench.directory,
+            self._bench.certificates.device,
+            port,
+            "5",
+            mqtt={"connect_timeout_s": 2},
         )
+        path.write_text(path.read_text() + more)
 
     def examine(self) -> tuple[int, str]:
         """The exit code, and what was printed."""

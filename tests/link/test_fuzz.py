@@ -23,6 +23,7 @@ from agent.storage import open_store
 from agent.wakeup import Wakeup
 from agent.watch import Watch
 from tests.link import wire
+from tests.link.plain import PlainDialer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,27 +36,6 @@ THING = "living-room"
 TOPICS = st.sampled_from([f"{THING}/count", "", "other", f"{THING}/status"]) | st.text(max_size=20)
 PAYLOADS = st.binary(max_size=64) | st.sampled_from([b"7", b'{"set": 3, "id": "x"}', b"{}"])
 FIVE = st.booleans()
-
-
-class Plain(socket.socket):
-    """A socket as TLS would be, without it."""
-
-    def pending(self) -> int:
-        """Nothing is decrypted beforehand."""
-        return 0
-
-
-class PlainDialer:
-    """Gives one end of a pair of sockets to the connection."""
-
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        ours, self.theirs = socket.socketpair()
-        self._ours = Plain(fileno=ours.detach())
-
-    def dial(self, _host: str) -> Plain:
-        """The one end."""
-        return self._ours
 
 
 @st.composite
