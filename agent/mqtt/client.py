@@ -77,7 +77,8 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     on_packet: Callable[[int, bytes], None]
     #: What the socket raised when it broke.
     broken: OSError | None = None
-    keepalive_s: float
+    #: Infinite until CONNACK, before which nothing else may be sent.
+    keepalive_s = math.inf
     # When bytes last came in or went out; paho's own notes are not kept up in every branch.
     _heard_s = _said_s = 0.0
     #: By packet id, what waits for its answer and may be sent again; empty under MQTT 5.
@@ -98,7 +99,6 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
             client = cls(protocol=paho.MQTTv311, clean_session=False, **arguments)
         client.dialer = dialer
         client.on_packet = on_packet
-        client.keepalive_s = options.keepalive_s
         client.resends = not options.five
         client.unanswered = {}
         client.max_inflight_messages_set(0)  # the window is ours

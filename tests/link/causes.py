@@ -189,6 +189,21 @@ def _no_puback(bench: Bench) -> None:
     device.wait_empty()
 
 
+@case("no echo: not confirmed, subscribed once more", long=True)
+def _no_echo(bench: Bench) -> None:
+    broker, device = bench.online()
+    broker.on[wire.PUBLISH] = lambda peer, packet: peer.send(wire.puback(packet.mid))
+    device.count(3)
+    device.wait_empty()
+    time.sleep(21)
+    device.count()
+    assert "iot:Receive" in device.wait_condition("not-confirmed")
+    broker.wait(wire.SUBSCRIBE, 2, link=1)
+    device.count(2)
+    device.wait_empty()
+    assert len(broker.seen(wire.SUBSCRIBE)) == 2
+
+
 @case("Receive Maximum")
 def _receive_maximum(bench: Bench) -> None:
     bench.only_five(REASONS_ARE_5)

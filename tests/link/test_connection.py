@@ -146,6 +146,21 @@ def test_a_server_keep_alive_of_0_leaves_ours(line: Line) -> None:
     assert line.broker.recv(100) == wire.packet(wire.PINGREQ, b"")
 
 
+def test_nothing_is_sent_before_connack(line: Line) -> None:
+    """Not even a ping, if the keep-alive is shorter than the time-out."""
+    options = Options("broker", 8883, "living-room", "5", 1, 60, 2.5)
+    line.connection = Connection(
+        options,
+        line._dialer,  # type: ignore[arg-type]
+        on_message=line._take,
+    )
+    with pytest.raises(SilentError, match="did not answer CONNECT within"):
+        line.connection.open()
+    sent = line.broker.recv(65_536)
+    assert sent[0] == wire.CONNECT
+    assert len(sent) == 2 + sent[1]
+
+
 def test_silence_is_a_lost_link_after_one_and_a_half_keep_alives(line: Line) -> None:
     """One until the ping, half of one for its answer; other traffic is no answer."""
     line.open(keepalive_s=1)
