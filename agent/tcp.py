@@ -44,20 +44,22 @@ def look_up(
 ) -> Sequence[Address]:
     """The addresses of `host`, in the system's order of preference (RFC 6724)."""
     outcome: list[Sequence[Address] | Exception] = []
+    done, doing = socket.socketpair()
 
     def ask() -> None:
-        try:
-            outcome.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            outcome.append(error)
-        watch.wakeup.set()
+        with doing:  # its end is how the other side hears of it
+            try:
+                outcome.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
+                outcome.append(error)
 
     until_s = watch.now_s() + timeout_s
     threading.Thread(target=ask, name="look-up", daemon=True).start()
-    while not outcome:
-        if watch.now_s() >= until_s:
-            raise look_up_hung(host, timeout_s)
-        watch.wait(until_s)
+    with done:
+        while not outcome:
+            if watch.now_s() >= until_s:
+                raise look_up_hung(host, timeout_s)
+            watch.wait(until_s, readers=[done])
     if isinstance(outcome[0], Exception):
         raise look_up_failed(host, outcome[0])
     return outcome[0]

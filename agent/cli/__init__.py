@@ -32,6 +32,7 @@ COMMANDS = {
     "provision": "register this device with AWS, as the agent itself does",
     "deprovision": "remove this device from AWS, and then its local files",
     "status": "show what the running agent reports",
+    "doctor": "check the whole way from the configuration to a live connection",
     "check": "read the configuration and tell every problem",
     "read": "read the sensors once, or watch one detect",
     "queue": "show what waits to be sent",

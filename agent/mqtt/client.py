@@ -77,7 +77,10 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     on_packet: Callable[[int, bytes], None]
     #: What the socket raised when it broke.
     broken: OSError | None = None
-    keepalive_s: float
+    #: Infinite until CONNACK, before which nothing else may be sent.
+    keepalive_s = math.inf
+    # When bytes last came in or went out; paho's own notes are not kept up in every branch.
+    _heard_s = _said_s = 0.0
     #: By packet id, what waits for its answer and may be sent again; empty under MQTT 5.
     unanswered: dict[int, Unanswered]
     resends: bool
@@ -96,7 +99,6 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
             client = cls(protocol=paho.MQTTv311, clean_session=False, **arguments)
         client.dialer = dialer
         client.on_packet = on_packet
-        client.keepalive_s = options.keepalive_s
         client.resends = not options.five
         client.unanswered = {}
         client.max_inflight_messages_set(0)  # the window is ours
@@ -126,8 +128,7 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         """
         if self._ping_t:
             return float(self._ping_t + self.keepalive_s / 2)
-        heard = getattr(self, "_last_bytes_received", None) or self._last_msg_in
-        return float(min(heard, self._last_msg_out) + self.keepalive_s)
+        return min(self._heard_s, self._said_s) + self.keepalive_s
 
     def ping(self) -> int:
         """Send PINGREQ; paho's error code. Its own clock would obey a keep-alive of 0."""
@@ -174,25 +175,31 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         self._sock_close()
 
     def _create_socket_connection(self) -> ssl.SSLSocket:
-        return self.dialer.dial(self._host)
+        link = self.dialer.dial(self._host)
+        self._heard_s = self._said_s = time.monotonic()
+        return link
 
     def _sock_recv(self, bufsize: int) -> bytes:
         try:
-            return bytes(super()._sock_recv(bufsize))
+            data = bytes(super()._sock_recv(bufsize))
         except BlockingIOError:
             raise
         except OSError as error:
             self.broken = error
             raise
+        self._heard_s = time.monotonic()
+        return data
 
     def _sock_send(self, buf: bytes) -> int:
         try:
-            return int(super()._sock_send(buf))
+            sent = int(super()._sock_send(buf))
         except BlockingIOError:
             raise
         except OSError as error:
             self.broken = error
             raise
+        self._said_s = time.monotonic()
+        return sent
 
     def _packet_handle(self) -> int:
         command = self._in_packet["command"]

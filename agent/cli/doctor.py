@@ -1,0 +1,256 @@
+"""`doctor`: checks the whole way, from the configuration to a live connection, and what to do.
+
+While the agent runs, it is asked: a second connection with its name would throw it out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent import credentials, link, proxy, tcp
+from agent.answers import REFUSED, Subscribed, UnansweredError, reason_text
+from agent.causes import cause_of
+from agent.cli import COMMANDS, settings
+from agent.cli.status import degraded, read_status
+from agent.clock import Clock
+from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, LinkLostError, SensorError
+from agent.faults import UnreachableError
+from agent.health import (
+    CLOCK_UNSET,
+    CONFIG_WARNING,
+    ERROR,
+    INFO,
+    NOT_SUBSCRIBED,
+    OFFLINE,
+    SENSOR_FAILING,
+)
+from agent.model import COUNT
+from agent.peek import StoreMissingError, peek
+from agent.ports import Ports
+from agent.sensors import open_sensor
+from agent.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from agent.answers import Answer
+    from agent.cli import Subparsers
+    from agent.config import Config
+    from agent.credentials import Credentials
+    from agent.dialer import Dialer
+    from agent.model import Json
+
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one thing; `hint` says what to do unless it is OK."""
+
+    verdict: str
+    what: str
+    text: str
+    hint: str = ""
+
+
+def add(subparsers: Subparsers) -> None:
+    """Declare the command."""
+    subparsers.add_parser("doctor", help=COMMANDS["doctor"], description=__doc__)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print each finding as it comes; 1 if one is FAIL. Raises ConfigError."""
+    failed = False
+    for finding in examine(settings(arguments)):
+        show(finding)
+        failed = failed or finding.verdict == FAIL
+    return EXIT_FAILURE if failed else EXIT_OK
+
+
+def show(finding: Finding) -> None:
+    """Print it, at once: the next one may take its time."""
+    print(f"{finding.verdict:<5} {finding.what}: {finding.text}", flush=True)
+    if finding.hint:
+        print(f"      hint: {finding.hint}", flush=True)
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """One finding after the other, in the order in which a start needs them."""
+    yield from _configuration(config)
+    yield from _clock(Clock())
+    yield _store(config)
+    try:
+        status = read_status(config.paths.runtime)
+    except AgentError as error:
+        yield Finding(WARN, "agent", error.text, error.hint)
+        status = None
+    if status is None:
+        yield from _sensors(config)
+    try:
+        found = credentials.load(config)
+    except AgentError as error:
+        yield Finding(FAIL, "credentials", error.text, error.hint)
+    else:
+        yield Finding(OK, "credentials", f"{found.certificate} and its key match")
+        yield from _way(config, found, running=status is not None)
+    if status is not None:
+        yield from _agent(status)
+
+
+def _configuration(config: Config) -> Iterator[Finding]:
+    yield Finding(OK, "configuration", str(config.path))
+    for warning in config.warnings:
+        yield Finding(WARN, CONFIG_WARNING.code, warning, CONFIG_WARNING.hint)
+
+
+def _clock(clock: Clock) -> Iterator[Finding]:
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock.wall_s()))
+    if not clock.plausible():
+        yield Finding(FAIL, CLOCK_UNSET.code, f"{now} is before this version", CLOCK_UNSET.hint)
+    elif not clock.is_set():
+        yield Finding(WARN, CLOCK_UNSET.code, f"{now}, not from the network", CLOCK_UNSET.hint)
+    else:
+        yield Finding(OK, "clock", now)
+
+
+def _store(config: Config) -> Finding:
+    try:
+        queued = peek(config.store.path, 0).queued
+    except StoreMissingError:
+        return Finding(OK, "store", f"{config.store.path} is made at the first start")
+    except AgentError as error:
+        return Finding(FAIL, "store", error.text, error.hint)
+    return Finding(OK, "store", f"{queued} records wait in {config.store.path}")
+
+
+def _sensors(config: Config) -> Iterator[Finding]:
+    clock = Clock()
+    for sensor in config.sensors:
+        try:
+            opened = open_sensor(sensor, clock=clock)
+            try:
+                opened.read()
+            finally:
+                opened.close()
+        except SensorError as error:
+            text, hint = f"{sensor.name}: {error.text}", error.hint or SENSOR_FAILING.hint
+            yield Finding(WARN, SENSOR_FAILING.code, text, hint)
+        else:
+            yield Finding(OK, "sensor", f"{sensor.name} works")
+
+
+def _way(config: Config, found: Credentials, *, running: bool) -> Iterator[Finding]:
+    """Name, port, TLS, and without a running agent a session."""
+    with ExitStack() as stack:
+        wakeup = stack.enter_context(Wakeup())
+        ports = Ports(config.mqtt.port)
+        dialer = link.dialer(config, found, ports=ports, wakeup=wakeup, interrupted=lambda: False)
+        host = link.endpoint(config, found)
+        try:
+            yield _name(host, config.mqtt.port, dialer)
+            yield from _tls(host, ports, dialer)
+            if not running:
+                yield from _session(config, found, ports, wakeup)
+        except LinkLostError as lost:
+            cause = cause_of(lost, identity=found.identity, wall_s=time.time())
+            condition = cause.condition or OFFLINE
+            yield Finding(FAIL, condition.code, lost.text, cause.hint or condition.hint)
+
+
+def _name(host: str, port: int, dialer: Dialer) -> Finding:
+    via = proxy.from_environment(host, port, os.environ)
+    if via:
+        return Finding(OK, "proxy", f"{via.host}:{via.port} looks {host} up, if it answers")
+    found = tcp.look_up(host, port, dialer.watch)
+    addresses = dict.fromkeys(str(address[4][0]) for address in found)
+    return Finding(OK, "name look-up", f"{host} is at {', '.join(addresses)}")
+
+
+def _tls(host: str, ports: Ports, dialer: Dialer) -> Iterator[Finding]:
+    """The first port that leads to the broker; those before it are a warning."""
+    for port in ports.in_order():
+        try:
+            with dialer.secure(host, port) as secure:
+                told = f"port {port}, {secure.version()}, the certificate is accepted"
+        except UnreachableError as blocked:
+            if port == ports.in_order()[-1]:
+                raise
+            yield Finding(WARN, "port", blocked.text, blocked.hint)
+        else:
+            ports.worked(port)
+            yield Finding(OK, "TLS", f"{host} {told}")
+            return
+
+
+def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -> Iterator[Finding]:
+    """CONNECT as the device, and SUBSCRIBE where the agent would."""
+    topic = f"{config.thing.name}/{COUNT}"
+    with link.connection(
+        config,
+        found,
+        wakeup=wakeup,
+        interrupted=lambda: False,
+        on_message=_leave,
+        ports=ports,
+        will=False,
+    ) as connection:
+        accepted = connection.open()
+        kept = "a session is kept" if accepted.session_present else "no session is kept"
+        yield Finding(OK, "connection", f"accepted as {config.thing.name}; {kept}")
+        try:
+            if not accepted.session_present:
+                connection.subscribe(topic)
+                until_s = time.monotonic() + config.mqtt.connect_timeout_s
+                answers = connection.step(config.mqtt.connect_timeout_s)
+                while not answers and time.monotonic() < until_s:
+                    answers = connection.step(until_s - time.monotonic())
+                yield _subscription(topic, answers)
+        except _MessageCameError:
+            pass  # for the agent; it stays with the broker
+        except LinkLostError as lost:
+            text = f"{lost.text} after SUBSCRIBE to {topic}"
+            yield Finding(WARN, NOT_SUBSCRIBED.code, text, NOT_SUBSCRIBED.hint)
+            return
+        connection.finish()
+
+
+class _MessageCameError(Exception):
+    """A message was delivered, which is not for us and is not acknowledged."""
+
+
+def _leave(_topic: str, _payload: bytes) -> None:
+    raise _MessageCameError
+
+
+def _subscription(topic: str, answers: list[Answer]) -> Finding:
+    for answer in answers:
+        if isinstance(answer, Subscribed):
+            if answer.reasons[0] < REFUSED:
+                return Finding(OK, "subscription", f"{topic} is granted")
+            text = f"the broker refuses SUBSCRIBE to {topic}: {reason_text(answer.reasons[0])}"
+            return Finding(WARN, NOT_SUBSCRIBED.code, text, NOT_SUBSCRIBED.hint)
+    raise UnansweredError(f"the broker does not answer SUBSCRIBE to {topic}")
+
+
+def _agent(status: dict[str, Json]) -> Iterator[Finding]:
+    """What the running agent reports, in its own words."""
+    state = status.get("state")
+    told = f"{state}, {status.get('queued')} records wait"
+    if state == "online":
+        yield Finding(OK, "connection", f"the agent holds it: {told}")
+    else:
+        yield Finding(FAIL, "connection", f"the agent runs and has none: {told}", "see below")
+    conditions = status.get("conditions")
+    for one in conditions if isinstance(conditions, list) else []:
+        if isinstance(one, dict):
+            severity = one.get("severity")
+            verdict = OK if severity == INFO else FAIL if severity == ERROR else WARN
+            hint = str(one.get("hint", ""))
+            yield Finding(verdict, str(one.get("code")), str(one.get("text")), hint)
+    if not degraded(status):
+        yield Finding(OK, "agent", "it reports nothing that a person should mend")

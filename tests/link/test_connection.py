@@ -1,0 +1,219 @@
+"""One MQTT connection at its edges: what it reads, keeps back, sends again and gives up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.answers import Published, SilentError
+from agent.mqtt import READ_S, Connection, client
+from agent.mqtt.client import BACKLOG, Options
+from agent.wakeup import Wakeup
+from agent.watch import Watch
+from tests.link import wire
+from tests.link.plain import PlainDialer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOPIC = "living-room/count"
+
+
+class Line:
+    """A connection that is open, and the broker's end of it."""
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._dialer = PlainDialer(Watch(wakeup, lambda: False))
+        self.broker = self._dialer.theirs
+        self.messages: list[bytes] = []
+        self.trouble: Exception | None = None
+        self.connection: Connection
+
+    def open(self, *, protocol: str = "5", keepalive_s: int = 60, properties: bytes = b"") -> None:
+        """Connect; CONNACK waits already."""
+        options = Options("broker", 8883, "living-room", protocol, keepalive_s, 60, 5.0)
+        self.connection = Connection(
+            options,
+            self._dialer,  # type: ignore[arg-type]
+            on_message=self._take,
+        )
+        five = protocol == "5"
+        self.broker.sendall(wire.connack(five=five, properties=properties))
+        self.connection.open()
+        self.broker.recv(65_536)
+
+    def _take(self, _topic: str, payload: bytes) -> None:
+        if self.trouble:
+            raise self.trouble
+        self.messages.append(payload)
+
+    def waiting(self) -> int:
+        """How many packets wait to be written."""
+        return len(self.connection._client._out_packet)
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    """A line, not open yet."""
+    with Wakeup() as wakeup:
+        one = Line(wakeup)
+        with closing(one.broker):
+            yield one
+        if hasattr(one, "connection"):
+            one.connection.close()
+
+
+def message(number: int) -> bytes:
+    """A small message at QoS 1."""
+    return wire.publish(TOPIC, b"x", five=True, mid=number)
+
+
+def pour(broker: socket.socket, count: int) -> threading.Thread:
+    """Send so many messages from another thread, until the connection ends."""
+
+    def work() -> None:
+        with suppress(OSError):
+            for begin in range(0, count, 100):
+                broker.sendall(b"".join(message(1 + n) for n in range(begin, begin + 100)))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_broker_that_does_not_read_is_not_read_from(line: Line) -> None:
+    """PUBACKs that it does not take pile up to a bound; they go when it reads again."""
+    line.open()
+    pour(line.broker, 20_000)
+    for _ in range(300):
+        line.connection.step(0.01)
+        if line.waiting() > BACKLOG:
+            break
+    for _ in range(20):
+        line.connection.step(0.01)
+    assert BACKLOG < line.waiting() <= BACKLOG + 2
+
+    taken = 0
+    until_s = time.monotonic() + 30
+    while taken < 20_000 * 4 and time.monotonic() < until_s:
+        with suppress(BlockingIOError):
+            taken += len(line.broker.recv(65_536, socket.MSG_DONTWAIT))
+        line.connection.step(0.001)
+    assert taken == 20_000 * 4
+
+
+def test_a_flood_does_not_keep_a_step_for_ever(line: Line) -> None:
+    """However fast the broker sends, there is time for anything else."""
+    line.open()
+    threading.Thread(target=_swallow, args=(line.broker,), daemon=True).start()
+    pour(line.broker, 60_000)
+    began_s = time.monotonic()
+    line.connection.step(10.0)
+    assert time.monotonic() - began_s < READ_S + 1.5
+    assert 0 < len(line.messages) < 60_000
+
+
+def _swallow(broker: socket.socket) -> None:
+    with suppress(OSError):
+        while broker.recv(65_536):
+            pass
+
+
+def test_a_message_that_is_not_taken_is_not_acknowledged(line: Line) -> None:
+    """The handler's own error leaves the step; the broker sends the message again some day."""
+    line.open()
+    line.trouble = OSError("no space left on device")
+    line.broker.sendall(message(7))
+
+    with pytest.raises(OSError, match="no space left"):
+        line.connection.step(1.0)
+
+    line.broker.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        line.broker.recv(100)
+
+
+def test_a_server_keep_alive_of_0_leaves_ours(line: Line) -> None:
+    """The server does not care; we want to know when the network dies."""
+    line.open(keepalive_s=1, properties=wire.server_keep_alive(0))
+    line.connection.step(1.5)
+    line.broker.settimeout(1)
+    assert line.broker.recv(100) == wire.packet(wire.PINGREQ, b"")
+
+
+def test_nothing_is_sent_before_connack(line: Line) -> None:
+    """Not even a ping, if the keep-alive is shorter than the time-out."""
+    options = Options("broker", 8883, "living-room", "5", 1, 60, 2.5)
+    line.connection = Connection(
+        options,
+        line._dialer,  # type: ignore[arg-type]
+        on_message=line._take,
+    )
+    with pytest.raises(SilentError, match="did not answer CONNECT within"):
+        line.connection.open()
+    sent = line.broker.recv(65_536)
+    assert sent[0] == wire.CONNECT
+    assert len(sent) == 2 + sent[1]
+
+
+def test_silence_is_a_lost_link_after_one_and_a_half_keep_alives(line: Line) -> None:
+    """One until the ping, half of one for its answer; other traffic is no answer."""
+    line.open(keepalive_s=1)
+    began_s = time.monotonic()
+    with pytest.raises(SilentError, match="did not answer a ping"):
+        _chat(line)
+    assert 1.4 <= time.monotonic() - began_s < 3
+
+
+def _chat(line: Line) -> None:
+    for number in range(1, 100):
+        line.broker.sendall(wire.publish(TOPIC, b"%d" % number, five=True, qos=0))
+        line.connection.step(0.1)
+        time.sleep(0.05)
+
+
+def test_only_what_fits_is_sent(line: Line) -> None:
+    """The Maximum Packet Size counts all bytes of the packet."""
+    line.open(properties=wire.maximum_packet_size(200))
+    line.broker.settimeout(1)
+    for size in range(100, 200):
+        if line.connection.fits(TOPIC, b"x" * size):
+            line.connection.publish(TOPIC, b"x" * size)
+            sent = line.broker.recv(1000)
+            assert len(sent) <= 200
+    assert len(sent) == 200
+
+
+def test_a_packet_is_sent_again_once(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under 3.1.1, with the same id and DUP; not again, and not once it is answered."""
+    monkeypatch.setattr(client, "RESEND_S", 0.1)
+    line.open(protocol="3.1.1")
+    line.broker.settimeout(1)
+    mid = line.connection.publish(TOPIC, b"x")
+    first = line.broker.recv(100)
+    for _ in range(5):
+        line.connection.step(0.1)
+    again = line.broker.recv(100)
+    assert again == bytes([first[0] | 0x08]) + first[1:]
+
+    line.broker.sendall(wire.puback(mid))
+    assert line.connection.step(1.0) == [Published(mid, 0)]
+    line.connection.step(0.3)
+    line.broker.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        line.broker.recv(100)
+
+
+def test_the_last_answers_are_handed_out_before_the_end_is_told(line: Line) -> None:
+    """What was acknowledged in the same breath is acknowledged."""
+    line.open()
+    mid = line.connection.publish(TOPIC, b"x")
+    line.broker.sendall(wire.puback(mid) + wire.disconnect(0x8B))
+    assert line.connection.step(1.0) == [Published(mid, 0)]
+    with pytest.raises(Exception, match="server shutting down"):
+        line.connection.step(1.0)

@@ -1,0 +1,178 @@
+"""Whatever bytes arrive: a connection ends in a LinkLostError, a message is taken or ignored."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import proxy
+from agent.config import StoreLimits
+from agent.errors import LinkLostError
+from agent.health import Health
+from agent.mqtt import Connection, packets
+from agent.mqtt.client import Options
+from agent.session import Receiver, Tally
+from agent.storage import open_store
+from agent.wakeup import Wakeup
+from agent.watch import Watch
+from tests.link import wire
+from tests.link.plain import PlainDialer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: scripts/fuzz raises it; by default this file takes about 20 seconds.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "600"))
+FUZZ = settings(max_examples=EXAMPLES, deadline=None)
+
+THING = "living-room"
+TOPICS = st.sampled_from([f"{THING}/count", "", "other", f"{THING}/status"]) | st.text(max_size=20)
+PAYLOADS = st.binary(max_size=64) | st.sampled_from([b"7", b'{"set": 3, "id": "x"}', b"{}"])
+FIVE = st.booleans()
+
+
+@st.composite
+def streams(draw: st.DrawFn, *, five: bool) -> bytes:
+    """Packets of a broker, most of them sound, some cut, changed or made up."""
+    sound = [
+        st.builds(
+            lambda topic, payload, mid, qos: wire.publish(
+                topic, payload, five=five, mid=mid, qos=qos
+            ),
+            TOPICS,
+            PAYLOADS,
+            st.integers(0, 0xFFFF),
+            st.integers(0, 3),
+        ),
+        st.builds(wire.puback, st.integers(0, 0xFFFF), st.integers(0, 0xFF)),
+        st.builds(
+            lambda mid, reasons: wire.suback(mid, reasons, five=five),
+            st.integers(0, 0xFFFF),
+            st.binary(max_size=3),
+        ),
+        st.just(wire.PINGRESP_BYTES),
+        st.builds(wire.packet, st.integers(0, 0xFF), st.binary(max_size=40)),
+    ]
+    parts = [wire.connack(five=five)] if draw(st.integers(0, 9)) else []
+    parts += draw(st.lists(st.one_of(*sound, st.binary(max_size=12)), max_size=12))
+    stream = bytearray(b"".join(parts))
+    for _ in range(draw(st.integers(0, 2))):
+        if stream:
+            stream[draw(st.integers(0, len(stream) - 1))] = draw(st.integers(0, 0xFF))
+    return bytes(stream)
+
+
+@given(st.data())
+@FUZZ
+def test_a_stream_of_any_bytes_ends_as_a_lost_link(data: st.DataObject) -> None:
+    """No exception but LinkLostError, no hang, and a PUBACK for each message taken at QoS 1."""
+    five = data.draw(FIVE)
+    stream = data.draw(streams(five=five))
+    options = Options("broker", 8883, THING, "5" if five else "3.1.1", 60, 60, 5.0)
+    taken: list[tuple[str, bytes]] = []
+    with Wakeup() as wakeup:
+        dialer = PlainDialer(Watch(wakeup, lambda: False))
+        connection = Connection(
+            options,
+            dialer,  # type: ignore[arg-type]
+            on_message=lambda topic, payload: taken.append((topic, payload)),
+        )
+        dialer.theirs.sendall(stream)
+        dialer.theirs.shutdown(socket.SHUT_WR)
+        with connection, pytest.raises(LinkLostError):
+            _use(connection)
+        with closing(dialer.theirs):
+            assert _pubacks(dialer.theirs) <= len(taken)
+
+
+def _use(connection: Connection) -> None:
+    connection.open()
+    while True:
+        connection.step(1.0)
+
+
+def _pubacks(link: socket.socket) -> int:
+    """How many messages the device has acknowledged."""
+    sent = b""
+    with suppress(OSError):
+        while some := link.recv(65_536):
+            sent += some
+    return sent.count(b"\x40\x02")
+
+
+@given(FIVE, TOPICS, st.binary(max_size=200), st.integers(1, 0xFFFF), st.integers(0, 1))
+@FUZZ
+def test_a_message_is_read_as_it_was_sent(
+    five: bool,  # noqa: FBT001 -- hypothesis gives it
+    topic: str,
+    payload: bytes,
+    mid: int,
+    qos: int,
+) -> None:
+    """Our reading of PUBLISH is the inverse of the scripted broker's writing."""
+    properties = b"\x05\x26\0\0\0\0" if five else b""
+    sent = wire.publish(topic, payload, five=five, mid=mid, qos=qos, properties=properties)
+    head = 2 if len(sent) < 130 else 3
+
+    read = packets.publish(sent[0], sent[head:], five=five)
+
+    assert read == packets.Message(topic, payload, mid if qos else 0)
+    if qos and not five:
+        assert packets.publish_size(topic, payload, five=False) == len(sent)
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Receiver:
+    """The handler of messages, with a store."""
+    path: Path = tmp_path_factory.mktemp("fuzz") / "store.db"
+    return Receiver(THING, open_store(StoreLimits(path=path)), Health(), Tally())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["set", "reset", "id", "epoch", "seq", "x"]), inner, max_size=4
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.data())
+@FUZZ
+def test_no_payload_harms_the_handler(receiver: Receiver, data: st.DataObject) -> None:
+    """Bytes, or JSON of any shape with the words that mean something: nothing is raised."""
+    topic = data.draw(TOPICS)
+    payload = data.draw(
+        st.binary(max_size=100) | JSON.map(lambda value: json.dumps(value).encode())
+    )
+    receiver.message(topic, payload)
+    receiver.message(f"{THING}/count", payload)
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 407 x\r\n"])
+)
+@FUZZ
+def test_a_proxy_may_answer_anything(tail: bytes, head: bytes) -> None:
+    """A tunnel, or a LinkLostError."""
+    ours, theirs = socket.socketpair()
+    with Wakeup() as wakeup, closing(ours), closing(theirs), suppress(LinkLostError):
+        theirs.sendall(head + tail)
+        theirs.shutdown(socket.SHUT_WR)
+        proxy.tunnel(
+            ours,
+            proxy.Proxy("proxy", 3128),
+            "broker:8883",
+            Watch(wakeup, lambda: False),
+            timeout_s=1.0,
+        )

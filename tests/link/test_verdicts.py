@@ -1,0 +1,75 @@
+"""Each case, with each protocol, on each paho: what the runs in the background found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.link import advisor, causes, hostile, network
+from tests.link.bench import CASES, NOT_APPLICABLE, PASS, PROTOCOLS, SKIPPED
+from tests.link.conftest import PAHOS
+
+if TYPE_CHECKING:
+    from tests.link.conftest import Runs
+
+MODULES = (advisor, causes, hostile, network)
+NAMES = sorted({one.name for one in CASES})
+DOCUMENT = Path(__file__).parents[2] / "docs/testing.md"
+
+#: The cases of the AWS IoT Device Advisor ("Device Advisor test cases"), required or not.
+DEVICE_ADVISOR = {
+    "TLS_Connect",
+    "TLS_Receive_Maximum_Size_Fragments",
+    "TLS_Support_AWS_IoT_Cipher_Suites",
+    "TLS_Large_Size_Server_Cert",
+    "TLS_Unsecure_Server_Cert",
+    "TLS_Incorrect_Subject_Name_Server_Cert",
+    "TLS_Expired_Server_Cert",
+    "MQTT_Connect",
+    "MQTT_Client_Puback_QoS1",
+    "MQTT_Connect_Jitter_Backoff_Retries",
+    "MQTT_Connect_Exponential_Backoff_Retries",
+    "MQTT_Reconnect_Backoff_Retries_On_Server_Disconnect",
+    "MQTT_Reconnect_Backoff_Retries_On_Unstable_Connection",
+    "MQTT_Publish",
+    "MQTT_Publish_Retry_No_Puback",
+    "MQTT_Subscribe",
+    "MQTT_Subscribe_Retry_No_Suback",
+    "MQTT_No_Ack_PingResp",
+    "MQTT_Persistent_Session_Happy_Case",
+    "MQTT_Expired_Persistent_Session",
+    "MQTT_Long_Duration",
+    "Security_Device_Policies",
+    "Shadow_Publish_Reported_State",
+    "Shadow_Update_Reported_State",
+    "Job_Execution",
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("paho", PAHOS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_case_passes(runs: Runs, name: str, protocol: str, paho: str) -> None:
+    """The device does as the case's criteria ask, or the case has no meaning for it."""
+    if paho not in PAHOS:
+        pytest.skip("scripts/test makes an environment with paho 1.6.1 too")
+    verdict = runs.verdict(name, protocol, paho)
+    if verdict.startswith(SKIPPED):
+        pytest.skip(verdict)
+    assert verdict == PASS or verdict.startswith(NOT_APPLICABLE), verdict
+
+
+def test_every_case_of_device_advisor_has_its_mirror() -> None:
+    """None is left out, not even those that have no meaning for this agent."""
+    assert {one.mirrors for one in CASES} - {""} == DEVICE_ADVISOR
+
+
+def test_the_documented_table_lists_every_case() -> None:
+    """docs/testing.md is as new as the cases."""
+    lines = DOCUMENT.read_text().splitlines()
+    assert [
+        name for name in NAMES if not any(line.startswith(f"| {name} |") for line in lines)
+    ] == []
