@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 NO_DATA_MAX = 3
 
 #: Most looks take less; a step waits so long for them, and is woken by those that take more.
-SETTLE_S = 0.02
+SETTLE_S = 0.005
 
 #: The longest wait at once, so that the watchdog sees life.
 WAIT_MAX_S = 60.0
