@@ -199,6 +199,9 @@ class Sampler:
         if place.name in self._counted and not sensor.detects:
             text = f"count.sensor: {place.name} does not detect, so nothing is counted"
             self._health.report(CONFIG_WARNING, text, key=f"count.sensor {place.name}")
+        if place.config.test:
+            text = f"{place.name}: test is true, so what it detects is not counted"
+            self._health.report(CONFIG_WARNING, text, key=f"test {place.name}")
         if sensor.limits and not place.truth:
             place.truth = Truth(sensor.limits)
 

@@ -41,6 +41,10 @@ DETECTIONS_MAX = 10**9
 #: Names of the payload that no quantity can have.
 RESERVED = ("Timestamp", "epoch", "seq")
 
+#: So many quantities of such a length fit into a message (128 KiB at AWS) by far.
+QUANTITIES_MAX = 200
+NAME_LENGTH = 64
+
 #: The only values that are words: they say what the device is.
 WORDS = ("model", "serial")
 WORD_LENGTH = 128
@@ -133,9 +137,14 @@ class Sensor:
             values = dict(self._driver.read())
         except Exception as error:
             raise _failed(self.name, error) from error
+        if len(values) > QUANTITIES_MAX:
+            text = f"{self.name}: it gives {len(values)} quantities, more than {QUANTITIES_MAX}"
+            raise SensorError(text, hint=MEND)
         for quantity, value in values.items():
-            if quantity in RESERVED or not (isinstance(quantity, str) and quantity.isidentifier()):
-                raise SensorError(f"{self.name}: {quantity!r} is no name for a quantity", hint=MEND)
+            if quantity in RESERVED or not _is_name(quantity):
+                raise SensorError(
+                    f"{self.name}: {quantity!r:.80} is no name for a quantity", hint=MEND
+                )
             if quantity in WORDS and isinstance(value, str):
                 values[quantity] = value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
                 continue
@@ -208,6 +217,10 @@ def _plug_ins() -> dict[str, Callable[[], object]]:
     from importlib.metadata import entry_points  # noqa: PLC0415 -- 20 ms that few configs need
 
     return {entry.name: entry.load for entry in entry_points(group=PLUG_INS)}
+
+
+def _is_name(quantity: object) -> bool:
+    return isinstance(quantity, str) and quantity.isidentifier() and len(quantity) <= NAME_LENGTH
 
 
 def _failed(name: str, error: Exception) -> SensorError:

@@ -562,6 +562,20 @@ def test_a_detector_without_limits_is_not_judged(bench: Bench) -> None:
     assert {one.body["quality"] for one in bench.records()} == {"ok"}
 
 
+@pytest.mark.parametrize("trouble", [SystemExit(3), KeyboardInterrupt(), GeneratorExit("odd")])
+def test_whatever_a_driver_raises_harms_only_its_sensor(
+    bench: Bench, trouble: BaseException
+) -> None:
+    """Even what is meant to end a program."""
+    rooms = bench.thermometer("attic"), bench.thermometer("room")
+    bench.drivers["attic"].trouble = trouble
+    bench.work(bench.sampler(*rooms), 120.0)
+
+    assert bench.times("sensors/room") == [0, 60, 120]
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text.startswith(f"attic: {type(trouble).__name__}: ")
+
+
 def test_what_a_sensor_in_test_detects_is_no_part_of_the_total(bench: Bench) -> None:
     """It is marked, so that nobody takes it for life."""
     motion, driver = bench.motion()
@@ -574,6 +588,7 @@ def test_what_a_sensor_in_test_detects_is_no_part_of_the_total(bench: Bench) -> 
     assert (record.body["detect_count"], record.body["test_count"]) == (0, 9)
     assert (record.body["total"], bench.store.total) == (0, 0)
     assert record.body["quality"] == "partial"
+    assert [one.code for one in bench.health.snapshot().conditions] == ["config-warning"]
 
 
 def test_with_report_change_a_stable_temperature_costs_little(bench: Bench) -> None:

@@ -126,6 +126,8 @@ def test_entry_points_are_looked_for_only_when_needed() -> None:
         {"a b": 1},
         {7: 1},
         {"\ud800": 1},
+        {"x" * 65: 1},
+        {f"x{number}": 1 for number in range(201)},
         7,
         None,
     ],
