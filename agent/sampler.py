@@ -22,7 +22,6 @@ from agent.model import Reading, reading_record
 from agent.place import Place
 from agent.pool import Pool
 from agent.sensors import open_sensor
-from agent.sensors.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from agent.health import Health
     from agent.look import Look
     from agent.model import Moment
-    from agent.sensors import Detections, Sensor
+    from agent.sensors import Sensor
     from agent.wakeup import Wakeup
 
 #: A sensor without a value is well until it has none so often in a row.
@@ -182,8 +181,17 @@ class Sampler:
         """Store and tell what came of a look."""
         if look.opened and look.sensor:
             self._opened(place, look.sensor)
-        if look.seen and look.seen_at:
-            self._saw(place, look.seen, look.seen_at, opened=look.opened)
+        if look.seen and look.seen_at and place.name in self._counted:
+            if look.opened:
+                self._counted.joins(place.name, look.seen_at)
+            else:
+                self._counted.saw(place.name, look.seen, look.seen_at)
+            if so_far := self._counted.so_far(look.seen_at):
+                self._custody.mirror(*so_far)
+        if doubt := place.judge(look):
+            self._health.report(SENSOR_SUSPECT, f"{place.name}: {doubt}", key=place.name)
+        else:
+            self._health.clear(SENSOR_SUSPECT, key=place.name)
         if look.due:
             place.pace(self._clock.boot_s())
         if isinstance(look.error, NoDataError):
@@ -202,29 +210,6 @@ class Sampler:
         if place.config.test:
             text = f"{place.name}: test is true, so what it detects is not counted"
             self._health.report(CONFIG_WARNING, text, key=f"test {place.name}")
-        if sensor.limits and not place.truth:
-            place.truth = Truth(sensor.limits)
-
-    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
-        """Count what a detector saw, and judge whether it can be."""
-        if place.name in self._counted:
-            if opened:
-                self._counted.joins(place.name, now)
-            else:
-                self._counted.saw(place.name, seen, now)
-            if so_far := self._counted.so_far(now):
-                self._custody.mirror(*so_far)
-        if place.truth and opened:
-            place.truth.begin(now.boot_s)
-        elif place.truth:
-            verdict = place.truth.judge(
-                now.boot_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
-            )
-            place.suspect = bool(verdict)
-            if verdict:
-                self._health.report(SENSOR_SUSPECT, f"{place.name}: {verdict}", key=place.name)
-            else:
-                self._health.clear(SENSOR_SUSPECT, key=place.name)
 
     def _read(self, place: Place, look: Look) -> None:
         place.failures = place.missing = 0
@@ -247,7 +232,7 @@ class Sampler:
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
         watching = [place for place in self._places if self._counted.watches(place.name)]
-        suspects = [place.name for place in self._places if place.suspect]
+        suspects = [place.name for place in self._places if place.doubt]
         so_far = self._counted.so_far(now)
         record = self._counted.close(now, suspects=suspects)
         if not (record and so_far):

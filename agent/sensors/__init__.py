@@ -10,18 +10,19 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from agent.errors import SensorError
 from agent.sensors.ranges import plausible
+from agent.sensors.truth import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.clock import Clock
     from agent.config import SensorConfig
-    from agent.sensors.truth import Limits
 
 PLUG_INS = "pi_iot_agent.sensors"
 BUILT_IN = {
@@ -95,17 +96,10 @@ class Sensor:
     def __init__(self, name: str, driver: Driver) -> None:
         self.name = name
         self._driver = driver
-
-    @property
-    def detects(self) -> bool:
-        """Whether it has detections to drain."""
-        return isinstance(self._driver, Detector)
-
-    @property
-    def limits(self) -> Limits | None:
-        """What its detections are judged by, if they are to be judged."""
-        limits = getattr(self._driver, "limits", None)
-        return limits if self.detects else None
+        #: Whether it has detections to drain, and what they are judged by, if they are.
+        self.detects = isinstance(driver, Detector)
+        limits = getattr(driver, "limits", None)
+        self.limits = Limits(limits.active_max_s, limits.max_per_min) if limits else None
 
     def listen(self, call: Callable[[], None]) -> None:
         """Have `call` called, in any thread, when there is something to drain. Raises SensorError.
@@ -158,10 +152,10 @@ class Sensor:
 
     def drain(self) -> Detections:
         """Detections since the last call; none if it does not detect. Raises SensorError."""
-        if not isinstance(self._driver, Detector):
+        if not self.detects:
             return Detections(0, 0.0)
         try:
-            count, active_s, *edges = self._driver.drain()
+            count, active_s, *edges = cast("Detector", self._driver).drain()
             seen = Detections(max(0, int(count)), max(0.0, float(active_s)), *map(int, edges))
         except Exception as error:
             failed = _failed(self.name, error)  # never NoDataError: it always knows what it saw
@@ -192,9 +186,14 @@ def options_of(driver: str) -> type:
 
 def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
     """Open the sensor that `config` describes. Raises SensorError when it cannot be."""
+    driver: Driver | None = None
     try:
-        return Sensor(config.name, _opener(config.driver)(config.options, clock=clock))
+        driver = _opener(config.driver)(config.options, clock=clock)
+        return Sensor(config.name, driver)
     except Exception as error:
+        if driver:
+            with suppress(Exception):
+                driver.close()
         failed = _failed(config.name, error)
         raise SensorError(failed.text, hint=failed.hint) from error
 
