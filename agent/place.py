@@ -76,7 +76,7 @@ class Place:
         return min(self._due_boot_s, max(detected_boot_s, self._looked_boot_s + BETWEEN_S))
 
     def begin(self, pool: Pool, now_s: float) -> None:
-        """Begin a look in a thread of `pool`. Raises SensorError if that cannot be."""
+        """Begin a look, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
         if self._hanging and not self._hanging.done:
             raise SensorError(f"{self.name}: it still hangs", hint=HANGS)
         self._hanging = None
@@ -85,8 +85,9 @@ class Place:
             self._due_boot_s = now_s  # the pace is that of the opening
         self._called, self._looked_boot_s = False, now_s
         work = partial(self._looker.look, self._sensor, due=due, call=self._call)
+        instant = self._sensor is not None and self._sensor.instant
         try:
-            self._job = pool.start(work)
+            self._job = pool.run(work) if instant else pool.start(work)
         except RuntimeError as error:  # the system gives no more threads
             dispose(Look(self._sensor))
             self._sensor = None
@@ -150,6 +151,7 @@ class Place:
         self._due_boot_s = now_s + delay_s
 
     def _call(self) -> None:
-        """Called in any thread: there is something to drain."""
-        self._called = True
-        self._wake()
+        """Called in any thread: there is something to drain. A line that chatters wakes once."""
+        if not self._called:
+            self._called = True
+            self._wake()

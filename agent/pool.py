@@ -60,7 +60,7 @@ class Job(Generic[T]):
             return self._disposal is not None
 
     def run(self) -> None:
-        """Do the work; called once, by the pool."""
+        """Do the work; called once."""
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 -- raised where the result is asked for
@@ -101,6 +101,13 @@ class Pool:
                 self._waiting.append(job)
                 return job
         inbox.put(job)
+        return job
+
+    @staticmethod
+    def run(work: Callable[[], T]) -> Job[T]:
+        """Do work that never blocks in the caller's own thread."""
+        job = Job(work)
+        job.run()
         return job
 
     def close(self) -> None:

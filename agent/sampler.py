@@ -1,9 +1,9 @@
 """The sampler: the worker that turns what sensors see into records in the store.
 
-A sensor is looked at in a thread of the pool, so that one that hangs is left behind and the others
-never notice. A counted detector without `interval_s` only counts; any other sensor is read every
-`interval_s`, on the boot clock and without drift. One that fails is closed, and opened anew after
-a while that grows.
+A sensor that may block is looked at in a thread of the pool, so that one that hangs is left behind
+and the others never notice. A counted detector without `interval_s` only counts; any other sensor
+is read every `interval_s`, on the boot clock and without drift. One that fails is closed, and
+opened anew after a while that grows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from agent.health import Health
     from agent.look import Look
     from agent.model import Moment
-    from agent.sensors import Sensor
+    from agent.sensors import Detections, Sensor
     from agent.wakeup import Wakeup
 
 #: A sensor without a value is well until it has none so often in a row.
@@ -182,12 +182,7 @@ class Sampler:
         if look.opened and look.sensor:
             self._opened(place, look.sensor)
         if look.seen and look.seen_at and place.name in self._counted:
-            if look.opened:
-                self._counted.joins(place.name, look.seen_at)
-            else:
-                self._counted.saw(place.name, look.seen, look.seen_at)
-            if so_far := self._counted.so_far(look.seen_at):
-                self._custody.mirror(*so_far)
+            self._saw(place, look.seen, look.seen_at, opened=look.opened)
         if doubt := place.judge(look):
             self._health.report(SENSOR_SUSPECT, f"{place.name}: {doubt}", key=place.name)
         else:
@@ -202,6 +197,15 @@ class Sampler:
             self._lost(place, look.error)
         elif look.due:
             self._read(place, look)
+
+    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
+        """Count what a detector saw, and keep a copy of the open window."""
+        if opened:
+            self._counted.joins(place.name, now)
+        else:
+            self._counted.saw(place.name, seen, now)
+        if so_far := self._counted.so_far(now):
+            self._custody.mirror(*so_far)
 
     def _opened(self, place: Place, sensor: Sensor) -> None:
         if place.name in self._counted and not sensor.detects:

@@ -36,6 +36,9 @@ BUILT_IN = {
     "thermal": "agent.sensors.thermal",
 }
 
+#: Drivers that, once open, answer from memory or a register: no need for a thread to wait for them.
+INSTANT = ("gpio", "simulated")
+
 #: No sensor detects so much between two calls; so sums stay exact for ever.
 DETECTIONS_MAX = 10**9
 
@@ -91,10 +94,14 @@ class Detector(Driver, Protocol):
 
 
 class Sensor:
-    """An open sensor: whatever its driver does, only SensorError comes out."""
+    """An open sensor: whatever its driver does, only SensorError comes out.
 
-    def __init__(self, name: str, driver: Driver) -> None:
+    `instant` says that its methods never block, so that any thread may call them.
+    """
+
+    def __init__(self, name: str, driver: Driver, *, instant: bool = False) -> None:
         self.name = name
+        self.instant = instant
         self._driver = driver
         #: Whether it has detections to drain, and what they are judged by, if they are.
         self.detects = isinstance(driver, Detector)
@@ -189,7 +196,7 @@ def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
     driver: Driver | None = None
     try:
         driver = _opener(config.driver)(config.options, clock=clock)
-        return Sensor(config.name, driver)
+        return Sensor(config.name, driver, instant=config.driver in INSTANT)
     except Exception as error:
         if driver:
             with suppress(Exception):

@@ -58,6 +58,7 @@ class Bench:
     refusals: dict[str, Exception] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     samplers: list[Sampler] = field(default_factory=list)
+    instant: bool = False
     stored: int = 0
     count: Count = field(default_factory=lambda: Count(sensor=("motion",), window_s=600))
     settle_s: float = 10.0  # that what does not hang is over when a step is
@@ -105,7 +106,7 @@ class Bench:
         self.opened.append(config.name)
         if refusal := self.refusals.get(config.name):
             raise refusal
-        return Sensor(config.name, self.drivers[config.name])
+        return Sensor(config.name, self.drivers[config.name], instant=self.instant)
 
     def thermometer(self, name: str, interval_s: float | None = 60.0) -> SensorConfig:
         """A sensor that is read."""
@@ -428,6 +429,27 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.005)
+
+
+def test_a_sensor_that_never_blocks_needs_no_thread(bench: Bench) -> None:
+    """Only its opening does: a device that counts at a pin wakes as rarely as can be."""
+    threads = set()
+
+    class Instant(FakeDriver):
+        """Notes where it is read."""
+
+        def read(self) -> dict[str, float]:
+            """Who asks."""
+            threads.add(threading.current_thread().name)
+            return {}
+
+    bench.drivers["room"] = Instant()
+    bench.instant = True
+    bench.work(bench.sampler(SensorConfig(name="room", driver="fake")), 30.0)
+    assert threads == {"job"}
+    threads.clear()
+    bench.work(bench.samplers[0], 120.0)
+    assert threads == {threading.current_thread().name}
 
 
 def test_a_read_that_hangs_is_left_behind_and_delays_nobody(bench: Bench) -> None:
