@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 FOR_S = float(os.environ.get("TWELVE_SENSORS_FOR_S", "20"))
 
+pytestmark = pytest.mark.timeout(FOR_S + 100)
+
 #: A read that hangs never delays another sensor by more than this.
 DELAY_MAX_S = 0.1
 
