@@ -69,9 +69,10 @@ class Looker:
         except NoDataError as error:
             look.error = error
         except SensorError as error:
-            look.error = error
-            _close(look.sensor)
-            look.sensor = None
+            self._give_up(look, error)
+        except BaseException as error:  # noqa: BLE001 -- a driver may do anything, sys.exit() too
+            text = f"{self.config.name}: {type(error).__name__}: {error}"
+            self._give_up(look, SensorError(text, hint="mend the driver"))
         look.took_s = self.monotonic_s() - began_s
         return look
 
@@ -98,6 +99,11 @@ class Looker:
             look.values = sensor.read()
             look.values_at = self.clock.now()
 
+    def _give_up(self, look: Look, error: SensorError) -> None:
+        look.error = error
+        _close(look.sensor)
+        look.sensor = None
+
     def _drain(self, look: Look, sensor: Sensor) -> None:
         seen = sensor.drain()
         look.seen, look.seen_at = seen, self.clock.now()
@@ -112,5 +118,5 @@ def dispose(look: Look) -> None:
 
 def _close(sensor: Sensor | None) -> None:
     if sensor:
-        with suppress(SensorError):
+        with suppress(BaseException):  # as in a look
             sensor.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.change import Change
 from agent.errors import SensorError
 from agent.look import Look, dispose
+from agent.sensors.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from agent.look import Looker
     from agent.pool import Job, Pool
     from agent.sensors import Sensor
-    from agent.sensors.truth import Truth
 
 INTERVAL_S = 60.0
 RETRY_MAX_S = 300.0
@@ -44,14 +44,14 @@ class Place:
         self.name = looker.config.name
         self.interval_s = looker.config.interval_s or INTERVAL_S
         self.change = Change(looker.config)
-        self.truth: Truth | None = None  # of a detector that is to be judged
-        self.suspect = False
+        self.doubt = ""  # why a detector is not to be believed
         self.failures = 0
         self.missing = 0
         self.last_s: float | None = None  # when it last gave a value, on the wall clock
         self.took_s: float | None = None
         self.told: tuple[float | None, str] | None = None  # what health knows: last_s, the error
         self._looker = looker
+        self._truth: Truth | None = None  # of a detector that is to be judged
         self._sensor: Sensor | None = None  # None: to be opened when due
         self._job: Job[Look] | None = None
         self._hanging: Job[Look] | None = None
@@ -76,7 +76,7 @@ class Place:
         return min(self._due_boot_s, max(detected_boot_s, self._looked_boot_s + BETWEEN_S))
 
     def begin(self, pool: Pool, now_s: float) -> None:
-        """Begin a look in a thread of `pool`. Raises SensorError if that cannot be."""
+        """Begin a look, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
         if self._hanging and not self._hanging.done:
             raise SensorError(f"{self.name}: it still hangs", hint=HANGS)
         self._hanging = None
@@ -85,8 +85,9 @@ class Place:
             self._due_boot_s = now_s  # the pace is that of the opening
         self._called, self._looked_boot_s = False, now_s
         work = partial(self._looker.look, self._sensor, due=due, call=self._call)
+        instant = self._sensor is not None and self._sensor.instant
         try:
-            self._job = pool.start(work)
+            self._job = pool.run(work) if instant else pool.start(work)
         except RuntimeError as error:  # the system gives no more threads
             dispose(Look(self._sensor))
             self._sensor = None
@@ -123,6 +124,20 @@ class Place:
         """Leave a look behind that may still run; whether there was one."""
         return self._job is not None and self._job.leave_behind(dispose)
 
+    def judge(self, look: Look) -> str:
+        """Why what it detects is not to be believed, in words; empty if it is, or is not judged."""
+        if look.opened and look.sensor and look.sensor.limits and not self._truth:
+            self._truth = Truth(look.sensor.limits)
+        if self._truth and look.seen and look.seen_at:
+            seen, now_s = look.seen, look.seen_at.boot_s
+            if look.opened:
+                self._truth.begin(now_s)
+            else:
+                self.doubt = self._truth.judge(
+                    now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+                )
+        return self.doubt
+
     def pace(self, now_s: float) -> None:
         """Be due after the interval; slots that were missed are left out."""
         missed = max(0, math.floor((now_s - self._due_boot_s) / self.interval_s))
@@ -136,6 +151,7 @@ class Place:
         self._due_boot_s = now_s + delay_s
 
     def _call(self) -> None:
-        """Called in any thread: there is something to drain."""
-        self._called = True
-        self._wake()
+        """Called in any thread: there is something to drain. A line that chatters wakes once."""
+        if not self._called:
+            self._called = True
+            self._wake()

@@ -1,12 +1,13 @@
 """Threads for work that may block for ever: a job that does is left behind, never waited for.
 
-There are as many threads as jobs at one time, and a few that wait for the next one. A waiting
-thread sleeps without a timeout, so that it costs memory and nothing else.
+There are as many threads as jobs at one time, up to a bound, and a few that wait for the next. A
+waiting thread sleeps without a timeout, so that it costs memory and nothing else.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Threads that are kept for the next job.
+#: Threads that are kept for the next job, and those that there are at most; the service may have 64
+#: tasks in all. Jobs beyond wait for one that ends.
 SPARE = 2
+THREADS_MAX = 32
 
 
 class Job(Generic[T]):
@@ -57,7 +60,7 @@ class Job(Generic[T]):
             return self._disposal is not None
 
     def run(self) -> None:
-        """Do the work; called once, by the pool."""
+        """Do the work; called once."""
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001 -- raised where the result is asked for
@@ -79,18 +82,32 @@ class Pool:
         self._on_done = on_done
         self._lock = threading.Lock()
         self._spare: list[SimpleQueue[Job[Any] | None]] = []
+        self._threads = 0
+        self._waiting: deque[Job[Any]] = deque()
         self._closed = False
 
     def start(self, work: Callable[[], T]) -> Job[T]:
         """Run `work` in a thread of its own. Raises RuntimeError if the system allows no more."""
         job = Job(work)
         with self._lock:
-            inbox = self._spare.pop() if self._spare else None
-        if inbox is None:
-            inbox = SimpleQueue()
-            # A thread stuck in a system call must not keep the process from ending.
-            threading.Thread(target=self._serve, args=(inbox,), name="job", daemon=True).start()
+            if self._spare:
+                inbox = self._spare.pop()
+            elif self._threads < THREADS_MAX:
+                inbox = SimpleQueue()
+                # A thread stuck in a system call must not keep the process from ending.
+                threading.Thread(target=self._serve, args=(inbox,), name="job", daemon=True).start()
+                self._threads += 1
+            else:
+                self._waiting.append(job)
+                return job
         inbox.put(job)
+        return job
+
+    @staticmethod
+    def run(work: Callable[[], T]) -> Job[T]:
+        """Do work that never blocks in the caller's own thread."""
+        job = Job(work)
+        job.run()
         return job
 
     def close(self) -> None:
@@ -106,10 +123,13 @@ class Pool:
             job.run()
             del job  # nothing that it holds outlives it
             with self._lock:
-                keep = not self._closed and len(self._spare) < SPARE
-                if keep:
-                    self._spare.append(inbox)
                 if not self._closed:
                     self._on_done()
-            if not keep:
-                return
+                if self._waiting:
+                    inbox.put(self._waiting.popleft())
+                elif not self._closed and len(self._spare) < SPARE:
+                    self._spare.append(inbox)
+                else:
+                    inbox.put(None)
+        with self._lock:
+            self._threads -= 1

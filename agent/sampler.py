@@ -1,9 +1,9 @@
 """The sampler: the worker that turns what sensors see into records in the store.
 
-A sensor is looked at in a thread of the pool, so that one that hangs is left behind and the others
-never notice. A counted detector without `interval_s` only counts; any other sensor is read every
-`interval_s`, on the boot clock and without drift. One that fails is closed, and opened anew after
-a while that grows.
+A sensor that may block is looked at in a thread of the pool, so that one that hangs is left behind
+and the others never notice. A counted detector without `interval_s` only counts; any other sensor
+is read every `interval_s`, on the boot clock and without drift. One that fails is closed, and
+opened anew after a while that grows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from agent.model import Reading, reading_record
 from agent.place import Place
 from agent.pool import Pool
 from agent.sensors import open_sensor
-from agent.sensors.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 NO_DATA_MAX = 3
 
 #: Most looks take less; a step waits so long for them, and is woken by those that take more.
-SETTLE_S = 0.02
+SETTLE_S = 0.005
 
 #: The longest wait at once, so that the watchdog sees life.
 WAIT_MAX_S = 60.0
@@ -182,8 +181,12 @@ class Sampler:
         """Store and tell what came of a look."""
         if look.opened and look.sensor:
             self._opened(place, look.sensor)
-        if look.seen and look.seen_at:
+        if look.seen and look.seen_at and place.name in self._counted:
             self._saw(place, look.seen, look.seen_at, opened=look.opened)
+        if doubt := place.judge(look):
+            self._health.report(SENSOR_SUSPECT, f"{place.name}: {doubt}", key=place.name)
+        else:
+            self._health.clear(SENSOR_SUSPECT, key=place.name)
         if look.due:
             place.pace(self._clock.boot_s())
         if isinstance(look.error, NoDataError):
@@ -195,33 +198,22 @@ class Sampler:
         elif look.due:
             self._read(place, look)
 
+    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
+        """Count what a detector saw, and keep a copy of the open window."""
+        if opened:
+            self._counted.joins(place.name, now)
+        else:
+            self._counted.saw(place.name, seen, now)
+        if so_far := self._counted.so_far(now):
+            self._custody.mirror(*so_far)
+
     def _opened(self, place: Place, sensor: Sensor) -> None:
         if place.name in self._counted and not sensor.detects:
             text = f"count.sensor: {place.name} does not detect, so nothing is counted"
             self._health.report(CONFIG_WARNING, text, key=f"count.sensor {place.name}")
-        if sensor.limits and not place.truth:
-            place.truth = Truth(sensor.limits)
-
-    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
-        """Count what a detector saw, and judge whether it can be."""
-        if place.name in self._counted:
-            if opened:
-                self._counted.joins(place.name, now)
-            else:
-                self._counted.saw(place.name, seen, now)
-            if so_far := self._counted.so_far(now):
-                self._custody.mirror(*so_far)
-        if place.truth and opened:
-            place.truth.begin(now.boot_s)
-        elif place.truth:
-            verdict = place.truth.judge(
-                now.boot_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
-            )
-            place.suspect = bool(verdict)
-            if verdict:
-                self._health.report(SENSOR_SUSPECT, f"{place.name}: {verdict}", key=place.name)
-            else:
-                self._health.clear(SENSOR_SUSPECT, key=place.name)
+        if place.config.test:
+            text = f"{place.name}: test is true, so what it detects is not counted"
+            self._health.report(CONFIG_WARNING, text, key=f"test {place.name}")
 
     def _read(self, place: Place, look: Look) -> None:
         place.failures = place.missing = 0
@@ -244,7 +236,7 @@ class Sampler:
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
         watching = [place for place in self._places if self._counted.watches(place.name)]
-        suspects = [place.name for place in self._places if place.suspect]
+        suspects = [place.name for place in self._places if place.doubt]
         so_far = self._counted.so_far(now)
         record = self._counted.close(now, suspects=suspects)
         if not (record and so_far):

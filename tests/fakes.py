@@ -44,7 +44,7 @@ class FakeDriver:
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {"temperature_c": 20.0}
-        self.trouble: Exception | None = None
+        self.trouble: BaseException | None = None
         self.reads = 0
         self.closed = 0
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from agent.errors import SensorError
 from agent.sensors.ranges import plausible
+from agent.sensors.truth import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.clock import Clock
     from agent.config import SensorConfig
-    from agent.sensors.truth import Limits
 
 PLUG_INS = "pi_iot_agent.sensors"
 BUILT_IN = {
@@ -35,11 +36,18 @@ BUILT_IN = {
     "thermal": "agent.sensors.thermal",
 }
 
+#: Drivers that, once open, answer from memory or a register: no need for a thread to wait for them.
+INSTANT = ("gpio", "simulated")
+
 #: No sensor detects so much between two calls; so sums stay exact for ever.
 DETECTIONS_MAX = 10**9
 
 #: Names of the payload that no quantity can have.
 RESERVED = ("Timestamp", "epoch", "seq")
+
+#: So many quantities of such a length fit into a message (128 KiB at AWS) by far.
+QUANTITIES_MAX = 200
+NAME_LENGTH = 64
 
 #: The only values that are words: they say what the device is.
 WORDS = ("model", "serial")
@@ -86,22 +94,19 @@ class Detector(Driver, Protocol):
 
 
 class Sensor:
-    """An open sensor: whatever its driver does, only SensorError comes out."""
+    """An open sensor: whatever its driver does, only SensorError comes out.
 
-    def __init__(self, name: str, driver: Driver) -> None:
+    `instant` says that its methods never block, so that any thread may call them.
+    """
+
+    def __init__(self, name: str, driver: Driver, *, instant: bool = False) -> None:
         self.name = name
+        self.instant = instant
         self._driver = driver
-
-    @property
-    def detects(self) -> bool:
-        """Whether it has detections to drain."""
-        return isinstance(self._driver, Detector)
-
-    @property
-    def limits(self) -> Limits | None:
-        """What its detections are judged by, if they are to be judged."""
-        limits = getattr(self._driver, "limits", None)
-        return limits if self.detects else None
+        #: Whether it has detections to drain, and what they are judged by, if they are.
+        self.detects = isinstance(driver, Detector)
+        limits = getattr(driver, "limits", None)
+        self.limits = Limits(limits.active_max_s, limits.max_per_min) if limits else None
 
     def listen(self, call: Callable[[], None]) -> None:
         """Have `call` called, in any thread, when there is something to drain. Raises SensorError.
@@ -133,9 +138,14 @@ class Sensor:
             values = dict(self._driver.read())
         except Exception as error:
             raise _failed(self.name, error) from error
+        if len(values) > QUANTITIES_MAX:
+            text = f"{self.name}: it gives {len(values)} quantities, more than {QUANTITIES_MAX}"
+            raise SensorError(text, hint=MEND)
         for quantity, value in values.items():
-            if quantity in RESERVED or not (isinstance(quantity, str) and quantity.isidentifier()):
-                raise SensorError(f"{self.name}: {quantity!r} is no name for a quantity", hint=MEND)
+            if quantity in RESERVED or not _is_name(quantity):
+                raise SensorError(
+                    f"{self.name}: {quantity!r:.80} is no name for a quantity", hint=MEND
+                )
             if quantity in WORDS and isinstance(value, str):
                 values[quantity] = value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
                 continue
@@ -149,10 +159,10 @@ class Sensor:
 
     def drain(self) -> Detections:
         """Detections since the last call; none if it does not detect. Raises SensorError."""
-        if not isinstance(self._driver, Detector):
+        if not self.detects:
             return Detections(0, 0.0)
         try:
-            count, active_s, *edges = self._driver.drain()
+            count, active_s, *edges = cast("Detector", self._driver).drain()
             seen = Detections(max(0, int(count)), max(0.0, float(active_s)), *map(int, edges))
         except Exception as error:
             failed = _failed(self.name, error)  # never NoDataError: it always knows what it saw
@@ -183,9 +193,14 @@ def options_of(driver: str) -> type:
 
 def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
     """Open the sensor that `config` describes. Raises SensorError when it cannot be."""
+    driver: Driver | None = None
     try:
-        return Sensor(config.name, _opener(config.driver)(config.options, clock=clock))
+        driver = _opener(config.driver)(config.options, clock=clock)
+        return Sensor(config.name, driver, instant=config.driver in INSTANT)
     except Exception as error:
+        if driver:
+            with suppress(Exception):
+                driver.close()
         failed = _failed(config.name, error)
         raise SensorError(failed.text, hint=failed.hint) from error
 
@@ -208,6 +223,10 @@ def _plug_ins() -> dict[str, Callable[[], object]]:
     from importlib.metadata import entry_points  # noqa: PLC0415 -- 20 ms that few configs need
 
     return {entry.name: entry.load for entry in entry_points(group=PLUG_INS)}
+
+
+def _is_name(quantity: object) -> bool:
+    return isinstance(quantity, str) and quantity.isidentifier() and len(quantity) <= NAME_LENGTH
 
 
 def _failed(name: str, error: Exception) -> SensorError:

@@ -6,6 +6,7 @@ whole when its time is over. It runs in the service's sandbox.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import selectors
@@ -49,6 +50,8 @@ class Program:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self._kill)  # a program must not outlive the agent
 
     def read(self) -> Mapping[str, float]:
         """What it printed: a JSON object of numbers, or one number. Raises SensorError."""
@@ -66,7 +69,9 @@ class Program:
         except OSError as error:
             raise SensorError(f"{command[0]}: {error.strerror}", hint=HINT) from error
         with process:
+            self._process = process
             output, complaint = _output(process, time.monotonic() + self._options.timeout_s)
+        self._process = None
         if process.returncode < 0:
             why = signal.strsignal(-process.returncode) or f"signal {-process.returncode}"
             raise SensorError(f"{command[0]} was ended: {why}{_said(complaint)}", hint=HINT)
@@ -77,6 +82,11 @@ class Program:
 
     def close(self) -> None:
         """Nothing to give back."""
+        atexit.unregister(self._kill)
+
+    def _kill(self) -> None:
+        if self._process and self._process.returncode is None:
+            _kill_group(self._process)
 
 
 def _output(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, bytes]:

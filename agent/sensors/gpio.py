@@ -8,8 +8,11 @@ an edge in a thread of their own.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import shutil
+import tempfile
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -167,6 +170,7 @@ def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> G
 
 def _back_end(root: Path) -> object:
     """The first back end that this board can use. Raises SensorError with what to install."""
+    _give_lgpio_a_place()
     model = sysfs.optional_text(root / "proc/device-tree/model")
     usable = [name for name in BACK_ENDS if name == "lgpio" or "Raspberry Pi 5" not in model]
     reasons, missing = [], []
@@ -180,5 +184,15 @@ def _back_end(root: Path) -> object:
         except Exception as error:  # noqa: BLE001 -- each library has errors of its own
             reasons.append(f"{name}: {error or type(error).__name__}")
     packages = " or ".join(f"`sudo apt install {DEBIAN[name]}`" for name in missing)
-    hint = packages if len(missing) == len(usable) else ALLOW
+    hint = ALLOW if "Raspberry Pi" in model else "the pins are those of a Raspberry Pi"
+    if len(missing) == len(usable):
+        hint = packages
     raise SensorError(f"no back end of gpiozero works: {'; '.join(reasons)}", hint=hint)
+
+
+def _give_lgpio_a_place() -> None:
+    """Have lgpio make its pipe, `.lgd-nfy0`, elsewhere than where the command was called."""
+    if "LG_WD" not in os.environ:
+        directory = tempfile.mkdtemp(prefix="pi-iot-agent-")
+        os.environ["LG_WD"] = directory
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)

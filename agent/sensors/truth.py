@@ -33,6 +33,10 @@ class Limits:
     active_max_s: float
     max_per_min: float
 
+    def __post_init__(self) -> None:
+        if not (self.active_max_s > 0 and self.max_per_min > 0):
+            raise ValueError("limits must be above 0")
+
 
 class Truth:
     """Remembers what one detector has said, over its openings; times are of the boot clock."""

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import schema
+from agent import schema, sensors
 from agent.config import Aws, Config, Count, Mqtt, Paths, Provisioning, StoreLimits, Thing, load
 from agent.errors import EXIT_CONFIG, ConfigError
+from agent.sensors import exec as exec_driver
+from agent.sensors import gpio
 
 SHIPPED = Path(__file__).parents[2] / "etc" / "agent.toml"
 
@@ -384,6 +386,61 @@ def test_a_device_of_the_older_kind_migrates_by_copying_one_file(tmp_path: Path)
     assert read(tmp_path / "agent.toml").sensors[0].options == Gpio(pin=21, active="high")
 
 
+def test_the_sensor_of_an_older_device_is_one_of_this_version(tmp_path: Path) -> None:
+    """Its pin, its polarity, and the pull that goes with it; it is what is counted."""
+    (tmp_path / "iot_prov_config").write_text(LEGACY)
+    config = load(write(tmp_path, ""), options_of=sensors.options_of, environment={}, root=tmp_path)
+    (motion,) = config.sensors
+    assert motion.options == gpio.Options(pin=21, active="low")
+    assert config.count.sensor == (motion.name,)
+
+
+def test_several_sensors_may_be_counted(tmp_path: Path) -> None:
+    """One as a string, several as a list of different ones, each of which there must be."""
+    both = SENSOR + SENSOR.replace("room", "hall")
+    assert read(write(tmp_path, both + "[count]\nsensor = 'hall'")).count.sensor == ("hall",)
+    counted = read(write(tmp_path, both + "[count]\nsensor = ['hall', 'room']")).count.sensor
+    assert counted == ("hall", "room")
+    for wrong, words in {
+        "['hall', 'roof']": 'count.sensor: no sensor has the name "roof"',
+        "['hall', 'hall']": "count.sensor: expected a string, or a list of different ones",
+        "[]": "count.sensor: expected a string, or a list",
+        "[7]": "count.sensor: expected a string, got 7",
+        "7": "count.sensor: expected a string, got 7",
+    }.items():
+        (problem,) = problems(tmp_path, both + f"[count]\nsensor = {wrong}")
+        assert problem.startswith(words)
+
+
+def test_a_dead_band_is_one_number_or_one_for_each_quantity(tmp_path: Path) -> None:
+    """Never below 0."""
+    assert read(write(tmp_path, SENSOR)).sensors[0].dead_band is None
+    assert read(write(tmp_path, SENSOR + "dead_band = 1")).sensors[0].dead_band == {"": 1.0}
+    bands = "dead_band = { temperature_c = 0.2, pressure_pa = 50 }"
+    assert read(write(tmp_path, SENSOR + bands)).sensors[0].dead_band == {
+        "temperature_c": 0.2,
+        "pressure_pa": 50.0,
+    }
+    for wrong, words in {
+        "-1": "expected a number from 0, got -1",
+        "nan": "expected a number from 0, got nan",
+        "{ temperature_c = '1' }": 'temperature_c: expected a number from 0, got "1"',
+        "true": "expected a number from 0, got true",
+    }.items():
+        (problem,) = problems(tmp_path, SENSOR + f"dead_band = {wrong}")
+        assert problem.startswith(f"sensors[0].dead_band: {words}")
+
+
+def test_a_key_may_be_the_drivers_too(tmp_path: Path) -> None:
+    """A program's time is the patience with its sensor."""
+    table = "[[sensors]]\nname = 'x'\ndriver = 'exec'\ncommand = ['true']\ntimeout_s = 3"
+    config = load(
+        write(tmp_path, table), options_of=sensors.options_of, environment={}, root=tmp_path
+    )
+    assert config.sensors[0].timeout_s == 3
+    assert config.sensors[0].options == exec_driver.Options(command=("true",), timeout_s=3)
+
+
 def test_agent_toml_wins_over_the_older_file(tmp_path: Path) -> None:
     """The older file only gives defaults; another topic than before is worth a warning."""
     (tmp_path / "iot_prov_config").write_text(LEGACY)
@@ -426,9 +483,15 @@ def test_the_shipped_file_is_valid_and_shows_every_default(tmp_path: Path) -> No
     empty = read(write(tmp_path, ""))
     assert read(write(tmp_path, shipped)) == empty
     bare = re.sub(r"^# (?=\w+ = |\[\[)", "", shipped, flags=re.MULTILINE)
-    config = read(write(tmp_path, bare))
+    config = load(
+        write(tmp_path, bare),
+        options_of=sensors.options_of,
+        environment={},
+        hostname="attic",
+        root=tmp_path,
+    )
     assert replace(config, sensors=()) == empty
-    assert [one.name for one in config.sensors] == ["motion", "room"]
+    assert len(config.sensors) == bare.count("[[sensors]]\n")
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -14,7 +14,7 @@ from typing import cast, get_type_hints
 
 import pytest
 
-from agent import __version__, config
+from agent import __version__, config, sensors
 from agent.cli import COMMANDS, INTERNAL, Command
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +97,16 @@ def test_the_manual_describes_every_key(table: str, key: str, default: object) -
         assert f" = {default:.0f}" in line[0]
     elif isinstance(default, Path) and default.name != "store.db":
         assert f" = {json.dumps(str(default))}" in plain(line[0])
+
+
+@pytest.mark.parametrize("driver", sensors.BUILT_IN)
+def test_the_manual_describes_every_driver(driver: str) -> None:
+    """With all of its keys."""
+    section = TOML_MANUAL.partition(".SS Keys of the drivers\n")[2].partition(".SH ")[0]
+    found = re.search(rf"^\.BR? .*\b{driver}\b(?:.*\n(?!\.TP))*", section, re.MULTILINE)
+    assert found
+    named = re.findall(r"^\.BR? (\w+)", found[0].partition("\n")[2], re.MULTILINE)
+    assert set(named) == {one.name for one in fields(sensors.options_of(driver))}
 
 
 def test_all_keys_are_looked_at() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agent.pool import SPARE, Pool
+from agent.pool import SPARE, THREADS_MAX, Pool
 
 
 def threads() -> int:
@@ -64,6 +64,20 @@ def test_jobs_that_hang_hold_up_no_other() -> None:
     release.set()
     assert all(job.wait(10.0) for job in hanging)
     assert settled(before + SPARE)
+    pool.close()
+    assert settled(before)
+
+
+def test_there_are_not_more_threads_than_the_service_may_have() -> None:
+    """Jobs beyond wait for one that ends; none is forgotten."""
+    before = threads()
+    release = threading.Event()
+    pool = Pool()
+    jobs = [pool.start(lambda: release.wait(30.0)) for _ in range(THREADS_MAX + 20)]
+    assert threads() <= before + THREADS_MAX
+    assert not jobs[-1].wait(0.01)
+    release.set()
+    assert all(job.wait(10.0) for job in jobs)
     pool.close()
     assert settled(before)
 

@@ -58,6 +58,7 @@ class Bench:
     refusals: dict[str, Exception] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     samplers: list[Sampler] = field(default_factory=list)
+    instant: bool = False
     stored: int = 0
     count: Count = field(default_factory=lambda: Count(sensor=("motion",), window_s=600))
     settle_s: float = 10.0  # that what does not hang is over when a step is
@@ -105,7 +106,7 @@ class Bench:
         self.opened.append(config.name)
         if refusal := self.refusals.get(config.name):
             raise refusal
-        return Sensor(config.name, self.drivers[config.name])
+        return Sensor(config.name, self.drivers[config.name], instant=self.instant)
 
     def thermometer(self, name: str, interval_s: float | None = 60.0) -> SensorConfig:
         """A sensor that is read."""
@@ -430,6 +431,27 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def test_a_sensor_that_never_blocks_needs_no_thread(bench: Bench) -> None:
+    """Only its opening does: a device that counts at a pin wakes as rarely as can be."""
+    threads = set()
+
+    class Instant(FakeDriver):
+        """Notes where it is read."""
+
+        def read(self) -> dict[str, float]:
+            """Who asks."""
+            threads.add(threading.current_thread().name)
+            return {}
+
+    bench.drivers["room"] = Instant()
+    bench.instant = True
+    bench.work(bench.sampler(SensorConfig(name="room", driver="fake")), 30.0)
+    assert threads == {"job"}
+    threads.clear()
+    bench.work(bench.samplers[0], 120.0)
+    assert threads == {threading.current_thread().name}
+
+
 def test_a_read_that_hangs_is_left_behind_and_delays_nobody(bench: Bench) -> None:
     """It is a failure once its time is over; the sensor is opened anew when the read has ended."""
     well, driver = hanging(bench)
@@ -562,6 +584,20 @@ def test_a_detector_without_limits_is_not_judged(bench: Bench) -> None:
     assert {one.body["quality"] for one in bench.records()} == {"ok"}
 
 
+@pytest.mark.parametrize("trouble", [SystemExit(3), KeyboardInterrupt(), GeneratorExit("odd")])
+def test_whatever_a_driver_raises_harms_only_its_sensor(
+    bench: Bench, trouble: BaseException
+) -> None:
+    """Even what is meant to end a program."""
+    rooms = bench.thermometer("attic"), bench.thermometer("room")
+    bench.drivers["attic"].trouble = trouble
+    bench.work(bench.sampler(*rooms), 120.0)
+
+    assert bench.times("sensors/room") == [0, 60, 120]
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text.startswith(f"attic: {type(trouble).__name__}: ")
+
+
 def test_what_a_sensor_in_test_detects_is_no_part_of_the_total(bench: Bench) -> None:
     """It is marked, so that nobody takes it for life."""
     motion, driver = bench.motion()
@@ -574,6 +610,7 @@ def test_what_a_sensor_in_test_detects_is_no_part_of_the_total(bench: Bench) -> 
     assert (record.body["detect_count"], record.body["test_count"]) == (0, 9)
     assert (record.body["total"], bench.store.total) == (0, 0)
     assert record.body["quality"] == "partial"
+    assert [one.code for one in bench.health.snapshot().conditions] == ["config-warning"]
 
 
 def test_with_report_change_a_stable_temperature_costs_little(bench: Bench) -> None:

@@ -229,6 +229,23 @@ def test_without_a_back_end_it_says_what_this_board_needs(
     assert said.endswith(f"| {hint}\n")
 
 
+def test_lgpio_leaves_nothing_where_the_command_was_called() -> None:
+    """It makes a pipe in the directory that it is given, which goes with the process."""
+    code = "gpio._give_lgpio_a_place(); gpio._give_lgpio_a_place(); print(gpio.os.environ['LG_WD'])"
+    directory = Path(run_without(code=code).strip())
+    assert directory.name.startswith("pi-iot-agent-")
+    assert not directory.exists()
+
+
+def test_a_machine_without_pins_is_told_so(tmp_path: Path) -> None:
+    """Installing more would not help."""
+    code = (
+        "from pathlib import Path; gpio.BACK_ENDS = {'lgpio': ('agent.sensors.gpio', 'nothing')}; "
+        f"gpio._back_end(Path({str(tmp_path)!r}))"
+    )
+    assert run_without(code=code).endswith("| the pins are those of a Raspberry Pi\n")
+
+
 def test_gpiozeros_own_choice_of_a_back_end_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever sets its variable knows why."""
     monkeypatch.setenv(gpio.CHOICE, "mock")

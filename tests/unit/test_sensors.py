@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from agent.config import SensorConfig
 from agent.errors import SensorError
 from agent.sensors import BUILT_IN, Detections, Sensor, open_sensor, options_of
 from agent.sensors.simulated import Options
+from agent.sensors.truth import Limits
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 
 if TYPE_CHECKING:
@@ -126,6 +128,8 @@ def test_entry_points_are_looked_for_only_when_needed() -> None:
         {"a b": 1},
         {7: 1},
         {"\ud800": 1},
+        {"x" * 65: 1},
+        {f"x{number}": 1 for number in range(201)},
         7,
         None,
     ],
@@ -138,6 +142,22 @@ def test_what_is_no_reading_is_an_error(values: dict[str, float]) -> None:
 
     with pytest.raises(SensorError):
         Sensor("room", driver).read()
+
+
+@pytest.mark.parametrize("limits", [7, {"active_max_s": 1}, Limits])
+def test_limits_that_are_none_are_an_error(
+    limits: object, plug_in: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plug-in's, for one; what it had opened is closed."""
+    well = importlib.import_module("wells_of_kim").Well
+    closed: list[int] = []
+    monkeypatch.setattr(well, "limits", limits, raising=False)
+    monkeypatch.setattr(well, "drain", lambda _: (0, 0.0), raising=False)
+    monkeypatch.setattr(well, "close", lambda _: closed.append(1))
+    config = SensorConfig(name="garden", driver=plug_in, options={"depth_m": 4})
+    with pytest.raises(SensorError, match="garden: "):
+        open_sensor(config, clock=clock)
+    assert closed == [1]
 
 
 def test_only_sensor_errors_come_out_of_a_driver() -> None:
