@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: scripts/fuzz raises it; by default this file takes about 20 seconds.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "600"))
-FUZZ = settings(max_examples=EXAMPLES, deadline=None)
+FUZZ = settings(max_examples=EXAMPLES)
 
 THING = "living-room"
 TOPICS = st.sampled_from([f"{THING}/count", "", "other", f"{THING}/status"]) | st.text(max_size=20)
