@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.board import ROOT
+from agent.mirror import Mirror
 from agent.model import Moment
 from agent.sensors.system import power
 
@@ -48,7 +49,7 @@ def begun(store: Store, now: Moment, runtime: Path) -> Away:
     with suppress(OSError):
         result = (runtime / ENDED).read_text(encoding="ascii", errors="replace").strip()
         (runtime / ENDED).unlink()
-    since = store.newest_moment()
+    since = _last_sign(store, runtime)
     if not boot_id:
         reason = "first start"
     elif stopped:
@@ -64,6 +65,15 @@ def begun(store: Store, now: Moment, runtime: Path) -> Away:
         reason = RESULTS.get(result, "crash")
     store.remember(running=f"{now.boot_id} {__version__}", stopped="")
     return Away(reason, since)
+
+
+def _last_sign(store: Store, runtime: Path) -> Moment | None:
+    """The last that is known of the process before: its newest record, or its open window."""
+    newest, kept = store.newest_moment(), Mirror(runtime).read()
+    mirrored = kept[1].moment if kept else None
+    if newest and mirrored:
+        return max(newest, mirrored, key=lambda moment: moment.wall_s)
+    return newest or mirrored
 
 
 def ended(store: Store, now: Moment) -> None:

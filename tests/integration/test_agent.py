@@ -274,6 +274,41 @@ def test_systemd_hears_the_whole_story(make_agent: MakeAgent, tmp_path: Path) ->
     assert systemd.heard.index("STOPPING=1") > systemd.heard.index("WATCHDOG=1")
 
 
+def test_a_crash_loses_no_detection_and_is_told(cloud: LocalAws, make_agent: MakeAgent) -> None:
+    """What the open window had counted is reported at the next start, whose birth says why."""
+    motion = {"name": "motion", "driver": "simulated", "detections_per_s": 2}
+    agent = make_agent(sensors=[motion], count={"window_s": 86_400}).start()
+    agent.wait_online()
+    name = name_of(agent)
+    mirror = agent.directory / "runtime" / "window.json"
+    until_s = time.monotonic() + 30
+    seen = 0
+    while seen < 6:
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+        if mirror.exists():
+            seen = json.loads(mirror.read_text())["body"]["detect_count"]
+    agent.kill()
+    agent.start().wait_online()
+
+    (count,) = cloud.observer.wait(f"{name}/count")
+    births = cloud.observer.wait(
+        f"{name}/status", count=2, matching=lambda message: b'"online"' in message.payload
+    )
+    first, second = births
+    assert (count.json()["detect_count"] >= seen, count.json()["quality"]) == (True, "partial")
+    assert first.json()["reason"] == "first start"
+    assert second.json()["reason"] == "crash"
+    assert 0 < second.json()["away_s"] < 60
+    assert agent.status()["total"] == count.json()["total"]
+    assert agent.stop() == 0
+    agent.start().wait_online()
+    third = cloud.observer.wait(
+        f"{name}/status", matching=lambda message: b'"restart"' in message.payload
+    )
+    assert third[0].json()["state"] == "online"
+
+
 def test_a_dead_network_never_starves_the_watchdog(make_agent: MakeAgent, tmp_path: Path) -> None:
     """Alive is not connected: with nobody at the broker's port WATCHDOG=1 goes on."""
     agent = make_agent()
