@@ -60,6 +60,9 @@ class Access:
 class Broker:
     """mosquitto on TLS, on one port for all its life; a context manager.
 
+    mosquitto 2.0.11 may crash when a client is deleted that is just connected; it is then started
+    again at once, with the sessions it had a second ago.
+
     A certificate that is not ACTIVE, or whose policies allow no CONNECT, is refused in the TLS
     handshake. One that may connect, but not with the client id it gave, is thrown out at once:
     mosquitto has no way to refuse its CONNECT. `apply` changes what is allowed while it runs.
@@ -78,6 +81,8 @@ class Broker:
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._paused = False
+        self._ending = False
+        self._crashes = 0
         self.log: list[str] = []
         self.connects: list[Connect] = []
         self.port, self.inner_port = free_ports(2)
@@ -129,6 +134,7 @@ class Broker:
         with self._lock:
             if self.running:
                 return
+            self._ending = False
             self._write_access()
             started = threading.Event()
             self._reader = threading.Thread(
@@ -206,13 +212,15 @@ class Broker:
                     commands.append({"command": "modifyRole", "rolename": name, "acls": entries})
             self._roles = wanted
             if commands:
-                self._control.request(commands)
+                before = self._crashes  # what is started anew knows all of it
+                self._control.request(commands, lost=lambda: self._crashes > before)
 
     def _reload(self) -> None:
         self._write("revoked.pem", self._devices.revocation_list(self._revoked).encode())
         with self._logged:
             before, deadline_s = self._reloads, time.monotonic() + PATIENCE_S
-            while self._reloads == before:
+            crashes = self._crashes
+            while self._reloads == before and self._crashes == crashes:
                 if time.monotonic() > deadline_s:
                     raise CloudError("mosquitto does not react to SIGHUP")
                 # It forgets one that arrives while it is still busy with the last.
@@ -232,20 +240,25 @@ class Broker:
         setpriv = shutil.which("setpriv")
         if setpriv:  # if we are killed, it goes too
             command = [setpriv, "--pdeathsig", "KILL", "--", *command]
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # Ctrl-C at the terminal is for us to pass on
-        ) as process:
-            self._process = process
-            started.set()
-            assert process.stderr is not None
-            for line in process.stderr:
-                self._note(line.rstrip("\n"))
+        while not self._ending:
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C at the terminal is for us to pass on
+            ) as process:
+                self._process = process
+                started.set()
+                assert process.stderr is not None
+                for line in process.stderr:
+                    self._note(line.rstrip("\n"))
+            if process.returncode != -signal.SIGSEGV:
+                return
+            self._crashes += 1
+            self._write_access()
 
     def _note(self, line: str) -> None:
         with self._logged:
@@ -276,7 +289,7 @@ class Broker:
 
     def _end(self, number: signal.Signals) -> None:
         with self._lock:
-            process, self._paused = self._process, False
+            process, self._paused, self._ending = self._process, False, True
             if process is None:
                 return
             if self.running:

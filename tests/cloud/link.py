@@ -237,14 +237,27 @@ class Control:
         """Have these done, without waiting."""
         self.link.publish(CONTROL, json.dumps({"commands": commands}).encode())
 
-    def request(self, commands: list[dict[str, Any]], *, timeout_s: float = 30) -> None:
-        """Have these done; TimeoutError without an answer, RuntimeError with a bad one."""
+    def request(
+        self,
+        commands: list[dict[str, Any]],
+        *,
+        timeout_s: float = 30,
+        lost: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Have these done; TimeoutError without an answer, RuntimeError with a bad one.
+
+        When `lost()`, there will be no answer, and none is wanted.
+        """
+        until_s = time.monotonic() + timeout_s
         mark = str(time.monotonic_ns())
         marked = [{**command, "correlationData": mark} for command in commands]
         with self._lock, self._answered:
             self.send(marked)
-            if not self._answered.wait_for(lambda: self._count(mark) >= len(marked), timeout_s):
-                raise TimeoutError(f"mosquitto did not answer {commands}")
+            while not self._answered.wait_for(lambda: self._count(mark) >= len(marked), 0.1):
+                if lost():
+                    return
+                if time.monotonic() > until_s:
+                    raise TimeoutError(f"mosquitto did not answer {commands}")
             answers = [each for each in self._answers if each.get("correlationData") == mark]
             self._answers.clear()
         errors = [each for each in answers if "error" in each]
