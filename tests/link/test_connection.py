@@ -165,9 +165,10 @@ def test_nothing_is_sent_before_connack(line: Line) -> None:
 def test_credentials_that_were_spoiled_meanwhile_are_told_as_that(line: Line) -> None:
     """The dialer reads them at each connection; that is no fault of the broker."""
 
-    line._dialer.dial("unused").close()
+    link = line._dialer.dial("unused")
 
     def dial(_host: str) -> socket.socket:
+        link.close()
         raise CredentialsError("the key is gone")
 
     line._dialer.dial = dial  # type: ignore[method-assign, assignment]
