@@ -164,7 +164,6 @@ def test_nothing_is_sent_before_connack(line: Line) -> None:
 
 def test_credentials_that_were_spoiled_meanwhile_are_told_as_that(line: Line) -> None:
     """The dialer reads them at each connection; that is no fault of the broker."""
-
     link = line._dialer.dial("unused")
 
     def dial(_host: str) -> socket.socket:
