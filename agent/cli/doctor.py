@@ -17,16 +17,26 @@ from agent.causes import cause_of
 from agent.cli import COMMANDS, settings
 from agent.cli.status import degraded, read_status
 from agent.clock import Clock
-from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, LinkLostError, SensorError
+from agent.credentials import MissingCredentialsError
+from agent.errors import (
+    EXIT_FAILURE,
+    EXIT_OK,
+    AgentError,
+    CredentialsError,
+    LinkLostError,
+    SensorError,
+)
 from agent.faults import UnreachableError
 from agent.health import (
     CLOCK_UNSET,
     CONFIG_WARNING,
+    CREDENTIALS_INVALID,
     ERROR,
     INFO,
     NOT_SUBSCRIBED,
     OFFLINE,
     SENSOR_FAILING,
+    UNPROVISIONED,
 )
 from agent.model import COUNT
 from agent.peek import StoreMissingError, peek
@@ -93,8 +103,10 @@ def examine(config: Config) -> Iterator[Finding]:
         yield from _sensors(config)
     try:
         found = credentials.load(config)
-    except AgentError as error:
-        yield Finding(FAIL, "credentials", error.text, error.hint)
+    except MissingCredentialsError as missing:
+        yield Finding(FAIL, UNPROVISIONED.code, missing.text, missing.hint)
+    except CredentialsError as spoiled:
+        yield Finding(FAIL, CREDENTIALS_INVALID.code, spoiled.text, spoiled.hint)
     else:
         yield Finding(OK, "credentials", f"{found.certificate} and its key match")
         yield from _way(config, found, running=status is not None)
@@ -138,8 +150,8 @@ def _sensors(config: Config) -> Iterator[Finding]:
             finally:
                 opened.close()
         except SensorError as error:
-            text, hint = f"{sensor.name}: {error.text}", error.hint or SENSOR_FAILING.hint
-            yield Finding(WARN, SENSOR_FAILING.code, text, hint)
+            hint = error.hint or SENSOR_FAILING.hint
+            yield Finding(WARN, SENSOR_FAILING.code, error.text, hint)
         else:
             yield Finding(OK, "sensor", f"{sensor.name} works")
 

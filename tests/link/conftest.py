@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.link.bench import CASES, PASS, PROTOCOLS
+from tests.link.network import remove_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,7 @@ class Runs:
         for process in self._processes:
             process.terminate()
             process.wait()
+            remove_all(process.pid)
         for reader in self._readers.values():
             reader.join()
 

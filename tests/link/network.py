@@ -22,11 +22,13 @@ from tests.link.advisor import SLACK_S
 from tests.link.bench import NotHereError, case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.link.bench import Bench
     from tests.link.broker import Broker
     from tests.link.device import Device
+
+SPACES = Path("/run/netns")
 
 DEVICE, BROKER = "10.99.1.2", "10.99.2.2"
 CLONE_NEWNET = 0x40000000
@@ -57,9 +59,8 @@ class Network:
         _ip("netns", "exec", self._spaces["router"], "sh", "-c", forward)
 
     def remove(self) -> None:
-        """Remove them, and what is left of an earlier run that was killed."""
-        for space in self._spaces.values():
-            subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)  # noqa: S607
+        """Remove them, as far as they are there."""
+        _remove(self._spaces.values())
 
     def drop(self, *addresses: str) -> None:
         """Drop all packets to these from now on, without an answer to who sends them."""
@@ -73,7 +74,7 @@ class Network:
 
     def enter(self, role: str) -> None:
         """Move the calling thread there: the sockets that it makes belong to that namespace."""
-        with Path("/run/netns", self._spaces[role]).open() as space:
+        with (SPACES / self._spaces[role]).open() as space:
             if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
 
@@ -93,6 +94,17 @@ class Network:
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)  # noqa: S607
+
+
+def _remove(spaces: Iterable[str]) -> None:
+    for space in spaces:
+        subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)  # noqa: S607
+
+
+def remove_all(pid: int) -> None:
+    """Remove what a run with this process id has left behind, if it was killed."""
+    if SPACES.is_dir():
+        _remove(space.name for space in SPACES.glob(f"pia-{pid}-*"))
 
 
 @contextmanager
@@ -161,6 +173,20 @@ def _one_way(bench: Bench) -> None:
         device.wait_online()
         for addresses in ((DEVICE,), (BROKER,), (DEVICE, BROKER)):
             _survives(broker, device, network, addresses, 0)
+        device.stop()
+
+
+@case("packets vanish: timed out")
+def _timed_out(bench: Bench) -> None:
+    with _network(bench) as network:
+        network.drop(BROKER)
+        device = _device(bench, network, connect_timeout_s=1)
+        said = device.wait_condition("offline", "port 8883 cannot be reached: timed out after 1 s")
+        assert "port 443 cannot be reached" in said
+        assert "firewall" in said
+        network.restore(BROKER)
+        broker = _broker(bench, network, MQTT)
+        broker.wait(wire.CONNECT)
         device.stop()
 
 

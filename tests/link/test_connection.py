@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.answers import Published, SilentError
+from agent.errors import CredentialsError
 from agent.mqtt import READ_S, Connection, client
 from agent.mqtt.client import BACKLOG, Options
 from agent.wakeup import Wakeup
@@ -159,6 +160,19 @@ def test_nothing_is_sent_before_connack(line: Line) -> None:
     sent = line.broker.recv(65_536)
     assert sent[0] == wire.CONNECT
     assert len(sent) == 2 + sent[1]
+
+
+def test_credentials_that_were_spoiled_meanwhile_are_told_as_that(line: Line) -> None:
+    """The dialer reads them at each connection; that is no fault of the broker."""
+    link = line._dialer.dial("unused")
+
+    def dial(_host: str) -> socket.socket:
+        link.close()
+        raise CredentialsError("the key is gone")
+
+    line._dialer.dial = dial  # type: ignore[method-assign, assignment]
+    with pytest.raises(CredentialsError, match="the key is gone"):
+        line.open()
 
 
 def test_silence_is_a_lost_link_after_one_and_a_half_keep_alives(line: Line) -> None:

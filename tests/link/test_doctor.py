@@ -118,8 +118,34 @@ def test_missing_credentials_are_a_fail(patient: Patient) -> None:
     code, told = patient.examine()
 
     assert code == 1
-    assert "FAIL  credentials: " in told
+    assert "FAIL  credentials-invalid: " in told
+    assert str(patient._bench.certificates.device.key) in told
     assert patient.broker.peers == []
+
+
+def test_a_device_that_is_not_registered_is_told_so(patient: Patient) -> None:
+    """As the condition `unprovisioned` has it."""
+    patient.config.write_text(f'[paths]\ncerts = "{patient.runtime}"\n[thing]\nname = "cat"\n')
+
+    code, told = patient.examine()
+
+    assert code == 1
+    assert "FAIL  unprovisioned: " in told
+
+
+def test_sensors_are_read_once_if_no_agent_holds_them(patient: Patient) -> None:
+    """One that fails is a warning: the others go on."""
+    patient.write(
+        patient.broker.port,
+        '[[sensors]]\nname = "room"\ndriver = "simulated"\n'
+        '[[sensors]]\nname = "shed"\ndriver = "exec"\ncommand = ["/nowhere"]\n',
+    )
+
+    code, told = patient.examine()
+
+    assert code == 0, told
+    assert "OK    sensor: room works" in told
+    assert "WARN  sensor-failing: shed" in told
 
 
 def test_a_wrong_configuration_ends_with_78(patient: Patient) -> None:
