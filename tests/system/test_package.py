@@ -58,6 +58,21 @@ def test_upgrade_and_downgrade_keep_what_is_the_owners(device: Device, tmp_path:
     device.box.write(CONFIG, device.toml)
 
 
+def test_a_newer_systemd_brings_the_growing_delay(device: Device) -> None:
+    """From the day on that the machine is upgraded to a systemd that knows it; nothing restarts."""
+    drop_in = f"/usr/lib/systemd/system/{UNIT}.d/growing-delay.conf"
+    device.box.run("rm", "-f", drop_in)
+    pid = device.main_pid
+
+    upgraded = ["dpkg-trigger", "--no-await", "--by-package=systemd", "/usr/lib/systemd/systemd"]
+    device.box.run(*upgraded)
+    device.box.run("dpkg", "--triggers-only", "--pending")
+
+    known = device.box.run("test", "-e", drop_in, check=False).returncode == 0
+    assert known == (device.box.suite == "trixie")
+    assert device.main_pid == pid
+
+
 def test_a_remove_keeps_what_a_second_install_needs(device: Device) -> None:
     """Removed and installed again it is the same device, with the same certificate."""
     certificates = [each.certificate_id for each in device.cloud.certificates()]
