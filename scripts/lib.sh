@@ -77,3 +77,23 @@ prepare() {
         --target "$venv/paho-1.6" paho-mqtt==1.6.1 >&2
     echo "$stamp" >"$venv/stamp"
 }
+
+# What building and checking the package takes, and booting a Debian to try it in.
+BUILD_TOOLS=(dpkg-dev debhelper dh-python fakeroot lintian python3-setuptools)
+BOX_TOOLS=(mmdebstrap gpg systemd-container zstd piuparts faketime)
+
+# Install those that are missing.
+install_missing() { # PACKAGE...
+    local package missing=()
+    for package; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+}
+
+# What tests/system and tests/arm need; only root on a Debian can run them, others see them skipped.
+install_box_tools() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+    install_missing "${BUILD_TOOLS[@]}" "${BOX_TOOLS[@]}"
+}

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader, head for one, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_FAILURE
-        print(f"{PROGRAM}: internal error: {error!r}; set {DEBUG}=1 for more", file=sys.stderr)
+        _say(f"{PROGRAM}: internal error: {error!r}; set {DEBUG}=1 for more")
         return EXIT_FAILURE
     return code
 
@@ -110,12 +110,23 @@ def complain(error: AgentError) -> None:
     A configuration's problems begin with the file's path, as compilers' messages do.
     """
     if isinstance(error, ConfigError):
-        print(*error.problems, sep="\n", file=sys.stderr)
+        lines = list(error.problems)
     else:
-        for line in error.text.splitlines():
-            print(f"{PROGRAM}: {line}", file=sys.stderr)
-    if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        lines = [f"{PROGRAM}: {line}" for line in error.text.splitlines()]
+    _say(*lines, *([f"hint: {error.hint}"] if error.hint else []))
+
+
+def _say(*lines: str) -> None:
+    """Print to stderr; where that is systemd's journal, each line as an error (sd-daemon(3)).
+
+    systemd says in JOURNAL_STREAM which file that is (systemd.exec(5)).
+    """
+    try:
+        status = os.fstat(sys.stderr.fileno())
+        journal = os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    except OSError:  # it is no file
+        journal = False
+    print(*(f"<3>{line}" if journal else line for line in lines), sep="\n", file=sys.stderr)
 
 
 def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:

@@ -92,6 +92,7 @@ class Box:
         self._packages = packages
         self._memory_mib = memory_mib
         self._stack = ExitStack()
+        self._keeper: subprocess.Popen[str] | None = None
         self._nspawn_pid = 0
 
     def __enter__(self) -> Self:
@@ -165,6 +166,11 @@ class Box:
                 raise AssertionError(f"not within {timeout_s:g} s: {what}\n{self.report()}")
             time.sleep(every_s)
 
+    def reboot(self) -> None:
+        """Stop it in order, and boot the same root again."""
+        self.run("systemctl", "reboot", check=False)
+        self._wait_running()
+
     def report(self) -> str:
         """What a person would look at: status and journal of the service."""
         status = self.run("systemctl", "status", "--no-pager", "-n0", "pi-iot-agent", check=False)
@@ -192,12 +198,19 @@ class Box:
             start_new_session=True,  # Ctrl-C at the terminal is ours: the keeper sees its input end
         )
         self._stack.callback(_end, process)
-        assert process.stdout
-        self._nspawn_pid = int(process.stdout.readline() or 0)
+        self._keeper = process
+        self._wait_running()
+
+    def _wait_running(self) -> None:
+        """Wait until it is powered on, and its systemd has started everything."""
+        assert self._keeper
+        assert self._keeper.stdout
+        self._nspawn_pid = int(self._keeper.stdout.readline() or 0)
         until_s = time.monotonic() + BOOT_S
         state = "none"
         while state != "running":
-            if process.poll() is not None or time.monotonic() > until_s or state == "degraded":
+            gone = self._keeper.poll() is not None
+            if gone or time.monotonic() > until_s or state == "degraded":
                 raise AssertionError(f"{self.name} did not boot ({state}):\n{self._console(state)}")
             time.sleep(0.1)
             with suppress(LookupError):

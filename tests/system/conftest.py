@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +9,13 @@ import pytest
 from tests.cloud import LocalAws
 from tests.system.box import Box, obstacle
 from tests.system.device import Device
+from tests.system.package import current
 from tests.system.roots import RootError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
 SUITES = ["bookworm", "trixie"]
 MEMORY_MIB = 512
 
@@ -43,31 +40,23 @@ def _able() -> None:
 @pytest.fixture(scope="session")
 def package(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The .deb of what is committed, or the one that the environment's DEB names."""
-    if given := os.environ.get("DEB"):
-        return Path(given).resolve()
-    built = subprocess.run(
-        [str(ROOT / "scripts/deb")], capture_output=True, text=True, timeout=600, check=False
-    )
-    assert built.returncode == 0, built.stderr[-4000:]
-    kept = tmp_path_factory.mktemp("package") / "pi-iot-agent.deb"
-    shutil.copy(ROOT / "dist/pi-iot-agent.deb", kept)
-    return kept
+    return current(tmp_path_factory.mktemp("package"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud(_able: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS on this machine's loopback, which a box shares."""
     with LocalAws(tmp_path_factory.mktemp("cloud")) as running:
         yield running
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="session", params=SUITES)
 def suite(request: pytest.FixtureRequest) -> str:
     """A Debian release."""
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def box(_able: None, suite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A box that has what the package depends on, but not the package."""
     directory = tmp_path_factory.mktemp("boxes") / suite
@@ -79,10 +68,19 @@ def box(_able: None, suite: str, tmp_path_factory: pytest.TempPathFactory) -> It
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bare(box: Box, cloud: LocalAws, package: Path) -> Device:
     """The box of the suite, with the package or without it, as the last test left it."""
     return Device(box, cloud, package, name=f"device-{box.suite}")
+
+
+@pytest.fixture
+def fresh(bare: Device) -> Device:
+    """An agent that was just installed on a machine that never had one: nothing is configured."""
+    if bare.installed:
+        bare.purge()
+    bare.install()
+    return bare
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ UNIT = "pi-iot-agent.service"
 CONFIG = "/etc/pi-iot-agent/agent.toml"
 CA_FILE = "/etc/pi-iot-agent/ca.pem"
 CREDENTIALS = "/etc/pi-iot-agent/aws/credentials"
+EXAMPLES = "/usr/share/doc/pi-iot-agent/examples"
 STORE = "/var/lib/pi-iot-agent/store.db"
 SENSORS = [
     {"name": "motion", "driver": "simulated", "detections_per_s": 1.0},
@@ -26,14 +26,27 @@ SENSORS = [
 
 
 class Device:
-    """Installs, configures and looks at the agent in `box`; its AWS is `cloud`."""
+    """Installs, configures and looks at the agent in `box`; its AWS is `cloud`.
+
+    After a purge it is another device, with another `name`: its numbers begin anew.
+    """
 
     def __init__(self, box: Box, cloud: LocalAws, package: Path, *, name: str) -> None:
         self.box = box
         self.cloud = cloud
         self.package = package
-        self.name = name
-        self.certs = f"/etc/pi-iot-agent/certs/{name}"
+        self._name = name
+        self._purges = 0
+
+    @property
+    def name(self) -> str:
+        """The thing's."""
+        return f"{self._name}-{self._purges}"
+
+    @property
+    def certs(self) -> str:
+        """Where its certificate lies."""
+        return f"/etc/pi-iot-agent/certs/{self.name}"
 
     def install(self, package: Path | None = None, *options: str) -> str:
         """What a person types after copying the file there; what apt-get said."""
@@ -45,6 +58,7 @@ class Device:
     def purge(self) -> str:
         """Remove all of it; what apt-get said."""
         done = self.box.run("apt-get", "purge", "-y", "pi-iot-agent", timeout_s=300)
+        self._purges += 1
         return done.stdout + done.stderr
 
     @property
@@ -62,15 +76,20 @@ class Device:
     @property
     def toml(self) -> str:
         """An agent.toml that works here; the directories are the package's."""
-        return self.cloud.agent_toml(
-            self.package,  # of no use: no path is below it
-            name=self.name,
-            sensors=SENSORS,
-            provisioning={"credentials_file": None},
-            mqtt={"ca_file": CA_FILE, "backoff_max_s": 2},
-            count={"window_s": 5},
-            paths={"certs": None, "state": None, "runtime": None},
-        )
+        return self.toml_with()
+
+    def toml_with(self, **sections: Mapping[str, Any]) -> str:
+        """The same, but for keys that are added, replaced, or taken out by None."""
+        usual: dict[str, Mapping[str, Any]] = {
+            "provisioning": {"credentials_file": None},
+            "mqtt": {"ca_file": CA_FILE, "backoff_max_s": 2},
+            "count": {"window_s": 5},
+            "paths": {"certs": None, "state": None, "runtime": None},
+        }
+        for section, keys in sections.items():
+            usual[section] = {**usual.get(section, {}), **keys}
+        # Of the directory nothing is of use: no path is below it.
+        return self.cloud.agent_toml(self.package, name=self.name, sensors=SENSORS, **usual)
 
     def systemctl(self, *arguments: str) -> None:
         """Run it to its end; AssertionError tells what it said and how the service is."""
@@ -86,6 +105,10 @@ class Device:
     def main_pid(self) -> str:
         """Of the daemon, as it is numbered inside; "0" if it does not run."""
         return self.show("MainPID")
+
+    def cpu_s(self) -> float:
+        """The processor time that the service, with its children, has taken since its start."""
+        return int(self.show("CPUUsageNSec")) / 1e9
 
     def status(self) -> dict[str, Any]:
         """status.json as it is now; empty if there is none."""
@@ -119,7 +142,10 @@ class Device:
         return shown.rpartition("cursor: ")[2]
 
     def journal(self, cursor: str, *arguments: str) -> str:
-        """What the unit, and systemd about it, logged since; messages only."""
+        """What the unit, and systemd about it, logged since; messages only.
+
+        bookworm's journalctl leaves out the first of those that it was asked for.
+        """
         command = ["journalctl", f"--after-cursor={cursor}", "-ocat", "-u", UNIT, *arguments]
         return self.box.output(*command)
 
@@ -150,17 +176,3 @@ class Device:
         self.systemctl("restart", UNIT)
         self.wait_online()
         return time.monotonic() - started_s
-
-
-def newer(package: Path, directory: Path, version: str) -> Path:
-    """The same package, but of this version."""
-    tree = directory / version
-    target = directory / f"pi-iot-agent_{version}_all.deb"
-    subprocess.run(["/usr/bin/dpkg-deb", "-R", str(package), str(tree)], check=True)
-    control = tree / "DEBIAN" / "control"
-    lines = control.read_text().splitlines()
-    changed = [f"Version: {version}" if line.startswith("Version:") else line for line in lines]
-    control.write_text("\n".join([*changed, ""]))
-    build = ["/usr/bin/dpkg-deb", "--root-owner-group", "-b", str(tree), str(target)]
-    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
-    return target

@@ -1,8 +1,8 @@
 """Owns one box from its boot to its last trace: `keeper.py DIRECTORY NAME MEMORY_MIB`.
 
 It lives until its standard input ends, which is when whoever started it wants so or is gone, in
-whatever way: the box never outlives a test run. It prints the process id of systemd-nspawn, and
-`end` at the end. It needs no other file of ours.
+whatever way: the box never outlives a test run. It prints the process id of systemd-nspawn, a new
+one after each reboot. It needs no other file of ours.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 HALT_S = 30
 EMPTY_S = 10
 PR_SET_PDEATHSIG = 1
+REBOOT = 133  #: systemd-nspawn's exit code when it is to be started again (EXIT_FORCE_RESTART)
 
 
 def hierarchies() -> dict[str, Path]:
@@ -59,13 +60,15 @@ def keep(directory: Path, name: str, memory_mib: int) -> None:
             group.mkdir(exist_ok=True)
         if memory_mib:
             limit_memory(name, memory_mib)
-        _run(directory, name)
+        while _run(directory, name) == REBOOT:
+            pass
     finally:
         _end_the_rest(name)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _run(directory: Path, name: str) -> None:
+def _run(directory: Path, name: str) -> int:
+    """From power on to power off; the exit code."""
     command = [
         "systemd-nspawn",
         f"--directory={directory / 'root'}",
@@ -79,7 +82,7 @@ def _run(directory: Path, name: str) -> None:
         "--capability=CAP_BPF,CAP_PERFMON",
         "--system-call-filter=bpf",
     ]
-    with (directory / "console.log").open("wb") as console:
+    with (directory / "console.log").open("ab") as console:
         box = subprocess.Popen(
             command,
             # Debian 13's systemd refuses the older cgroups.
@@ -96,10 +99,10 @@ def _run(directory: Path, name: str) -> None:
     if box.poll() is None:
         box.terminate()  # it has its systemd halt the box
     try:
-        box.wait(HALT_S)
+        return box.wait(HALT_S)
     except subprocess.TimeoutExpired:
         box.kill()
-        box.wait()
+        return box.wait()
 
 
 def _into_the_box(name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ BASE = ("systemd", "systemd-sysv", "dbus")
 
 APT = Path("/etc/apt")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-BUILD_TIMEOUT_S = 900
+BUILD_TIMEOUT_S = 1800
 
 
 class RootError(Exception):
@@ -83,32 +84,40 @@ def sources_list(suite: str, sources: list[Source] | None = None) -> str:
     return "\n".join([*lines, ""])
 
 
-def tarball(suite: str, packages: tuple[str, ...] = ()) -> Path:
+def tarball(suite: str, packages: tuple[str, ...] = (), architecture: str = "") -> Path:
     """The cached tarball of a minimal `suite` with `packages`; made now if there is none.
 
-    Making it takes about a minute. Its name changes with all that it is made of. RootError when
-    it cannot be made.
+    Making it takes about a minute; five for an `architecture` (Debian's name) that is not this
+    machine's, whose programs must be emulated. Its name changes with all that it is made of.
+    RootError when it cannot be made.
     """
     sources = sources_list(suite)
+    if architecture:  # some mirrors lag behind with the updates of others than amd64 and arm64
+        sources = sources.splitlines(keepends=True)[0]
     content = repr((sources, BASE, packages))
     key = hashlib.sha256(content.encode()).hexdigest()[:10]
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(base) / "pi-iot-agent"
     cache.mkdir(parents=True, exist_ok=True)
-    cached = cache / f"{suite}-{key}.tar.zst"
-    with (cache / "lock").open("w") as lock:  # two test runs may want it at once
+    name = "-".join(filter(None, (suite, architecture, key)))
+    cached = cache / f"{name}.tar.zst"
+    with (cache / f"{name}.lock").open("w") as lock:  # two test runs may want it at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not cached.exists():
             with tempfile.TemporaryDirectory() as directory:
-                _build(suite, packages, sources, cached, Path(directory))
+                unfinished = Path(directory) / "root.tar.zst"
+                _build(suite, packages, architecture, sources, unfinished)
+                beside = cached.with_suffix(".new")
+                shutil.copyfile(unfinished, beside)
+                beside.rename(cached)
     return cached
 
 
 def _build(
-    suite: str, packages: tuple[str, ...], sources: str, cached: Path, directory: Path
+    suite: str, packages: tuple[str, ...], architecture: str, sources: str, target: Path
 ) -> None:
-    (directory / "sources.list").write_text(sources)
-    unfinished = directory / "root.tar.zst"
+    lists = target.with_name("sources.list")
+    lists.write_text(sources)
     hooks = [  # the box is told its name by systemd-nspawn, and its network is this machine's
         'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
         "printf '127.0.0.1 localhost\\n::1 localhost\\n' >\"$1/etc/hosts\"",
@@ -126,15 +135,14 @@ def _build(
         f"--include={','.join(BASE + packages)}",
         '--aptopt=Acquire::Check-Valid-Until "false"',  # for a mirror that is a snapshot
         *(f"--customize-hook={hook}" for hook in hooks),
+        # The kernel has the emulator open, so that it need not lie in the root (flag F).
+        *([f"--architectures={architecture}", "--skip=check/qemu"] if architecture else []),
         suite,
-        str(unfinished),
-        str(directory / "sources.list"),
+        str(target),
+        str(lists),
     ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False
     )
     if done.returncode != 0:
         raise RootError(f"mmdebstrap cannot make a {suite}: {done.stderr[-2000:].strip()}")
-    beside = cached.with_suffix(".new")
-    beside.write_bytes(unfinished.read_bytes())
-    beside.rename(cached)

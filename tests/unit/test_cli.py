@@ -133,6 +133,24 @@ def test_check_tells_every_problem(config: str, capsys: pytest.CaptureFixture[st
     assert captured.out == ""
 
 
+def test_in_the_journal_every_line_of_an_error_has_its_level(config: str, tmp_path: Path) -> None:
+    """Where systemd says that stderr is the journal, and only there."""
+    add(config, '[mqtt]\nport = "x"\n')
+    log = tmp_path / "log"
+    for redirected, expected in ((True, "<3>"), (False, "")):
+        with log.open("wb") as stderr:
+            status = os.fstat(stderr.fileno())
+            stream = f"{status.st_dev}:{status.st_ino if redirected else 1}"
+            command = python(
+                *("-m", "agent", "check", "--config", config),
+                environment={"JOURNAL_STREAM": stream},
+            )
+            subprocess.run(command, stderr=stderr, check=False)
+        problem, hint = log.read_text().splitlines()
+        assert problem.startswith(f"{expected}{config}: mqtt.port: ")
+        assert hint.startswith(f"{expected}hint: ")
+
+
 def test_status_says_that_the_agent_does_not_run(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,1 @@
+"""The Debian package on the architectures of the Raspberry Pi, emulated."""

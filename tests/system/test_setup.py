@@ -1,0 +1,125 @@
+"""How an installed package becomes a device: by flags, by a prepared card, by a credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cloud.local_aws import ACCESS_KEY
+from tests.system.device import CA_FILE, CONFIG, CREDENTIALS, EXAMPLES, UNIT
+
+if TYPE_CHECKING:
+    from tests.system.device import Device
+
+pytestmark = pytest.mark.timeout(900)  # the first use of a box may have to make its root
+
+SECRET = "Zz9/TheSecretOfThisTest+zZ9"
+PRESEED = "/boot/firmware/pi-iot-agent.toml"
+PRESEED_UNIT = "pi-iot-agent-preseed.service"
+COMPLETION = "/usr/share/bash-completion/completions/pi-iot-agent"
+
+#: Asks bash what it would put in the place of the last word.
+COMPLETE = f"""
+. {COMPLETION}
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+"$(complete -p "$1" | sed 's/.*-F \\([^ ]*\\) .*/\\1/')"
+echo "${{COMPREPLY[@]}}"
+"""
+
+
+def test_flags_alone_make_it_a_device_and_the_key_is_erased(fresh: Device) -> None:
+    """Unattended, as root: it is online under its name, and the AWS key is nowhere any more."""
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    fresh.box.write(CONFIG, fresh.toml_with(thing={"name": None}, aws={"region": None}))
+    flags = ["--name", fresh.name, "--region", fresh.cloud.region, "--access-key-id", ACCESS_KEY]
+    done = fresh.box.run(
+        "pi-iot-agent", "setup", *flags, "--secret-stdin", "--erase-key", stdin=f"{SECRET}\n"
+    )
+    fresh.wait_online()
+
+    assert done.stdout.rstrip().endswith("Done. `pi-iot-agent status` tells how it is.")
+    assert f'name = "{fresh.name}"' in fresh.box.output("cat", CONFIG)
+    assert places_of(SECRET, fresh) == []
+    assert fresh.box.run("test", "-e", CREDENTIALS, check=False).returncode == 1
+    # (Whose a link is does not matter; the directory that it lies in is the agent's.)
+    foreign = ["find", "/etc/pi-iot-agent/certs", "-not", "-user", "pi-iot-agent", "-not"]
+    assert fresh.box.output(*foreign, "-type", "l") == ""
+    fresh.restart()  # it needs no key from now on
+
+
+def test_a_prepared_card_makes_it_a_device_at_its_first_boot(fresh: Device) -> None:
+    """The file on the boot partition is taken over before the service starts, once, and wiped.
+
+    Its AWS key is then in the credentials file alone, which is the agent's and nobody else's.
+    """
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    key = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET}
+    fresh.box.write(PRESEED, fresh.toml_with(aws=key))
+
+    fresh.box.reboot()
+    fresh.wait_online()
+
+    taken_us = int(shown(fresh, "ExecMainExitTimestampMonotonic"))
+    assert 0 < taken_us < int(fresh.show("ExecMainStartTimestampMonotonic"))
+    assert fresh.box.output("ls", "-A", "/boot/firmware") == ""
+    assert places_of(SECRET, fresh) == [CREDENTIALS]
+    assert fresh.box.output("stat", "-c%a %U:%G", CREDENTIALS) == "600 pi-iot-agent:pi-iot-agent"
+    assert fresh.box.output("stat", "-c%a %U:%G", CONFIG) == "644 root:root"
+    fresh.restart()
+    assert shown(fresh, "ConditionResult") == "no"
+
+
+def test_a_card_that_was_prepared_wrongly_leaves_it_running(device: Device) -> None:
+    """The service starts with what it has; a file on the boot partition says what is wrong."""
+    device.box.write(PRESEED, device.toml + '[mqtt]\nport = "wrong"\n')
+    try:
+        device.restart()
+
+        assert shown(device, "Result") == "exit-code"
+        assert device.box.output("cat", CONFIG) == device.toml.rstrip("\n")
+        assert "Nothing of the file has been taken over." in (
+            device.box.output("cat", f"{PRESEED}.error")
+        )
+    finally:
+        device.box.run("rm", "-rf", "/boot/firmware")
+
+
+def test_the_key_may_come_from_systemd(fresh: Device) -> None:
+    """With the drop-in of the examples it registers with a key that only root can read."""
+    fresh.configure()
+    fresh.box.run("rm", CREDENTIALS)
+    fresh.box.write("/root/.aws/credentials", fresh.cloud.credentials, mode="0600")
+    drop_in = f"/etc/systemd/system/{UNIT}.d/aws-credential.conf"
+    fresh.box.run("install", "-D", f"{EXAMPLES}/aws-credential.conf", drop_in)
+    try:
+        fresh.systemctl("daemon-reload")
+        fresh.restart()
+    finally:
+        fresh.box.run("rm", drop_in)
+        fresh.systemctl("daemon-reload")
+
+
+def test_bash_completes_its_commands_and_options(fresh: Device) -> None:
+    """The file loads where bash-completion looks for it, by the command's name."""
+
+    def completed(*words: str) -> list[str]:
+        return fresh.box.output("bash", "-c", COMPLETE, "bash", *words).split()
+
+    assert completed("pi-iot-agent", "set") == ["setup"]
+    assert completed("pi-iot-agent", "setup", "--erase") == ["--erase-key"]
+    assert completed("pi-iot-agent", "run", "--config", "/etc/pi-iot-agent/agent.t") == [CONFIG]
+
+
+def shown(device: Device, name: str) -> str:
+    """A property of the unit that takes a prepared card over."""
+    return device.box.output("systemctl", "show", "--value", "-p", name, PRESEED_UNIT)
+
+
+def places_of(text: str, device: Device) -> list[str]:
+    """The files on the disk that contain it, and the journal if it does."""
+    where = ["/boot", "/etc", "/home", "/root", "/run", "/srv", "/tmp", "/var"]  # noqa: S108  # any
+    grep = ["grep", "--recursive", "--files-with-matches", "--devices=skip", "--fixed-strings"]
+    found = device.box.output(*grep, "--regexp", text, *where, check=False)
+    logged = device.box.output("journalctl", "--output=cat")
+    return [*found.splitlines(), *(["journal"] if text in logged else [])]
