@@ -7,6 +7,7 @@ what is new is held in memory, bounded, under numbers that were reserved beforeh
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -146,13 +147,16 @@ class Journal:
     def close(self) -> None:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
-            if self.acknowledged or self.held.last_seq > self.tally.last_seq:
+            self._retry_boot_s = -math.inf  # there is no later
+            unmarked = self.held.last_seq > self.tally.last_seq
+            if self.acknowledged or unmarked or self.facts.pending:
                 self.commit()
             if self._block and not self.blocked:
                 self._block.release()
         finally:
             self.acknowledged.clear()
             self.held = Held(self.tally.last_seq)
+            self.facts = self.facts.kept()
             self._block = None
             self.db.close()
 

@@ -52,6 +52,7 @@ def usable_again(path: Path) -> bool:
         if not path.exists():
             storefile.make(path)
         with closing(storefile.connect(path)) as db:
+            db.execute(f"PRAGMA busy_timeout = {storefile.BUSY_MS}")
             storefile.spare_the_card(db)
             db.execute("BEGIN IMMEDIATE")
             db.execute("ROLLBACK")

@@ -57,6 +57,9 @@ CACHE_KIB = 512
 WAL_BYTES = 262144
 CHECKPOINT_PAGES = 64
 
+#: How long a commit waits for another program; the sensors wait meanwhile.
+BUSY_MS = 500
+
 CARD = "check that the agent may write there, and the card itself"
 LOCKED = "another program has it open: end that program"
 FULL = "free some space on the card"
@@ -196,6 +199,7 @@ def _spoiled(error: sqlite3.Error) -> Exception:
 def spare_the_card(db: sqlite3.Connection) -> None:
     """Set what the module's first lines promise; growing the log takes half a millisecond."""
     for pragma in (
+        f"busy_timeout = {BUSY_MS}",
         "journal_mode = WAL",
         "synchronous = FULL",
         f"wal_autocheckpoint = {CHECKPOINT_PAGES}",

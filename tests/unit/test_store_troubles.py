@@ -121,6 +121,19 @@ def test_without_memory_no_number_is_skipped(limits: StoreLimits) -> None:
         assert (store.skipped, store.append(new()).seq) == (None, 2)
 
 
+def test_an_orderly_end_tries_once_more(limits: StoreLimits) -> None:
+    """There may be room again, though it is not yet time to look."""
+    ticks = Ticks()
+    with open_store(limits, boot_s=ticks) as store:
+        fill_the_disk(store)
+        store.append(new(text="x" * 5000), detections=2)
+        store.remember(stopped="now")
+        free_the_disk(store)
+    with open_store(limits) as store:
+        assert (numbers(store), store.total, store.recall("stopped")) == ([1], 2, "now")
+        assert store.skipped is None
+
+
 def test_memory_is_bounded(limits: StoreLimits) -> None:
     """The oldest go, counted, and the next payload tells of it."""
     with open_store(limits) as store:
