@@ -162,6 +162,7 @@ def test_acknowledgements_wait_for_room_too(limits: StoreLimits) -> None:
             store.acknowledge(seq)
         fresh = store.append(new()).seq
         assert numbers(store) == [fresh]
+        store._journal.db.execute("PRAGMA query_only = 0")
 
 
 def test_a_command_that_cannot_be_kept_is_refused(limits: StoreLimits) -> None:
