@@ -38,11 +38,14 @@ import pathlib, threading, time
 
 
 class Events:
-    """Detects in a thread of its own; at the end it writes down how often it has told so."""
+    """Detects in a thread of its own; at the end it writes down how often it has told so.
+
+    What it tells when it is first asked was before anybody watched.
+    """
 
     def __init__(self, options):
         self.path, self.pause_s = pathlib.Path(options["told"]), 1 / options["per_s"]
-        self.lock, self.stop, self.count, self.told = threading.Lock(), threading.Event(), 0, 0
+        self.lock, self.stop, self.count, self.told = threading.Lock(), threading.Event(), 0, None
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):
@@ -56,7 +59,7 @@ class Events:
     def drain(self):
         with self.lock:
             count, self.count = self.count, 0
-        self.told += count
+        self.told = 0 if self.told is None else self.told + count
         return count, 0.0
 
     def close(self):
