@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -26,7 +27,7 @@ from agent.custody import Custody
 from agent.errors import NoDataError, SensorError, StoreError
 from agent.health import Health
 from agent.peek import peek
-from agent.sampler import Sampler
+from agent.sampler import SWITCH_S, Sampler
 from agent.sensors import Sensor
 from agent.sensors.simulated import Options
 from agent.sensors.truth import Limits
@@ -381,7 +382,8 @@ def test_a_store_that_cannot_be_written_ends_the_worker(bench: Bench) -> None:
 
 
 def test_it_runs_until_it_is_stopped(bench: Bench) -> None:
-    """The wait for the next reading ends at once."""
+    """The wait for the next reading ends at once. Threads give way to each other often meanwhile."""
+    before_s = sys.getswitchinterval()
     sampler = bench.sampler(bench.thermometer("room"))
     worker = threading.Thread(target=sampler.run)
     worker.start()
@@ -390,6 +392,8 @@ def test_it_runs_until_it_is_stopped(bench: Bench) -> None:
 
     assert not worker.is_alive()
     assert bench.times("sensors/room") in ([], [0])
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+    sys.setswitchinterval(before_s)
 
 
 def test_the_watchdog_hears_when_the_next_beat_is_due(bench: Bench) -> None:
