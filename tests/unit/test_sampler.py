@@ -382,7 +382,7 @@ def test_a_store_that_cannot_be_written_ends_the_worker(bench: Bench) -> None:
 
 
 def test_it_runs_until_it_is_stopped(bench: Bench) -> None:
-    """The wait for the next reading ends at once. Threads give way to each other often meanwhile."""
+    """The wait ends at once; meanwhile threads give way to each other often."""
     before_s = sys.getswitchinterval()
     sampler = bench.sampler(bench.thermometer("room"))
     worker = threading.Thread(target=sampler.run)
