@@ -43,8 +43,10 @@ NO_DATA_MAX = 3
 #: Most looks take less; a step waits so long for them, and is woken by those that take more.
 SETTLE_S = 0.005
 
-#: A driver that computes for ever gives way to the other threads so often; ten times the default.
-SWITCH_S = 0.0005
+#: Threads take turns so often (Python's default), and while a look does not end: a driver that
+#: computes for ever then gives way to the others before it holds them up.
+TURN_S = 0.005
+SHORT_TURN_S = 0.0005
 
 #: The longest wait at once, so that the watchdog sees life.
 WAIT_MAX_S = 60.0
@@ -109,7 +111,6 @@ class Sampler:
 
     def run(self) -> None:
         """Sample until `stop`. Raises StoreError when a record cannot be stored."""
-        sys.setswitchinterval(SWITCH_S)
         while not self._stopping:
             wait_s = self.step()
             self._health.beat("sampler", within_s=wait_s + LATENESS_S)
@@ -130,6 +131,8 @@ class Sampler:
             now = self._clock.now()
             if now.boot_s >= self._counted.closes_boot_s and not self._awaited():
                 self._report(now)
+            waits = any(place.busy or place.hangs for place in self._places)
+            sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
             due_s = min(self._custody.tend(), self._next_boot_s())
             return max(0.0, min(WAIT_MAX_S, due_s - now.boot_s))
 
