@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 NO_DATA_MAX = 3
 
 #: Most looks take less; a step waits so long for them, and is woken by those that take more.
-SETTLE_S = 0.005
+SETTLE_S = 0.02
 
 #: Threads take turns so often (Python's default), and while a look does not end: a driver that
 #: computes for ever then gives way to the others before it holds them up.
