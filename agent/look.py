@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from contextlib import suppress
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.errors import NoDataError, SensorError
+from agent.leak import Leak
+from agent.sensors import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from agent.config import SensorConfig
     from agent.model import Moment
     from agent.sensors import Detections, Sensor
+
+
+LEAKS = "mend the plug-in; what it cannot give back is gone with a restart of the agent"
 
 
 @dataclass(slots=True)
@@ -53,6 +59,7 @@ class Looker:
     open_sensor: Callable[..., Sensor]
     counted: bool
     monotonic_s: Callable[[], float] = field(default=time.monotonic)
+    leak: Leak = field(default_factory=Leak)
 
     def look(
         self, sensor: Sensor | None, *, due: bool, call: Callable[[], None] = lambda: None
@@ -65,9 +72,12 @@ class Looker:
         began_s = self.monotonic_s()
         look = Look(sensor, due=due)
         try:
-            self._look(look, call)
+            if self.config.driver in BUILT_IN:
+                self._look(look, call)
+            else:
+                self._watched_look(look, call)
         except NoDataError as error:
-            look.error = error
+            look.error = _bare(error)
         except SensorError as error:
             self._give_up(look, error)
         except BaseException as error:  # noqa: BLE001 -- a driver may do anything, sys.exit() too
@@ -99,8 +109,17 @@ class Looker:
             look.values = sensor.read()
             look.values_at = self.clock.now()
 
+    def _watched_look(self, look: Look, call: Callable[[], None]) -> None:
+        """A look at a plug-in's sensor, whose leaks are the whole agent's."""
+        if complaint := self.leak.complaint():
+            gc.collect()  # what is open only because nobody has looked for it yet
+            if self.leak.complaint():
+                raise SensorError(f"{self.config.name}: {complaint}", hint=LEAKS)
+        with self.leak:
+            self._look(look, call)
+
     def _give_up(self, look: Look, error: SensorError) -> None:
-        look.error = error
+        look.error = _bare(error)
         _close(look.sensor)
         look.sensor = None
 
@@ -109,6 +128,12 @@ class Looker:
         look.seen, look.seen_at = seen, self.clock.now()
         if self.counted:
             look.quiet_s = sensor.quiet_s()
+
+
+def _bare(error: SensorError) -> SensorError:
+    """The same without its traceback, which keeps alive what the driver held."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def dispose(look: Look) -> None:

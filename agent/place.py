@@ -68,6 +68,11 @@ class Place:
         return self._job is not None
 
     @property
+    def hangs(self) -> bool:
+        """Whether a look that was left behind still runs."""
+        return self._hanging is not None and not self._hanging.done
+
+    @property
     def next_boot_s(self) -> float:
         """When there is something to do: begin a look, or leave one behind."""
         if self._job:
@@ -77,7 +82,7 @@ class Place:
 
     def begin(self, pool: Pool, now_s: float) -> None:
         """Begin a look, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
-        if self._hanging and not self._hanging.done:
+        if self.hangs:
             raise SensorError(f"{self.name}: it still hangs", hint=HANGS)
         self._hanging = None
         due = now_s >= self._due_boot_s

@@ -30,6 +30,7 @@ class Job(Generic[T]):
         self._work = work
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._over = self._awaited = False
         self._disposal: Callable[[T], object] | None = None
         self._results: list[T] = []
         self._error: BaseException | None = None
@@ -41,7 +42,12 @@ class Job(Generic[T]):
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the end, at most `timeout_s`; whether it came."""
-        return self._ended.wait(max(0.0, timeout_s))
+        if not self._ended.is_set() and timeout_s > 0:
+            self._awaited = True
+            self._ended.wait(timeout_s)
+            with self._lock:  # so that either this or `end` sees that the other was there
+                self._awaited = False
+        return self._ended.is_set()
 
     def result(self) -> T:
         """What the work returned, once done. Raises what it raised."""
@@ -55,7 +61,7 @@ class Job(Generic[T]):
         False, and nothing done, if the work has ended meanwhile.
         """
         with self._lock:
-            if not self.done:
+            if not self._over:
                 self._disposal = disposal
             return self._disposal is not None
 
@@ -66,16 +72,23 @@ class Job(Generic[T]):
         except BaseException as error:  # noqa: BLE001 -- raised where the result is asked for
             self._error = error
         with self._lock:
-            self._ended.set()
+            self._over = True
         if self._disposal and self._results:
             with suppress(Exception):  # nobody is left who could be told
                 self._disposal(self._results[0])
 
+    def end(self) -> bool:
+        """Give out the result, after `run`; whether somebody waits for it at this moment."""
+        with self._lock:
+            self._ended.set()
+            return self._awaited
+
 
 class Pool:
-    """Starts jobs; any thread may call it. `on_done` is called in a job's thread at its end.
+    """Starts jobs; any thread may call it.
 
-    Not any more once `close` has returned. It must not block.
+    `on_done` is called in a job's thread at its end if nobody waits for it then, and not any more
+    once `close` has returned. It must not block.
     """
 
     def __init__(self, *, on_done: Callable[[], object] = lambda: None) -> None:
@@ -108,6 +121,7 @@ class Pool:
         """Do work that never blocks in the caller's own thread."""
         job = Job(work)
         job.run()
+        job.end()
         return job
 
     def close(self) -> None:
@@ -121,15 +135,18 @@ class Pool:
     def _serve(self, inbox: SimpleQueue[Job[Any] | None]) -> None:
         while job := inbox.get():
             job.run()
-            del job  # nothing that it holds outlives it
             with self._lock:
-                if not self._closed:
-                    self._on_done()
                 if self._waiting:
                     inbox.put(self._waiting.popleft())
                 elif not self._closed and len(self._spare) < SPARE:
                     self._spare.append(inbox)
                 else:
                     inbox.put(None)
+            # Last of all, so that who is woken finds this thread asleep already.
+            if not job.end():
+                with self._lock:
+                    if not self._closed:
+                        self._on_done()
+            del job  # nothing that it holds outlives it
         with self._lock:
             self._threads -= 1

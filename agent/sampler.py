@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -40,7 +41,12 @@ if TYPE_CHECKING:
 NO_DATA_MAX = 3
 
 #: Most looks take less; a step waits so long for them, and is woken by those that take more.
-SETTLE_S = 0.005
+SETTLE_S = 0.02
+
+#: Threads take turns so often (Python's default), and while a look does not end: a driver that
+#: computes for ever then gives way to the others before it holds them up.
+TURN_S = 0.005
+SHORT_TURN_S = 0.0005
 
 #: The longest wait at once, so that the watchdog sees life.
 WAIT_MAX_S = 60.0
@@ -125,6 +131,8 @@ class Sampler:
             now = self._clock.now()
             if now.boot_s >= self._counted.closes_boot_s and not self._awaited():
                 self._report(now)
+            waits = any(place.busy or place.hangs for place in self._places)
+            sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
             due_s = min(self._custody.tend(), self._next_boot_s())
             return max(0.0, min(WAIT_MAX_S, due_s - now.boot_s))
 

@@ -73,6 +73,8 @@ class Gpio:
         self._device = device
         self._pin = device.pin
         self._factory = device.pin_factory
+        #: It answers from a register, but for the back end that asks another process, or machine.
+        self.instant = "pigpio" not in type(self._factory).__module__
         self._lock = threading.Lock()
         self._call: Callable[[], None] = lambda: None
         self._told = 0  # changes

@@ -38,8 +38,10 @@ LEVEL_MAX_DBM = 0.0
 LEVEL_SPAN = 256.0
 
 _KIB = 1024
-_MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
-_WIRELESS = re.compile(r"^\s*\w+:\s+[0-9a-f]+\s+\S+\s+(-?\d+)\.?\s", re.MULTILINE)
+_TICKS = re.compile(r"cpu((?: +\d{1,18}){5,})", re.ASCII)
+_UPTIME = re.compile(r"(\d{1,12}(?:\.\d+)?) ", re.ASCII)
+_MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d{1,18}) kB$", re.MULTILINE | re.ASCII)
+_WIRELESS = re.compile(r"^\s*\w+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s", re.MULTILINE | re.ASCII)
 
 
 def power(root: Path) -> dict[str, float]:
@@ -92,12 +94,13 @@ class System:
         """Nothing to give back."""
 
     def _processor(self) -> dict[str, float]:
-        first = self._proc("stat").partition("\n")[0].split()
-        if first[:1] != ["cpu"]:
+        found = _TICKS.match(self._proc("stat"))
+        if not found:
             return {}
-        user, nice, system, idle, iowait, *others = (int(ticks) for ticks in first[1:9])
-        total = user + nice + system + idle + iowait + sum(others)
-        busy = total - idle - iowait
+        # user nice system idle iowait irq softirq steal; what guests take is in user already
+        ticks = [int(one) for one in found[1].split()[:8]]
+        total = sum(ticks)
+        busy = total - ticks[3] - ticks[4]
         spent, passed = busy - self._busy, total - self._all
         self._busy, self._all = busy, total
         return {"cpu_load_pct": _percent(spent, passed)} if passed > 0 else {}
@@ -125,8 +128,8 @@ class System:
         }
 
     def _uptime(self) -> dict[str, float]:
-        first, *_ = self._proc("uptime").split() or [""]
-        return {"uptime_s": float(first)} if first else {}
+        found = _UPTIME.match(self._proc("uptime"))
+        return {"uptime_s": float(found[1])} if found else {}
 
     def _wifi(self) -> dict[str, float]:
         found = _WIRELESS.search(self._proc("net/wireless"))

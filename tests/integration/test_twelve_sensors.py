@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ import pytest
 from agent.peek import peek
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.model import Record
 
 ROOT = Path(__file__).parents[2]
@@ -38,11 +41,14 @@ import pathlib, threading, time
 
 
 class Events:
-    """Detects in a thread of its own; at the end it writes down how often it has told so."""
+    """Detects in a thread of its own; at the end it writes down how often it has told so.
+
+    What it tells when it is first asked was before anybody watched.
+    """
 
     def __init__(self, options):
         self.path, self.pause_s = pathlib.Path(options["told"]), 1 / options["per_s"]
-        self.lock, self.stop, self.count, self.told = threading.Lock(), threading.Event(), 0, 0
+        self.lock, self.stop, self.count, self.told = threading.Lock(), threading.Event(), 0, None
         threading.Thread(target=self.run, daemon=True).start()
 
     def run(self):
@@ -56,7 +62,7 @@ class Events:
     def drain(self):
         with self.lock:
             count, self.count = self.count, 0
-        self.told += count
+        self.told = 0 if self.told is None else self.told + count
         return count, 0.0
 
     def close(self):
@@ -254,9 +260,16 @@ class Evening:
 
 
 @pytest.fixture(scope="module")
-def evening(tmp_path_factory: pytest.TempPathFactory) -> Evening:
-    """The agent after its run."""
-    directory = tmp_path_factory.mktemp("twelve")
+def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
+    """The agent after its run, in memory where there is some: it is not the disk that is tested."""
+    memory = Path("/dev/shm")  # noqa: S108 -- the directory in it is private
+    place = memory if os.access(memory, os.W_OK) else tmp_path_factory.mktemp("twelve")
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        yield run(Path(name), tmp_path_factory)
+
+
+def run(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Evening:
+    """Have the agent run in `directory`; what came of it."""
     (directory / "agent.toml").write_text(CONFIG.replace("{directory}", str(directory)))
     site = installed(tmp_path_factory.mktemp("site"))
     environment = {**os.environ, "PYTHONPATH": str(site), "GPIOZERO_PIN_FACTORY": "mock"}

@@ -33,6 +33,7 @@ FLOORS = {
     "agent.health": 1,
     "agent.held": 1,
     "agent.journal": 1,
+    "agent.leak": 1,
     "agent.legacy": 1,
     "agent.model": 1,
     "agent.notify": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -24,14 +25,53 @@ def settled(count: int) -> bool:
 
 
 def test_a_job_returns_what_its_work_returns() -> None:
-    """Its end is told in its own thread."""
-    told = threading.Event()
-    pool = Pool(on_done=told.set)
+    """Its work is done in another thread."""
+    pool = Pool()
     job = pool.start(lambda: threading.current_thread() is threading.main_thread())
 
     assert job.wait(10.0)
-    assert told.wait(10.0)
     assert (job.done, job.result()) == (True, False)
+    pool.close()
+
+
+def test_an_end_is_told_to_who_does_not_wait_for_it() -> None:
+    """Once for each job, whether somebody was about to wait, or has given up waiting."""
+    told = threading.Event()
+    release = threading.Event()
+    pool = Pool(on_done=told.set)
+    job = pool.start(lambda: release.wait(30.0))
+    assert not job.wait(0.01)
+    assert not told.is_set()
+    release.set()
+    assert told.wait(10.0)
+    assert job.wait(0.0)
+    pool.close()
+
+
+def test_an_end_is_not_told_to_who_waits_for_it() -> None:
+    """He need not be woken twice."""
+    told: list[int] = []
+    pool = Pool(on_done=lambda: told.append(1))
+    for _ in range(20):
+        assert pool.start(lambda: time.sleep(0.005)).wait(10.0)
+    pool.close()
+    assert told == []
+
+
+def test_no_end_is_missed_however_long_somebody_waits() -> None:
+    """Either the wait tells of it or the call does."""
+    told: list[int] = []
+    pool = Pool(on_done=lambda: told.append(1))
+    seen = 0
+    for number in range(500):
+        job = pool.start(lambda: time.sleep(0.0005))
+        known = len(told)
+        seen += job.wait(number % 10 * 0.0002)
+        until_s = time.monotonic() + 10.0
+        while not job.done or len(told) + seen < number + 1:
+            assert time.monotonic() < until_s, f"the end of job {number} was told to nobody"
+            time.sleep(0.0001)
+        assert len(told) <= known + 1
     pool.close()
 
 
@@ -106,6 +146,19 @@ def test_what_was_left_behind_is_disposed_of_when_it_comes() -> None:
     assert not disposed.is_set()
     release.set()
     assert disposed.wait(10.0)
+    pool.close()
+
+
+def test_a_disposal_that_hangs_holds_up_no_other_job() -> None:
+    """Its thread takes no more work."""
+    release, hang = threading.Event(), threading.Event()
+    pool = Pool()
+    job = pool.start(lambda: release.wait(30.0))
+    assert job.leave_behind(lambda _: hang.wait(30.0))
+    release.set()
+    for number in range(50):
+        assert pool.start(partial(int, number)).wait(10.0)
+    hang.set()
     pool.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -26,7 +27,7 @@ from agent.custody import Custody
 from agent.errors import NoDataError, SensorError, StoreError
 from agent.health import Health
 from agent.peek import peek
-from agent.sampler import Sampler
+from agent.sampler import SHORT_TURN_S, TURN_S, Sampler
 from agent.sensors import Sensor
 from agent.sensors.simulated import Options
 from agent.sensors.truth import Limits
@@ -464,6 +465,7 @@ def test_a_read_that_hangs_is_left_behind_and_delays_nobody(bench: Bench) -> Non
     (condition,) = bench.health.snapshot().conditions
     assert condition.code == "sensor-failing"
     assert condition.text == "well: it still hangs"
+    assert sys.getswitchinterval() == pytest.approx(SHORT_TURN_S)  # should it be computing
     assert (bench.opened.count("well"), driver.closed) == (1, 0)
     assert bench.times("sensors/room") == list(range(112))
 
@@ -478,6 +480,7 @@ def test_a_read_that_hangs_is_left_behind_and_delays_nobody(bench: Bench) -> Non
 
     until(well_again)
     assert bench.opened.count("well") == 2
+    assert sys.getswitchinterval() == pytest.approx(TURN_S)
     sampler.close()
 
 

@@ -6,7 +6,9 @@ import errno
 import os
 import shutil
 import socket
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,9 +22,8 @@ from tests import boards
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.sensors import Sensor
+
 
 ID = "28-0119433bc5ff"
 
@@ -328,6 +329,25 @@ def test_without_the_firmwares_file_the_hwmon_driver_tells_of_under_voltage(pi4:
     values = opened(pi4, "system").read()
     assert values["under_voltage"] == 1
     assert "throttled" not in values
+
+
+@given(st.data())
+def test_whatever_stands_in_proc_the_board_is_read(data: st.DataObject) -> None:
+    """What cannot be understood is left out."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "proc/net").mkdir(parents=True)
+        numbers = st.text("0123456789 .-:k\nB", max_size=30)
+        for file, begin in {
+            "stat": "cpu ",
+            "meminfo": "MemTotal: 9 kB\nMemAvailable:",
+            "uptime": "",
+            "net/wireless": " wlan0: 0000",
+        }.items():
+            content = begin + data.draw(numbers)
+            (root / "proc" / file).write_text(content)
+        values = opened(root, "system").read()
+    assert {"disk_used_pct", "disk_free_bytes"} <= values.keys()
 
 
 def test_a_disk_that_is_not_there_is_a_failure(tmp_path: Path) -> None:

@@ -105,6 +105,17 @@ def test_a_plug_in_that_cannot_be_opened_is_a_sensor_error(
         open_sensor(config, clock=clock)
 
 
+def test_only_a_built_in_driver_may_be_asked_without_a_thread(
+    plug_in: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plug-in may promise what it likes."""
+    well = importlib.import_module("wells_of_kim").Well
+    monkeypatch.setattr(well, "instant", True, raising=False)
+    config = SensorConfig(name="garden", driver=plug_in, options={"depth_m": 4})
+    assert not open_sensor(config, clock=clock).instant
+    assert simulated(clock).instant
+
+
 def test_entry_points_are_looked_for_only_when_needed() -> None:
     """importlib.metadata takes as long to load as the rest; built-in drivers do without."""
     program = (
