@@ -26,6 +26,7 @@ STEP_S = 1.0
 GRACE_MIN_S = 10.0
 
 ESTIMATED = "clock_estimated"
+FAULT = "sensor_fault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ def stamped(new: NewRecord, boots: Mapping[str, Boot]) -> tuple[float, dict[str,
     if boot is None:
         return new.timestamp_s, body
     if not boot.is_set:
-        return new.timestamp_s, {**body, "quality": ESTIMATED, **_bounds(new.moment.boot_id, boots)}
+        # What is not to be believed at all stays so.
+        quality = body.get("quality") if body.get("quality") == FAULT else ESTIMATED
+        return new.timestamp_s, {**body, "quality": quality, **_bounds(new.moment.boot_id, boots)}
     step_s = new.moment.boot_s + boot.offset_s - new.moment.wall_s
     if abs(step_s) <= STEP_S:
         return new.timestamp_s, body

@@ -60,6 +60,8 @@ def test_before_the_clock_is_set_the_time_is_an_estimate() -> None:
     body = {"x": 1, "quality": "clock_estimated"}
     bounds = {"not_before": T - 90_000, "not_after": T + 40_000}
     assert stamped(reading(T + 5, 5.0), boots) == (T + 5, {**body, **bounds})
+    fault = stamped(count(T, 600.0, quality="sensor_fault"), {"b": Boot(T, is_set=False)})
+    assert fault[1]["quality"] == "sensor_fault"
     alone = {"b": Boot(T, is_set=False)}
     assert stamped(reading(T + 5, 5.0), alone) == (T + 5, body)
 
