@@ -153,6 +153,13 @@ class Device:
         """How often systemd has started it since."""
         return self.journal(cursor).count("Started " + UNIT)
 
+    def birth(self) -> str:
+        """Why the agent was gone before its last start, as it told the cloud."""
+        births = self.cloud.observer.wait(
+            f"{self.name}/status", matching=lambda message: b'"online"' in message.payload
+        )
+        return str(births[-1].json()["reason"])
+
     def numbers(self) -> list[tuple[str, int]]:
         """Epoch and seq of every record that has arrived at the cloud, each once, in order."""
         arrived = {

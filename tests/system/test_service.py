@@ -84,6 +84,7 @@ def test_a_daemon_that_hangs_is_started_again(device: Device) -> None:
     try:
         device.box.wait("another", lambda: device.main_pid not in {hanging, "0"}, timeout_s=60)
         device.wait_online()
+        device.box.wait("the cloud knows", lambda: device.birth() == "watchdog", timeout_s=10)
     finally:
         device.box.run("rm", drop_in)
         device.systemctl("daemon-reload")
@@ -102,6 +103,7 @@ def test_a_daemon_that_is_killed_is_started_again(device: Device) -> None:
     device.wait_online()
 
     assert device.starts(cursor) == 1
+    device.box.wait("the cloud knows", lambda: device.birth() == "crash", timeout_s=10)
     device.wait_status("all is sent", lambda status: status["queued"] == 0)
     assert device.missing() == []
 
