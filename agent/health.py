@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agent import __version__
@@ -44,6 +44,7 @@ CLOCK_UNSET = Condition(
     "clock-unset",
     WARNING,
     "the clock is set from the network: check that NTP (UDP port 123) is not blocked",
+    patience_s=300.0,
 )
 UNPROVISIONED = Condition(
     "unprovisioned", WARNING, "registration with AWS goes on by itself", patience_s=300.0
@@ -120,16 +121,7 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Json]:
         """The content of status.json."""
-        conditions: list[Json] = [
-            {
-                "code": one.code,
-                "severity": one.severity,
-                "since": one.since,
-                "text": one.text,
-                "hint": one.hint,
-            }
-            for one in self.conditions
-        ]
+        conditions: list[Json] = [asdict(one) for one in self.conditions]
         return {**self.facts, "conditions": conditions}
 
     def line(self) -> str:
