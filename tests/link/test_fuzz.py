@@ -26,6 +26,7 @@ from tests.link import wire
 from tests.link.plain import PlainDialer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 #: scripts/fuzz raises it; by default this file takes about 20 seconds.
@@ -129,10 +130,11 @@ def test_a_message_is_read_as_it_was_sent(
 
 
 @pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Receiver:
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     """The handler of messages, with a store."""
     path: Path = tmp_path_factory.mktemp("fuzz") / "store.db"
-    return Receiver(THING, open_store(StoreLimits(path=path)), Health(), Tally())
+    with open_store(StoreLimits(path=path)) as store:
+        yield Receiver(THING, store, Health(), Tally())
 
 
 JSON = st.recursive(
