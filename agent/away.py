@@ -51,7 +51,8 @@ def begun(store: Store, now: Moment, runtime: Path) -> Away:
         (runtime / ENDED).unlink()
     since = _last_sign(store, runtime)
     if not boot_id:
-        reason = "first start"
+        known = not (store.reset or store.memory_only)
+        reason = "first start" if known else RESULTS.get(result, "unknown")
     elif stopped:
         with suppress(ValueError):
             since = Moment(float(stopped[0]), float(stopped[1]), boot_id)

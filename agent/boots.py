@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent import BUILT_S
 from agent.stamp import STEP_S, Boot, stamped
 
 if TYPE_CHECKING:
@@ -56,6 +57,18 @@ class Boots:
     def stamped(self, new: NewRecord) -> tuple[float, dict[str, Json]]:
         """The time and the body of a record by the best knowledge."""
         return stamped(new, self._known)
+
+    def age_s(self, then: Moment, now: Moment) -> float:
+        """How long ago `then` was: by boot time within one boot, else by wall time.
+
+        Zero where a clock is not to be believed: nothing is given up because of a wrong one.
+        """
+        if then.boot_id == now.boot_id:
+            return now.boot_s - then.boot_s
+        boot = self._known.get(now.boot_id)
+        if (boot and not boot.is_set) or then.wall_s < BUILT_S:
+            return 0.0
+        return self.wall_s(now) - self.wall_s(then)
 
     def wall_s(self, moment: Moment) -> float:
         """What the wall clock should have said at `moment`, by the best knowledge."""

@@ -86,12 +86,12 @@ class Clock:
         """Whether wall time is good enough to stamp readings with: a time service has set it.
 
         Where there is no time service, the clock is taken as a person has set it. Looked at once in
-        five seconds at most; once set it stays so.
+        five seconds at most; once set it stays so, but for a wall clock that is certainly wrong.
         """
         if not self._set and self.plausible() and self.boot_s() >= self._look_boot_s:
             self._look_boot_s = self.boot_s() + LOOK_S
             self._set = self._find_out()
-        return self._set
+        return self._set and self.plausible()
 
     def _find_out(self) -> bool:
         if (self._root / TIMESYNCD).is_dir():

@@ -65,7 +65,8 @@ class Custody:
         health: Health,
         on_record: Callable[[], None],
     ) -> None:
-        self._path = config.store.path
+        self._limits = config.store
+        self._returning = False
         self._store = store
         self._clock = clock
         self._health = health
@@ -96,6 +97,8 @@ class Custody:
 
     def report(self, window: str, record: NewRecord) -> None:
         """Keep the report of a window, whose detections add to the total, once for its name."""
+        if self._returning:
+            return  # the next process reports it, from the mirror, to the file
         self._health.beat(WORKER, within_s=FSYNC_S)
         detections = cast("int", record.body["detect_count"])
         with self._wear.by(record.kind):
@@ -121,10 +124,11 @@ class Custody:
             self._committed_boot_s = now.boot_s
         if self._store.memory_only and now.boot_s >= self._retry_boot_s:
             self._retry_boot_s = now.boot_s + RETRY_S
-            if not self._store.queued and usable_again(self._path):
+            if not self._store.queued and usable_again(self._limits):
+                self._returning = True
                 # Crash-only: the way back to the file is the way in.
                 raise StoreError(
-                    f"{self._path}: can be used again", hint="the agent starts anew with it"
+                    f"{self._limits.path}: can be used again", hint="the agent starts anew with it"
                 )
         self._tell()
         due_s = self._store.flush_due_s()
@@ -147,10 +151,10 @@ class Custody:
         )
         blocked = store.blocked
         self._stand(DISK_FULL, blocked.text if isinstance(blocked, DiskFullError) else "")
-        memory = store.memory_only
+        memory, hint = store.memory_only, ""
         if blocked and not isinstance(blocked, DiskFullError):
-            memory = blocked.text
-        self._stand(STORE_MEMORY_ONLY, memory)
+            memory, hint = blocked.text, blocked.hint
+        self._stand(STORE_MEMORY_ONLY, memory, hint=hint)
         full = store.fullness
         self._stand(STORE_FULL, f"it is {full:.0%} full" if full >= NEARLY_FULL else "")
         self._tell_dropped()
@@ -175,9 +179,9 @@ class Custody:
             text = f"records were given up since the store was made: {reasons}"
         self._stand(RECORDS_DROPPED, text)
 
-    def _stand(self, condition: Condition, text: str, key: str = "") -> None:
+    def _stand(self, condition: Condition, text: str, *, key: str = "", hint: str = "") -> None:
         """Have a condition stand with this text, or not where there is none."""
         if text:
-            self._health.report(condition, text, key=key)
+            self._health.report(condition, text, key=key, hint=hint)
         else:
             self._health.clear(condition, key=key)

@@ -19,7 +19,8 @@ from agent.boots import Boots
 from agent.facts import Facts
 from agent.held import MIB_MAX, ROWS_MAX, Held
 from agent.rows import MIB, Rows
-from agent.storefile import BlockedError
+from agent.spare import Spare
+from agent.storefile import BlockedError, DiskFullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ class Journal:
         self._patience_s = 0.0 if memory_only else limits.commit_after_s
         self._retry_boot_s = 0.0
         self._block: Block | None = None
+        self._spare: Spare | None = None
         self.blocked: StoreError | None = None
         self.acknowledged: set[int] = set()  # still in the file
         self.db = storefile.in_memory() if memory_only else storefile.connect(limits.path)
@@ -67,6 +69,7 @@ class Journal:
                 storefile.check(self.db)
                 storefile.spare_the_card(self.db)
                 self._block = Block(limits.path, self.facts.text("epoch"), self.tally.last_seq)
+                self._spare = Spare(limits.path)
                 self._skip_reserved(self._block)
         except BaseException:
             self.db.close()
@@ -82,6 +85,10 @@ class Journal:
         """What part of its bounds is in use, from 0 to 1."""
         rows = (self.tally.rows + len(self.held)) / self._limits.max_rows
         return min(1.0, max(rows, self.tally.bytes / (self._limits.max_mib * MIB)))
+
+    def in_file(self, seq: int) -> bool:
+        """Whether a row that was handed out is still in the file, as far as is known."""
+        return self.tally.dropped_seq < seq <= self.tally.last_seq
 
     def settle(self) -> None:
         """After something new is held: commit now, or see to it that this can wait."""
@@ -102,29 +109,37 @@ class Journal:
                 if not isinstance(self.blocked, BlockedError):
                     raise
                 self._retry_boot_s = self._boot_s() + RETRY_S
+                if isinstance(self.blocked, DiskFullError):
+                    self._let_go()
         self._reserve()
         self.held.bound()
 
+    def _let_go(self) -> None:
+        """On a full disk delete at least what was acknowledged, in the room kept for that."""
+        if self._spare and self.acknowledged:
+            self._spare.spend()
+            blocked = self.blocked
+            with suppress(sqlite3.Error, OSError), self.transaction(only_let_go=True):
+                pass
+            self.blocked = blocked
+
     @contextmanager
-    def transaction(self) -> Iterator[Tally]:
+    def transaction(self, *, only_let_go: bool = False) -> Iterator[Tally]:
         """One transaction, which takes along all that is not on the disk yet.
 
-        Yields a tally to change; nothing counts unless the commit succeeds.
+        With `only_let_go` it takes the acknowledgements alone. Yields a tally to change; nothing
+        counts unless the commit succeeds.
         """
         tally = replace(self.tally)
         self.db.execute("BEGIN IMMEDIATE")
         try:
             self.rows.remove(tally, self.acknowledged)
-            for seq, new, body in self.held:
-                self.rows.make_room(tally, self._limits, new, len(body))
-                self.rows.insert(tally, seq, new, body)
-            if self.held.last_seq > tally.last_seq:
-                self.rows.mark(tally, self.held.last_seq)
-            if self.held.dropped:
-                self.rows.count_dropped(tally, "memory", self.held.dropped)
+            if not only_let_go:
+                self._take_along(tally)
             yield tally
-            self.facts.write(self.db)
-            self.boots.write()
+            if not only_let_go:
+                self.facts.write(self.db)
+                self.boots.write()
             self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:  # some errors have rolled it back already
@@ -132,9 +147,25 @@ class Journal:
             raise
         self.tally = tally
         self.acknowledged.clear()
+        if not only_let_go:
+            self._kept()
+
+    def _take_along(self, tally: Tally) -> None:
+        for seq, new, body in self.held:
+            self.rows.make_room(tally, self._limits, new, len(body), self.boots.age_s)
+            self.rows.insert(tally, seq, new, body)
+        if self.held.last_seq > tally.last_seq:
+            self.rows.mark(tally, self.held.last_seq)
+        if self.held.dropped:
+            self.rows.count_dropped(tally, "memory", self.held.dropped)
+
+    def _kept(self) -> None:
+        """All is on the disk."""
         self.held.clear()
         self.facts = self.facts.kept()
         self.boots.kept()
+        if self._spare and self.blocked:
+            self._spare.keep()
         self.blocked = None
         if self._block and not self._patience_s:
             with suppress(OSError):  # then some numbers are skipped that need not be

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: AWS IoT takes this much in a second on one connection ("AWS IoT Core message broker quotas").
 BYTES_PER_S = 512 * 1024
 
+#: While the store cannot take acknowledgements, the backlog waits; this long at a time.
+CONGESTED_S = 1.0
+
 POISON = "the broker ends the connection on it"
 
 #: The reasons that no waiting mends: the record itself is at fault.
@@ -57,6 +60,8 @@ class Outbox:
         self._monotonic_s = monotonic_s
         #: What else is unacknowledged and takes room in the window, which is the broker's too.
         self.others = 0
+        #: The record that was set aside last because the broker ends the connection on it.
+        self.guilty_seq: int | None = None
         self._flying: dict[int, tuple[Record, float]] = {}
         self._page: deque[Record] = deque()
         self._again: deque[Record] = deque()
@@ -117,6 +122,8 @@ class Outbox:
             guilty = self._suspicion.acknowledged(record.seq)
             if guilty is not None:
                 self._store.set_aside(guilty, POISON)
+                self.guilty_seq = guilty
+                self._begin_again(guilty)
         elif reason in HOPELESS:
             self._store.set_aside(record.seq, reason_text(reason))
         else:
@@ -138,6 +145,12 @@ class Outbox:
             return self._monotonic_s() - sent_s
         return 0.0
 
+    def _begin_again(self, behind_seq: int) -> None:
+        """Look once more at what was left out; nothing is flying, for records go one at a time."""
+        self._page.clear()
+        self._again.clear()
+        self._up_to_seq = behind_seq
+
     def _anything(self) -> bool:
         return bool(self._again or self._page or self._store.newest_seq > self._up_to_seq)
 
@@ -157,6 +170,9 @@ class Outbox:
         if self._again:
             return self._again.popleft()
         while True:
+            if not self._page and self._store.congested:
+                self._next_s = self._monotonic_s() + CONGESTED_S
+                return None
             if not self._page:
                 newest_seq = self._store.newest_seq
                 self._page.extend(self._store.waiting(self._up_to_seq, self._window))

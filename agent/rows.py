@@ -12,7 +12,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent import BUILT_S
 from agent.model import Moment, NewRecord
 
 if TYPE_CHECKING:
@@ -112,7 +111,10 @@ class Rows:
 
     def newest_moment(self) -> Moment | None:
         """When the newest record in the table was made, or the newest that it marks."""
-        query = "SELECT wall_s, boot_s, boot_id FROM records WHERE kind != '' ORDER BY seq DESC"
+        query = (
+            "SELECT wall_s, boot_s, boot_id FROM records WHERE kind != ''"
+            " AND typeof(wall_s) = 'real' AND typeof(boot_s) = 'real' ORDER BY seq DESC"
+        )
         row = self._db.execute(f"{query} LIMIT 1").fetchone()
         return Moment(*row) if row else None
 
@@ -149,7 +151,7 @@ class Rows:
         """What was set aside, oldest first: number, record and the reason."""
         query = f"SELECT {COLUMNS.replace('FROM records', ', reason FROM dead')} ORDER BY seq"  # noqa: S608
         with closing(self._db.execute(query)) as rows:
-            return [(*_record(row[:7]), row[7]) for row, _ in zip(rows, range(limit), strict=False)]
+            return [(*_shown(row[:7]), row[7]) for row, _ in zip(rows, range(limit), strict=False)]
 
     def dead_count(self) -> int:
         """How many were set aside."""
@@ -171,10 +173,17 @@ class Rows:
         tally.marked = tally.marked and last != tally.last_seq
         return int(count)
 
-    def make_room(self, tally: Tally, limits: StoreLimits, new: NewRecord, size: int) -> None:
+    def make_room(
+        self,
+        tally: Tally,
+        limits: StoreLimits,
+        new: NewRecord,
+        size: int,
+        age_s: Callable[[Moment, Moment], float],
+    ) -> None:
         """Drop the oldest rows as far as the bounds ask for it, so that `new` fits in.
 
-        A row's age is told by boot time within one boot, else by wall time if that was plausible.
+        `age_s(then, now)` tells a row's age, as far as the clocks can be believed.
         """
         now = new.moment
         max_age_s = limits.max_age_days * DAY_S
@@ -182,15 +191,10 @@ class Rows:
         rows_over = tally.rows + 1 - limits.max_rows
         bytes_over = tally.bytes + size - max_bytes
 
-        def too_old(then: Moment) -> bool:
-            if then.boot_id == now.boot_id:
-                return now.boot_s - then.boot_s > max_age_s
-            return then.wall_s >= BUILT_S and now.wall_s - then.wall_s > max_age_s
-
         since_s = math.inf if tally.age_checked_s is None else now.boot_s - tally.age_checked_s
         if not 0 <= since_s < AGE_CHECK_S:
             tally.age_checked_s = now.boot_s
-            self._drop(tally, "age", lambda _rows, _bytes, then: too_old(then))
+            self._drop(tally, "age", lambda _rows, _bytes, then: age_s(then, now) > max_age_s)
         if rows_over > 0:
             rows_over += limits.max_rows // SLACK
             self._drop(tally, "rows", lambda rows, _bytes, _then: rows < rows_over)
@@ -202,8 +206,8 @@ class Rows:
         """Drop rows from the oldest on while `goes(rows, bytes so far, when the next was made)`."""
         rows = size = last = 0
         query = (
-            "SELECT seq, length(body), wall_s, boot_s, boot_id FROM records"
-            " WHERE NOT acknowledged ORDER BY seq"
+            "SELECT seq, length(body), CAST(wall_s AS REAL), CAST(boot_s AS REAL), boot_id"
+            " FROM records WHERE NOT acknowledged ORDER BY seq"
         )
         with closing(self._db.execute(query)) as oldest:
             for seq, length, *then in oldest:
@@ -234,10 +238,21 @@ class Rows:
 def _record(row: tuple[int, str, float, bytes, float, float, str]) -> Numbered:
     """The record in a row. Raises ValueError if its body is spoiled."""
     seq, kind, timestamp_s, text, wall_s, boot_s, boot_id = row
+    times = (timestamp_s, wall_s, boot_s)
+    if not (isinstance(text, bytes) and all(isinstance(one, float) for one in times)):
+        raise ValueError(f"record {seq} is spoiled")
     body = json.loads(text)
     if not isinstance(body, dict):
         raise ValueError(f"record {seq} has no JSON object")  # noqa: TRY004 -- as json.loads
     return seq, NewRecord(kind, timestamp_s, Moment(wall_s, boot_s, boot_id), body)
+
+
+def _shown(row: tuple[int, str, float, bytes, float, float, str]) -> Numbered:
+    """The record in a row for a person to look at, without its body if that is spoiled."""
+    try:
+        return _record(row)
+    except ValueError:
+        return _record((row[0], str(row[1]), 0.0, b"{}", 0.0, 0.0, ""))
 
 
 def _runs(numbers: Collection[int]) -> Iterator[tuple[int, int]]:

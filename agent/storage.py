@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from agent import files, storefile
 from agent.errors import StoreError
+from agent.journal import Journal
 from agent.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from agent.config import StoreLimits
 
@@ -46,15 +46,14 @@ def open_store(
         return Store(limits, reset=reset, memory_only=error.text, wall_s=wall_s, boot_s=boot_s)
 
 
-def usable_again(path: Path) -> bool:
-    """Whether there is, or now can be, a store in the file `path` that takes commits."""
+def usable_again(limits: StoreLimits) -> bool:
+    """Whether there is, or now can be, a store in the file `limits.path` that takes commits."""
+    path = limits.path
     with suppress(StoreError, storefile.SpoiledError), storefile.translated(path):
         if not path.exists():
             storefile.make(path)
-        with closing(storefile.connect(path)) as db:
-            db.execute(f"PRAGMA busy_timeout = {storefile.BUSY_MS}")
-            storefile.spare_the_card(db)
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("ROLLBACK")
+        # Exactly what the next start does: what this finds usable, that one does.
+        journal = Journal(limits, memory_only=False, boot_s=time.monotonic)
+        with closing(journal), journal.transaction():
             return True
     return False

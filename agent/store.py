@@ -97,6 +97,11 @@ class Store:
             return journal.tally.rows - len(journal.acknowledged) + len(journal.held)
 
     @property
+    def congested(self) -> bool:
+        """Whether so many acknowledgements wait for a commit that no more rows may go."""
+        return len(self._journal.acknowledged) >= ACKNOWLEDGED_MAX
+
+    @property
     def dropped(self) -> int:
         """How many records were given up, since the file was made."""
         return sum(self._journal.dropped.values())
@@ -143,14 +148,10 @@ class Store:
     def waiting(self, after_seq: int, limit: int) -> list[Record]:
         """The oldest unacknowledged records with a number above `after_seq`, at most `limit`.
 
-        A row whose body is spoiled is set aside and left out. While the file cannot take
-        acknowledgements, only what is held in memory goes on.
+        A row whose body is spoiled is set aside and left out.
         """
-        found: list[Numbered] = []
-        spoiled: list[int] = []
         with self._locked() as journal:
-            if len(journal.acknowledged) < ACKNOWLEDGED_MAX:
-                found, spoiled = journal.rows.oldest(after_seq, limit, journal.acknowledged)
+            found, spoiled = journal.rows.oldest(after_seq, limit, journal.acknowledged)
             found += journal.held.waiting(after_seq, limit - len(found))
             records = [self._record(one) for one in found]
         for seq in spoiled:
@@ -172,8 +173,7 @@ class Store:
         """
         with self._lock:
             journal = self._journal
-            in_file = journal.tally.dropped_seq < seq <= journal.tally.last_seq
-            if not journal.held.remove(seq) and in_file:
+            if not journal.held.remove(seq) and journal.in_file(seq):
                 journal.acknowledged.add(seq)
             full = len(journal.acknowledged) >= ACKNOWLEDGED_MAX
         if full:
@@ -182,7 +182,8 @@ class Store:
     def flush(self) -> None:
         """Commit all that is not on the disk yet; does nothing when there is nothing."""
         with self._locked() as journal:
-            if journal.acknowledged or journal.held or journal.facts.pending:
+            waits = journal.acknowledged or journal.held or journal.facts.pending
+            if waits or journal.blocked:  # what waited may have been acknowledged meanwhile
                 journal.commit()
 
     def flush_due_s(self) -> float:
@@ -220,8 +221,9 @@ class Store:
                 journal.rows.set_aside(tally, seq, reason=reason, now_s=self._wall_s())
         except BlockedError:
             with self._lock:
-                if not self._journal.held.drop(seq):
+                if not self._journal.held.drop(seq) and self._journal.in_file(seq):
                     self._journal.acknowledged.add(seq)
+                    self._journal.held.dropped += 1
 
     def note_clock(self, now: Moment, *, is_set: bool) -> None:
         """Note how far the two clocks are apart in this boot, and whether wall time is set.

@@ -110,12 +110,14 @@ def _side(path: Path, suffix: str) -> Path:
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection that any thread may use, without transactions of its own making."""
     mode = "ro" if read_only else "rw"
-    return sqlite3.connect(
+    db = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         check_same_thread=False,
         isolation_level=None,
     )
+    db.text_factory = lambda text: text.decode(errors="replace")  # a spoiled letter ends nothing
+    return db
 
 
 def in_memory() -> sqlite3.Connection:
@@ -182,7 +184,7 @@ def migrate(db: sqlite3.Connection) -> None:
     try:
         application_id = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if application_id == APPLICATION_ID:
+        if application_id == APPLICATION_ID and version in MIGRATIONS:
             for step in range(version, SCHEMA_VERSION):
                 db.executescript(MIGRATIONS[step])
     except sqlite3.Error as error:

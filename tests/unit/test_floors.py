@@ -43,6 +43,7 @@ FLOORS = {
     "agent.proxy": 1,
     "agent.rows": 1,
     "agent.schema": 1,
+    "agent.spare": 1,
     "agent.stamp": 1,
     "agent.statements": 1,
     "agent.storefile": 1,

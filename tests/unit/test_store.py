@@ -294,11 +294,11 @@ def test_all_files_are_private(limits: StoreLimits) -> None:
             }
     finally:
         os.umask(before)
-    names = ("store.db", "store.db-block", "store.db-shm", "store.db-wal")
+    names = [f"store.db{end}" for end in ("", "-block", "-shm", "-spare", "-wal")]
     assert modes == dict.fromkeys(names, 0o600)
     assert limits.path.parent.stat().st_mode & 0o777 == 0o700
     left = {path.name for path in limits.path.parent.iterdir()}
-    assert left == {"store.db", "store.db-block"}
+    assert left == {"store.db", "store.db-block", "store.db-spare"}
 
 
 def test_the_log_is_grown_once_and_keeps_its_size(limits: StoreLimits) -> None:

@@ -384,12 +384,12 @@ def test_threads_wait_for_each_other(limits: StoreLimits) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one MiB."""
+    """A file system of two MiB."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)]
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)]
     subprocess.run(mount, check=True)
     yield disk
     subprocess.run(["/bin/umount", "-l", str(disk)], check=True)
@@ -436,8 +436,8 @@ def test_a_full_disk_at_the_start_is_no_reason_to_forget_the_file(small_disk: Pa
     with open_store(limits) as store:
         assert "full" in store.memory_only or "I/O" in store.memory_only
         assert (store.reset, store.append(new()).seq) == ("", 1)
-        assert not usable_again(limits.path)
+        assert not usable_again(limits)
     ballast.unlink()
-    assert usable_again(limits.path)
+    assert usable_again(limits)
     with open_store(limits) as store:
         assert (store.epoch, numbers(store), store.memory_only) == (epoch, [1], "")
