@@ -86,6 +86,10 @@ def reason_hint(reason: int) -> str:
     return ""
 
 
+class WithheldError(Exception):
+    """A message cannot be taken now: it gets no PUBACK, and comes again with the next session."""
+
+
 class ClosedError(LinkLostError):
     """The broker closed the connection without a word."""
 

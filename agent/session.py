@@ -8,12 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.answers import REFUSED, Published, SilentError, reason_text
+from agent.answers import REFUSED, Published, SilentError, WithheldError, reason_text
 from agent.counting import Echo, SetTotal, classify
 from agent.errors import LinkLostError
 from agent.health import NOT_AUTHORIZED, NOT_CONFIRMED, NOT_SUBSCRIBED, RECORD_REFUSED
 from agent.model import COUNT, Json, encode
-from agent.outbox import HOPELESS
+from agent.outbox import HOPELESS, POISON
 from agent.patience import BEAT_S
 from agent.storefile import BlockedError
 
@@ -60,11 +60,12 @@ class Receiver:
         self._health = health
         self._tally = tally
         self.echoed_seq = 0
+        self.withheld = False  # whether the broker has a command that we could not keep
 
     def message(self, topic: str, payload: bytes) -> None:
         """Take an echo as proof of the whole way, apply a command, count and log anything else.
 
-        Raises LinkLostError when a command cannot be made durable now: it is then not acknowledged.
+        Raises WithheldError when a command cannot be made durable now.
         """
         match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
             case Echo(seq=seq):
@@ -84,8 +85,10 @@ class Receiver:
             if self._store.set_total(value, command_id):
                 log.info("the running total is set to %s by the cloud", value)
         except BlockedError as blocked:
-            text = f"a command of the cloud cannot be kept: {blocked.text}"
-            raise LinkLostError(text, hint=blocked.hint) from blocked
+            if not self.withheld:
+                log.warning("a command of the cloud cannot be kept now: %s", blocked.text)
+            self.withheld = True
+            raise WithheldError from blocked
         self._health.update(total=self._store.total)
 
 
@@ -157,6 +160,8 @@ class Session:
             elif answer.mid == self._subscribe_mid:
                 self._subscription_answered(answer)
         self._check_answers()
+        if self._receiver.withheld and not self._store.blocked:
+            raise LinkLostError("a command waits at the broker, which a new connection brings")
         self._health.update(
             queued=self._store.queued,
             published=self._tally.published,
@@ -193,6 +198,9 @@ class Session:
         record = self._outbox.answered(answer.mid, answer.reason)
         if record is None:
             return
+        if self._outbox.guilty_seq is not None:
+            text = f"record {self._outbox.guilty_seq}: {POISON}"
+            self._health.report(RECORD_REFUSED, text)
         reason = reason_text(answer.reason)
         if answer.reason < REFUSED:
             self._tally.acked += 1

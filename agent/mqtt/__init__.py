@@ -19,6 +19,7 @@ from agent.answers import (
     ServerEndedError,
     SilentError,
     UnansweredError,
+    WithheldError,
 )
 from agent.errors import AgentError, LinkLostError, StoppingError
 from agent.faults import link_broke
@@ -233,6 +234,8 @@ class Connection:
     def _message(self, message: packets.Message) -> None:
         try:
             self._on_message(message.topic, message.payload)
+        except WithheldError:
+            return
         except Exception as error:
             self._handler_error = error
             raise

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.answers import NOT_AUTHORIZED, TOPIC_NAME_INVALID, Answer, Published, Subscribed
+from agent.answers import (
+    NOT_AUTHORIZED,
+    TOPIC_NAME_INVALID,
+    Answer,
+    Published,
+    Subscribed,
+    WithheldError,
+)
 from agent.backoff import Backoff
 from agent.config import StoreLimits
 from agent.errors import LinkLostError, StoreError
@@ -334,3 +342,22 @@ def test_a_command_that_cannot_be_made_durable_is_not_taken(bench: Bench) -> Non
 
     with pytest.raises(StoreError):
         bench.receiver.message(f"{THING}/count", b'{"set": 5, "id": "x"}')
+
+
+def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench) -> None:
+    """The session goes on without its PUBACK; once there is room, a new one brings it again."""
+    other = sqlite3.connect(bench.store._limits.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(2):
+        with pytest.raises(WithheldError):
+            bench.receiver.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
+    bench.store_counts(1)
+    assert bench.store.blocked
+    bench.steps(3)
+    other.execute("ROLLBACK")
+    other.close()
+    bench.store._journal._retry_boot_s = 0.0
+    bench.store.flush()
+    with pytest.raises(LinkLostError, match="waits at the broker"):
+        bench.session.step()
+    assert bench.store.total == 1
