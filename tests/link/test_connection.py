@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.answers import Published, SilentError
+from agent.answers import Published, SilentError, WithheldError
 from agent.errors import CredentialsError
 from agent.mqtt import READ_S, Connection, client
 from agent.mqtt.client import BACKLOG, Options
@@ -137,6 +137,22 @@ def test_a_message_that_is_not_taken_is_not_acknowledged(line: Line) -> None:
     line.broker.settimeout(0)
     with pytest.raises(BlockingIOError):
         line.broker.recv(100)
+
+
+def test_a_message_that_is_withheld_gets_no_puback_and_the_rest_goes_on(line: Line) -> None:
+    """What cannot be kept now stays with the broker; the connection lives."""
+    line.open()
+    line.trouble = WithheldError()
+    line.broker.sendall(message(7))
+    line.connection.step(1.0)
+    line.trouble = None
+    line.broker.sendall(message(8))
+    line.connection.step(1.0)
+    line.connection.step(0.0)
+
+    line.broker.settimeout(2)
+    assert line.messages == [b"x"]
+    assert line.broker.recv(100)[2:4] == (8).to_bytes(2, "big")
 
 
 def test_a_server_keep_alive_of_0_leaves_ours(line: Line) -> None:
