@@ -60,7 +60,7 @@ class Outbox:
         self._monotonic_s = monotonic_s
         #: What else is unacknowledged and takes room in the window, which is the broker's too.
         self.others = 0
-        #: The record that was set aside last because the broker ends the connection on it.
+        #: A record that was just set aside because the broker ends the connection on it.
         self.guilty_seq: int | None = None
         self._flying: dict[int, tuple[Record, float]] = {}
         self._page: deque[Record] = deque()

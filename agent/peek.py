@@ -65,9 +65,9 @@ def revive(path: Path) -> int:
     Raises as `peek` does.
     """
     with _opened(path, read_only=False) as db:
-        tally, _ = storefile.load(db)
+        storefile.load(db)  # to be sure that it is a store
         db.execute("BEGIN IMMEDIATE")
-        count = Rows(db).revive(tally)
+        count = Rows(db).revive()
         db.execute("COMMIT")
         return count
 

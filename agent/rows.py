@@ -157,21 +157,16 @@ class Rows:
         """How many were set aside."""
         return int(self._db.execute("SELECT count(*) FROM dead").fetchone()[0])
 
-    def revive(self, tally: Tally) -> int:
-        """Have all that was set aside wait again, under its own number; how many."""
-        query = (
+    def revive(self) -> int:
+        """Have all that was set aside wait again, under its own number; how many.
+
+        Whoever has a tally has to load it anew.
+        """
+        self._db.execute(
             "INSERT OR REPLACE INTO records"
             " SELECT seq, kind, timestamp_s, body, wall_s, boot_s, boot_id, 0 FROM dead"
         )
-        count, size, last = self._db.execute(
-            "SELECT count(*), total(length(body)), coalesce(max(seq), 0) FROM dead"
-        ).fetchone()
-        self._db.execute(query)
-        self._db.execute("DELETE FROM dead")
-        tally.rows += count
-        tally.bytes += int(size)
-        tally.marked = tally.marked and last != tally.last_seq
-        return int(count)
+        return self._db.execute("DELETE FROM dead").rowcount
 
     def make_room(
         self,

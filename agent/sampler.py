@@ -26,7 +26,6 @@ from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from agent.clock import Clock
     from agent.config import Config
@@ -100,12 +99,7 @@ class Sampler:
         """Itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

@@ -198,9 +198,9 @@ class Session:
         record = self._outbox.answered(answer.mid, answer.reason)
         if record is None:
             return
-        if self._outbox.guilty_seq is not None:
-            text = f"record {self._outbox.guilty_seq}: {POISON}"
-            self._health.report(RECORD_REFUSED, text)
+        guilty_seq, self._outbox.guilty_seq = self._outbox.guilty_seq, None
+        if guilty_seq is not None:
+            self._health.report(RECORD_REFUSED, f"record {guilty_seq}: {POISON}")
         reason = reason_text(answer.reason)
         if answer.reason < REFUSED:
             self._tally.acked += 1

@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent.clock import Clock
+from agent.config import (
+    Aws,
+    Config,
+    Count,
+    Mqtt,
+    Paths,
+    Provisioning,
+    SensorConfig,
+    StoreLimits,
+    Thing,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOOT_ID = "5a1f3a58-6a8f-4c8a-9a53-3d3a6c3f8f10"
+
+
+def config(
+    directory: Path,
+    *sensors: SensorConfig,
+    count: Count,
+    store: StoreLimits | None = None,
+) -> Config:
+    """The configuration of an agent with these sensors, whose runtime directory is `directory`."""
+    return Config(
+        path=directory / "agent.toml",
+        thing=Thing(name="living-room"),
+        aws=Aws(),
+        provisioning=Provisioning(),
+        mqtt=Mqtt(),
+        store=store or StoreLimits(),
+        count=count,
+        paths=Paths(runtime=directory),
+        sensors=sensors,
+    )
 
 
 class FakeClock(Clock):

@@ -11,15 +11,9 @@ import pytest
 
 from agent import BUILT_S
 from agent.config import (
-    Aws,
-    Config,
     Count,
-    Mqtt,
-    Paths,
-    Provisioning,
     SensorConfig,
     StoreLimits,
-    Thing,
 )
 from agent.custody import Custody
 from agent.errors import StoreError
@@ -32,6 +26,7 @@ from agent.storage import open_store
 from agent.storefile import BlockedError
 from agent.wakeup import Wakeup
 from agent.wear import Wear
+from tests import fakes
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 from tests.ticks import Ticks
 
@@ -68,16 +63,11 @@ class House:
 
     def start(self) -> None:
         """Start the agent."""
-        config = Config(
-            path=self.directory / "agent.toml",
-            thing=Thing(name="living-room"),
-            aws=Aws(),
-            provisioning=Provisioning(),
-            mqtt=Mqtt(),
-            store=self.limits,
+        config = fakes.config(
+            self.directory,
+            SensorConfig(name="motion", driver="fake"),
             count=Count(sensor=("motion",), window_s=600),
-            paths=Paths(runtime=self.directory),
-            sensors=(SensorConfig(name="motion", driver="fake"),),
+            store=self.limits,
         )
         self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
         self.custody = Custody(

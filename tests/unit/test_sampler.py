@@ -13,15 +13,10 @@ from unittest.mock import ANY
 import pytest
 
 from agent.config import (
-    Aws,
     Config,
     Count,
-    Mqtt,
-    Paths,
-    Provisioning,
     SensorConfig,
     StoreLimits,
-    Thing,
 )
 from agent.custody import Custody
 from agent.errors import NoDataError, SensorError, StoreError
@@ -33,6 +28,7 @@ from agent.sensors.simulated import Options
 from agent.sensors.truth import Limits
 from agent.storage import open_store
 from agent.wakeup import Wakeup
+from tests import fakes
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 
 if TYPE_CHECKING:
@@ -66,17 +62,7 @@ class Bench:
 
     def sampler(self, *sensors: SensorConfig) -> Sampler:
         """A sampler of these sensors that counts the one named motion."""
-        config = Config(
-            path=self.directory / "agent.toml",
-            thing=Thing(name="living-room"),
-            aws=Aws(),
-            provisioning=Provisioning(),
-            mqtt=Mqtt(),
-            store=StoreLimits(),
-            count=self.count,
-            paths=Paths(runtime=self.directory),
-            sensors=sensors,
-        )
+        config = fakes.config(self.directory, *sensors, count=self.count)
         sampler = Sampler(
             config,
             self.custody(config),
@@ -648,20 +634,12 @@ def test_a_detector_that_is_not_counted_is_read(bench: Bench) -> None:
 
 def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
     """Without a test's own sensors the configured drivers are opened; one that nobody has fails."""
-    config = Config(
-        path=bench.directory / "agent.toml",
-        thing=Thing(name="living-room"),
-        aws=Aws(),
-        provisioning=Provisioning(),
-        mqtt=Mqtt(),
-        store=StoreLimits(),
+    config = fakes.config(
+        bench.directory,
+        SensorConfig(name="hall", driver="gone", options={}),
+        SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=2.5)),
+        SensorConfig(name="room", driver="simulated", options=Options()),
         count=Count(sensor=("motion",), window_s=60),
-        paths=Paths(runtime=bench.directory),
-        sensors=(
-            SensorConfig(name="hall", driver="gone", options={}),
-            SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=2.5)),
-            SensorConfig(name="room", driver="simulated", options=Options()),
-        ),
     )
     sampler = Sampler(
         config,
