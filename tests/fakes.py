@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
-from agent.config import (
+from agent.config.settings import (
     Aws,
     Config,
     Count,
@@ -121,3 +121,14 @@ class FakeDetector(FakeDriver):
             drained = drained[0], now_s - self._drained_s
             self._drained_s = now_s
         return drained
+
+
+class Ticks:
+    """A clock, for code that takes one as a function, that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now_s

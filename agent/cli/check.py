@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from agent.cli import COMMANDS, settings
+from agent.cli.main import COMMANDS, settings
 from agent.errors import EXIT_OK
 
 if TYPE_CHECKING:
     import argparse
 
-    from agent.cli import Subparsers
-    from agent.config import Config
+    from agent.cli.main import Subparsers
+    from agent.config.settings import Config
 
 
 def add(subparsers: Subparsers) -> None:

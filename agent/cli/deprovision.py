@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.cli import COMMANDS, settings
+from agent.cli.main import COMMANDS, settings
 from agent.cli.provision import BY_HAND_S, attempting, open_cloud, print_line
 from agent.errors import EXIT_OK
 from agent.provisioning.removal import deprovision
@@ -13,7 +13,7 @@ from agent.provisioning.removal import deprovision
 if TYPE_CHECKING:
     import argparse
 
-    from agent.cli import Subparsers
+    from agent.cli.main import Subparsers
 
 
 def add(subparsers: Subparsers) -> None:

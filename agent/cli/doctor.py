@@ -11,13 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent import credentials, link, proxy, tcp
-from agent.answers import REFUSED, Subscribed, UnansweredError, reason_text
-from agent.causes import cause_of
-from agent.cli import COMMANDS, settings
+from agent.cli.main import COMMANDS, settings
 from agent.cli.status import degraded, read_status
 from agent.clock import Clock
-from agent.credentials import MissingCredentialsError
 from agent.errors import (
     EXIT_FAILURE,
     EXIT_OK,
@@ -26,8 +22,7 @@ from agent.errors import (
     LinkLostError,
     SensorError,
 )
-from agent.faults import UnreachableError
-from agent.health import (
+from agent.health.health import (
     CLOCK_UNSET,
     CONFIG_WARNING,
     CREDENTIALS_INVALID,
@@ -38,22 +33,34 @@ from agent.health import (
     SENSOR_FAILING,
     UNPROVISIONED,
 )
+from agent.identity import credentials
+from agent.identity.credentials import MissingCredentialsError
 from agent.model import COUNT
-from agent.peek import StoreMissingError, peek
-from agent.ports import Ports
-from agent.sensors import open_sensor
+from agent.mqtt.answers import (
+    REFUSED,
+    Subscribed,
+    UnansweredError,
+    reason_text,
+)
+from agent.net import proxy, tcp
+from agent.net.failures import UnreachableError
+from agent.net.ports import Ports
+from agent.sensors.sensor import open_sensor
+from agent.store.inspection import StoreMissingError, peek
+from agent.uplink import connect
+from agent.uplink.diagnosis import cause_of
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from agent.answers import Answer
-    from agent.cli import Subparsers
-    from agent.config import Config
-    from agent.credentials import Credentials
-    from agent.dialer import Dialer
+    from agent.cli.main import Subparsers
+    from agent.config.settings import Config
+    from agent.identity.credentials import Credentials
     from agent.model import Json
+    from agent.mqtt.answers import Answer
+    from agent.net.dialer import Dialer
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
@@ -161,8 +168,10 @@ def _way(config: Config, found: Credentials, *, running: bool) -> Iterator[Findi
     with ExitStack() as stack:
         wakeup = stack.enter_context(Wakeup())
         ports = Ports(config.mqtt.port)
-        dialer = link.dialer(config, found, ports=ports, wakeup=wakeup, interrupted=lambda: False)
-        host = link.endpoint(config, found)
+        dialer = connect.dialer(
+            config, found, ports=ports, wakeup=wakeup, interrupted=lambda: False
+        )
+        host = connect.endpoint(config, found)
         try:
             yield _name(host, config.mqtt.port, dialer)
             yield from _tls(host, ports, dialer)
@@ -202,7 +211,7 @@ def _tls(host: str, ports: Ports, dialer: Dialer) -> Iterator[Finding]:
 def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -> Iterator[Finding]:
     """CONNECT as the device, and SUBSCRIBE where the agent would."""
     topic = f"{config.thing.name}/{COUNT}"
-    with link.connection(
+    with connect.connection(
         config,
         found,
         wakeup=wakeup,

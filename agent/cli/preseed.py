@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files, sensors
-from agent.cli import complain
+from agent.cli.main import complain
+from agent.cli.preseeding import Preseed
 from agent.errors import EXIT_OK, AgentError
-from agent.preseed import Preseed
 
 if TYPE_CHECKING:
     import argparse
 
-    from agent.cli import Subparsers
+    from agent.cli.main import Subparsers
 
 #: Where Raspberry Pi OS has the boot partition: until Debian 11, and since Debian 12.
 FILES = [Path("/boot/pi-iot-agent.toml"), Path("/boot/firmware/pi-iot-agent.toml")]

@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.cli import COMMANDS, settings
+from agent.cli.main import COMMANDS, settings
 from agent.errors import EXIT_OK, AgentError, CredentialsError
+from agent.health.progress import Report, trouble
 from agent.provisioning import removal
-from agent.provisioning.attempts import Attempts
-from agent.provisioning.client import Caller, Cloud, readable_by_others
+from agent.provisioning.cloud import Caller, Cloud, readable_by_others
 from agent.provisioning.policy import policy_document, policy_name
-from agent.provisioning.proof import prove
 from agent.provisioning.provisioner import provision
-from agent.provisioning.report import Report, trouble
+from agent.provisioning.retry import Attempts
+from agent.uplink.proof import prove
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from agent.cli import Subparsers
-    from agent.config import Config
+    from agent.cli.main import Subparsers
+    from agent.config.settings import Config
 
 #: How long a step is tried again: a person waits, the daemon starts another child anyway.
 BY_HAND_S = 120.0

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import accesskey
-from agent.accesskey import AccessKey
-from agent.config import Aws, Thing
+from agent.config.fields import read
+from agent.config.settings import Aws, Thing
 from agent.errors import EXIT_USAGE, AgentError
-from agent.schema import read
+from agent.provisioning import access_key
+from agent.provisioning.access_key import AccessKey
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from agent.accesskey import Profile
-    from agent.config import Config
+    from agent.config.settings import Config
+    from agent.provisioning.access_key import Profile
 
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 -- its name only
 SECRET_FLAGS = f"--secret-file, --secret-stdin or {SECRET_VARIABLE}"
@@ -109,11 +109,11 @@ class Questions:
         given = self._arguments.access_key_id
         default = stored.key.id if stored.key else ""
         key_id = self._answer(
-            "--access-key-id", given, "AWS access key id", default, accesskey.id_problem
+            "--access-key-id", given, "AWS access key id", default, access_key.id_problem
         )
         secret = self._given_secret(key_id if given else "")
         if secret is not None:
-            if problem := accesskey.secret_problem(secret):
+            if problem := access_key.secret_problem(secret):
                 raise UsageError(f"the secret access key {problem}")
         elif self._asking:
             keeps = key_id == default
@@ -139,7 +139,7 @@ class Questions:
             )
             if keeps and not secret:
                 return ""
-            if not (problem := accesskey.secret_problem(secret)):
+            if not (problem := access_key.secret_problem(secret)):
                 return secret
             print(f"  {problem}")
 

@@ -10,16 +10,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.cli import COMMANDS, settings
+from agent.cli.main import COMMANDS, settings
 from agent.errors import EXIT_OK
-from agent.peek import StoreMissingError, peek, revive
+from agent.store.inspection import StoreMissingError, peek, revive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.cli import Subparsers
+    from agent.cli.main import Subparsers
     from agent.model import Record
-    from agent.peek import Peek
+    from agent.store.inspection import Peek
 
 LIMIT = 10
 

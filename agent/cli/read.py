@@ -6,19 +6,24 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from agent.cli import COMMANDS, PROGRAM, complain, settings
+from agent.cli.main import (
+    COMMANDS,
+    PROGRAM,
+    complain,
+    settings,
+)
 from agent.clock import Clock
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
-from agent.pool import Pool
-from agent.sensors import open_sensor
+from agent.sampling.pool import Pool
+from agent.sensors.sensor import open_sensor
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from agent.cli import Subparsers
-    from agent.config import SensorConfig
-    from agent.sensors import Sensor
+    from agent.cli.main import Subparsers
+    from agent.config.settings import SensorConfig
+    from agent.sensors.sensor import Sensor
 
 #: How often a person who walks past looks at the screen.
 WATCH_EVERY_S = 0.05

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent import daemon
-from agent.cli import COMMANDS, settings
+from agent.cli.main import COMMANDS, settings
 
 if TYPE_CHECKING:
     import argparse
 
-    from agent.cli import Subparsers
+    from agent.cli.main import Subparsers
 
 
 def add(subparsers: Subparsers) -> None:

@@ -12,26 +12,32 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import accesskey, files, sensors
-from agent.cli import COMMANDS
+from agent import files, sensors
+from agent.cli.main import COMMANDS
 from agent.cli.provision import BY_HAND_S, register
 from agent.cli.questions import NAME, REGION, Questions, ask, at_terminal, problem_with
-from agent.config import DEFAULT_PATH, Aws, Thing, interpret
-from agent.document import read_toml
+from agent.config.document import read_toml
+from agent.config.editor import UneditableError, with_value
+from agent.config.settings import (
+    DEFAULT_PATH,
+    Aws,
+    Thing,
+    interpret,
+)
 from agent.errors import (
     EXIT_OK,
     BusyError,
     ConfigError,
     NotPermittedError,
 )
-from agent.statements import UneditableError, with_value
+from agent.provisioning import access_key
 
 if TYPE_CHECKING:
     import argparse
 
-    from agent.cli import Subparsers
+    from agent.cli.main import Subparsers
     from agent.cli.questions import Answers
-    from agent.config import Config
+    from agent.config.settings import Config
 
 UNIT = "pi-iot-agent.service"
 _BOM = "\ufeff"
@@ -62,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_writable(written)
     own_certificate = known.mqtt.cert_file is not None
     with files.explained():
-        stored = accesskey.read(key_file, _profile(known))
+        stored = access_key.read(key_file, _profile(known))
         answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
         config = _write(path, known, answers)
     erased = False
@@ -101,7 +107,7 @@ def _check_writable(path: Path) -> None:
 
 
 def _profile(config: Config) -> str:
-    return config.aws.profile or accesskey.DEFAULT_PROFILE
+    return config.aws.profile or access_key.DEFAULT_PROFILE
 
 
 def _write(path: Path, known: Config, answers: Answers) -> Config:
@@ -128,7 +134,7 @@ def _write(path: Path, known: Config, answers: Answers) -> Config:
         print(f"{path}: name {answers.name}, region {answers.region}")
     key_file = known.provisioning.credentials_file
     if answers.key:
-        accesskey.save(key_file, _profile(known), answers.key, answers.region, owner=known.home)
+        access_key.save(key_file, _profile(known), answers.key, answers.region, owner=known.home)
         print(f"{key_file}: AWS key {answers.key.id}")
     return interpret(read_toml(path), path, options_of=sensors.options_of)
 
@@ -155,7 +161,7 @@ def _erase(config: Config, wanted: bool | None) -> bool:  # noqa: FBT001 -- a fl
     key_file = config.provisioning.credentials_file
     if wanted:
         with files.explained():
-            accesskey.erase(key_file, _profile(config), owner=config.home)
+            access_key.erase(key_file, _profile(config), owner=config.home)
         print(f"{key_file}: the AWS key is erased")
     return bool(wanted)
 

@@ -8,16 +8,16 @@ import time
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.cli import COMMANDS, PROGRAM, settings
+from agent.cli.main import COMMANDS, PROGRAM, settings
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
-from agent.health import INFO
+from agent.health.health import INFO
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.cli import Subparsers
+    from agent.cli.main import Subparsers
     from agent.model import Json
 
 EXIT_NOT_RUNNING = 3

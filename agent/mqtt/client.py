@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.mqtt.lean import paho
+from agent.mqtt.lean_paho import paho
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from agent.dialer import Dialer
+    from agent.net.dialer import Dialer
 
 #: The largest packet that is read; AWS IoT sends payloads up to 128 KiB. A hostile broker could
 #: announce 256 MiB.

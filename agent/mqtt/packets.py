@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.answers import (
+from agent.mqtt.answers import (
     CONNECT_REFUSALS_3,
     PACKET_MAX,
     REFUSED,

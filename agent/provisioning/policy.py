@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.model import Json
-    from agent.provisioning.client import Caller
+    from agent.provisioning.cloud import Caller
 
 #: AWS fills this in for a connected device ("Thing policy variables", AWS IoT developer guide).
 THING = "${iot:Connection.Thing.ThingName}"

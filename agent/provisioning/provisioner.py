@@ -8,21 +8,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.credentials import SYSTEM_BUNDLES, Identity, certificates
 from agent.errors import CloudError
+from agent.health.progress import Report
+from agent.identity.credentials import SYSTEM_BUNDLES, Identity, certificates
+from agent.identity.generations import Generations
 from agent.provisioning import roots, steps
-from agent.provisioning.generation import Generations
 from agent.provisioning.policy import policy_document, policy_name
-from agent.provisioning.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from agent.config import Config
-    from agent.provisioning.attempts import Attempts
-    from agent.provisioning.client import Caller, Cloud
-    from agent.provisioning.generation import NewCertificate
+    from agent.config.settings import Config
+    from agent.identity.generations import NewCertificate
+    from agent.provisioning.cloud import Caller, Cloud
+    from agent.provisioning.retry import Attempts
 
 HOLDER = "another `pi-iot-agent provision` or `deprovision`"
 

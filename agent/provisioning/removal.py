@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError, RefusedError
+from agent.health.progress import Report
+from agent.identity.generations import Generations
 from agent.provisioning import steps
 from agent.provisioning.failures import NotFoundError, StillAttachedError
-from agent.provisioning.generation import Generations
 from agent.provisioning.policy import policy_name
 from agent.provisioning.provisioner import HOLDER
-from agent.provisioning.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.config import Config
-    from agent.provisioning.attempts import Attempts
-    from agent.provisioning.client import Caller, Cloud
+    from agent.config.settings import Config
+    from agent.provisioning.cloud import Caller, Cloud
+    from agent.provisioning.retry import Attempts
 
 #: A new policy takes 6 to 8 minutes to be known everywhere ("AWS IoT Core policies").
 PROOF_S = 600.0

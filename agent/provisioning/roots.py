@@ -6,8 +6,14 @@ import urllib.request
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
-from agent.credentials import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 from agent.errors import TransientCloudError
+from agent.identity.credentials import (
+    AMAZON_ROOTS,
+    ROOT_CA_1,
+    SYSTEM_BUNDLES,
+    amazon_roots,
+    certificates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
+from agent.identity.generations import NewCertificate
 from agent.provisioning.failures import ExistsError, NotFoundError
-from agent.provisioning.generation import NewCertificate
 from agent.provisioning.policy import same_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.model import Json
-    from agent.provisioning.client import Cloud
+    from agent.provisioning.cloud import Cloud
 
 #: The attribute of a thing that tells which board it is.
 SERIAL = "serial"

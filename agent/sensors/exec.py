@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
+from agent.config.fields import number, text, words
 from agent.errors import SensorError
-from agent.schema import number, text, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

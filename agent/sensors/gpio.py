@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent import board
+from agent.config.fields import choice, integer, number
 from agent.errors import SensorError
-from agent.schema import choice, integer, number
 from agent.sensors import sysfs
-from agent.sensors.edges import Edges
-from agent.sensors.truth import Limits
+from agent.sensors.debounce import Edges
+from agent.sensors.plausibility import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import board
+from agent.config.fields import text as words
 from agent.errors import NoDataError, SensorError
-from agent.schema import text as words
 from agent.sensors import sysfs
 
 if TYPE_CHECKING:

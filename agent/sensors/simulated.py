@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.schema import number
+from agent.config.fields import number
 
 if TYPE_CHECKING:
     from agent.clock import Clock

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
+from agent.config.fields import file
 from agent.errors import SensorError
-from agent.schema import file
 from agent.sensors import sysfs
 
 if TYPE_CHECKING:

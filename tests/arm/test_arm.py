@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.arm.emulated import EMULATORS, Emulated
-from tests.cloud import LocalAws
 from tests.system.device import CA_FILE, CONFIG, CREDENTIALS, SENSORS
 from tests.system.package import current
 from tests.system.roots import RootError
+from tests.tools.cloud import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

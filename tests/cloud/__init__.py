@@ -1,7 +1,1 @@
-"""A local AWS IoT Core: control plane, message broker, and an observer at the cloud's side."""
-
-from __future__ import annotations
-
-from tests.cloud.local_aws import LocalAws
-
-__all__ = ["LocalAws"]
+"""The command `python3 -m tests.cloud`; the local AWS itself is `tests/tools/cloud/`."""

@@ -1,69 +1,10 @@
-"""`python3 -m tests.cloud`: the local AWS IoT Core for a person at a terminal."""
+"""`python3 -m tests.cloud`: starts the local AWS IoT Core and prints how to use it."""
 
 from __future__ import annotations
 
-import argparse
-import shutil
-import signal
 import sys
-import tempfile
-import threading
-import time
-from pathlib import Path
 
-from tests.cloud.local_aws import LocalAws
-from tests.cloud.mosquitto import CloudError
-
-WIDTH = 200
-POLL_S = 0.2
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run until --for is over or a signal comes; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m tests.cloud",
-        description="A local AWS IoT Core: register a device here, and see its messages arrive.",
-    )
-    parser.add_argument("--for", type=float, metavar="SECONDS", dest="seconds", help="then stop")
-    parser.add_argument(
-        "--directory", type=Path, help="keep all files here (default: a temporary one, removed)"
-    )
-    options = parser.parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    directory = options.directory or Path(tempfile.mkdtemp(prefix="local-aws-"))
-    try:
-        _serve(directory.resolve(), stop, seconds=options.seconds)
-    except CloudError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if options.directory is None:
-            shutil.rmtree(directory, ignore_errors=True)
-    print("Stopped.")
-    return 0
-
-
-def _serve(directory: Path, stop: threading.Event, *, seconds: float | None) -> None:
-    with LocalAws(directory) as aws:
-        toml = directory / "agent.toml"
-        toml.write_text(aws.agent_toml(directory))
-        print(f"A local AWS IoT Core is running.\n\nPut this in agent.toml (it is in {toml}):\n")
-        print(aws.agent_toml(directory))
-        print(f"The AWS credentials file that it names: {aws.credentials_file}")
-        print(f"\nTo run an agent against it:\n  python3 -m agent run --config {toml}\n")
-        print("Messages as they arrive (Ctrl-C ends):", flush=True)
-        deadline_s = float("inf") if seconds is None else time.monotonic() + seconds
-        shown = 0
-        while not stop.wait(POLL_S) and time.monotonic() < deadline_s:
-            messages = aws.observer.messages()
-            for message in messages[shown:]:
-                at = time.strftime("%H:%M:%S", time.localtime(message.time_s))
-                text = message.payload.decode(errors="replace")[:WIDTH]
-                print(f"{at}  {message.topic}  {text}", flush=True)
-            shown = len(messages)
-
+from tests.tools.cloud.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

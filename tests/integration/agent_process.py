@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.cloud import LocalAws
+    from tests.tools.cloud import LocalAws
 
 ROOT = Path(__file__).parents[2]
 

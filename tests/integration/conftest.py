@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cloud import LocalAws
 from tests.integration.agent_process import AgentProcess
+from tests.tools.cloud import LocalAws
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,9 +20,9 @@ import pytest
 from tests.integration.agent_process import ListeningSystemd
 
 if TYPE_CHECKING:
-    from tests.cloud import LocalAws
     from tests.integration.agent_process import AgentProcess
     from tests.integration.conftest import MakeAgent
+    from tests.tools.cloud import LocalAws
 
 FAST = [
     {"name": "motion", "driver": "simulated", "detections_per_s": 2.0},
@@ -262,7 +262,7 @@ def test_a_refused_call_names_the_action_and_sighup_tries_again(
     cloud: LocalAws, make_agent: MakeAgent
 ) -> None:
     """AccessDenied says which IAM action is missing; SIGHUP tries again at once."""
-    from tests.cloud.faults import ACCESS_DENIED  # noqa: PLC0415
+    from tests.tools.cloud.faults import ACCESS_DENIED  # noqa: PLC0415
 
     cloud.faults.inject(ACCESS_DENIED, "CreatePolicy")
     agent = make_agent().start()

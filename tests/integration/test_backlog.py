@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config import StoreLimits
+from agent.config.settings import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.storage import open_store
+from agent.store.opening import open_store
 
 if TYPE_CHECKING:
-    from tests.cloud import LocalAws
     from tests.integration.conftest import MakeAgent
+    from tests.tools.cloud import LocalAws
 
 BACKLOG = int(os.environ.get("BACKLOG", "20000"))
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

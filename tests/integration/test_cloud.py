@@ -29,8 +29,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tests.cloud import LocalAws
-from tests.cloud.faults import (
+from tests.tools.cloud import LocalAws
+from tests.tools.cloud.faults import (
     ACCESS_DENIED,
     CONNECTION_RESET,
     EXPIRED_TOKEN,
@@ -41,7 +41,7 @@ from tests.cloud.faults import (
     UNAVAILABLE,
     hang,
 )
-from tests.cloud.policies import Grant
+from tests.tools.cloud.policies import Grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config import StoreLimits
+from agent.config.settings import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.storage import open_store
-from tests.powercut import cuts, traced
+from agent.store.opening import open_store
+from tests.tools.power_cut import cuts, traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.powercut import Call
+    from tests.tools.power_cut import Call
 
 #: Says after each step what is durable by then: the numbers given out and acknowledged, the total.
 LIFE = """

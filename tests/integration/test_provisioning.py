@@ -21,7 +21,6 @@ import pytest
 
 from agent import board
 from agent import config as configuration
-from agent.credentials import ROOT_CA_1, Files, amazon_roots, load
 from agent.errors import (
     EXIT_OK,
     EXIT_REFUSED,
@@ -34,22 +33,28 @@ from agent.errors import (
     TransientCloudError,
 )
 from agent.files import lock
+from agent.identity.credentials import (
+    ROOT_CA_1,
+    Files,
+    amazon_roots,
+    load,
+)
+from agent.identity.generations import Generations, has_replaced
 from agent.provisioning import removal
-from agent.provisioning.attempts import Attempts
-from agent.provisioning.child import Child
-from agent.provisioning.client import Answer, Caller, Cloud
-from agent.provisioning.generation import Generations, has_replaced
+from agent.provisioning.cloud import Answer, Caller, Cloud
 from agent.provisioning.policy import policy_name
 from agent.provisioning.provisioner import provision
+from agent.provisioning.retry import Attempts
+from agent.uplink.child import Child
 from agent.wakeup import Wakeup
-from tests.cloud import LocalAws
-from tests.cloud import faults as fault
+from tests.tools.cloud import LocalAws
+from tests.tools.cloud import faults as fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agent.config import Config
-    from agent.provisioning.report import Report
+    from agent.config.settings import Config
+    from agent.health.progress import Report
 
 ROOT = Path(__file__).parents[2]
 NAMES = itertools.count()
@@ -894,7 +899,7 @@ class TestChild:
         device.aws.faults.inject(fault.THROTTLED, "CreateThing")
         program = (
             "import sys, time; from pathlib import Path; from agent.wakeup import Wakeup\n"
-            "from agent.provisioning.child import Child\n"
+            "from agent.uplink.child import Child\n"
             "child = Child(Path(sys.argv[1]), wakeup=Wakeup())\n"
             "while not child.poll(1): pass\n"
             "print(child._process.pid, flush=True); time.sleep(60)"

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.files import lock
-from tests.cloud.local_aws import ACCESS_KEY
 from tests.integration.agent_process import AgentProcess
+from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.cloud import LocalAws
+    from tests.tools.cloud import LocalAws
 
 ROOT = Path(__file__).parents[2]
 OTHER_KEY = "AKIAOTHERKEY00000000"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 
-from agent.peek import peek
+from agent.store.inspection import peek
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

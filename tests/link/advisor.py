@@ -8,7 +8,7 @@ import ssl
 import time
 from typing import TYPE_CHECKING
 
-from agent.provisioning.client import Caller
+from agent.provisioning.cloud import Caller
 from agent.provisioning.policy import policy_document
 from tests.link import wire
 from tests.link.bench import NotApplicableError, case

@@ -8,14 +8,14 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from agent import config
-from agent.away import Away
-from agent.backoff import Backoff
 from agent.clock import Clock
-from agent.health import Health
+from agent.health.health import Health
 from agent.model import COUNT, NewRecord, Record
-from agent.sensors import options_of
-from agent.storage import open_store
-from agent.uplink import Uplink
+from agent.sensors.sensor import options_of
+from agent.store.opening import open_store
+from agent.uplink.birth import Away
+from agent.uplink.uplink import Uplink
+from agent.uplink.waits import Backoff
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:

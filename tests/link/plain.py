@@ -9,7 +9,7 @@ import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.watch import Watch
+    from agent.net.waiter import Watch
 
 
 class Plain(socket.socket):

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.answers import Published, SilentError, WithheldError
 from agent.errors import CredentialsError
-from agent.mqtt import READ_S, Connection, client
+from agent.mqtt import client
+from agent.mqtt.answers import Published, SilentError, WithheldError
 from agent.mqtt.client import BACKLOG, Options
+from agent.mqtt.connection import READ_S, Connection
+from agent.net.waiter import Watch
 from agent.wakeup import Wakeup
-from agent.watch import Watch
 from tests.link import wire
 from tests.link.plain import PlainDialer
 

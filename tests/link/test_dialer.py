@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import tcp
-from agent.credentials import Credentials, tls_context
-from agent.dialer import Dialer
 from agent.errors import LinkLostError, StoppingError
-from agent.faults import UnreachableError
-from agent.ports import DETOUR_S, Ports
-from agent.proxy import from_environment
+from agent.identity.credentials import Credentials, tls_context
+from agent.net import tcp
+from agent.net.dialer import Dialer
+from agent.net.failures import UnreachableError
+from agent.net.ports import DETOUR_S, Ports
+from agent.net.proxy import from_environment
+from agent.net.waiter import Watch
 from agent.wakeup import Wakeup
-from agent.watch import Watch
+from tests.fakes import Ticks
 from tests.link.bench import Bench
-from tests.ticks import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

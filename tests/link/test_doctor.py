@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.cli import main
+from agent.cli.main import main
 from tests.link import wire
 from tests.link.bench import Bench
 from tests.link.device import THING, write_toml

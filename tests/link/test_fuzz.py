@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import proxy
-from agent.config import StoreLimits
+from agent.config.settings import StoreLimits
 from agent.errors import LinkLostError
-from agent.health import Health
-from agent.mqtt import Connection, packets
+from agent.health.health import Health
+from agent.mqtt import packets
 from agent.mqtt.client import Options
-from agent.session import Receiver, Tally
-from agent.storage import open_store
+from agent.mqtt.connection import Connection
+from agent.net import proxy
+from agent.net.waiter import Watch
+from agent.store.opening import open_store
+from agent.uplink.session import Receiver, Tally
 from agent.wakeup import Wakeup
-from agent.watch import Watch
 from tests.link import wire
 from tests.link.plain import PlainDialer
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cloud import LocalAws
 from tests.system.box import Box, obstacle
 from tests.system.device import Device
 from tests.system.package import current
 from tests.system.roots import RootError
+from tests.tools.cloud import LocalAws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

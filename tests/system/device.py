@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tests.cloud import LocalAws
     from tests.system.box import Box
+    from tests.tools.cloud import LocalAws
 
 UNIT = "pi-iot-agent.service"
 CONFIG = "/etc/pi-iot-agent/agent.toml"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cloud.local_aws import ACCESS_KEY
 from tests.system.device import CA_FILE, CONFIG, CREDENTIALS, EXAMPLES, UNIT
+from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
     from tests.system.device import Device

@@ -15,7 +15,7 @@ from typing import cast, get_type_hints
 import pytest
 
 from agent import __version__, config, sensors
-from agent.cli import COMMANDS, INTERNAL, Command
+from agent.cli.main import COMMANDS, INTERNAL, Command
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +50,7 @@ def directives(section: str) -> dict[str, str]:
 
 def keys() -> list[tuple[str, str, object]]:
     """Each key of the configuration: its table, its name and its default."""
-    kinds = get_type_hints(config.Config, vars(config))
+    kinds = get_type_hints(config.Config)
     tables = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
     return [
         (table, key.name, key.default)
@@ -163,7 +163,7 @@ def test_old_systemd_sees_no_setting_that_it_would_warn_of() -> None:
 def test_a_missing_package_is_called_by_its_name_in_debian(module: str, package: str) -> None:
     """`provision` without boto3 says what to install."""
     program = (
-        f"import sys; sys.modules[{module!r}] = None; from agent.cli import main; "
+        f"import sys; sys.modules[{module!r}] = None; from agent.cli.main import main; "
         "sys.exit(main(['provision']))"
     )
     done = subprocess.run(

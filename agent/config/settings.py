@@ -1,0 +1,225 @@
+"""The configuration: TOML in, frozen dataclasses out, every problem at once.
+
+Field names are TOML keys and say their unit; their defaults and bounds stand beside them.
+"""
+
+# ruff: noqa: RUF009 -- file() declares a field, as dataclasses.field() does
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.config import legacy
+from agent.config.directories import systemd_directories
+from agent.config.document import mistakes, read_toml
+from agent.config.fields import (
+    bands,
+    boolean,
+    choice,
+    file,
+    host,
+    integer,
+    number,
+    one_or_more,
+    text,
+    url,
+)
+from agent.config.tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config.tables import OptionsOf
+
+DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
+
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """Who this device is: its thing, its client id and the first level of its topics."""
+
+    name: str = text("", r"[a-zA-Z0-9:_-]{1,128}", "1 to 128 of the characters a-z A-Z 0-9 : _ -")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aws:
+    """Which AWS it is registered with; an empty string means that the credentials say so."""
+
+    region: str = text("", r"[a-z]{2,8}(-[a-z0-9]+)*-\d{1,2}", "a region such as ap-northeast-1")
+    endpoint_url: str = url("")
+    profile: str = text("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioning:
+    """How it gets its certificate."""
+
+    method: str = choice("keys", "keys", "csr", "claim")
+    credentials_file: Path = file(Path("/etc/pi-iot-agent/aws/credentials"))
+
+    def __post_init__(self) -> None:
+        if self.method != "keys":
+            raise ValueError(f'method: "{self.method}" is not in this version; use "keys"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mqtt:
+    """The session with the broker."""
+
+    endpoint: str = host("")
+    port: int = integer(8883, 1, 65535)
+    ca_file: Path | None = file(None)
+    cert_file: Path | None = file(None)
+    key_file: Path | None = file(None)
+    protocol: str = choice("5", "5", "3.1.1")
+    keepalive_s: int = integer(60, 5, 1200)
+    session_expiry_s: int = integer(7 * _DAY_S, 0, 2**32 - 1)
+    connect_timeout_s: float = number(10.0, 1, 3600)
+    backoff_min_s: float = number(1.0, 1, _DAY_S)
+    backoff_max_s: float = number(120.0, 1, _DAY_S)
+    max_inflight: int = integer(20, 1, 1000)
+    max_publish_per_s: int = integer(80, 1, 100_000)
+
+    def __post_init__(self) -> None:
+        if self.backoff_min_s > self.backoff_max_s:
+            raise ValueError(
+                f"backoff_min_s: {self.backoff_min_s:g} is above "
+                f"backoff_max_s, which is {self.backoff_max_s:g}"
+            )
+        if self.cert_file and not self.key_file:
+            raise ValueError("key_file: is missing; it goes with cert_file")
+        if self.key_file and not self.cert_file:
+            raise ValueError("cert_file: is missing; it goes with key_file")
+        if self.cert_file and not self.endpoint:
+            raise ValueError("endpoint: is missing; with cert_file nothing else tells it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLimits:
+    """Where readings wait, when they reach the card and how many may wait."""
+
+    path: Path = file(Path("/var/lib/pi-iot-agent/store.db"))
+    commit_after_s: float = number(0.0, 0, _DAY_S)
+    max_rows: int = integer(1_000_000, 1, 10**9)
+    max_mib: float = number(256.0, 0.1, 2**20)
+    max_age_days: float = number(90.0, 0.001, 36_500)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """Which sensors' detections are counted, in windows of what length."""
+
+    sensor: tuple[str, ...] = one_or_more("motion")
+    window_s: int = integer(600, 5, _DAY_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """The directories that it works in."""
+
+    certs: Path = file(Path("/etc/pi-iot-agent/certs"))
+    state: Path = file(Path("/var/lib/pi-iot-agent"))
+    runtime: Path = file(Path("/run/pi-iot-agent"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorConfig:
+    """One sensor; `options` is its driver's Options, a plain dict for a plug-in's.
+
+    `interval_s` is None where it is not given: the driver's own pace. `timeout_s` is the patience
+    with one look at it. With `report = "change"` a reading is sent when a quantity moves by more
+    than its dead band, and after `heartbeat_s`. What it detects in a `test` is not counted.
+    """
+
+    name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
+    driver: str = text(...)
+    interval_s: float | None = number(None, 0.05, 31 * _DAY_S)
+    timeout_s: float = number(10.0, 0.1, 3600)
+    report: str = choice("always", "always", "change")
+    dead_band: Mapping[str, float] | None = bands()
+    heartbeat_s: float = number(3600.0, 1, 31 * _DAY_S)
+    test: bool = boolean(default=False)
+    options: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All that a person can set; `warnings` are worth mending but stop nothing."""
+
+    path: Path
+    thing: Thing
+    aws: Aws
+    provisioning: Provisioning
+    mqtt: Mqtt
+    store: StoreLimits
+    count: Count
+    paths: Paths
+    sensors: tuple[SensorConfig, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> Path:
+        """A directory that belongs to the agent's user, who owns what is made for the agent."""
+        return self.paths.certs if self.paths.certs.is_dir() else self.path.absolute().parent
+
+
+def load(
+    path: Path,
+    *,
+    options_of: OptionsOf,
+    environment: Mapping[str, str] = os.environ,
+    hostname: str = "",
+    root: Path = board.ROOT,
+) -> Config:
+    """The configuration in the file `path`, and in an `iot_prov_config` beside it.
+
+    A path that the file does not give comes from systemd's variables in `environment`. The default
+    name is made from `hostname` (this system's if empty) and the serial number below `root`.
+    Raises ConfigError with all problems, each beginning with the file's path and the key or line.
+    """
+    return interpret(
+        read_toml(path),
+        path,
+        options_of=options_of,
+        environment=environment,
+        hostname=hostname,
+        root=root,
+    )
+
+
+def interpret(
+    document: dict[str, object],
+    path: Path,
+    *,
+    options_of: OptionsOf,
+    environment: Mapping[str, str] = os.environ,
+    hostname: str = "",
+    root: Path = board.ROOT,
+    source: Path | None = None,
+) -> Config:
+    """What `document` means as the content of `path`; problems name `source`. As `load`."""
+    known = {one.name for one in fields(Config)} - {"path", "warnings"}
+    tables = Tables(document, path.absolute().parent, known=known)
+    old = legacy.read(path.parent / legacy.FILE_NAME)
+    given = systemd_directories(environment)
+    name = old.thing or board.default_name(hostname, root=root)
+    paths = tables.table("paths", Paths, given)
+    config = Config(
+        path=path,
+        thing=tables.table("thing", Thing, {"name": name}),
+        aws=tables.table("aws", Aws),
+        provisioning=tables.table("provisioning", Provisioning, given),
+        mqtt=tables.table("mqtt", Mqtt),
+        store=tables.table("store", StoreLimits, {"path": paths.state / "store.db"}),
+        count=tables.table("count", Count),
+        paths=paths,
+        sensors=tables.sensors(SensorConfig, old.sensor, options_of),
+    )
+    if tables.problems:
+        raise mistakes(source or path, tables.problems)
+    return replace(config, warnings=(*old.warnings, *old.topic_warnings(config.thing.name)))

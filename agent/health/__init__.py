@@ -1,0 +1,1 @@
+"""Health: declared conditions, facts, heartbeats, and the snapshot that every reader shows."""

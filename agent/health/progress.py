@@ -1,0 +1,51 @@
+"""One line of progress, as a person or the daemon reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from agent.errors import AgentError, NoAwsCredentialsError, RefusedError
+from agent.health.health import NO_AWS_CREDENTIALS, PROVISIONING_FAILING, PROVISIONING_REFUSED
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step did or met; `code` is that of a condition, or "" for progress.
+
+    The text says it all by itself.
+    """
+
+    step: str
+    text: str
+    code: str = ""
+    hint: str = ""
+
+    def encode(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    def line(self) -> str:
+        """One line for a person."""
+        return f"{self.text} ({self.hint})" if self.hint else self.text
+
+
+def decode(line: bytes) -> Report | None:
+    """The report in a line of JSON; None for anything else."""
+    try:
+        found = json.loads(line)
+        texts = [found[name] for name in ("step", "text", "code", "hint")]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return Report(*texts) if all(isinstance(text, str) for text in texts) else None
+
+
+def trouble(step: str, error: AgentError) -> Report:
+    """The report of an error, with the condition that it raises."""
+    if isinstance(error, NoAwsCredentialsError):
+        condition = NO_AWS_CREDENTIALS
+    elif isinstance(error, RefusedError):
+        condition = PROVISIONING_REFUSED
+    else:
+        condition = PROVISIONING_FAILING
+    return Report(step, error.text, condition.code, error.hint)

@@ -1,0 +1,276 @@
+"""What the device proves itself with: certificate, key, trusted roots, and the TLS context of them.
+
+They are either a generation that provisioning has made (`<certs>/<thing>/`) or the owner's own
+files (`[mqtt] cert_file`). This module reads and checks; `agent.provisioning` writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import ssl
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agent.config.settings import Config
+
+#: The roots that AWS asks devices to trust ("Server authentication", AWS IoT developer guide): file
+#: name and SHA-256 of the DER. The first is the tutorial's, the last a cross-signer of the others.
+AMAZON_ROOTS = {
+    "AmazonRootCA1.pem": "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+    "AmazonRootCA2.pem": "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+    "AmazonRootCA3.pem": "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+    "AmazonRootCA4.pem": "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+    "StarfieldServicesRootCertificateAuthority-G2.pem": (
+        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5"
+    ),
+}
+ROOT_CA_1 = "AmazonRootCA1.pem"
+
+#: Where systems keep the roots they trust: Debian's file, then what OpenSSL was built with.
+SYSTEM_BUNDLES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/cert.pem"),
+)
+
+#: The TLS 1.2 suites that AWS IoT recommends ("Transport security"); those of 1.3 are all allowed.
+SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+)
+
+#: What a client says on port 443 to mean MQTT with a certificate ("Device protocols").
+ALPN = "x-amzn-mqtt-ca"
+
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+PROVISION = "run `pi-iot-agent provision` to make new ones"
+
+
+class MissingCredentialsError(CredentialsError):
+    """There are none yet: the device has to be provisioned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the device is at AWS: the content of `identity.json`; `created` in epoch seconds."""
+
+    thing: str
+    account: str
+    region: str
+    endpoint: str
+    certificate_arn: str
+    certificate_id: str
+    policy: str
+    created: int
+
+    def encode(self) -> bytes:
+        """Its JSON text."""
+        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A certificate with its key, and whom to trust; no `roots`: the system's Amazon roots.
+
+    `identity` is None where the owner brought the certificate.
+    """
+
+    certificate: Path
+    key: Path
+    roots: tuple[Path, ...]
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The names in one generation's directory: those of AWS's tutorial, and `identity.json`."""
+
+    directory: Path
+    thing: str
+
+    @property
+    def certificate(self) -> Path:
+        """The device's certificate, PEM."""
+        return self.directory / f"{self.thing}-certificate.pem.crt"
+
+    @property
+    def key(self) -> Path:
+        """The device's private key, PEM, mode 0600."""
+        return self.directory / f"{self.thing}-private.pem.key"
+
+    @property
+    def public_key(self) -> Path:
+        """The device's public key, PEM."""
+        return self.directory / f"{self.thing}-public.pem.key"
+
+    @property
+    def identity(self) -> Path:
+        """Who the device is at AWS."""
+        return self.directory / "identity.json"
+
+    @property
+    def root(self) -> Path:
+        """The one root that must be there."""
+        return self.directory / ROOT_CA_1
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Those of the Amazon roots that are there."""
+        return tuple(path for name in AMAZON_ROOTS if (path := self.directory / name).is_file())
+
+
+def load(config: Config) -> Credentials:
+    """The credentials that `config` leads to, complete and checked.
+
+    Raises MissingCredentialsError where nothing has been provisioned yet, CredentialsError where
+    something is spoiled; both name the file. Makes no call to AWS. Called in any thread.
+    """
+    mqtt = config.mqtt
+    ca_file = () if mqtt.ca_file is None else (mqtt.ca_file,)
+    if mqtt.cert_file is not None and mqtt.key_file is not None:
+        own = Credentials(mqtt.cert_file, mqtt.key_file, ca_file, None)
+        _check(own, hint="see cert_file, key_file and ca_file of [mqtt]")
+        return own
+    return read(config.paths.certs / config.thing.name, config.thing.name, roots=ca_file)
+
+
+def read(directory: Path, thing: str, *, roots: tuple[Path, ...] = ()) -> Credentials:
+    """The generation in `directory`, complete and checked; `roots` replaces its own.
+
+    A link is followed once, so that all files are of one generation though it be switched just
+    then. Raises as `load` does.
+    """
+    try:
+        return _read(directory, thing, roots)
+    except OSError as error:  # such as a directory that another user keeps closed
+        raise CredentialsError(f"{directory}: {_reason(error)}", hint=PROVISION) from error
+
+
+def _read(directory: Path, thing: str, roots: tuple[Path, ...]) -> Credentials:
+    if not directory.exists() and not directory.is_symlink():
+        raise MissingCredentialsError(f"{directory}: not provisioned yet", hint=PROVISION)
+    files = Files(directory.resolve(), thing)
+    identity = read_identity(files.identity)
+    if identity.thing != thing:
+        raise CredentialsError(
+            f"{files.identity}: belongs to the thing {identity.thing!r}, not {thing!r}",
+            hint=PROVISION,
+        )
+    for path in (files.public_key, files.root):
+        if not path.is_file():
+            raise CredentialsError(f"{path}: missing", hint=PROVISION)
+    found = Credentials(files.certificate, files.key, roots or files.roots, identity)
+    _check(found, hint=PROVISION)
+    return found
+
+
+def read_identity(path: Path) -> Identity:
+    """The identity in a file. Raises CredentialsError where it is missing or not whole."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CredentialsError(f"{path}: {_reason(error)}", hint=PROVISION) from error
+    wanted = {field.name: int if field.name == "created" else str for field in fields(Identity)}
+    if not isinstance(found, dict) or any(
+        not found.get(name) or not isinstance(found[name], kind) for name, kind in wanted.items()
+    ):
+        raise CredentialsError(f"{path}: lacks some of {', '.join(wanted)}", hint=PROVISION)
+    return Identity(**{name: found[name] for name in wanted})
+
+
+def _check(credentials: Credentials, *, hint: str) -> None:
+    """Raise CredentialsError unless all can be read, key and certificate match, roots parse."""
+    for path in (credentials.certificate, credentials.key, *credentials.roots):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise CredentialsError(f"{path}: {_reason(error)}", hint=hint) from error
+    tls_context(credentials, alpn=False, hint=hint)
+
+
+def tls_context(credentials: Credentials, *, alpn: bool, hint: str = PROVISION) -> ssl.SSLContext:
+    """A client context for these credentials; `alpn` for port 443.
+
+    TLS 1.2 or later, AWS's suites, the server's name checked, nobody trusted but the roots. Raises
+    CredentialsError.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(SUITES)
+    context.check_hostname = True
+    context.verify_mode = ssl.CERT_REQUIRED
+    if alpn:
+        context.set_alpn_protocols([ALPN])
+    load_pair(context, credentials.certificate, credentials.key, hint=hint)
+    for path in credentials.roots:
+        try:
+            context.load_verify_locations(cafile=path)
+        except (OSError, ValueError) as error:
+            raise CredentialsError(f"{path}: {_reason(error)}", hint=hint) from error
+    if not credentials.roots:
+        roots = amazon_roots()
+        if not roots:
+            raise CredentialsError(
+                "the system has no Amazon root certificates",
+                hint="install the package ca-certificates, or set [mqtt] ca_file",
+            )
+        context.load_verify_locations(cadata="\n".join(roots.values()))
+    return context
+
+
+def load_pair(
+    context: ssl.SSLContext, certificate: Path, key: Path, *, hint: str = PROVISION
+) -> None:
+    """Give `context` a certificate and its key. Raises CredentialsError unless they match."""
+    try:
+        # An encrypted key would have OpenSSL ask at the terminal; no password is an error instead.
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ValueError) as error:
+        raise CredentialsError(
+            f"{certificate}: not usable with {key.name}: {_reason(error)}", hint=hint
+        ) from error
+
+
+def amazon_roots(bundles: Iterable[Path] = SYSTEM_BUNDLES) -> dict[str, str]:
+    """The pinned Amazon roots found in the system's bundles: file name to PEM text."""
+    by_fingerprint = {fingerprint: name for name, fingerprint in AMAZON_ROOTS.items()}
+    found = {}
+    for bundle in bundles:
+        try:
+            text = bundle.read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue
+        for pem, fingerprint in certificates(text):
+            if fingerprint in by_fingerprint:
+                found[by_fingerprint[fingerprint]] = pem
+    return found
+
+
+def certificates(text: str) -> Iterator[tuple[str, str]]:
+    """Each certificate in a PEM text with the SHA-256 of its DER (AWS's certificate id), in hex."""
+    for match in CERTIFICATE.finditer(text):
+        try:
+            der = ssl.PEM_cert_to_DER_cert(match[0])
+        except ValueError:
+            continue
+        yield match[0] + "\n", hashlib.sha256(der).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """Why, without the path, which the message names already."""
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not in PEM format").replace("_", " ").lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (
+        "not valid JSON"
+        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError))
+        else str(error)
+    )

@@ -1,0 +1,190 @@
+"""The generations of key and certificate below `<certs>`, and the links that point at them.
+
+    <thing>            -> .<thing>.0123456789ab   what the device uses (older: a directory)
+    .<thing>.pending   -> .<thing>.ba9876543210   what a run in progress is making ready
+    .<thing>.0123456789ab/                        a generation; the digits begin its id at AWS
+    .<thing>.new-1a2b3c4d/                        one being written; of no use to anybody
+    .<thing>.moved-1a2b3c4d                       what had the name <thing> and was no link of ours
+
+What lies there says what to do next; there is no journal. A generation that no link points at is
+stale: its certificate is to be removed at AWS, then it. A thing's name holds no dot, so that one
+thing's files are never taken for another's. Imports neither boto3 nor anything else that is large.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent import files
+from agent.errors import CredentialsError
+from agent.identity.credentials import (
+    Files,
+    certificates,
+    load_pair,
+    read_identity,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from agent.identity.credentials import Identity
+
+ID_DIGITS = 12
+HEX = "[0-9a-f]{8}"
+GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewCertificate:
+    """What AWS has just made: PEM texts, and the certificate's names there."""
+
+    arn: str
+    id: str
+    certificate: str
+    key: str
+    public_key: str
+
+
+def has_replaced(certs: Path, thing: str) -> bool:
+    """Whether there are stale generations, for `provision --retire` to remove. Never raises."""
+    try:
+        return bool(Generations(certs, thing).stale())
+    except OSError:
+        return False
+
+
+class Generations:
+    """The generations of one thing; its methods raise OSError. Change them only while locked."""
+
+    def __init__(self, certs: Path, thing: str) -> None:
+        self.certs = certs
+        self.thing = thing
+        self.current = certs / thing
+        self.pending = certs / f".{thing}.pending"
+
+    def prepare(self) -> None:
+        """Make `<certs>` if need be, and remove what an interrupted run was still writing."""
+        files.make_directory(self.certs)
+        half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|\.\.{self.thing}\.pending\.{HEX}")
+        for path in self.certs.iterdir():
+            if half_made.fullmatch(path.name):
+                files.remove_tree(path)
+            elif path.name == ".lock":
+                self._hand_over(path)
+
+    def sound(self, link: Path) -> Identity | None:
+        """The identity behind `current` or `pending` if its key and certificate are good.
+
+        The roots do not count: they can be had again.
+        """
+        found = Files(link, self.thing)
+        try:
+            identity = read_identity(found.identity)
+            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), found.certificate, found.key)
+        except CredentialsError:
+            return None
+        whole = identity.thing == self.thing and found.public_key.is_file()
+        return identity if whole else None
+
+    def fingerprint(self, link: Path) -> str:
+        """The SHA-256 of the certificate in `link`, which is its id at AWS; "" if there is none."""
+        with suppress(OSError, ValueError):
+            text = Files(link, self.thing).certificate.read_text(encoding="ascii")
+            return next((found for _, found in certificates(text)), "")
+        return ""
+
+    def certificate_ids(self, path: Path) -> set[str]:
+        """All that tells which certificate a generation, whole or not, holds: ids or heads."""
+        ids = {self.fingerprint(path)}
+        with suppress(CredentialsError):
+            ids.add(read_identity(Files(path, self.thing).identity).certificate_id)
+        ids.discard("")
+        name = path.name.rpartition(".")[2]
+        return ids or ({name} if re.fullmatch("[0-9a-f]+", name) else set())
+
+    def save(self, new: NewCertificate, identity: Identity) -> None:
+        """Write a new generation and have `pending` point at it; it is whole or absent."""
+        beside = self.certs / f".{self.thing}.new-{secrets.token_hex(4)}"
+        final = self.certs / f".{self.thing}.{new.id[:ID_DIGITS]}"
+        beside.mkdir(mode=files.PRIVATE_DIRECTORY)
+        made = Files(beside, self.thing)
+        files.write_new(made.key, new.key.encode())
+        files.write_new(made.public_key, new.public_key.encode(), mode=files.PUBLIC_FILE)
+        files.write_new(made.certificate, new.certificate.encode(), mode=files.PUBLIC_FILE)
+        files.write_new(made.identity, identity.encode(), mode=files.PUBLIC_FILE)
+        self._hand_over(beside)
+        files.sync_directory(beside)
+        beside.rename(final)
+        files.sync_directory(self.certs)
+        files.switch_link(self.pending, final.name)
+
+    def complete(self, link: Path, identity: Identity, roots: Mapping[str, str]) -> None:
+        """Bring the rest of a generation up to date: identity, roots, and modes."""
+        directory = link.resolve()
+        found = Files(directory, self.thing)
+        for path in directory.glob(".*"):  # what a killed run was replacing
+            files.remove_tree(path)
+        for name, pem in roots.items():
+            _update(directory / name, pem.encode())
+        _update(found.identity, identity.encode())
+        directory.chmod(files.PRIVATE_DIRECTORY)
+        found.key.chmod(files.PRIVATE_FILE)
+        self._hand_over(directory)
+
+    def switch(self) -> None:
+        """Have the device use what is pending, and then call it pending no more.
+
+        The name changes in one step; where a directory of an older kind has it, that is moved away
+        first, and a run that is killed in between is finished by the next.
+        """
+        target = self.pending.readlink().name
+        if not self._ours(self.current) and (self.current.exists() or self.current.is_symlink()):
+            self.current.rename(self.certs / f".{self.thing}.moved-{secrets.token_hex(4)}")
+        files.switch_link(self.current, target)
+        self.drop_pending()
+
+    def drop_pending(self) -> None:
+        """Call what is pending stale."""
+        files.remove_tree(self.pending)
+        files.sync_directory(self.certs)
+
+    def stale(self) -> list[Path]:
+        """The generations that nothing points at, without those that are being written."""
+        used = {link.readlink().name for link in (self.current, self.pending) if self._ours(link)}
+        return sorted(
+            path
+            for path in self.certs.glob(f".{self.thing}.*")
+            if GENERATION.fullmatch(path.name.rpartition(".")[2]) and path.name not in used
+        )
+
+    def remove(self, path: Path) -> None:
+        """Remove one stale generation."""
+        files.remove_tree(path)
+        files.sync_directory(self.certs)
+
+    def everything(self) -> list[Path]:
+        """All that there is of this thing, the name itself last."""
+        found = sorted(self.certs.glob(f".{self.thing}.*"))
+        named = self.current.exists() or self.current.is_symlink()
+        return [*found, self.current] if named else found
+
+    def _hand_over(self, path: Path) -> None:
+        """Give what root makes to the owner of `<certs>`, the user as whom the agent runs."""
+        for each in (path, *(path.iterdir() if path.is_dir() else ())):
+            files.hand_over(each, like=self.certs)
+
+    def _ours(self, link: Path) -> bool:
+        """Whether `link` is one that points at a generation beside it."""
+        return link.is_symlink() and link.readlink().name.startswith(f".{self.thing}.")
+
+
+def _update(path: Path, data: bytes) -> None:
+    """Write `data` unless it is there."""
+    if not path.is_file() or path.read_bytes() != data:
+        files.replace(path, data, mode=files.PUBLIC_FILE)

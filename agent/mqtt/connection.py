@@ -1,0 +1,243 @@
+"""One MQTT connection: the only package that knows paho, 1.6 and 2.x, MQTT 5 and 3.1.1.
+
+The connection lives in one thread, which waits in `step()`. What the broker answers comes back as
+values; only a message is handed to a callback, since it is acknowledged when that returns.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from agent.errors import AgentError, LinkLostError, StoppingError
+from agent.mqtt import packets
+from agent.mqtt.answers import (
+    PAYLOAD_MAX,
+    Accepted,
+    Answer,
+    ClosedError,
+    MalformedError,
+    ServerEndedError,
+    SilentError,
+    UnansweredError,
+    WithheldError,
+)
+from agent.mqtt.client import Client
+from agent.mqtt.lean_paho import paho
+from agent.net.failures import link_broke
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from agent.mqtt.client import Options
+    from agent.net.dialer import Dialer
+    from agent.wakeup import Wakeup
+
+#: The longest time to read on without a look at anything else, however much comes in.
+READ_S = 0.5
+
+_Result = TypeVar("_Result")
+
+
+class Connection:
+    """One connection from CONNECT to its end; never used again after that.
+
+    All methods are called in one thread. `on_message(topic, payload)` runs inside `step()`; when it
+    raises, the message is not acknowledged and the error leaves `step()`. Anything else that goes
+    wrong is a LinkLostError.
+    """
+
+    def __init__(
+        self, options: Options, dialer: Dialer, *, on_message: Callable[[str, bytes], None]
+    ) -> None:
+        self._options = options
+        self._watch = dialer.watch
+        self._on_message = on_message
+        self._client = Client.make(options, dialer, self._packet)
+        self._handler_error: Exception | None = None
+        self._accepted: Accepted | None = None
+        self._lost: LinkLostError | None = None
+        self._answers: list[Answer] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> Accepted:
+        """Dial, send CONNECT and wait for CONNACK.
+
+        Raises LinkLostError, ConnectRefusedError if the broker says no, and StoppingError if the
+        dialer was interrupted.
+        """
+        options = self._options
+        self._guarded(self._client.open, options)
+        until_s = time.monotonic() + options.timeout_s
+        while self._accepted is None:
+            if time.monotonic() >= until_s:
+                raise SilentError(
+                    f"{options.host} did not answer CONNECT within {options.timeout_s:g} s"
+                )
+            if self._watch.interrupted():
+                raise StoppingError
+            try:
+                self._pump(until_s)
+            except ClosedError:
+                raise UnansweredError(
+                    f"{options.host} ended the connection instead of answering CONNECT",
+                    hint="the certificate may be inactive or lack its policy: "
+                    "run `pi-iot-agent provision`",
+                ) from None
+        return self._accepted
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker takes a message of this size: AWS IoT's limit, and its own."""
+        size = packets.publish_size(topic, payload, five=self._options.five)
+        limit = self._accepted.maximum_packet_size if self._accepted else 0
+        return len(payload) <= PAYLOAD_MAX and size <= limit
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Send at QoS 1; the packet id that its `Published` will carry."""
+        info = self._guarded(self._client.publish, topic, payload, 1)
+        self._check(info.rc)
+        return int(info.mid)
+
+    def subscribe(self, topic_filter: str) -> int:
+        """Ask for `topic_filter` at QoS 1; the packet id that its `Subscribed` will carry."""
+        code, mid = self._guarded(self._client.subscribe, topic_filter, 1)
+        self._check(code)
+        return int(mid)
+
+    def step(self, timeout_s: float) -> list[Answer]:
+        """Wait for traffic or the wake-up, at most `timeout_s`; what the broker answered meanwhile.
+
+        Raises LinkLostError once the connection is of no use, after the last answers have been
+        handed out, and what `on_message` raised.
+        """
+        if self._lost:
+            raise self._lost
+        try:
+            self._pump(time.monotonic() + timeout_s)
+        except LinkLostError as lost:
+            if not self._answers:
+                raise
+            self._lost = lost
+        answers, self._answers = self._answers, []
+        return answers
+
+    def finish(self) -> None:
+        """Send DISCONNECT, so that the broker keeps the session and does not send the will."""
+        self._guarded(self._client.disconnect)
+
+    def close(self) -> None:
+        """End the connection without a word; more than once does no harm."""
+        self._client.drop()
+
+    def _pump(self, until_s: float) -> None:
+        client = self._client
+        socket: ssl.SSLSocket | None = client.socket()
+        if socket is None:
+            raise ClosedError("the connection was lost")
+        # select does not see what TLS has decrypted already.
+        reading = not client.congested
+        pending = reading and socket.pending()
+        until_s = 0.0 if pending else min(until_s, client.ping_due_s(), client.resend_due_s())
+        watched: list[Wakeup | ssl.SSLSocket] = [self._watch.wakeup]
+        if reading:
+            watched.append(socket)
+        readable, writable, _ = select.select(
+            watched,
+            [socket] if client.want_write() else [],
+            [],
+            max(0.0, until_s - time.monotonic()),
+        )
+        if self._watch.wakeup in readable:
+            self._watch.wakeup.clear()
+        if writable:
+            self._check(self._guarded(client.loop_write))
+        if socket in readable or pending:
+            self._read(socket)
+        now_s = time.monotonic()
+        if now_s >= client.resend_due_s():
+            self._guarded(client.resend)
+        if now_s >= client.ping_due_s():
+            if client.pinging:
+                raise SilentError(
+                    f"the broker did not answer a ping for {client.keepalive_s / 2:g} s"
+                )
+            self._check(self._guarded(client.ping))
+
+    def _read(self, socket: ssl.SSLSocket) -> None:
+        """Read packets until none is pending, but not for ever: a flood may not starve the rest."""
+        read_until_s = time.monotonic() + READ_S
+        while True:
+            self._check(self._guarded(self._client.loop_read))
+            if length := self._client.oversize:
+                raise MalformedError(f"a packet of {length} bytes")
+            if self._client.socket() is None or self._client.congested or not socket.pending():
+                return
+            if time.monotonic() >= read_until_s:
+                return
+
+    def _guarded(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        try:
+            return call(*arguments)
+        except (AgentError, StoppingError):
+            raise
+        except Exception as error:
+            if error is self._handler_error:
+                raise
+            if isinstance(error, OSError):  # 1.6 raises what the socket raised
+                raise link_broke(error) from None
+            # paho raises struct.error, KeyError and others on a malformed packet.
+            raise MalformedError("a malformed packet") from None
+
+    def _check(self, code: int) -> None:
+        if code == paho.MQTT_ERR_SUCCESS:
+            return
+        if self._client.broken:
+            raise link_broke(self._client.broken)
+        if code == paho.MQTT_ERR_PROTOCOL:
+            raise MalformedError("a malformed packet")
+        raise ClosedError(
+            "the broker closed the connection",
+            hint=""
+            if self._options.five
+            else "with MQTT 3.1.1 a broker gives no reason: another "
+            "device with this name, something that the policy forbids, or maintenance",
+        )
+
+    def _packet(self, command: int, body: bytes) -> None:
+        """Note what the broker sent; called for each packet."""
+        kind, five = command & 0xF0, self._options.five
+        if kind == paho.DISCONNECT:
+            raise ServerEndedError(body[0] if body else 0)
+        if (kind == paho.CONNACK) == (self._accepted is not None):
+            raise MalformedError("CONNACK twice, or something before it")
+        if kind == paho.CONNACK:
+            self._accepted = packets.connack(body, five=five)
+            self._client.keepalive_s = self._accepted.keepalive_s or self._options.keepalive_s
+        elif kind == paho.PUBACK:
+            answer = packets.puback(body, five=five)
+            self._client.answered(answer.mid)
+            self._answers.append(answer)
+        elif kind == paho.SUBACK:
+            granted = packets.suback(body, five=five)
+            self._client.answered(granted.mid)
+            self._answers.append(granted)
+        elif kind == paho.PUBLISH:
+            self._message(packets.publish(command, body, five=five))
+
+    def _message(self, message: packets.Message) -> None:
+        try:
+            self._on_message(message.topic, message.payload)
+        except WithheldError:
+            return
+        except Exception as error:
+            self._handler_error = error
+            raise
+        if message.mid:
+            self._client.acknowledge(message.mid)

@@ -1,0 +1,1 @@
+"""A TLS connection by name, address, proxy and port; and what went wrong with one, in words."""

@@ -1,0 +1,124 @@
+"""What went wrong with a connection, in words that a person can act on.
+
+Every cause is told apart: name look-up, refused, timed out, TLS and which check of it, clock,
+silence. `doctor` and the condition `offline` show them alike.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+import time
+
+from agent.errors import LinkLostError
+from agent.mqtt.answers import ClosedError, SilentError
+
+#: X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_HOSTNAME_MISMATCH.
+_NOT_YET_VALID, _EXPIRED, _OTHER_NAME = 9, 10, 62
+
+_OUR_CERTIFICATE = (
+    "the device's certificate is not accepted: it may be inactive or deleted; "
+    "run `pi-iot-agent provision`"
+)
+
+#: TLS alerts (RFC 8446, section 6.2) by which a server means the certificate of the client.
+_ABOUT_US = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR")
+
+
+class UnreachableError(LinkLostError):
+    """Nothing answers at this port, or something on the way cuts it off: another may work."""
+
+
+def look_up_failed(host: str, error: Exception) -> LinkLostError:
+    """The name could not be looked up (getaddrinfo(3))."""
+    reason = getattr(error, "strerror", None) or "is not a valid name"
+    return LinkLostError(
+        f"the name {host} cannot be looked up: {reason}",
+        hint="check the network, its DNS server, and the name in [mqtt] endpoint",
+    )
+
+
+def look_up_hung(host: str, waited_s: float) -> LinkLostError:
+    """The resolver has not answered."""
+    return LinkLostError(
+        f"the name {host} cannot be looked up: no DNS server answered within {waited_s:g} s",
+        hint="check the network and its DNS server",
+    )
+
+
+def not_reached(where: str, code: int, *, timeout_s: float) -> UnreachableError:
+    """TCP failed with the error number `code`; ETIMEDOUT stands for our own deadline too."""
+    if code == errno.ETIMEDOUT:
+        text = f"timed out after {timeout_s:g} s"
+        hint = "a firewall may block the port; check the network"
+    elif code == errno.ECONNREFUSED:
+        text = "connection refused"
+        hint = "nothing serves this port; check [mqtt] endpoint and port"
+    elif code in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}:
+        text = os.strerror(code).lower()
+        hint = "this machine has no way to the network: check the router, Wi-Fi or cable"
+    else:
+        text = os.strerror(code).lower()
+        hint = "check the network; a firewall may block the port"
+    return UnreachableError(f"{where} cannot be reached: {text}", hint=hint)
+
+
+def handshake_failed(where: str, error: OSError, *, timeout_s: float) -> LinkLostError:
+    """The TLS handshake failed: which check, or who ended it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return LinkLostError(
+            f"the certificate of {where} is not accepted: {error.verify_message}",
+            hint=_verification_hint(error.verify_code),
+        )
+    if isinstance(error, TimeoutError):
+        return UnreachableError(
+            f"{where} did not answer the TLS handshake within {timeout_s:g} s",
+            hint="a firewall may hold TLS back on this port",
+        )
+    if isinstance(error, ssl.SSLEOFError) or not isinstance(error, ssl.SSLError):
+        return UnreachableError(
+            f"{where} cut the connection off in the TLS handshake",
+            hint="a firewall may cut off TLS on this port, or the broker is not ready",
+        )
+    text, hint = tls_trouble(error)
+    return LinkLostError(f"no TLS connection with {where}: {text}", hint=hint)
+
+
+def tls_trouble(error: ssl.SSLError) -> tuple[str, str]:
+    """What an error of OpenSSL says, in the handshake or after it, and what to do."""
+    reason = error.reason or "broken off"
+    if "_ALERT_" in reason:
+        alert = reason.partition("_ALERT_")[2]
+        told = f"the broker refuses it: {alert.replace('_', ' ').lower()}"
+        if any(word in alert for word in _ABOUT_US):
+            return told, _OUR_CERTIFICATE
+        return told, "the broker and this machine have no TLS version or cipher in common"
+    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
+        return "what answers does not speak TLS", "check [mqtt] port"
+    words = reason.replace("_", " ").lower()
+    return words, "something may intercept the connection"
+
+
+def link_broke(error: OSError) -> LinkLostError:
+    """The connection, once up, failed with what the socket raised."""
+    if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
+        return ClosedError("the broker cut the connection off")
+    if isinstance(error, ssl.SSLError):
+        text, hint = tls_trouble(error)
+        return LinkLostError(f"the TLS connection broke: {text}", hint=hint)
+    if isinstance(error, TimeoutError):
+        return SilentError("the network is silent: nobody acknowledges what was sent")
+    reason = error.strerror or str(error) or type(error).__name__
+    return LinkLostError(f"the connection broke: {reason.lower()}")
+
+
+def _verification_hint(code: int) -> str:
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    if code == _NOT_YET_VALID:
+        return f"the clock of this machine says {today}, which must be too early: check NTP"
+    if code == _EXPIRED:
+        return f"if today is not {today}, the clock is wrong: check NTP; else the broker must renew"
+    if code == _OTHER_NAME:
+        return "check [mqtt] endpoint; something may intercept the connection"
+    return "check [mqtt] ca_file and endpoint; something may intercept the connection"

@@ -1,0 +1,124 @@
+"""A TCP connection to a name: looked up, then its addresses raced ("Happy Eyeballs", RFC 8305)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections import deque
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+from agent.net.failures import look_up_failed, look_up_hung, not_reached
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.net.waiter import Watch
+
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
+
+#: How long a name look-up may take. getaddrinfo(3) can be neither bounded nor interrupted, so it
+#: has a thread of its own, which is left behind if it must be.
+LOOK_UP_S = 30.0
+
+#: The head start of an address over the next one (RFC 8305, section 5).
+HEAD_START_S = 0.25
+
+#: How long sent bytes may stay unacknowledged before the kernel gives the connection up
+#: (TCP_USER_TIMEOUT, tcp(7)); without it a write into a dead network lasts a quarter of an hour.
+USER_TIMEOUT_MS = 30_000
+
+
+def connect(host: str, port: int, watch: Watch, *, timeout_s: float) -> socket.socket:
+    """A connected socket that never blocks; `timeout_s` is for all addresses together.
+
+    The name look-up comes on top. Raises LinkLostError, UnreachableError if no address answers, and
+    StoppingError once interrupted.
+    """
+    return race(look_up(host, port, watch), watch, where=f"{host} port {port}", timeout_s=timeout_s)
+
+
+def look_up(
+    host: str, port: int, watch: Watch, *, timeout_s: float = LOOK_UP_S
+) -> Sequence[Address]:
+    """The addresses of `host`, in the system's order of preference (RFC 6724)."""
+    outcome: list[Sequence[Address] | Exception] = []
+    done, doing = socket.socketpair()
+
+    def ask() -> None:
+        with doing:  # its end is how the other side hears of it
+            try:
+                outcome.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            except (OSError, UnicodeError) as error:
+                outcome.append(error)
+
+    until_s = watch.now_s() + timeout_s
+    threading.Thread(target=ask, name="look-up", daemon=True).start()
+    with done:
+        while not outcome:
+            if watch.now_s() >= until_s:
+                raise look_up_hung(host, timeout_s)
+            watch.wait(until_s, readers=[done])
+    if isinstance(outcome[0], Exception):
+        raise look_up_failed(host, outcome[0])
+    return outcome[0]
+
+
+def race(
+    addresses: Sequence[Address], watch: Watch, *, where: str, timeout_s: float
+) -> socket.socket:
+    """The first socket to connect; a new address joins at each failure and each head start."""
+    until_s = watch.now_s() + timeout_s
+    waiting = deque(alternating(addresses))
+    trying: set[socket.socket] = set()
+    code = errno.EADDRNOTAVAIL
+    next_s = watch.now_s()
+    try:
+        while waiting or trying:
+            if watch.now_s() >= until_s:
+                raise not_reached(where, errno.ETIMEDOUT, timeout_s=timeout_s)
+            if waiting and (not trying or watch.now_s() >= next_s):
+                next_s = watch.now_s() + HEAD_START_S
+                code = _begin(waiting.popleft(), trying) or code
+            ready = watch.wait(min(until_s, next_s) if waiting else until_s, writers=trying)
+            for link in ready:
+                trying.discard(link)
+                failed = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if not failed:
+                    return link
+                link.close()
+                code, next_s = failed, watch.now_s()
+    finally:
+        for link in trying:
+            link.close()
+    raise not_reached(where, code, timeout_s=timeout_s)
+
+
+def alternating(addresses: Sequence[Address]) -> list[Address]:
+    """Both families by turns, beginning with the preferred one (RFC 8305, section 4)."""
+    families = list(dict.fromkeys(address[0] for address in addresses))
+    columns = [[one for one in addresses if one[0] == family] for family in families]
+    return [one for one in chain.from_iterable(zip_longest(*columns)) if one is not None]
+
+
+def _begin(address: Address, trying: set[socket.socket]) -> int:
+    """Start to connect and join `trying`; else the error number, such as of IPv6 switched off."""
+    family, kind, protocol, _, where = address
+    try:
+        link = socket.socket(family, kind, protocol)
+    except OSError as error:
+        return error.errno or errno.EAFNOSUPPORT
+    try:
+        link.settimeout(0)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        code = link.connect_ex(where)
+    except BaseException:
+        link.close()
+        raise
+    if code not in {0, errno.EINPROGRESS}:
+        link.close()
+        return code
+    trying.add(link)
+    return 0

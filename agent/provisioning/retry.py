@@ -1,0 +1,76 @@
+"""How a step is tried again: the one place that calls tenacity."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
+
+from agent.errors import AgentError, LinkLostError, TransientCloudError
+from agent.health.progress import Report, trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Result = TypeVar("Result")
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+
+
+class Attempts:
+    """Runs each step until it succeeds, is refused, or `patience_s` is over.
+
+    The waits are full jitter under a cap that doubles, from half a second to half a minute.
+    `sleep(seconds)` may return early to have the next attempt made at once. Only arguments that
+    tenacity 8.2.1 has are used.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[Report], None],
+        *,
+        patience_s: float,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.say = say
+        self._patience_s = patience_s
+        self._sleep = sleep
+
+    def run(
+        self,
+        step: str,
+        act: Callable[[], Result],
+        *,
+        patience_s: float = 0.0,
+        at_least_s: float = 0.0,
+    ) -> Result:
+        """The result of `act`; raises its last error.
+
+        A `patience_s` longer than the usual one counts; `at_least_s` is the shortest wait.
+        """
+
+        def tell(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, AgentError):
+                report = trouble(step, error)
+                once = state.attempt_number == 1  # a single hiccup is no condition yet
+                self.say(Report(step, report.text) if once else report)
+
+        retrying = Retrying(
+            sleep=self._sleep,
+            stop=stop_after_delay(max(patience_s, self._patience_s)),
+            wait=wait_fixed(at_least_s)
+            + wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+            retry=retry_if_exception_type((TransientCloudError, LinkLostError)),
+            before_sleep=tell,
+            reraise=True,
+        )
+        return retrying(act)

@@ -1,0 +1,1 @@
+"""The worker that turns what sensors see into records in the store."""

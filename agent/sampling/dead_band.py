@@ -1,0 +1,46 @@
+"""Which readings are worth sending: all, or those that differ from the one that was sent last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config.settings import SensorConfig
+
+    Values = Mapping[str, float | str]
+
+
+class Change:
+    """Remembers what was sent last of one sensor; times are of the boot clock."""
+
+    def __init__(self, config: SensorConfig) -> None:
+        self._always = config.report == "always"
+        self._bands = config.dead_band or {}
+        self._heartbeat_s = config.heartbeat_s
+        self._sent: Values | None = None
+        self._sent_boot_s = 0.0
+
+    def is_news(self, values: Values, now_s: float) -> bool:
+        """Whether `values` are to be sent; they then count as sent."""
+        sent = self._sent
+        beat = now_s - self._sent_boot_s >= self._heartbeat_s
+        if self._always or sent is None or beat or self._differ(sent, values):
+            self._sent, self._sent_boot_s = values, now_s
+            return True
+        return False
+
+    def forget(self) -> None:
+        """Have the next reading sent whatever it is: the sensor was away."""
+        self._sent = None
+
+    def _differ(self, old: Values, new: Values) -> bool:
+        return old.keys() != new.keys() or any(
+            self._moved(name, old[name], value) for name, value in new.items()
+        )
+
+    def _moved(self, name: str, old: float | str, new: float | str) -> bool:
+        if isinstance(old, str) or isinstance(new, str):
+            return old != new
+        return abs(new - old) > self._bands.get(name, self._bands.get("", 0.0))

@@ -1,0 +1,247 @@
+"""The store's SQLite file: its schema, its settings, and what becomes of one that is spoiled.
+
+The settings spare the card: small pages, a write-ahead log that is grown once when opened and then
+reused, a short distance between checkpoints ("Write-Ahead Logging", sqlite.org/wal.html).
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import sqlite3
+import time
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from agent import files
+from agent.errors import StoreError
+from agent.store.records import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+APPLICATION_ID = 0x50694167  # "PiAg"
+SCHEMA_VERSION = 2
+BOOTS = """CREATE TABLE boots (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offset_s REAL NOT NULL,
+    is_set INTEGER NOT NULL);"""
+SCHEMA = f"""
+PRAGMA page_size = 1024;
+BEGIN;
+CREATE TABLE records (
+    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, timestamp_s REAL NOT NULL, body BLOB NOT NULL,
+    wall_s REAL NOT NULL, boot_s REAL NOT NULL, boot_id TEXT NOT NULL,
+    acknowledged INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE dead (
+    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, timestamp_s REAL NOT NULL, body BLOB NOT NULL,
+    wall_s REAL NOT NULL, boot_s REAL NOT NULL, boot_id TEXT NOT NULL,
+    reason TEXT NOT NULL, set_aside_s REAL NOT NULL);
+CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+{BOOTS}
+INSERT INTO meta VALUES ('epoch', '{{epoch}}'), ('total', 0);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""  # noqa: S608 -- the epoch is ours
+
+#: What leads from a version to the next.
+MIGRATIONS = {1: f"BEGIN; {BOOTS} PRAGMA user_version = 2; COMMIT;"}
+
+#: How long a start may take over looking for damage; what is not found by then is found later.
+CHECK_S = 5.0
+
+#: SQLite's page cache: all the memory that the store needs, whatever waits in it.
+CACHE_KIB = 512
+WAL_BYTES = 262144
+CHECKPOINT_PAGES = 64
+
+#: How long a commit waits for another program; the sensors wait meanwhile.
+BUSY_MS = 500
+
+CARD = "check that the agent may write there, and the card itself"
+LOCKED = "another program has it open: end that program"
+FULL = "free some space on the card"
+
+SPOILED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+class BlockedError(StoreError):
+    """The file takes no commit now; later it may."""
+
+
+class DiskFullError(BlockedError):
+    """There is no room for a commit."""
+
+
+class SpoiledError(Exception):
+    """The file cannot be used as a store, and never will be."""
+
+
+def make(path: Path) -> None:
+    """Make an empty store: beside its place, private from the first byte, and then renamed."""
+    beside = path.with_name(f".{path.name}.new")
+    for old in (beside, _side(beside, "-journal"), _side(path, "-wal"), _side(path, "-shm")):
+        old.unlink(missing_ok=True)  # a stale log would be taken for the new file's
+    files.write_new(beside, b"")
+    with closing(sqlite3.connect(beside, isolation_level=None)) as db:
+        db.executescript(SCHEMA.format(epoch=secrets.token_hex(8)))
+    beside.replace(path)
+    files.sync_directory(path.parent)
+
+
+def move_aside(path: Path, now_s: int) -> Path:
+    """Rename a spoiled file with its log; its new name."""
+    while (aside := path.with_name(f"{path.name}.corrupt-{now_s}")).exists():
+        now_s += 1
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        if _side(path, suffix).exists():
+            _side(path, suffix).rename(_side(aside, suffix))
+    files.sync_directory(path.parent)
+    return aside
+
+
+def _side(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection that any thread may use, without transactions of its own making."""
+    mode = "ro" if read_only else "rw"
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        check_same_thread=False,
+        isolation_level=None,
+    )
+    db.text_factory = lambda text: text.decode(errors="replace")  # a spoiled letter ends nothing
+    return db
+
+
+def in_memory() -> sqlite3.Connection:
+    """A store that no file has, with an epoch of its own."""
+    db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    db.executescript(SCHEMA.format(epoch=secrets.token_hex(8)))
+    return db
+
+
+def save(db: sqlite3.Connection, path: Path) -> None:
+    """Write a store that is in memory to a new file; what a power cut leaves of it is no store."""
+    make(path)
+    with closing(connect(path)) as file:
+        db.backup(file)
+
+
+def load(db: sqlite3.Connection) -> tuple[Tally, dict[str, int | str]]:
+    """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
+    try:
+        found = [
+            db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("application_id", "user_version")
+        ]
+        if found != [APPLICATION_ID, SCHEMA_VERSION]:
+            raise SpoiledError("not a store of this version")
+        rows, size, last_seq, marked = db.execute(
+            "SELECT count(*), total(length(body)), coalesce(max(seq), 0), total(acknowledged)"
+            " FROM records"
+        ).fetchone()
+        meta = dict(db.execute("SELECT name, value FROM meta"))
+        dropped = {
+            name.removeprefix("dropped_"): int(value)
+            for name, value in meta.items()
+            if name.startswith("dropped_")
+        }
+        if not isinstance(meta["epoch"], str) or not isinstance(meta["total"], int):
+            raise SpoiledError("its counters are lost")
+        tally = Tally(last_seq, bool(marked), rows - int(marked), int(size), dropped)
+        return tally, meta
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpoiledError("its counters are lost") from error
+    except sqlite3.Error as error:
+        raise _spoiled(error) from error
+
+
+def check(db: sqlite3.Connection, within_s: float = CHECK_S) -> None:
+    """Look through the file for damage, at most `within_s`. Raises SpoiledError."""
+    until_s = time.monotonic() + within_s
+    db.set_progress_handler(lambda: time.monotonic() > until_s, 10_000)
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+            raise _spoiled(error) from error
+    else:
+        if found != "ok":
+            raise SpoiledError(" ".join(str(found).split()))
+    finally:
+        db.set_progress_handler(None, 0)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a store of an older version up to this one, in one transaction each."""
+    try:
+        application_id = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if application_id == APPLICATION_ID and version in MIGRATIONS:
+            for step in range(version, SCHEMA_VERSION):
+                db.executescript(MIGRATIONS[step])
+    except sqlite3.Error as error:
+        raise _spoiled(error) from error
+
+
+def _spoiled(error: sqlite3.Error) -> Exception:
+    """What is to be raised: the file is spoiled, or the error is of another kind."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in SPOILED:
+        return SpoiledError(str(error))
+    return error
+
+
+def spare_the_card(db: sqlite3.Connection) -> None:
+    """Set what the module's first lines promise; growing the log takes half a millisecond."""
+    for pragma in (
+        f"busy_timeout = {BUSY_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        "cache_size = 5",  # so that the rows below overflow into the log
+    ):
+        db.execute(f"PRAGMA {pragma}")
+    db.execute("BEGIN")
+    try:
+        db.execute("INSERT INTO meta VALUES ('', zeroblob(?))", (WAL_BYTES,))
+    except sqlite3.Error as error:
+        if not is_full(error):  # a full card spares itself
+            raise
+    if db.in_transaction:
+        db.execute("ROLLBACK")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room on the disk."""
+    return (
+        getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+        or getattr(error, "errno", 0) == errno.ENOSPC
+    )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system raise into StoreError, once."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (sqlite3.Error, OSError) as error:
+        raise explained(path, error) from error
+
+
+def explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    """What went wrong with the file, by what can be done about it."""
+    if is_full(error):
+        return DiskFullError(f"{path}: {error}", hint=FULL)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        return BlockedError(f"{path}: {error}", hint=LOCKED)
+    return StoreError(f"{path}: {error}", hint=CARD)

@@ -1,0 +1,84 @@
+"""A look at the store from outside: what waits, and what was set aside."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.errors import StoreError
+from agent.model import Record
+from agent.store import database
+from agent.store.boots import Boots
+from agent.store.records import Rows
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.model import NewRecord
+
+
+class StoreMissingError(StoreError):
+    """There is no store yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What was seen; `records` are the oldest, `reasons` say of dead ones why each was set aside.
+
+    `queued` may count records that were acknowledged in the last minute.
+    """
+
+    queued: int
+    dropped: int
+    records: tuple[Record, ...]
+    reasons: tuple[str, ...] = ()
+
+
+def peek(path: Path, limit: int, *, dead: bool = False) -> Peek:
+    """What waits, or what is dead, in a store that another process may have open.
+
+    Nothing in it is changed. Raises StoreMissingError if there is none, StoreError if it cannot be
+    read.
+    """
+    with _opened(path, read_only=True) as db:
+        tally, facts = database.load(db)
+        rows, boots = Rows(db), Boots(db)
+
+        def record(seq: int, new: NewRecord) -> Record:
+            return Record(str(facts["epoch"]), seq, new.kind, *boots.stamped(new))
+
+        dropped = sum(tally.dropped.values())
+        if dead:
+            found = rows.dead(limit)
+            records = tuple(record(seq, new) for seq, new, _ in found)
+            return Peek(rows.dead_count(), dropped, records, tuple(reason for *_, reason in found))
+        waiting, _ = rows.oldest(0, limit, ())
+        return Peek(tally.rows, dropped, tuple(record(*one) for one in waiting))
+
+
+def revive(path: Path) -> int:
+    """Have all that was set aside wait again; how many. No agent may have the store open.
+
+    Raises as `peek` does.
+    """
+    with _opened(path, read_only=False) as db:
+        database.load(db)  # to be sure that it is a store
+        db.execute("BEGIN IMMEDIATE")
+        count = Rows(db).revive()
+        db.execute("COMMIT")
+        return count
+
+
+@contextmanager
+def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
+    with database.translated(path):
+        if not path.exists():
+            raise StoreMissingError(f"{path}: no such store", hint="it is made by the agent")
+        with closing(database.connect(path, read_only=read_only)) as db:
+            try:
+                yield db
+            except database.SpoiledError as spoiled:
+                raise StoreError(f"{path}: {spoiled}", hint="restart the agent") from spoiled

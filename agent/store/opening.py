@@ -1,0 +1,60 @@
+"""Where the store is: in its file, or, where there can be none, in memory for the time being."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+from agent import files
+from agent.errors import StoreError
+from agent.store import database
+from agent.store.store import Store
+from agent.store.write_behind import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.config.settings import StoreLimits
+
+
+def open_store(
+    limits: StoreLimits,
+    *,
+    wall_s: Callable[[], float] = time.time,
+    boot_s: Callable[[], float] = time.monotonic,
+) -> Store:
+    """The store in the file `limits.path`, made with its directory if there is none.
+
+    A file that is spoiled, foreign or of another schema is renamed to `<name>.corrupt-<time>` and a
+    new one begun; `Store.reset` then says so. Where there can be no file, or it is locked or
+    read-only, the store is in memory, small, and `Store.memory_only` says why. Takes seconds with a
+    large backlog: it is read.
+    """
+    path, reset = limits.path, ""
+    try:
+        with database.translated(path):
+            files.make_directory(path.parent)
+            if path.exists():
+                try:
+                    return Store(limits, wall_s=wall_s, boot_s=boot_s)
+                except database.SpoiledError as spoiled:
+                    aside = database.move_aside(path, int(wall_s()))
+                    reset = f"{path}: {spoiled}; kept as {aside.name}, a new store was begun"
+            database.make(path)
+            return Store(limits, reset=reset, wall_s=wall_s, boot_s=boot_s)
+    except StoreError as error:
+        return Store(limits, reset=reset, memory_only=error.text, wall_s=wall_s, boot_s=boot_s)
+
+
+def usable_again(limits: StoreLimits) -> bool:
+    """Whether there is, or now can be, a store in the file `limits.path` that takes commits."""
+    path = limits.path
+    with suppress(StoreError, database.SpoiledError), database.translated(path):
+        if not path.exists():
+            database.make(path)
+        # Exactly what the next start does: what this finds usable, that one does.
+        journal = Journal(limits, memory_only=False, boot_s=time.monotonic)
+        with closing(journal), journal.transaction():
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""The worker that owns everything that is said to AWS."""

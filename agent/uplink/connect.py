@@ -1,0 +1,91 @@
+"""The connection that the configuration and the credentials describe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.identity.credentials import tls_context
+from agent.model import encode
+from agent.mqtt.client import Options
+from agent.mqtt.connection import Connection
+from agent.net.dialer import Dialer
+from agent.net.ports import DETOUR_PORT, Ports
+from agent.net.tcp import LOOK_UP_S
+from agent.net.waiter import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.config.settings import Config
+    from agent.identity.credentials import Credentials
+    from agent.wakeup import Wakeup
+
+
+def endpoint(config: Config, credentials: Credentials) -> str:
+    """The broker's host name: as configured, else as AWS told when the device was registered."""
+    if credentials.identity is None:
+        return config.mqtt.endpoint  # which goes with an own certificate
+    return config.mqtt.endpoint or credentials.identity.endpoint
+
+
+def longest_s(config: Config) -> float:
+    """How long one attempt to connect can last: look-up, TCP, tunnel, TLS, by two ports; CONNACK.
+
+    The proxy's name may be looked up for each port.
+    """
+    return 2 * (LOOK_UP_S + 3 * config.mqtt.connect_timeout_s) + config.mqtt.connect_timeout_s
+
+
+def dialer(
+    config: Config,
+    credentials: Credentials,
+    *,
+    ports: Ports,
+    wakeup: Wakeup,
+    interrupted: Callable[[], bool],
+) -> Dialer:
+    """What makes the TLS connections; port 443 says which protocol it means (ALPN)."""
+    return Dialer(
+        lambda port: tls_context(credentials, alpn=port == DETOUR_PORT),
+        ports=ports,
+        timeout_s=config.mqtt.connect_timeout_s,
+        watch=Watch(wakeup, interrupted),
+    )
+
+
+def connection(
+    config: Config,
+    credentials: Credentials,
+    *,
+    wakeup: Wakeup,
+    interrupted: Callable[[], bool],
+    on_message: Callable[[str, bytes], None],
+    ports: Ports | None = None,
+    will: bool = True,
+) -> Connection:
+    """A connection that is not open yet; its client id is the thing's name.
+
+    The last will, if any, says on `<thing>/status` that the connection was lost. `ports` is what
+    earlier connections found out. Raises CredentialsError.
+    """
+    mqtt = config.mqtt
+    thing = config.thing.name
+    options = Options(
+        host=endpoint(config, credentials),
+        port=mqtt.port,
+        client_id=thing,
+        protocol=mqtt.protocol,
+        keepalive_s=mqtt.keepalive_s,
+        session_expiry_s=mqtt.session_expiry_s,
+        timeout_s=mqtt.connect_timeout_s,
+        will_topic=f"{thing}/status" if will else "",
+        will=encode({"state": "offline", "reason": "connection lost"}),
+    )
+    dialing = dialer(
+        config,
+        credentials,
+        ports=ports or Ports(mqtt.port),
+        wakeup=wakeup,
+        interrupted=interrupted,
+    )
+    return Connection(options, dialing, on_message=on_message)

@@ -1,0 +1,61 @@
+"""Why there is no connection: the condition that tells of it beside `offline`, and what to do.
+
+The daemon and `doctor` say it in the same words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.health.health import NOT_AUTHORIZED, TAKEN_OVER
+from agent.mqtt.answers import NOT_AUTHORIZED as REASON_NOT_AUTHORIZED
+from agent.mqtt.answers import (
+    NOT_LET_IN,
+    SESSION_TAKEN_OVER,
+    ConnectRefusedError,
+    ServerEndedError,
+    UnansweredError,
+)
+
+if TYPE_CHECKING:
+    from agent.errors import LinkLostError
+    from agent.health.health import Condition
+    from agent.identity.credentials import Identity
+
+#: How long AWS IoT may take to heed a new policy ("AWS IoT Core policies": 6 to 8 minutes).
+POLICY_SETTLES_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a lost connection means: `condition` is None where `offline` says it all."""
+
+    condition: Condition | None
+    hint: str
+
+
+def cause_of(lost: LinkLostError, *, identity: Identity | None, wall_s: float) -> Cause:
+    """What `lost` means for a device that is `identity`, or has a certificate of its owner's."""
+    reason = lost.reason if isinstance(lost, ConnectRefusedError | ServerEndedError) else None
+    if reason == SESSION_TAKEN_OVER:
+        return Cause(TAKEN_OVER, lost.hint)
+    if reason is not None and reason in NOT_LET_IN:
+        if reason == REASON_NOT_AUTHORIZED:
+            return Cause(NOT_AUTHORIZED, _policy_hint(identity, wall_s) or lost.hint)
+        return Cause(NOT_AUTHORIZED, lost.hint)
+    if isinstance(lost, UnansweredError):
+        return Cause(None, _policy_hint(identity, wall_s) or lost.hint)
+    return Cause(None, lost.hint)
+
+
+def _policy_hint(identity: Identity | None, wall_s: float) -> str:
+    if identity is None:
+        return "the certificate must be active and have a policy that allows iot:Connect"
+    age_s = wall_s - identity.created
+    if 0 <= age_s < POLICY_SETTLES_S:
+        return (
+            f"the policy is {age_s // 60:.0f} min old, and AWS takes up to 10 min to heed a new "
+            "one: it is tried again by itself"
+        )
+    return ""

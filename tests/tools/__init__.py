@@ -1,0 +1,1 @@
+"""Programs that the tests and the scripts run; no tests."""

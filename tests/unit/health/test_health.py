@@ -1,0 +1,164 @@
+"""What the agent says of itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent.health import health as module
+from agent.health.health import (
+    CONFIG_WARNING,
+    NO_AWS_CREDENTIALS,
+    OFFLINE,
+    SENSOR_FAILING,
+    Condition,
+    Health,
+)
+from tests.fakes import Ticks
+
+
+@pytest.fixture
+def ticks() -> Ticks:
+    """The clocks."""
+    return Ticks()
+
+
+@pytest.fixture
+def health(ticks: Ticks) -> Health:
+    """A healthy one."""
+    health = Health(wall_s=ticks, boot_s=ticks)
+    health.update(thing="living-room")
+    return health
+
+
+def test_every_code_is_declared_once() -> None:
+    """The table of conditions names each code of the contract, and each one once."""
+    declared = [one.code for one in vars(module).values() if isinstance(one, Condition)]
+
+    assert len(declared) == len(set(declared))
+    assert set(declared) == {
+        *[
+            "config-warning",
+            "clock-unset",
+            "unprovisioned",
+            "no-aws-credentials",
+            "provisioning-failing",
+        ],
+        *[
+            "provisioning-failing",
+            "provisioning-refused",
+            "credentials-invalid",
+            "certificate-expiring",
+            "offline",
+        ],
+        *["not-authorized", "taken-over", "not-subscribed", "not-confirmed", "store-reset"],
+        *["store-memory-only", "disk-full", "store-full", "records-dropped", "record-refused"],
+        *["sensor-failing", "sensor-suspect"],
+    }
+
+
+def test_offline_is_information_for_five_minutes(health: Health, ticks: Ticks) -> None:
+    """A lost link is normal; one that lasts is a warning, without anybody saying so again."""
+    health.report(OFFLINE, "the network is down")
+    assert health.next_change_s() == 300.0
+    assert [one.severity for one in health.snapshot().conditions] == ["info"]
+
+    ticks.now_s += 300.0
+
+    assert [one.severity for one in health.snapshot().conditions] == ["warning"]
+    assert health.next_change_s() == float("inf")
+
+
+def test_a_condition_keeps_since_when_its_words_change(health: Health, ticks: Ticks) -> None:
+    """The time tells when the trouble began, not when it was described last."""
+    health.report(OFFLINE, "timed out")
+    ticks.now_s += 10.0
+    health.report(OFFLINE, "refused")
+
+    (standing,) = health.snapshot().conditions
+    assert (standing.since, standing.text) == (1000.0, "refused")
+
+
+def test_conditions_of_several_sensors_stand_side_by_side(health: Health) -> None:
+    """Each failing sensor has its own, and clearing one leaves the other."""
+    health.report(SENSOR_FAILING, "room: no answer", key="room")
+    health.report(SENSOR_FAILING, "door: no answer", key="door")
+    health.clear(SENSOR_FAILING, key="room")
+
+    assert [one.text for one in health.snapshot().conditions] == ["door: no answer"]
+
+
+def test_the_line_names_the_worst_first(health: Health) -> None:
+    """`systemctl status` has one line: the state, the queue, the worst trouble and its remedy."""
+    health.update(state="online", queued=2)
+    health.report(CONFIG_WARNING, "odd topic")
+    health.report(NO_AWS_CREDENTIALS, "there is no AWS key", hint="write it to /etc/x")
+
+    assert health.snapshot().line() == (
+        "online as living-room; 2 queued; no-aws-credentials: there is no AWS key "
+        "(write it to /etc/x); also config-warning"
+    )
+
+
+def test_a_snapshot_is_json_with_every_fact(health: Health) -> None:
+    """status.json has every field of the contract from the first moment on."""
+    health.sensor("room", last_s=None, ok=False, error="not open", took_s=0.7504)
+    content = json.loads(json.dumps(health.snapshot().as_json()))
+
+    assert content["sensors"] == {
+        "room": {"last": None, "ok": False, "error": "not open", "took_ms": 750}
+    }
+    assert content.keys() >= {
+        *[
+            "state",
+            "thing",
+            "endpoint",
+            "session_present",
+            "queued",
+            "published",
+            "acked",
+            "confirmed",
+            "dropped",
+        ],
+        *["last_ack", "conditions", "sensors", "total", "version", "pid"],
+    }
+
+
+def test_an_unknown_fact_is_a_defect(health: Health) -> None:
+    """A misspelt fact would be lost silently."""
+    with pytest.raises(KeyError):
+        health.update(quued=1)
+
+
+def test_only_changes_are_told(ticks: Ticks) -> None:
+    """Saying the same again wakes nobody."""
+    changes: list[int] = []
+    health = Health(on_change=lambda: changes.append(1), wall_s=ticks, boot_s=ticks)
+    for _ in range(2):
+        health.update(queued=1)
+        health.report(OFFLINE, "down")
+
+    assert len(changes) == 2
+    health.clear(SENSOR_FAILING, key="never raised")
+    assert len(changes) == 2
+
+
+def test_a_worker_that_does_not_beat_is_late(health: Health, ticks: Ticks) -> None:
+    """Each worker says itself by when it will beat again."""
+    health.beat("sampler", 10.0)
+    health.beat("uplink", 60.0)
+    ticks.now_s += 30.0
+
+    assert health.late() == ["sampler"]
+    health.beat("sampler", 10.0)
+    assert health.late() == []
+
+
+def test_stopping_is_the_last_state(health: Health) -> None:
+    """A link that is lost while stopping does not make the agent offline."""
+    health.update(state="stopping")
+    health.update(state="offline", queued=3)
+
+    assert health.snapshot().facts["state"] == "stopping"
+    assert health.snapshot().facts["queued"] == 3

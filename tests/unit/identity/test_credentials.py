@@ -1,0 +1,214 @@
+"""Credentials are read whole or not at all, and an error says which file is to blame."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from agent import config as configuration
+from agent.errors import CredentialsError
+from agent.identity.credentials import (
+    AMAZON_ROOTS,
+    ROOT_CA_1,
+    SUITES,
+    Credentials,
+    Files,
+    Identity,
+    MissingCredentialsError,
+    amazon_roots,
+    certificates,
+    load,
+    read_identity,
+    tls_context,
+)
+from tests.tools.cloud.authority import Authority, certificate_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config.settings import Config
+
+NAME = "living-room:a"
+AUTHORITY = Authority("A root")
+IDENTITY = Identity(
+    thing=NAME,
+    account="123456789012",
+    region="eu-west-1",
+    endpoint="localhost",
+    certificate_arn="arn:aws:iot:eu-west-1:123456789012:cert/00",
+    certificate_id="00",
+    policy="living-room.a_subscribe",
+    created=1795500600,
+)
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
+    """A private key, encrypted if there is a password."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password)
+        if password
+        else serialization.NoEncryption(),
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A device that is provisioned."""
+    files = Files(tmp_path / "certs" / NAME, NAME)
+    files.directory.mkdir(parents=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    files.key.write_bytes(key_pem(key))
+    files.certificate.write_text(AUTHORITY.issue_device(key.public_key()))
+    files.public_key.write_text("a public key")
+    files.root.write_text(AUTHORITY.pem)
+    files.identity.write_bytes(IDENTITY.encode())
+    toml = tmp_path / "agent.toml"
+    toml.write_text(f'thing.name = "{NAME}"\npaths.certs = "{tmp_path}/certs"\n')
+    return configuration.load(toml, options_of=lambda _: dict, environment={})
+
+
+def files_of(config: Config) -> Files:
+    """Its files."""
+    return Files(config.paths.certs / NAME, NAME)
+
+
+def test_what_is_whole_is_loaded(config: Config) -> None:
+    """Certificate, key, roots and identity, from a directory or through a link to one."""
+    files = files_of(config)
+    expected = Credentials(files.certificate, files.key, (files.root,), IDENTITY)
+    assert load(config) == expected
+    aside = files.directory.rename(config.paths.certs / ".aside")
+    files.directory.symlink_to(".aside")
+    assert load(config).key == aside / files.key.name
+
+
+def test_what_is_not_there_is_missing(config: Config) -> None:
+    """Not provisioned yet is told from spoiled."""
+    files_of(config).directory.rename(config.paths.certs / "elsewhere")
+    with pytest.raises(MissingCredentialsError, match=NAME) as caught:
+        load(config)
+    assert "provision" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["certificate", "key", "public_key", "identity", "root"])
+@pytest.mark.parametrize("how", ["removed", "empty", "half", "directory"])
+def test_a_spoiled_file_is_named(config: Config, name: str, how: str) -> None:
+    """Whatever became of it, the error names a file beside it and what to run."""
+    path: Path = getattr(files_of(config), name)
+    data = path.read_bytes()
+    path.unlink()
+    if how == "directory":
+        path.mkdir()
+    elif how != "removed":
+        path.write_bytes(data[: len(data) // 2] if how == "half" else b"")
+    if name == "public_key" and how in ("empty", "half"):
+        load(config)  # nothing reads it
+        return
+    with pytest.raises(CredentialsError, match=str(config.paths.certs)) as caught:
+        load(config)
+    assert not isinstance(caught.value, MissingCredentialsError)
+    assert "provision" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "null",
+        "[" * 100_000,
+        "\x00",
+        json.dumps({**asdict(IDENTITY), "endpoint": ""}),
+        json.dumps({**asdict(IDENTITY), "thing": 7}),
+        json.dumps({**asdict(IDENTITY), "created": "yesterday"}),
+        json.dumps({**asdict(IDENTITY), "thing": "another"}),
+    ],
+    ids=lambda content: content[:20],
+)
+def test_an_identity_that_is_not_ours_is_spoiled(config: Config, content: str) -> None:
+    """Every field has to be there, of its type, and of this thing."""
+    files_of(config).identity.write_text(content)
+    with pytest.raises(CredentialsError, match=r"identity\.json"):
+        load(config)
+
+
+def test_more_in_an_identity_does_no_harm(config: Config) -> None:
+    """A later version may add to it."""
+    files = files_of(config)
+    files.identity.write_text(json.dumps({**asdict(IDENTITY), "more": 1}))
+    assert read_identity(files.identity) == IDENTITY
+
+
+def test_a_key_of_another_certificate_is_spoiled(config: Config) -> None:
+    """They have to match."""
+    files_of(config).key.write_bytes(key_pem(ec.generate_private_key(ec.SECP256R1())))
+    with pytest.raises(CredentialsError, match="key values mismatch"):
+        load(config)
+
+
+def test_an_encrypted_key_asks_nobody(config: Config) -> None:
+    """It is an error, not a question at a terminal that nobody watches."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    files_of(config).key.write_bytes(key_pem(key, b"secret"))
+    with pytest.raises(CredentialsError):
+        load(config)
+
+
+def test_a_file_of_roots_replaces_the_others(config: Config, tmp_path: Path) -> None:
+    """Only it is trusted then."""
+    other = tmp_path / "ca.pem"
+    other.write_text(Authority("Another root").pem)
+    found = load(replace(config, mqtt=replace(config.mqtt, ca_file=other)))
+    assert found.roots == (other,)
+    (trusted,) = tls_context(found, alpn=False).get_ca_certs()
+    assert "Another root" in str(trusted)
+
+
+def test_ones_own_certificate_needs_no_identity(config: Config, tmp_path: Path) -> None:
+    """Without ca_file the system's Amazon roots are trusted, and nothing else of the system's."""
+    files = files_of(config)
+    mqtt = replace(
+        config.mqtt, cert_file=files.certificate, key_file=files.key, endpoint="localhost"
+    )
+    found = load(replace(config, mqtt=mqtt))
+    assert found == Credentials(files.certificate, files.key, (), None)
+    assert len(tls_context(found, alpn=False).get_ca_certs()) == len(amazon_roots())
+    missing = tmp_path / "missing"
+    with pytest.raises(CredentialsError, match=f"{missing}.*No such file") as caught:
+        load(replace(config, mqtt=replace(mqtt, key_file=missing)))
+    assert "[mqtt]" in caught.value.hint
+
+
+def test_the_context_is_as_aws_asks(config: Config) -> None:
+    """TLS 1.2 or later, the four suites, the host's name checked."""
+    context = tls_context(load(config), alpn=True)
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.check_hostname
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    suites = {suite["name"] for suite in context.get_ciphers() if suite["protocol"] == "TLSv1.2"}
+    assert suites == set(SUITES.split(":"))
+
+
+def test_amazon_roots_are_found_by_fingerprint(tmp_path: Path) -> None:
+    """Whatever else a bundle holds, and however it is broken, only the pinned ones are taken."""
+    real = amazon_roots()
+    assert ROOT_CA_1 in real
+    assert real.keys() <= AMAZON_ROOTS.keys()
+    bundle = tmp_path / "bundle.crt"
+    broken = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"
+    bundle.write_text(f"# a comment é\n{AUTHORITY.pem}{broken}{real[ROOT_CA_1]}")
+    assert amazon_roots([tmp_path / "missing", bundle]) == {ROOT_CA_1: real[ROOT_CA_1]}
+    assert amazon_roots([]) == {}
+
+
+def test_a_certificates_fingerprint_is_its_id_at_aws() -> None:
+    """SHA-256 of the DER."""
+    ((_, fingerprint),) = certificates(AUTHORITY.pem)
+    assert fingerprint == certificate_id(AUTHORITY.pem)

@@ -1,0 +1,397 @@
+"""What the sampler hands over is kept, through crashes and jumps of the clock, and told of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import BUILT_S
+from agent.config.settings import Count, SensorConfig, StoreLimits
+from agent.errors import StoreError
+from agent.health.health import Health
+from agent.model import Moment, NewRecord
+from agent.sampling.card_wear import Wear
+from agent.sampling.recorder import Custody
+from agent.sampling.sampler import Sampler
+from agent.sampling.window_mirror import Mirror
+from agent.sensors.sensor import Sensor
+from agent.store.database import BlockedError
+from agent.store.opening import open_store
+from agent.wakeup import Wakeup
+from tests import fakes
+from tests.fakes import FakeClock, FakeDetector, FakeDriver, Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.clock import Clock
+
+START_S = 1_795_500_000.0  # a multiple of 600
+DAY_S = 86_400.0
+
+
+class PromptDetector(FakeDetector):
+    """A detector that will detect something each second, and says so."""
+
+    def quiet_s(self) -> float:
+        """The time to the next."""
+        return 1.0
+
+
+@dataclass
+class House:
+    """A place with a motion sensor, whose agent can crash and be started again."""
+
+    directory: Path
+    clock: FakeClock = field(default_factory=lambda: FakeClock(START_S))
+    health: Health = field(default_factory=Health)
+    detector: FakeDetector = field(default_factory=PromptDetector)
+    limits: StoreLimits = field(default_factory=StoreLimits)
+
+    def __post_init__(self) -> None:
+        self.limits = replace(self.limits, path=self.directory / "store.db")
+
+    def start(self) -> None:
+        """Start the agent."""
+        config = fakes.config(
+            self.directory,
+            SensorConfig(name="motion", driver="fake"),
+            count=Count(sensor=("motion",), window_s=600),
+            store=self.limits,
+        )
+        self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
+        self.custody = Custody(
+            config, self.store, clock=self.clock, health=self.health, on_record=lambda: None
+        )
+        self.custody.begin()
+        self.wakeup = Wakeup()
+        self.sampler = Sampler(
+            config,
+            self.custody,
+            clock=self.clock,
+            health=self.health,
+            wakeup=self.wakeup,
+            open_sensor=self.open,
+            settle_s=10.0,
+        )
+
+    def open(self, config: SensorConfig, *, clock: Clock) -> Sensor:
+        """The detector."""
+        assert clock is self.clock
+        return Sensor(config.name, self.detector)
+
+    def live(self, seconds: float, *, detections: int = 0) -> None:
+        """Let time pass, a second at a time; the first ones have a detection each."""
+        self.sampler.step()
+        for second in range(int(seconds)):
+            self.clock.pass_by(1.0)
+            self.detector.seen += second < detections
+            self.sampler.step()
+
+    def crash(self) -> None:
+        """End without a word."""
+        self.store._journal.db.close()
+        self.wakeup.close()
+
+    def stop(self) -> None:
+        """End in order."""
+        self.sampler.close()
+        self.store.close()
+        self.wakeup.close()
+
+    def counts(self) -> list[tuple[float, int, str]]:
+        """Time from the start, detections and quality of each count that waits."""
+        return [
+            (
+                one.timestamp_s - START_S,
+                int(str(one.body["detect_count"])),
+                str(one.body["quality"]),
+            )
+            for one in self.store.waiting(0, 10_000)
+            if one.kind == "count"
+        ]
+
+    def conditions(self) -> dict[str, str]:
+        """Code and text of the conditions that stand."""
+        return {one.code: one.text for one in self.health.snapshot().conditions}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """With its agent running."""
+    made = House(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_crash_loses_no_detection(house: House) -> None:
+    """What the open window saw until then is reported at the next start, once."""
+    house.live(100, detections=40)
+    for _ in range(3):
+        house.crash()
+        house.clock.pass_by(5.0)
+        house.start()
+        house.live(60, detections=7)
+    house.stop()
+    house.start()
+
+    counts = house.counts()
+    assert [at for at, *_ in counts] == [600] * 4
+    assert [count for _, count, _ in counts] == [40, 7, 7, 7]
+    assert {quality for *_, quality in counts} == {"partial"}
+    assert house.store.total == 61
+    observed_ms = [one.body["observed_ms"] for one in house.store.waiting(0, 9)]
+    assert observed_ms == [100_000, 60_000, 60_000, 60_000]
+
+
+def test_a_crash_right_after_the_report_reports_nothing_twice(house: House) -> None:
+    """The mirror of a window that the store has is not believed."""
+    house.live(300, detections=3)
+    kept = (house.directory / "window.json").read_bytes()
+    house.live(300)
+    house.crash()
+    (house.directory / "window.json").write_bytes(kept)
+    house.start()
+
+    assert house.counts() == [(600, 3, "ok")]
+    assert house.store.total == 3
+
+
+def test_after_a_power_cut_the_next_window_is_partial(house: House) -> None:
+    """What was in memory is gone, and the report says for how long somebody watched."""
+    house.live(700, detections=5)
+    house.crash()
+    (house.directory / "window.json").unlink()
+    house.clock.pass_by(100.0)
+    house.start()
+    house.live(400)
+
+    assert house.counts() == [(600, 5, "ok"), (1200, 0, "partial")]
+    assert house.store.waiting(1, 1)[0].body["observed_ms"] == 400_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"window": 1}',
+        b'{"window":"x","kind":"count","timestamp_s":1,"body":{}}',
+    ],
+)
+def test_a_mirror_that_is_spoiled_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    """It cannot keep the agent from starting."""
+    (tmp_path / "window.json").write_bytes(content)
+    assert Mirror(tmp_path).read() is None
+
+
+def test_a_mirror_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
+    """Nor one that cannot be removed."""
+    mirror = Mirror(tmp_path / "none")
+    mirror.write("x", NewRecord("count", 1.0, Moment(1.0, 1.0, "b"), {"detect_count": 1}))
+    mirror.forget()
+    assert mirror.read() is None
+
+
+@pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S, 3600.0, 12_345.0, -777.0])
+def test_a_jump_of_the_clock_neither_doubles_nor_skips_a_window(
+    house: House, jump_s: float
+) -> None:
+    """Every detection is in one window, every window has its own time, and they adjoin."""
+    house.live(1000, detections=1000)
+    house.clock.jump(jump_s)
+    house.live(2000, detections=2000)
+
+    counts = house.counts()
+    assert sum(count for _, count, _ in counts) == 3000 - (START_S + jump_s + 3000) % 600
+    observed_s = sum(int(str(one.body["observed_ms"])) for one in house.store.waiting(0, 99)) / 1000
+    assert observed_s == sum(count for _, count, _ in counts)
+    whole = [at for at, _, quality in counts if quality == "ok"]
+    assert len(whole) == len(set(whole))
+    times = [at for at, *_ in counts]
+    assert times[0] == 600 + (jump_s if jump_s % 600 == 0 else times[0] - 600)
+    assert all(later - at in {0, 600} for at, later in pairwise(times))
+
+
+def test_windows_before_the_clock_was_set_get_their_time_when_it_is(house: House) -> None:
+    """A Pi that slept for three hours and a bit comes back with the time of its last shutdown."""
+    house.stop()
+    house.clock.was_set = False
+    house.clock.jump(-10_000.0)
+    house.start()
+    house.live(600, detections=600)
+    assert [quality for *_, quality in house.counts()] == ["clock_estimated"]
+    house.clock.jump(10_000.0)
+    house.clock.was_set = True
+    house.live(10)
+
+    (moved,) = house.counts()
+    assert moved == (600, 10_000 % 600, "partial")
+
+
+def test_troubles_of_the_store_are_conditions(house: House) -> None:
+    """A full disk, a lock, what was given up, and when it is over."""
+    house.live(1)
+    journal = house.store._journal
+    pages = journal.db.execute("PRAGMA page_count").fetchone()[0]
+    journal.db.execute(f"PRAGMA max_page_count = {pages}")
+    for _ in range(3):
+        house.custody.append(
+            NewRecord("sensors/a", START_S, house.clock.now(), {"text": "x" * 5000})
+        )
+    assert "full" in house.conditions()["disk-full"]
+    journal.held.drop(1)
+    house.live(5)
+    assert house.conditions()["records-dropped"].endswith(": 1 for memory")
+    journal.db.execute("PRAGMA max_page_count = 1000000")
+    house.live(6)
+    assert list(house.conditions()) == ["records-dropped"]
+    house.clock.pass_by(DAY_S)
+    house.live(1)
+    assert house.conditions() == {}
+    journal.blocked = BlockedError("locked")
+    journal._retry_boot_s = float("inf")
+    house.live(1)
+    assert house.conditions() == {"store-memory-only": "locked"}
+    journal.blocked = None
+
+
+def test_a_store_that_is_nearly_full_is_told_before_anything_is_lost(tmp_path: Path) -> None:
+    """There is time to do something about it."""
+    house = House(tmp_path, limits=StoreLimits(max_rows=10))
+    house.start()
+    for _ in range(9):
+        house.custody.append(NewRecord("sensors/a", START_S, house.clock.now()))
+    assert house.conditions() == {"store-full": "it is 90% full"}
+    for seq in range(1, 10):
+        house.store.acknowledge(seq)
+    house.store.flush()
+    house.live(1)
+    assert house.conditions() == {}
+    house.stop()
+
+
+def test_an_unset_clock_is_told(house: House) -> None:
+    """Where a time service runs that has not set it; whether it has is asked every 5 seconds."""
+    house.clock.was_set = False
+    assert house.sampler.step() <= 5.0
+    assert "no time service has set the clock" in house.conditions()["clock-unset"]
+    house.clock.was_set = True
+    house.live(1)
+    assert house.conditions() == {}
+
+
+def test_an_implausible_clock_is_told_by_the_uplink(house: House) -> None:
+    """Which waits for it; here is nothing to add."""
+    house.clock.was_set = False
+    house.clock.now_wall_s = BUILT_S - 1000.0
+    house.sampler.step()
+    assert house.conditions() == {}
+
+
+def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(tmp_path: Path) -> None:
+    """But not before all that is in memory has arrived; the next start finds the file."""
+    (tmp_path / "file").write_text("")
+    house = House(tmp_path)
+    house.limits = replace(house.limits, path=tmp_path / "file" / "store.db")
+    house.start()
+    house.custody.append(NewRecord("sensors/a", START_S, house.clock.now()))
+    assert str(tmp_path / "file") in house.conditions()["store-memory-only"]
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    house.live(70)
+    for record in house.store.waiting(0, 9):
+        house.store.acknowledge(record.seq)
+    house.clock.pass_by(60.0)
+    with pytest.raises(StoreError, match="can be used again"):
+        house.custody.tend()
+    house.stop()
+    house.start()
+    assert house.store.memory_only == ""
+    house.stop()
+
+
+def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
+    """Of the last day, by the sensor that caused it; the first minute tells nothing yet."""
+    ticks, thread, process = Ticks(), tmp_path / "thread", tmp_path / "process"
+
+    def written(size: int) -> None:
+        for account in (thread, process):
+            account.write_text(f"read_bytes: 7\nwrite_bytes: {size}\ncancelled_write_bytes: 0\n")
+
+    written(1000)
+    wear = Wear(ticks, thread=thread, process=process)
+    for hour in range(30):
+        with wear.by("sensors/room"):
+            written(11_000 + hour * 40_000)
+        with wear.by("count"):
+            written(41_000 + hour * 40_000)
+        if not hour:
+            assert wear.per_day() == (None, "")
+        ticks.now_s += 3600
+        per_day, most = wear.per_day()
+        assert per_day == pytest.approx(960_000, rel=0.05)
+        assert most == "count"
+
+
+def test_where_the_kernel_keeps_no_account_wear_is_unknown(tmp_path: Path) -> None:
+    """Unknown is not zero."""
+    ticks = Ticks()
+    wear = Wear(ticks, thread=tmp_path / "none", process=tmp_path / "none")
+    with wear.by("count"):
+        pass
+    ticks.now_s += 7200
+    assert wear.per_day() == (None, "")
+
+
+def test_the_kernels_account_is_read_for_real(house: House, tmp_path: Path) -> None:
+    """This process has written something to a disk by now."""
+    del tmp_path
+    house.live(120)
+    card = house.health.snapshot().facts["card"]
+    assert isinstance(card, dict)
+    assert json.dumps(card)
+    assert set(card) == {"bytes_per_day", "most_by"}
+
+
+def test_a_driver_that_calls_is_looked_at_once_a_second_at_most(tmp_path: Path) -> None:
+    """However many edges there are; only the first after a look wakes the sampler."""
+
+    class Calling(FakeDetector):
+        """A detector that calls."""
+
+        def listen(self, call: object) -> None:
+            """Keep whom to call."""
+            self.call = call
+
+    detector = Calling()
+    house = House(tmp_path, detector=detector)
+    house.start()
+    house.sampler.step()
+    assert callable(detector.call)
+    looks = wakes = 0
+    for _ in range(50):
+        detector.seen += 1
+        detector.call()
+        wakes += house.wakeup.wait(0.0)
+        before = detector.seen
+        house.sampler.step()
+        looks += detector.seen < before
+        house.clock.pass_by(0.1)
+    assert 4 <= looks <= 6
+    assert looks <= wakes <= looks + 1
+    house.stop()
+
+
+def test_a_driver_is_asked_for_nothing_that_it_does_not_have() -> None:
+    """A plug-in needs neither method."""
+    sensor = Sensor("room", FakeDriver())
+    sensor.listen(lambda: None)
+    assert sensor.quiet_s() == float("inf")

@@ -1,0 +1,386 @@
+"""The drivers for what the kernel measures, over the files of whole boards, and every quirk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config.settings import SensorConfig
+from agent.errors import NoDataError, SensorError
+from agent.sensors import (
+    hwmon,
+    iio,
+    onewire,
+    sysfs,
+    system,
+    thermal,
+)
+from agent.sensors.sensor import options_of
+from tests.fakes import FakeClock
+from tests.tools import boards
+
+if TYPE_CHECKING:
+    from agent.sensors.sensor import Sensor
+
+
+ID = "28-0119433bc5ff"
+
+#: Reading it is EIO for ever: nothing is mapped at address 0 (proc(5)).
+EIO_FILE = "/proc/self/mem"
+
+
+@pytest.fixture
+def pi4(tmp_path: Path) -> Path:
+    """The files of a Raspberry Pi 4."""
+    boards.unpack("pi-4", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def pi5(tmp_path: Path) -> Path:
+    """The files of a Raspberry Pi 5."""
+    boards.unpack("pi-5", tmp_path)
+    return tmp_path
+
+
+def opened(root: Path, driver: str, **options: str) -> Sensor:
+    """A sensor on the board below `root`."""
+    config = SensorConfig(name="s", driver=driver, options=options_of(driver)(**options))
+    return boards.open_on(root, config)
+
+
+def put(path: Path, content: str) -> None:
+    """Have the kernel say this."""
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+@pytest.mark.parametrize("board", boards.BOARDS)
+def test_a_board_reads_as_its_golden_file_says(board: str, tmp_path: Path) -> None:
+    """Every driver over every board; after a wanted change run `python3 -m tests.tools.boards`."""
+    boards.unpack(board, tmp_path)
+    golden = (boards.FIXTURES / f"{board}.golden").read_text()
+
+    assert "".join(boards.readings(board, tmp_path)) == golden
+
+
+@pytest.mark.parametrize(
+    ("number", "passing"),
+    [
+        (errno.EAGAIN, True),
+        (errno.EBUSY, True),
+        (errno.EINVAL, True),
+        (errno.EIO, True),
+        (errno.ENODATA, True),
+        (errno.ETIMEDOUT, True),
+        (errno.ENODEV, False),
+        (errno.EREMOTEIO, False),
+        (errno.EACCES, False),
+    ],
+    ids=lambda value: errno.errorcode.get(value, "") if value > 1 else str(bool(value)),
+)
+def test_error_numbers_that_pass_are_no_data(number: int, *, passing: bool, tmp_path: Path) -> None:
+    """The others are a failure; both say which file, in words."""
+
+    def refuse(_descriptor: int, _size: int) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    put(tmp_path / "temp1_input", "1\n")
+    with pytest.raises(SensorError, match="temp1_input") as caught:
+        sysfs.text(tmp_path / "temp1_input", read=refuse)
+    assert isinstance(caught.value, NoDataError) == passing
+
+
+@pytest.mark.parametrize("content", ["", "\n", "\0\0"])
+def test_an_empty_file_is_no_data(content: str, tmp_path: Path) -> None:
+    """Some drivers say so that they have nothing."""
+    put(tmp_path / "temp", content)
+    with pytest.raises(NoDataError, match="temp is empty"):
+        sysfs.number(tmp_path / "temp")
+
+
+@pytest.mark.parametrize("content", ["warm", "1 2", "12,5", "0x", "\xff\xfe"])
+def test_what_is_no_number_is_a_failure(content: str, tmp_path: Path) -> None:
+    """It is shown, cut to a fair length."""
+    put(tmp_path / "temp", content)
+    with pytest.raises(SensorError, match="which is no number") as caught:
+        sysfs.number(tmp_path / "temp")
+    assert not isinstance(caught.value, NoDataError)
+
+
+def test_what_is_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
+    """Gone, a socket, a directory: real errors of the system."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        for name in ("gone", "socket", "."):
+            with pytest.raises(SensorError) as caught:
+                sysfs.text(tmp_path / name)
+            assert not isinstance(caught.value, NoDataError)
+
+
+def test_a_device_that_goes_away_is_a_failure_and_found_again_elsewhere(pi5: Path) -> None:
+    """The kernel numbers devices as they come; they are known by name and place."""
+    devices = pi5 / "sys/bus/iio/devices"
+    battery = opened(pi5, "iio", device="ads1115")
+    (devices / "iio:device0").rename(devices / "iio:device7")
+    with pytest.raises(SensorError, match="not there"):
+        battery.read()
+
+    assert opened(pi5, "iio", device="ads1115").read()["voltage_0_v"] == 3.30025
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "words"),
+    [
+        ("iio", {"device": "bme680"}, "no IIO device 'bme680'; there are: ads1115, bme280"),
+        ("iio", {"device": "bme280"}, "'bme280' is at 1-0076, 1-0077; say which with `at`"),
+        ("iio", {"device": "bme280", "at": "1-0075"}, "1-0076, 1-0077; none of them at '1-0075'"),
+        ("hwmon", {"device": "cpu"}, "no hwmon device 'cpu'; there are: cpu_thermal, nvme, pwm"),
+        ("hwmon", {"device": "rpi_volt"}, "measures nothing that is known here"),
+        ("thermal", {"zone": "gpu"}, "no thermal zone 'gpu'; there are: cpu-thermal"),
+        ("onewire", {}, "no thermometer on the 1-Wire bus"),
+        ("onewire", {"id": ID}, f"{ID} is not on the bus; there are: none"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_with_those_that_are(
+    driver: str, options: dict[str, str], words: str, pi5: Path
+) -> None:
+    """So that the next line to write is plain."""
+    with pytest.raises(SensorError) as caught:
+        opened(pi5, driver, **options)
+    assert words in caught.value.text
+    assert caught.value.hint
+
+
+def test_two_thermometers_want_to_be_told_apart(pi4: Path) -> None:
+    """Both ids are named."""
+    with pytest.raises(SensorError, match=f"several thermometers: {ID}, 28-0119451f6c11"):
+        opened(pi4, "onewire")
+
+
+def test_one_of_several_thermal_zones_is_to_be_chosen(pi4: Path) -> None:
+    """As on boards with a zone for each part."""
+    put(pi4 / "sys/class/thermal/thermal_zone1/type", "gpu-thermal\n")
+    with pytest.raises(SensorError, match="several zones: cpu-thermal, gpu-thermal"):
+        opened(pi4, "thermal")
+    assert opened(pi4, "thermal", zone="cpu-thermal").read() == {"temperature_c": 38.459}
+
+
+SLAVE = f"sys/bus/w1/devices/{ID}/w1_slave"
+
+
+@pytest.mark.parametrize(
+    ("content", "celsius"),
+    [
+        ("50 05 4b 46 7f ff 0c 10 1c : crc=1c YES\n50 05 4b 46 7f ff 0c 10 1c t=85000\n", None),
+        ("50 05 4b 46 7f ff 10 10 00 : crc=00 YES\n50 05 4b 46 7f ff 10 10 00 t=85000\n", 85.0),
+        ("4c 01 4b 46 7f ff 0c 10 83 : crc=00 NO\n4c 01 4b 46 7f ff 0c 10 83 t=20750\n", None),
+        ("00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n", None),
+        ("00 00 4b 46 7f ff 0c 10 00 : crc=00 YES\n00 00 4b 46 7f ff 0c 10 00 t=0\n", 0.0),
+        ("90 fc 4b 46 7f ff 0c 10 00 : crc=00 YES\n90 fc 4b 46 7f ff 0c 10 00 t=-55000\n", -55.0),
+    ],
+    ids=["power-on", "really 85", "checksum", "unplugged", "zero", "coldest"],
+)
+def test_a_ds18b20_is_believed_only_when_it_measured(
+    content: str, celsius: float | None, pi4: Path
+) -> None:
+    """Neither a wrong checksum nor 85 °C after power-on is a temperature."""
+    floor = opened(pi4, "onewire", id=ID)
+    put(pi4 / SLAVE, content)
+
+    if celsius is None:
+        with pytest.raises(NoDataError):
+            floor.read()
+    else:
+        assert floor.read() == {"temperature_c": celsius}
+
+
+def test_without_the_scratchpad_85_degrees_are_believed_only_near_them(pi4: Path) -> None:
+    """The later file has the temperature alone."""
+    boiler = opened(pi4, "onewire", id="28-0119451f6c11")
+    temperature = pi4 / "sys/bus/w1/devices/28-0119451f6c11/temperature"
+    put(temperature, "85000\n")
+    with pytest.raises(NoDataError):
+        boiler.read()
+    for celsius in (61.812, 84.5, 85.0):
+        put(temperature, f"{celsius * 1000:.0f}\n")
+        assert boiler.read() == {"temperature_c": celsius}
+
+
+@given(st.text(max_size=200))
+def test_whatever_w1_slave_says_it_is_read_or_refused(content: str) -> None:
+    """Nothing but SensorError comes out."""
+    with suppress(SensorError):
+        onewire._slave(content)
+
+
+def test_a_read_error_on_the_bus_is_no_data(pi4: Path) -> None:
+    """A real EIO, as w1_therm gives when its own checksum fails."""
+    boiler = opened(pi4, "onewire", id="28-0119451f6c11")
+    temperature = pi4 / "sys/bus/w1/devices/28-0119451f6c11/temperature"
+    temperature.unlink()
+    temperature.symlink_to(EIO_FILE)
+    with pytest.raises(NoDataError, match="Input/output error"):
+        boiler.read()
+
+
+def test_a_channel_has_its_own_scale_or_that_of_its_kind(tmp_path: Path) -> None:
+    """(raw + offset) * scale, in the unit of the ABI; unknown kinds and settings are left out."""
+    device = tmp_path / "iio:device0"
+    for name, content in {
+        "in_accel_x_raw": "-100",
+        "in_accel_scale": "0.0098",
+        "in_concentration_co2_raw": "8",
+        "in_concentration_co2_scale": "0.01",
+        "in_concentration_co2_offset": "-2",
+        "in_massconcentration_pm2p5_input": "12",
+        "in_temp_raw": "500",
+        "in_temp_offset": "-100",
+        "in_temp_scale": "50",
+        "in_temp_sampling_frequency": "4",
+        "in_voltage_scale": "2.5",
+        "in_voltage1_raw": "100",
+        "in_voltage1_mean_raw": "7",
+        "in_proximity_raw": "3",
+    }.items():
+        put(device / name, content + "\n")
+
+    assert {one.quantity: one.value() for one in iio.channels(device)} == {
+        "acceleration_x_m_per_s2": -0.98,
+        "co2_ppm": 600.0,
+        "pm2p5_concentration_ug_per_m3": 12.0,
+        "temperature_c": 20.0,
+        "voltage_1_mean_v": 0.0175,
+        "voltage_1_v": 0.25,
+    }
+
+
+def test_a_bme680_that_tells_hectopascals_is_understood(pi4: Path) -> None:
+    """Its driver had the wrong unit for years."""
+    pressure = pi4 / "sys/bus/iio/devices/iio:device1/in_pressure_input"
+    for told in ("1007.128", "100.7128"):
+        put(pressure, told)
+        assert opened(pi4, "iio", device="bme280").read()["pressure_pa"] == pytest.approx(100_712.8)
+
+
+@pytest.mark.parametrize(("told", "plausible"), [("-40000", True), ("127990000", False)])
+def test_a_value_that_cannot_be_is_a_failure(told: str, *, plausible: bool, pi4: Path) -> None:
+    """It never becomes a record."""
+    put(pi4 / "sys/bus/iio/devices/iio:device1/in_temp_input", told)
+    room = opened(pi4, "iio", device="bme280")
+    if plausible:
+        assert room.read()["temperature_c"] == -40.0
+    else:
+        with pytest.raises(SensorError, match="temperature_c cannot be 127990"):
+            room.read()
+
+
+def test_a_hwmon_channel_at_fault_is_no_data(pi5: Path) -> None:
+    """The kernel says so in a file of its own."""
+    disk = opened(pi5, "hwmon", device="nvme")
+    put(pi5 / "sys/class/hwmon/hwmon2/temp2_fault", "1\n")
+    with pytest.raises(NoDataError, match="at fault"):
+        disk.read()
+    put(pi5 / "sys/class/hwmon/hwmon2/temp2_fault", "0\n")
+    assert len(disk.read()) == 2
+
+
+def test_hwmon_channels_of_one_label_are_told_apart(tmp_path: Path) -> None:
+    """By their numbers."""
+    for number in (1, 2):
+        put(tmp_path / f"temp{number}_input", "1000")
+        put(tmp_path / f"temp{number}_label", "Core")
+    found = [quantity for quantity, _, _ in hwmon.channels(tmp_path)]
+    assert found == ["temperature_core_c", "temperature_core_2_c"]
+
+
+def test_the_processors_load_is_that_since_the_last_reading(pi4: Path) -> None:
+    """The first reading tells of the time since boot."""
+    board = opened(pi4, "system")
+    assert board.read()["cpu_load_pct"] == 10.0
+    put(pi4 / "proc/stat", "cpu  575 0 500 9025 0 0 0 0 0 0\n")
+    assert board.read()["cpu_load_pct"] == 75.0
+    assert "cpu_load_pct" not in board.read()
+
+
+def test_a_board_tells_what_it_has(tmp_path: Path) -> None:
+    """A machine that is no Raspberry Pi has no firmware to ask, and is no failure."""
+    put(tmp_path / "proc/uptime", "12.5 3\n")
+    put(tmp_path / "proc/net/wireless", "h\nh\n wlan0: 0000 54. 190. 0 0 0 0 0 0 0\n")
+    put(tmp_path / "proc/meminfo", "MemTotal: 5 kB\n")
+    put(tmp_path / "proc/stat", "nonsense\n")
+
+    assert opened(tmp_path, "system").read() == {
+        "disk_used_pct": 28.8,
+        "disk_free_bytes": 21_206_401_024,
+        "uptime_s": 12.5,
+        "wifi_signal_dbm": -66.0,
+    }
+
+
+def test_without_the_firmwares_file_the_hwmon_driver_tells_of_under_voltage(pi4: Path) -> None:
+    """As on Debian's own kernel."""
+    shutil.rmtree(pi4 / "sys/devices/platform/soc/soc:firmware")
+    assert opened(pi4, "system").read()["under_voltage"] == 0
+    put(pi4 / "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n")
+    values = opened(pi4, "system").read()
+    assert values["under_voltage"] == 1
+    assert "throttled" not in values
+
+
+@given(st.data())
+def test_whatever_stands_in_proc_the_board_is_read(data: st.DataObject) -> None:
+    """What cannot be understood is left out."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "proc/net").mkdir(parents=True)
+        numbers = st.text("0123456789 .-:k\nB", max_size=30)
+        for file, begin in {
+            "stat": "cpu ",
+            "meminfo": "MemTotal: 9 kB\nMemAvailable:",
+            "uptime": "",
+            "net/wireless": " wlan0: 0000",
+        }.items():
+            content = begin + data.draw(numbers)
+            (root / "proc" / file).write_text(content)
+        values = opened(root, "system").read()
+    assert {"disk_used_pct", "disk_free_bytes"} <= values.keys()
+
+
+def test_a_disk_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    """Its key is named."""
+    options = system.Options(disk=tmp_path / "gone")
+    board = system.open_driver(options, clock=FakeClock(), root=tmp_path)
+    with pytest.raises(SensorError, match="No such file") as caught:
+        board.read()
+    assert "disk" in caught.value.hint
+
+
+def test_this_machine_has_a_board_too() -> None:
+    """Over the real files, whatever they are."""
+    values = system.open_driver(system.Options(), clock=FakeClock()).read()
+    assert 0 <= float(values["memory_used_pct"]) <= 100
+    assert float(values["uptime_s"]) > 0
+
+
+def test_a_thermal_zone_that_sleeps_is_no_data(pi4: Path) -> None:
+    """And one that is gone a failure."""
+    zone = pi4 / "sys/class/thermal/thermal_zone0"
+    processor = thermal.open_driver(thermal.Options(), clock=FakeClock(), root=pi4)
+    put(zone / "temp", "")
+    with pytest.raises(NoDataError):
+        processor.read()
+    shutil.rmtree(zone)
+    with pytest.raises(SensorError, match="not there"):
+        processor.read()

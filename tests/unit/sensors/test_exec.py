@@ -1,0 +1,176 @@
+"""Programs as sensors: what they print, and every way in which they can go wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.config.settings import SensorConfig
+from agent.errors import SensorError
+from agent.sensors.exec import Options
+from agent.sensors.sensor import Sensor, open_sensor
+from tests.fakes import FakeClock
+
+
+def running(*command: str, timeout_s: float = 30.0, quantity: str = "value") -> Sensor:
+    """A sensor that runs this command."""
+    options = Options(command=command, timeout_s=timeout_s, quantity=quantity)
+    config = SensorConfig(name="probe", driver="exec", options=options)
+    return open_sensor(config, clock=FakeClock())
+
+
+def shell(script: str, timeout_s: float = 30.0) -> Sensor:
+    """A sensor that runs this with sh, since a test wants to write one line."""
+    return running("/bin/sh", "-c", script, timeout_s=timeout_s)
+
+
+def failure(sensor: Sensor) -> str:
+    """How reading it fails, in words."""
+    with pytest.raises(SensorError) as caught:
+        sensor.read()
+    assert caught.value.hint
+    return caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("printed", "values"),
+    [
+        ("21.5", {"value": 21.5}),
+        ("-3\\n", {"value": -3}),
+        ("1e3", {"value": 1000.0}),
+        (
+            '{"temperature_c": 20.5, "humidity_pct": 40}',
+            {"temperature_c": 20.5, "humidity_pct": 40},
+        ),
+        ("{}", {}),
+        ('{"model": "SDS011", "pm2p5_ug_per_m3": 4}', {"model": "SDS011", "pm2p5_ug_per_m3": 4}),
+    ],
+)
+def test_what_it_prints_is_the_reading(printed: str, values: dict[str, float]) -> None:
+    """One number, or a JSON object of numbers."""
+    assert shell(f"printf '%b' '{printed}'").read() == values
+
+
+def test_a_single_number_may_be_given_a_name() -> None:
+    """With its unit, as every quantity."""
+    probe = running("/bin/echo", "21.5", quantity="temperature_c")
+    assert probe.read() == {"temperature_c": 21.5}
+
+
+def test_arguments_are_words_and_no_shell_looks_at_them() -> None:
+    """Neither are they split, nor is anything in them run."""
+    script = "import sys; assert sys.argv[1:] == ['a b', '$(id)', '*']; print(1)"
+    assert running(sys.executable, "-c", script, "a b", "$(id)", "*").read() == {"value": 1}
+
+
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        ("", "it printed nothing"),
+        ("warm", "it printed 'warm'; a number or a JSON object is expected"),
+        ("1 2", "it printed '1 2'"),
+        ("[1]", "it printed '[1]'"),
+        ("true", "it printed 'true'"),
+        ("null", "it printed 'null'"),
+        ('"1"', "it printed"),
+        ("NaN", "value cannot be nan"),
+        ("1e999", "value cannot be inf"),
+        ('{"a": "b"}', "a is 'b', not a number"),
+        ('{"a": {}}', "a is {}, not a number"),
+        ('{"seq": 1}', "'seq' is no name for a quantity"),
+        ("\\377\\376", "a number or a JSON object is expected"),
+        ('{"temperature_c": 9999}', "temperature_c cannot be 9999"),
+    ],
+)
+def test_what_is_no_reading_is_shown(printed: str, words: str) -> None:
+    """The person who wrote the program sees what it printed."""
+    assert words in failure(shell(f"printf '%b' '{printed}'"))
+
+
+def test_a_failing_program_is_told_with_its_last_complaint() -> None:
+    """The last line of stderr, fit to be printed."""
+    text = failure(shell("echo first >&2; printf 'no such \\033[1mport\\n\\n' >&2; exit 3"))
+    assert text == "probe: /bin/sh: exit code 3: no such  [1mport"
+    assert "was ended: Killed" in failure(shell("kill -9 $$"))
+
+
+def test_a_program_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    """Nor one that is no program."""
+    assert failure(running("/nowhere/program")).endswith("No such file or directory")
+    (tmp_path / "text").write_text("text")
+    assert failure(running(str(tmp_path / "text"))).endswith("Permission denied")
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs, soon; one that nobody has waited for does not."""
+    deadline_s = time.monotonic() + 10.0
+    while time.monotonic() < deadline_s:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state in "ZX":
+                return False
+        except OSError:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "trap '' TERM; sleep 60 & echo $! $$ >pids; echo it waits >&2; wait",
+        "sleep 60 & echo $! $$ >pids; echo it waits >&2",
+        "echo it waits >&2; exec >/dev/null 2>&1; echo $$ $$ >pids; sleep 60",
+    ],
+    ids=["ignores TERM", "leaves a child behind", "closes its output"],
+)
+def test_when_its_time_is_over_the_whole_group_is_killed(script: str, tmp_path: Path) -> None:
+    """Whatever it started goes with it, even when itself it is gone already."""
+    began_s = time.monotonic()
+    text = failure(shell(f"cd {tmp_path}; {script}", timeout_s=1.0))
+
+    assert time.monotonic() - began_s < 20.0
+    assert text in {
+        "probe: it takes too much time: it waits",
+        "probe: it does not end though it closed its output",
+    }
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_a_program_that_prints_without_end_is_stopped() -> None:
+    """Its output does not fill the memory; complaints without end do no harm."""
+    assert "prints more than 65536 bytes" in failure(shell("yes"))
+    assert shell("yes no | head -c 3000000 >&2; echo 1").read() == {"value": 1}
+
+
+def test_it_gets_neither_input_nor_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's sockets and keys are none of its business."""
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_PID", "AWS_SECRET_ACCESS_KEY", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.setenv(name, "private")
+    monkeypatch.setenv("PROBE", "7")
+    probe = shell("cat; env | grep -c private >&2; echo $PROBE; exit $(env | grep -c private)")
+    assert probe.read() == {"value": 7}
+
+
+def descriptors() -> int:
+    """How many files this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_it_leaves_no_descriptors_and_no_zombies() -> None:
+    """A thousand readings a day, for years."""
+    probe, stuck = shell("echo 1"), shell("sleep 60", timeout_s=0.1)
+    probe.read()
+    before = descriptors()
+    for _ in range(5):
+        probe.read()
+        failure(stuck)
+
+    assert descriptors() == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -1,0 +1,125 @@
+"""A record's time follows from what is known of its boot's clock by the time it is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config.settings import StoreLimits
+from agent.model import Moment, NewRecord
+from agent.store.opening import open_store
+from agent.store.timestamps import Boot, stamped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.model import Json
+
+T = 1_795_500_000.0
+
+
+def reading(wall_s: float, boot_s: float, boot_id: str = "b") -> NewRecord:
+    """A reading as it was made."""
+    return NewRecord("sensors/room", wall_s, Moment(wall_s, boot_s, boot_id), {"x": 1})
+
+
+def count(end_s: float, boot_s: float, *, boot_id: str = "b", quality: str = "ok") -> NewRecord:
+    """A window as it was closed."""
+    body: dict[str, Json] = {"window_s": 600, "quality": quality, "next_by": end_s + 660}
+    return NewRecord("count", end_s, Moment(end_s, boot_s, boot_id), body)
+
+
+def test_with_a_clock_that_was_set_all_along_nothing_changes() -> None:
+    """Slewing by less than a second is no step."""
+    for offset_s in (T - 100.0, T - 100.9):
+        assert stamped(reading(T, 100.0), {"b": Boot(offset_s, is_set=True)}) == (T, {"x": 1})
+
+
+def test_a_boot_that_nobody_knows_is_taken_at_its_word() -> None:
+    """There is nothing better."""
+    assert stamped(reading(T, 100.0), {}) == (T, {"x": 1})
+
+
+def test_what_waits_is_stamped_when_the_clock_is_set() -> None:
+    """By the boot clock, which was right all along."""
+    boots = {"b": Boot(T + 7200.25, is_set=True)}
+    assert stamped(reading(T + 100, 100.0), boots) == (T + 7300.25, {"x": 1})
+
+
+def test_before_the_clock_is_set_the_time_is_an_estimate() -> None:
+    """The payload says so, and what is certain."""
+    boots = {
+        "older": Boot(T - 90_000, is_set=True),
+        "between": Boot(T - 80_000, is_set=False),
+        "b": Boot(T, is_set=False),
+        "later": Boot(T + 1, is_set=False),
+        "now": Boot(T + 40_000, is_set=True),
+    }
+    body = {"x": 1, "quality": "clock_estimated"}
+    bounds = {"not_before": T - 90_000, "not_after": T + 40_000}
+    assert stamped(reading(T + 5, 5.0), boots) == (T + 5, {**body, **bounds})
+    fault = stamped(count(T, 600.0, quality="sensor_fault"), {"b": Boot(T, is_set=False)})
+    assert fault[1]["quality"] == "sensor_fault"
+    alone = {"b": Boot(T, is_set=False)}
+    assert stamped(reading(T + 5, 5.0), alone) == (T + 5, body)
+
+
+def test_a_window_moves_to_the_nearest_aligned_one() -> None:
+    """What no longer fits is partial, so that consumers add it; whole windows stay whole."""
+    day = {"b": Boot(T + 86_400 - 600, is_set=True)}
+    assert stamped(count(T, 600.0), day) == (
+        T + 86_400,
+        {"window_s": 600, "quality": "ok", "next_by": T + 86_400 + 660},
+    )
+    odd = {"b": Boot(T + 250 - 600, is_set=True)}
+    assert stamped(count(T, 600.0), odd) == (
+        T,
+        {"window_s": 600, "quality": "partial", "next_by": T + 660},
+    )
+    _, body = stamped(count(T, 600.0, quality="sensor_fault"), odd)
+    assert body["quality"] == "sensor_fault"
+
+
+@given(
+    starts=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20),
+    offset_s=st.floats(-1e6, 1e6),
+)
+def test_no_two_whole_windows_of_a_boot_fall_on_one_another(
+    starts: list[float], offset_s: float
+) -> None:
+    """However far the clock was wrong, windows that did not overlap get different times."""
+    boots = {"b": Boot(T + offset_s, is_set=True)}
+    ends = {stamped(count(T + 600 * n, 600.0 * n), boots)[0] for n in range(len(starts))}
+    assert len(ends) == len(starts)
+
+
+def test_the_store_stamps_what_it_hands_out(tmp_path: Path) -> None:
+    """In this process, and in one of a later boot; only a change is written."""
+    limits = StoreLimits(path=tmp_path / "store.db")
+    with open_store(limits) as store:
+        store.note_clock(Moment(T, 5.0, "b"), is_set=False)
+        store.append(reading(T + 5, 10.0))
+        assert store.waiting(0, 1)[0].body["quality"] == "clock_estimated"
+        store.note_clock(Moment(T + 3605, 10.0, "b"), is_set=True)
+        (record,) = store.waiting(0, 9)
+        assert (record.timestamp_s, record.body) == (T + 3605, {"x": 1})
+        pages = store._journal.db.total_changes
+        store.note_clock(Moment(T + 3700.4, 105.0, "b"), is_set=True)
+        assert store._journal.db.total_changes == pages
+        assert store.true_wall_s(Moment(T, 20.0, "b")) == T + 3615
+    with open_store(limits) as store:
+        store.note_clock(Moment(T, 5.0, "next"), is_set=False)
+        store.append(reading(T + 1, 6.0, "next"))
+        found = [(one.timestamp_s, one.body.get("quality")) for one in store.waiting(0, 9)]
+        assert found == [(T + 3605, None), (T + 1, "clock_estimated")]
+
+
+def test_only_the_newest_boots_are_remembered(tmp_path: Path) -> None:
+    """A Pi that restarts every hour must not fill its card."""
+    with open_store(StoreLimits(path=tmp_path / "store.db")) as store:
+        for number in range(130):
+            store.note_clock(Moment(T + number, 1.0, f"boot {number}"), is_set=True)
+        query = "SELECT count(*), min(number) FROM boots"
+        assert store._journal.db.execute(query).fetchone() == (100, 31)

@@ -1,0 +1,367 @@
+"""One session while it is online, on a broker that does as the test says."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.config.settings import StoreLimits
+from agent.errors import LinkLostError, StoreError
+from agent.health.health import Health
+from agent.model import COUNT, Moment, NewRecord, encode
+from agent.mqtt.answers import (
+    NOT_AUTHORIZED,
+    TOPIC_NAME_INVALID,
+    Answer,
+    Published,
+    Subscribed,
+    WithheldError,
+)
+from agent.store.opening import open_store
+from agent.uplink.outbox import Outbox
+from agent.uplink.poison import Suspicion
+from agent.uplink.session import (
+    ANSWER_WITHIN_S,
+    Receiver,
+    Session,
+    Tally,
+)
+from agent.uplink.subscription import Subscription
+from agent.uplink.waits import Backoff
+from tests.fakes import FakeClock, Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.store.store import Store
+
+THING = "living-room"
+MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
+
+
+class ScriptedConnection:
+    """A connection whose broker answers each packet with the reason that the test set.
+
+    `reason` None keeps silent. Time passes while it waits in vain.
+    """
+
+    def __init__(self, ticks: Ticks) -> None:
+        self._ticks = ticks
+        self.reason: int | None = 0
+        self.suback: int | None = 0
+        self.published: list[tuple[str, bytes]] = []
+        self.subscribed: list[str] = []
+        self.finished = False
+        self.largest = 1000
+        self._answers: deque[Answer] = deque()
+        self._mid = 0
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Whether the message is small enough."""
+        return len(topic) + len(payload) <= self.largest
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Take a message."""
+        self._mid += 1
+        self.published.append((topic, payload))
+        if self.reason is not None:
+            self._answers.append(Published(self._mid, self.reason))
+        return self._mid
+
+    def subscribe(self, topic_filter: str) -> int:
+        """Take a subscription."""
+        self._mid += 1
+        self.subscribed.append(topic_filter)
+        if self.suback is not None:
+            self._answers.append(Subscribed(self._mid, (self.suback,)))
+        return self._mid
+
+    def step(self, timeout_s: float) -> list[Answer]:
+        """All answers, or the time-out."""
+        if not self._answers:
+            self._ticks.now_s += min(timeout_s, 3600.0)
+        answers, self._answers = list(self._answers), deque()
+        return answers
+
+    def finish(self) -> None:
+        """Note DISCONNECT."""
+        self.finished = True
+
+
+class Bench:
+    """A session with real parts around the scripted connection."""
+
+    def __init__(self, store: Store) -> None:
+        self.ticks = Ticks()
+        self.store = store
+        self.health = Health(wall_s=self.ticks, boot_s=self.ticks)
+        self.tally = Tally()
+        self.receiver = Receiver(THING, store, self.health, self.tally)
+        self.connection = ScriptedConnection(self.ticks)
+        self.subscription = Subscription(monotonic_s=self.ticks)
+        self.subscription.connected(session_present=True)
+        backoff = Backoff(1.0, 60.0)
+        self.session = Session(
+            THING,
+            self.connection,  # type: ignore[arg-type]
+            Outbox(
+                store,
+                window=5,
+                per_s=1e6,
+                backoff=backoff,
+                suspicion=Suspicion(),
+                monotonic_s=self.ticks,
+            ),
+            subscription=self.subscription,
+            receiver=self.receiver,
+            tally=self.tally,
+            store=store,
+            health=self.health,
+            clock=FakeClock(MOMENT.wall_s),
+            monotonic_s=self.ticks,
+        )
+
+    def codes(self) -> set[str]:
+        """The conditions that stand."""
+        return {one.code for one in self.health.snapshot().conditions}
+
+    def store_counts(self, number: int) -> None:
+        """Store so many counts."""
+        for _ in range(number):
+            self.store.append(NewRecord(COUNT, MOMENT.wall_s, MOMENT), detections=1)
+
+    def steps(self, number: int) -> None:
+        """Take so many steps."""
+        for _ in range(number):
+            self.session.step()
+
+    def echo(self, seq: int) -> None:
+        """Deliver our own count `seq`."""
+        self.receiver.message(f"{THING}/count", encode({"epoch": self.store.epoch, "seq": seq}))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A bench with a store of its own."""
+    with open_store(StoreLimits(path=tmp_path / "store.db")) as store:
+        yield Bench(store)
+
+
+def test_what_waits_is_published_and_acknowledged(bench: Bench) -> None:
+    """Records go out on their topics and leave the store with their PUBACK."""
+    bench.store_counts(2)
+
+    bench.session.step()
+
+    assert [topic for topic, _ in bench.connection.published] == [f"{THING}/count"] * 2
+    assert bench.store.queued == 0
+    assert (bench.tally.published, bench.tally.acked) == (2, 2)
+    assert bench.health.snapshot().facts["last_ack"] is not None
+
+
+def test_three_counts_without_an_echo_are_not_confirmed(bench: Bench) -> None:
+    """PUBACKs come and echoes do not: a condition, and one more SUBSCRIBE, not three."""
+    for _ in range(6):
+        bench.ticks.now_s += 600.0
+        bench.store_counts(1)
+        bench.session.step()
+
+    assert "not-confirmed" in bench.codes()
+    bench.session.step()
+    assert bench.connection.subscribed == [f"{THING}/count"]
+    bench.echo(6)
+    assert "not-confirmed" not in bench.codes()
+    assert bench.tally.confirmed == 1
+
+
+def test_a_drained_backlog_does_not_look_unconfirmed(bench: Bench) -> None:
+    """Many counts acknowledged at once, whose echoes came before or come a moment later."""
+    bench.store_counts(20)
+    for seq in (20, 1, 2, 3):
+        bench.echo(seq)
+    bench.steps(5)
+    bench.store_counts(20)
+    bench.steps(5)
+    bench.ticks.now_s += 600.0
+    bench.echo(40)
+    bench.store_counts(1)
+    bench.session.step()
+
+    assert bench.store.queued == 0
+    assert bench.codes() == set()
+
+
+def test_the_birth_takes_room_in_the_window(bench: Bench) -> None:
+    """The broker's Receive Maximum is for all QoS 1 messages, not for records alone."""
+    bench.store_counts(9)
+    bench.connection.reason = None
+    bench.session.announce("online")
+
+    bench.session.step(0.0)
+
+    assert len(bench.connection.published) == 5
+
+
+def test_a_silent_broker_is_a_lost_link(bench: Bench) -> None:
+    """No PUBACK for 20 s means a new connection, whatever the socket says."""
+    bench.store_counts(1)
+    bench.connection.reason = None
+    bench.session.step(0.0)
+
+    began_s = bench.ticks.now_s
+    with pytest.raises(LinkLostError):
+        bench.steps(5)
+
+    assert bench.ticks.now_s - began_s <= ANSWER_WITHIN_S + 1
+    assert bench.store.queued == 1
+
+
+def test_a_silent_suback_is_a_lost_link(bench: Bench) -> None:
+    """The same for SUBSCRIBE."""
+    bench.subscription.connected(session_present=False)
+    bench.connection.suback = None
+
+    with pytest.raises(LinkLostError):
+        bench.steps(5)
+
+
+def test_a_refused_subscription_is_a_condition_and_no_end(bench: Bench) -> None:
+    """Publishing goes on, and SUBSCRIBE is tried again after a minute."""
+    bench.subscription.connected(session_present=False)
+    bench.connection.suback = NOT_AUTHORIZED
+    bench.session.step()
+    assert "not-subscribed" in bench.codes()
+
+    bench.connection.suback = 0
+    bench.store_counts(1)
+    bench.session.step()
+    assert bench.store.queued == 0
+    assert len(bench.connection.subscribed) == 1
+    bench.session.step()
+    bench.session.step()
+
+    assert len(bench.connection.subscribed) == 2
+    assert "not-subscribed" not in bench.codes()
+
+
+def test_a_refused_publish_is_a_condition_until_one_is_taken(bench: Bench) -> None:
+    """The record stays, waits for the backoff, goes again, and takes the condition with it."""
+    bench.store_counts(1)
+    bench.connection.reason = NOT_AUTHORIZED
+    bench.session.step()
+    assert bench.codes() == {"not-authorized"}
+    assert bench.store.queued == 1
+
+    bench.connection.reason = 0
+    for _ in range(3):
+        bench.session.step()
+
+    assert bench.codes() == set()
+    assert bench.store.queued == 0
+
+
+def test_a_hopeless_record_is_reported(bench: Bench) -> None:
+    """A record that the broker can never take is set aside, and that is said."""
+    bench.store_counts(1)
+    bench.connection.reason = TOPIC_NAME_INVALID
+
+    bench.session.step()
+
+    assert bench.codes() == {"record-refused"}
+    assert bench.store.queued == 0
+
+
+def test_a_record_that_the_broker_cannot_take_is_never_sent(bench: Bench) -> None:
+    """Larger than its Maximum Packet Size: set aside with the reason, and the next one goes."""
+    bench.store_counts(1)
+    bench.connection.largest = 10
+    bench.session.announce("online")
+    bench.session.step()
+
+    assert bench.connection.published == []
+    assert bench.codes() == {"record-refused"}
+    assert bench.store.queued == 0
+
+    bench.connection.largest = 1000
+    bench.store_counts(1)
+    bench.session.step()
+
+    assert len(bench.connection.published) == 1
+
+
+def test_an_answer_is_missed_in_time_whatever_else_comes(bench: Bench) -> None:
+    """Traffic that wakes the session meanwhile does not lengthen the 20 s."""
+    bench.store_counts(1)
+    bench.connection.reason = None
+    bench.session.step(0.0)
+    began_s = bench.ticks.now_s
+    bench.ticks.now_s += 15.0
+    bench.session.step(0.0)
+
+    with pytest.raises(LinkLostError):
+        bench.steps(2)
+
+    assert bench.ticks.now_s - began_s <= ANSWER_WITHIN_S
+
+
+def test_a_farewell_drains_says_goodbye_and_disconnects(bench: Bench) -> None:
+    """What waits goes up, then the status `offline`, then DISCONNECT."""
+    bench.store_counts(12)
+
+    bench.session.finish(bench.ticks.now_s + 3.0)
+
+    assert bench.store.queued == 0
+    assert bench.connection.published[-1][0] == f"{THING}/status"
+    assert b'"reason":"stopped"' in bench.connection.published[-1][1]
+    assert bench.connection.finished
+
+
+def test_a_farewell_ends_in_time_on_a_silent_broker(bench: Bench) -> None:
+    """A broker that acknowledges nothing delays a stop by the time given and no more."""
+    bench.store_counts(1)
+    bench.connection.reason = None
+    began_s = bench.ticks.now_s
+
+    bench.session.finish(began_s + 3.0)
+
+    assert bench.ticks.now_s - began_s <= 3.5
+    assert bench.connection.finished
+
+
+def test_a_message_on_another_topic_is_ignored(bench: Bench) -> None:
+    """Only `<thing>/count` commands us."""
+    bench.receiver.message(f"{THING}/other", b"7")
+
+    assert bench.store.total == 0
+    assert bench.tally.ignored == 1
+
+
+def test_a_command_that_cannot_be_made_durable_is_not_taken(bench: Bench) -> None:
+    """The error leaves the handler, so that the message is not acknowledged and comes again."""
+    bench.store.close()
+
+    with pytest.raises(StoreError):
+        bench.receiver.message(f"{THING}/count", b'{"set": 5, "id": "x"}')
+
+
+def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench) -> None:
+    """The session goes on without its PUBACK; once there is room, a new one brings it again."""
+    other = sqlite3.connect(bench.store._limits.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(2):
+        with pytest.raises(WithheldError):
+            bench.receiver.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
+    bench.store_counts(1)
+    assert bench.store.blocked
+    bench.steps(3)
+    other.execute("ROLLBACK")
+    other.close()
+    bench.store._journal._retry_boot_s = 0.0
+    bench.store.flush()
+    with pytest.raises(LinkLostError, match="waits at the broker"):
+        bench.session.step()
+    assert bench.store.total == 1
