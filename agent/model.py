@@ -18,6 +18,9 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 COUNT = "count"
 
+#: Consumers wait for the next report a tenth of a window longer than it takes, but at least this.
+GRACE_MIN_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -99,3 +102,8 @@ def encode(value: Mapping[str, Json]) -> bytes:
 def plain_number(value: float) -> int | float:
     """The same number, as an integer where it is one: 1795500600.0 reads 1795500600."""
     return int(value) if float(value).is_integer() else value
+
+
+def next_by(end_s: float, window_s: float) -> int | float:
+    """When a consumer should have heard of the window after the one that ends at `end_s`."""
+    return plain_number(end_s + window_s + max(GRACE_MIN_S, window_s / 10))

@@ -15,9 +15,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store.opening import open_store
+from agent.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
-from agent.config.settings import (
+from agent.config import (
     Aws,
     Config,
     Count,

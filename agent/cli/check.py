@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.cli.main import Subparsers
-    from agent.config.settings import Config
+    from agent.config import Config
 
 
 def add(subparsers: Subparsers) -> None:

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
-from agent.cli.provision import BY_HAND_S, attempting, open_cloud, print_line
+from agent.cli.registration import (
+    BY_HAND_S,
+    open_cloud,
+    print_line,
+    retrying,
+)
 from agent.errors import EXIT_OK
 from agent.provisioning.removal import deprovision
 
@@ -25,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove certificates, policy, thing, then the files. Raises AgentError."""
     config = settings(arguments)
     with (
-        attempting(print_line, patience_s=BY_HAND_S) as attempts,
-        open_cloud(config, attempts) as cloud,
+        retrying(print_line, patience_s=BY_HAND_S) as retry,
+        open_cloud(config, retry) as cloud,
     ):
-        deprovision(config, cloud, attempts, serial=board.serial())
+        deprovision(config, cloud, retry, serial=board.serial())
     return EXIT_OK

@@ -22,19 +22,10 @@ from agent.errors import (
     LinkLostError,
     SensorError,
 )
-from agent.health.health import (
-    CLOCK_UNSET,
-    CONFIG_WARNING,
-    CREDENTIALS_INVALID,
-    ERROR,
-    INFO,
-    NOT_SUBSCRIBED,
-    OFFLINE,
-    SENSOR_FAILING,
-    UNPROVISIONED,
-)
-from agent.identity import credentials
-from agent.identity.credentials import MissingCredentialsError
+from agent.health import conditions
+from agent.health.conditions import ERROR, INFO
+from agent.identity import MissingCredentialsError
+from agent.identity import load as load_credentials
 from agent.model import COUNT
 from agent.mqtt.answers import (
     REFUSED,
@@ -42,11 +33,9 @@ from agent.mqtt.answers import (
     UnansweredError,
     reason_text,
 )
-from agent.net import proxy, tcp
-from agent.net.failures import UnreachableError
-from agent.net.ports import Ports
-from agent.sensors.sensor import open_sensor
-from agent.store.inspection import StoreMissingError, peek
+from agent.net import Ports, UnreachableError, look_up, proxy_for
+from agent.sensors import open_sensor
+from agent.store import StoreMissingError, inspect
 from agent.uplink import connect
 from agent.uplink.diagnosis import cause_of
 from agent.wakeup import Wakeup
@@ -56,11 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.cli.main import Subparsers
-    from agent.config.settings import Config
-    from agent.identity.credentials import Credentials
+    from agent.config import Config
+    from agent.identity import Credentials
     from agent.model import Json
     from agent.mqtt.answers import Answer
-    from agent.net.dialer import Dialer
+    from agent.net import Dialer
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
@@ -109,11 +98,11 @@ def examine(config: Config) -> Iterator[Finding]:
     if status is None:
         yield from _sensors(config)
     try:
-        found = credentials.load(config)
+        found = load_credentials(config)
     except MissingCredentialsError as missing:
-        yield Finding(FAIL, UNPROVISIONED.code, missing.text, missing.hint)
+        yield Finding(FAIL, conditions.UNPROVISIONED.code, missing.text, missing.hint)
     except CredentialsError as spoiled:
-        yield Finding(FAIL, CREDENTIALS_INVALID.code, spoiled.text, spoiled.hint)
+        yield Finding(FAIL, conditions.CREDENTIALS_INVALID.code, spoiled.text, spoiled.hint)
     else:
         yield Finding(OK, "credentials", f"{found.certificate} and its key match")
         yield from _way(config, found, running=status is not None)
@@ -124,22 +113,32 @@ def examine(config: Config) -> Iterator[Finding]:
 def _configuration(config: Config) -> Iterator[Finding]:
     yield Finding(OK, "configuration", str(config.path))
     for warning in config.warnings:
-        yield Finding(WARN, CONFIG_WARNING.code, warning, CONFIG_WARNING.hint)
+        yield Finding(WARN, conditions.CONFIG_WARNING.code, warning, conditions.CONFIG_WARNING.hint)
 
 
 def _clock(clock: Clock) -> Iterator[Finding]:
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock.wall_s()))
     if not clock.plausible():
-        yield Finding(FAIL, CLOCK_UNSET.code, f"{now} is before this version", CLOCK_UNSET.hint)
+        yield Finding(
+            FAIL,
+            conditions.CLOCK_UNSET.code,
+            f"{now} is before this version",
+            conditions.CLOCK_UNSET.hint,
+        )
     elif not clock.is_set():
-        yield Finding(WARN, CLOCK_UNSET.code, f"{now}, not from the network", CLOCK_UNSET.hint)
+        yield Finding(
+            WARN,
+            conditions.CLOCK_UNSET.code,
+            f"{now}, not from the network",
+            conditions.CLOCK_UNSET.hint,
+        )
     else:
         yield Finding(OK, "clock", now)
 
 
 def _store(config: Config) -> Finding:
     try:
-        queued = peek(config.store.path, 0).queued
+        queued = inspect(config.store.path, 0).queued
     except StoreMissingError:
         return Finding(OK, "store", f"{config.store.path} is made at the first start")
     except AgentError as error:
@@ -157,8 +156,8 @@ def _sensors(config: Config) -> Iterator[Finding]:
             finally:
                 opened.close()
         except SensorError as error:
-            hint = error.hint or SENSOR_FAILING.hint
-            yield Finding(WARN, SENSOR_FAILING.code, error.text, hint)
+            hint = error.hint or conditions.SENSOR_FAILING.hint
+            yield Finding(WARN, conditions.SENSOR_FAILING.code, error.text, hint)
         else:
             yield Finding(OK, "sensor", f"{sensor.name} works")
 
@@ -179,15 +178,15 @@ def _way(config: Config, found: Credentials, *, running: bool) -> Iterator[Findi
                 yield from _session(config, found, ports, wakeup)
         except LinkLostError as lost:
             cause = cause_of(lost, identity=found.identity, wall_s=time.time())
-            condition = cause.condition or OFFLINE
+            condition = cause.condition or conditions.OFFLINE
             yield Finding(FAIL, condition.code, lost.text, cause.hint or condition.hint)
 
 
 def _name(host: str, port: int, dialer: Dialer) -> Finding:
-    via = proxy.from_environment(host, port, os.environ)
+    via = proxy_for(host, port, os.environ)
     if via:
         return Finding(OK, "proxy", f"{via.host}:{via.port} looks {host} up, if it answers")
-    found = tcp.look_up(host, port, dialer.watch)
+    found = look_up(host, port, dialer.waiter)
     addresses = dict.fromkeys(str(address[4][0]) for address in found)
     return Finding(OK, "name look-up", f"{host} is at {', '.join(addresses)}")
 
@@ -235,7 +234,9 @@ def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -
             pass  # for the agent; it stays with the broker
         except LinkLostError as lost:
             text = f"{lost.text} after SUBSCRIBE to {topic}"
-            yield Finding(WARN, NOT_SUBSCRIBED.code, text, NOT_SUBSCRIBED.hint)
+            yield Finding(
+                WARN, conditions.NOT_SUBSCRIBED.code, text, conditions.NOT_SUBSCRIBED.hint
+            )
             return
         connection.finish()
 
@@ -254,7 +255,9 @@ def _subscription(topic: str, answers: list[Answer]) -> Finding:
             if answer.reasons[0] < REFUSED:
                 return Finding(OK, "subscription", f"{topic} is granted")
             text = f"the broker refuses SUBSCRIBE to {topic}: {reason_text(answer.reasons[0])}"
-            return Finding(WARN, NOT_SUBSCRIBED.code, text, NOT_SUBSCRIBED.hint)
+            return Finding(
+                WARN, conditions.NOT_SUBSCRIBED.code, text, conditions.NOT_SUBSCRIBED.hint
+            )
     raise UnansweredError(f"the broker does not answer SUBSCRIBE to {topic}")
 
 

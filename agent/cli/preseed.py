@@ -1,22 +1,33 @@
 """`preseed`: takes over a configuration that lies on the boot partition, and wipes it there.
 
-Used by pi-iot-agent-preseed.service, as root, before the agent starts.
+So a card is prepared for a device in someone else's house. The file is a whole agent.toml that may
+hold `[aws] access_key_id` and `secret_access_key` too. It is taken over once: the key goes to the
+credentials file, the rest becomes the agent's configuration, and the file is wiped. A run that was
+cut short is finished by the next: the file goes only when everything that it says is on the disk
+elsewhere. Used by pi-iot-agent-preseed.service, as root, before the agent starts.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files, sensors
 from agent.cli.main import complain
-from agent.cli.preseeding import Preseed
-from agent.errors import EXIT_OK, AgentError
+from agent.config import UneditableError, interpret, read_toml, without
+from agent.errors import EXIT_OK, AgentError, ConfigError
+from agent.provisioning import access_key
+from agent.provisioning.access_key import AccessKey
 
 if TYPE_CHECKING:
     import argparse
 
     from agent.cli.main import Subparsers
+    from agent.config import Config, OptionsOf
+
+ACCESS_KEY_ID = ("aws", "access_key_id")
+SECRET_ACCESS_KEY = ("aws", "secret_access_key")
 
 #: Where Raspberry Pi OS has the boot partition: until Debian 11, and since Debian 12.
 FILES = [Path("/boot/pi-iot-agent.toml"), Path("/boot/firmware/pi-iot-agent.toml")]
@@ -48,3 +59,109 @@ def run(arguments: argparse.Namespace) -> int:
             complain(error)
             code = error.exit_code
     return code
+
+
+class Preseed:
+    """The file `path` that becomes the configuration `target`."""
+
+    def __init__(self, path: Path, target: Path, *, options_of: OptionsOf) -> None:
+        self.path = path
+        self.target = target
+        #: What the file is called while it is wiped: all that it said is in place by then.
+        self.taken = path.with_name(f"{path.name}.taken")
+        #: What is wrong with it, for a person who has the card in a reader.
+        self.error = path.with_name(f"{path.name}.error")
+        self.kept = target.with_name(f"{target.name}.before-preseed")
+        self._options_of = options_of
+
+    def take(self) -> bool:
+        """Take the file over and wipe it; False if there is none.
+
+        Raises ConfigError where it is wrong: nothing is taken, and `error` says why. OSError.
+        """
+        if self.taken.exists():
+            files.wipe(self.taken)
+        if not self.path.exists():
+            return False
+        try:
+            text, config, key = self._read()
+            if key:
+                access_key.save(
+                    config.provisioning.credentials_file,
+                    config.aws.profile or access_key.DEFAULT_PROFILE,
+                    key,
+                    config.aws.region,
+                    owner=config.home,
+                )
+        except ConfigError as error:
+            self._complain(error)
+            raise
+        self._configure(text.encode())
+        self.error.unlink(missing_ok=True)
+        self.path.replace(self.taken)
+        files.sync_directory(self.taken.parent)
+        files.wipe(self.taken)
+        return True
+
+    def _read(self) -> tuple[str, Config, AccessKey | None]:
+        """The configuration without the key, what it means, and the key. Raises ConfigError."""
+        problems: list[str] = []
+        try:
+            document = read_toml(self.path)
+            pair = _take_pair(document, problems)
+            config = interpret(
+                document, self.target, options_of=self._options_of, source=self.path, environment={}
+            )
+            if pair and not config.aws.region:
+                problems.append("aws.region: is missing; it goes with access_key_id")
+            text = self.path.read_bytes().decode("utf-8-sig")
+            for key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if pair else ():
+                text = without(text, key)
+        except ConfigError as error:
+            problems += [problem.removeprefix(f"{self.path}: ") for problem in error.problems]
+        except UneditableError as error:
+            problems.append(f"{error}; give it a line of its own below [aws]")
+        if problems:
+            raise ConfigError(
+                [f"{self.path}: {problem}" for problem in problems],
+                hint="correct the file, and start the device again",
+            )
+        return text, config, AccessKey(*pair) if pair else None
+
+    def _configure(self, data: bytes) -> None:
+        """Put the configuration in place; what was there before is kept beside it."""
+        try:
+            before = self.target.read_bytes()
+        except FileNotFoundError:
+            files.make_directory(self.target.parent, 0o755)
+            files.replace(self.target, data, mode=files.PUBLIC_FILE)
+            return
+        if before != data:  # else an earlier run did it, and what it kept is older still
+            files.replace(self.kept, before, owner=self.target)
+            files.rewrite(self.target, data)
+
+    def _complain(self, error: ConfigError) -> None:
+        lines = [*error.problems, f"hint: {error.hint}", "Nothing of the file has been taken over."]
+        with suppress(OSError):  # a card that is full or read-only; the journal has it too
+            files.replace(self.error, "\n".join([*lines, ""]).encode(), mode=files.PUBLIC_FILE)
+
+
+def _take_pair(document: dict[str, object], problems: list[str]) -> tuple[str, str] | None:
+    """The key's id and secret, taken out of `document`; no problem shows a value."""
+    aws = document.get("aws")
+    if not isinstance(aws, dict) or not {ACCESS_KEY_ID[-1], SECRET_ACCESS_KEY[-1]} & aws.keys():
+        return None
+    pair = []
+    for (*_, name), check in (
+        (ACCESS_KEY_ID, access_key.id_problem),
+        (SECRET_ACCESS_KEY, access_key.secret_problem),
+    ):
+        value = aws.pop(name, None)
+        if value is None:
+            problems.append(f"aws.{name}: is missing; an AWS key is an id and a secret")
+        elif not isinstance(value, str):
+            problems.append(f"aws.{name}: expected a string")
+        elif problem := check(value):
+            problems.append(f"aws.{name}: {problem}")
+        pair.append(str(value))
+    return pair[0], pair[1]

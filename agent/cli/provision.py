@@ -7,31 +7,25 @@ import json
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
-from agent.errors import EXIT_OK, AgentError, CredentialsError
-from agent.health.progress import Report, trouble
+from agent.cli.registration import open_cloud, register, retrying
+from agent.errors import EXIT_OK, AgentError
+from agent.health.progress import Progress, trouble
 from agent.provisioning import removal
-from agent.provisioning.cloud import Caller, Cloud, readable_by_others
+from agent.provisioning.cloud import Caller
 from agent.provisioning.policy import policy_document, policy_name
 from agent.provisioning.provisioner import provision
-from agent.provisioning.retry import Attempts
-from agent.uplink.proof import prove
-from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
 
     from agent.cli.main import Subparsers
-    from agent.config.settings import Config
+    from agent.config import Config
 
-#: How long a step is tried again: a person waits, the daemon starts another child anyway.
-BY_HAND_S = 120.0
 BY_DAEMON_S = 600.0
 
 PR_SET_PDEATHSIG = 1
@@ -74,66 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_OK
     try:
         with (
-            attempting(print_json, patience_s=BY_DAEMON_S) as attempts,
-            open_cloud(config, attempts) as cloud,
+            retrying(print_json, patience_s=BY_DAEMON_S) as retry,
+            open_cloud(config, retry) as cloud,
         ):
             if arguments.retire:
-                removal.retire(config, cloud, attempts, prove=None)
+                removal.retire(config, cloud, retry, prove=None)
             else:
-                provision(config, cloud, attempts, serial=board.serial())
+                provision(config, cloud, retry, serial=board.serial())
     except AgentError as error:
         print_json(trouble("provision", error))
         return error.exit_code
     return EXIT_OK
 
 
-def register(config: Config, *, take_over: bool = False) -> None:
-    """Provision and remove what has been replaced, telling a person each step; AgentError."""
-    with (
-        attempting(print_line, patience_s=BY_HAND_S) as attempts,
-        open_cloud(config, attempts) as cloud,
-    ):
-        provision(config, cloud, attempts, serial=board.serial(), take_over=take_over)
-        removal.retire(config, cloud, attempts, prove=lambda: prove(config))
-
-
-@contextmanager
-def attempting(say: Callable[[Report], None], *, patience_s: float) -> Iterator[Attempts]:
-    """Attempts whose waits end on SIGHUP; what the disk refuses becomes a CredentialsError."""
-
-    def sleep(seconds: float) -> None:
-        wakeup.wait(seconds)
-
-    with Wakeup() as wakeup:
-        before = signal.signal(signal.SIGHUP, lambda _number, _frame: wakeup.set())
-        try:
-            yield Attempts(say, patience_s=patience_s, sleep=sleep)
-        except OSError as error:
-            if isinstance(error, AgentError):
-                raise
-            raise CredentialsError(
-                f"{error.filename or 'the certificates'}: {error.strerror or error}",
-                hint="check who owns it, and that the card is neither full nor read-only",
-            ) from error
-        finally:
-            signal.signal(signal.SIGHUP, before)
-
-
-def open_cloud(config: Config, attempts: Attempts) -> Cloud:
-    """The session with AWS; warns of a key that is open to all."""
-    file = config.provisioning.credentials_file
-    if readable_by_others(file):
-        text = f"{file}: every user of this machine can read the AWS key (chmod 600 mends it)"
-        attempts.say(Report("account", text))
-    return Cloud(config)
-
-
-def print_line(report: Report) -> None:
-    """Progress for a person."""
-    print(report.line(), flush=True)
-
-
-def print_json(report: Report) -> None:
+def print_json(report: Progress) -> None:
     """Progress for the daemon."""
     print(report.encode(), flush=True)
 

@@ -6,11 +6,9 @@ import getpass
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.config.fields import read
-from agent.config.settings import Aws, Thing
+from agent.config import Aws, Thing, problem_with
 from agent.errors import EXIT_USAGE, AgentError
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from agent.config.settings import Config
+    from agent.config import Config
     from agent.provisioning.access_key import Profile
 
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 -- its name only
@@ -41,13 +39,6 @@ class Answers:
     name: str
     region: str
     key: AccessKey | None
-
-
-def problem_with(kind: type[Thing | Aws], table: str, key: str, value: object) -> str:
-    """What is wrong with `value` for that key; "" if nothing is."""
-    problems: list[str] = []
-    read(kind, {key: value}, key=table, base=Path(), problems=problems)
-    return problems[0] if problems else ""
 
 
 def at_terminal() -> bool:

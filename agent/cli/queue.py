@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.cli.main import COMMANDS, settings
 from agent.errors import EXIT_OK
-from agent.store.inspection import StoreMissingError, peek, revive
+from agent.store import StoreMissingError, inspect, revive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.cli.main import Subparsers
     from agent.model import Record
-    from agent.store.inspection import Peek
+    from agent.store import Inspection
 
 LIMIT = 10
 
@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.replay:
             print(_replay(path, config.paths.runtime))
         elif arguments.dead:
-            print(dead_listing(peek(path, arguments.limit, dead=True), thing))
+            print(dead_listing(inspect(path, arguments.limit, dead=True), thing))
         else:
-            print(listing(peek(path, arguments.limit), thing))
+            print(listing(inspect(path, arguments.limit), thing))
     except StoreMissingError:
         print(f"no record waits: there is no store yet at {path}")
     return EXIT_OK
@@ -67,26 +67,26 @@ def _replay(path: Path, runtime: Path) -> str:
     return f"{count} set aside before wait again; start the agent to send them"
 
 
-def listing(peeked: Peek, thing: str) -> str:
+def listing(found: Inspection, thing: str) -> str:
     """The number of records, and for each record its number, time, topic and payload."""
     waiting = {0: "no record waits", 1: "1 record waits"}
-    lines = [waiting.get(peeked.queued, f"{peeked.queued} records wait")]
-    if peeked.dropped:
-        lines.append(f"{peeked.dropped} were dropped since the store was made")
-    lines += [_line(record, thing) for record in peeked.records]
-    if (more := peeked.queued - len(peeked.records)) > 0:
+    lines = [waiting.get(found.queued, f"{found.queued} records wait")]
+    if found.dropped:
+        lines.append(f"{found.dropped} were dropped since the store was made")
+    lines += [_line(record, thing) for record in found.records]
+    if (more := found.queued - len(found.records)) > 0:
         lines.append(f"and {more} more")
     return "\n".join(lines)
 
 
-def dead_listing(peeked: Peek, thing: str) -> str:
+def dead_listing(found: Inspection, thing: str) -> str:
     """What was set aside: for each record the reason, its number, time, topic and payload."""
-    if not peeked.queued:
+    if not found.queued:
         return "no record was set aside"
-    lines = [f"set aside: {peeked.queued}; `pi-iot-agent queue --replay` has them sent once more"]
-    for record, reason in zip(peeked.records, peeked.reasons, strict=True):
+    lines = [f"set aside: {found.queued}; `pi-iot-agent queue --replay` has them sent once more"]
+    for record, reason in zip(found.records, found.reasons, strict=True):
         lines += [f"{reason}:", _line(record, thing)]
-    if (more := peeked.queued - len(peeked.records)) > 0:
+    if (more := found.queued - len(found.records)) > 0:
         lines.append(f"and {more} more")
     return "\n".join(lines)
 

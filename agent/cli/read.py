@@ -14,16 +14,16 @@ from agent.cli.main import (
 )
 from agent.clock import Clock
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
-from agent.sampling.pool import Pool
-from agent.sensors.sensor import open_sensor
+from agent.sampling import Pool
+from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from agent.cli.main import Subparsers
-    from agent.config.settings import SensorConfig
-    from agent.sensors.sensor import Sensor
+    from agent.config import SensorConfig
+    from agent.sensors import Sensor
 
 #: How often a person who walks past looks at the screen.
 WATCH_EVERY_S = 0.05

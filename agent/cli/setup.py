@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 from agent import files, sensors
 from agent.cli.main import COMMANDS
-from agent.cli.provision import BY_HAND_S, register
-from agent.cli.questions import NAME, REGION, Questions, ask, at_terminal, problem_with
-from agent.config.document import read_toml
-from agent.config.editor import UneditableError, with_value
-from agent.config.settings import (
+from agent.cli.questions import NAME, REGION, Questions, ask, at_terminal
+from agent.cli.registration import BY_HAND_S, register
+from agent.config import (
     DEFAULT_PATH,
     Aws,
     Thing,
+    UneditableError,
     interpret,
+    problem_with,
+    read_toml,
+    with_value,
 )
 from agent.errors import (
     EXIT_OK,
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from agent.cli.main import Subparsers
     from agent.cli.questions import Answers
-    from agent.config.settings import Config
+    from agent.config import Config
 
 UNIT = "pi-iot-agent.service"
 _BOM = "\ufeff"

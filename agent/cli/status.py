@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.cli.main import COMMANDS, PROGRAM, settings
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
-from agent.health.health import INFO
+from agent.health.conditions import INFO
 
 if TYPE_CHECKING:
     import argparse

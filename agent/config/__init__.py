@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from agent.config.document import read_toml
+from agent.config.editor import UneditableError, with_value, without
+from agent.config.loading import DEFAULT_PATH, interpret, load
 from agent.config.settings import (
-    DEFAULT_PATH,
     Aws,
     Config,
     Count,
@@ -13,9 +15,8 @@ from agent.config.settings import (
     SensorConfig,
     StoreLimits,
     Thing,
-    interpret,
-    load,
 )
+from agent.config.tables import OptionsOf, problem_with
 
 __all__ = [
     "DEFAULT_PATH",
@@ -23,11 +24,17 @@ __all__ = [
     "Config",
     "Count",
     "Mqtt",
+    "OptionsOf",
     "Paths",
     "Provisioning",
     "SensorConfig",
     "StoreLimits",
     "Thing",
+    "UneditableError",
     "interpret",
     "load",
+    "problem_with",
+    "read_toml",
+    "with_value",
+    "without",
 ]

@@ -12,7 +12,7 @@ import math
 import re
 import socket
 from contextlib import suppress
-from dataclasses import MISSING, field, fields
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -160,49 +160,6 @@ def url(default: str | EllipsisType) -> str:
         return plain
 
     return _declare(default, check, blank=True)
-
-
-def read(
-    kind: type[T],
-    table: object,
-    *,
-    key: str,
-    base: Path,
-    problems: list[str],
-    given: Mapping[str, object] | None = None,
-) -> T | None:
-    """The TOML `table` as an instance of the dataclass `kind`; None if it has problems.
-
-    Each problem is added to `problems` and begins with its key, itself begun with `key`. An empty
-    string where a string is expected counts as not given. `given` holds values for fields that the
-    table does not give.
-    """
-    if not isinstance(table, dict):
-        problems.append(f"{key}: expected a table [{key}], got {show(table)}")
-        return None
-    keys = {one.name: one for one in fields(cast("type", kind)) if "check" in one.metadata}
-    before = len(problems)
-    problems += [
-        f"{key}.{dotted(name)}: {unknown(name, keys)}" for name in table if name not in keys
-    ]
-    values = dict(given or {})
-    for name, one in keys.items():
-        value = table.get(name)
-        if value is None or (value == "" and one.metadata["blank"]):
-            if one.default is MISSING and name not in values:
-                problems.append(f"{key}.{name}: is missing")
-            continue
-        try:
-            values[name] = one.metadata["check"](value, base)
-        except ValueError as problem:
-            problems.append(f"{key}.{name}: {problem}")
-    if len(problems) > before:
-        return None
-    try:
-        return cast("Callable[..., T]", kind)(**values)
-    except ValueError as problem:
-        problems.append(f"{key}.{problem}")
-        return None
 
 
 def show(value: object) -> str:

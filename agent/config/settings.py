@@ -1,4 +1,4 @@
-"""The configuration: TOML in, frozen dataclasses out, every problem at once.
+"""The settings: a frozen dataclass for each table, and one for them all.
 
 Field names are TOML keys and say their unit; their defaults and bounds stand beside them.
 """
@@ -6,15 +6,10 @@ Field names are TOML keys and say their unit; their defaults and bounds stand be
 # ruff: noqa: RUF009 -- file() declares a field, as dataclasses.field() does
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import board
-from agent.config import legacy
-from agent.config.directories import systemd_directories
-from agent.config.document import mistakes, read_toml
 from agent.config.fields import (
     bands,
     boolean,
@@ -27,14 +22,10 @@ from agent.config.fields import (
     text,
     url,
 )
-from agent.config.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.config.tables import OptionsOf
-
-DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
 
 _DAY_S = 86_400
 
@@ -166,60 +157,3 @@ class Config:
     def home(self) -> Path:
         """A directory that belongs to the agent's user, who owns what is made for the agent."""
         return self.paths.certs if self.paths.certs.is_dir() else self.path.absolute().parent
-
-
-def load(
-    path: Path,
-    *,
-    options_of: OptionsOf,
-    environment: Mapping[str, str] = os.environ,
-    hostname: str = "",
-    root: Path = board.ROOT,
-) -> Config:
-    """The configuration in the file `path`, and in an `iot_prov_config` beside it.
-
-    A path that the file does not give comes from systemd's variables in `environment`. The default
-    name is made from `hostname` (this system's if empty) and the serial number below `root`.
-    Raises ConfigError with all problems, each beginning with the file's path and the key or line.
-    """
-    return interpret(
-        read_toml(path),
-        path,
-        options_of=options_of,
-        environment=environment,
-        hostname=hostname,
-        root=root,
-    )
-
-
-def interpret(
-    document: dict[str, object],
-    path: Path,
-    *,
-    options_of: OptionsOf,
-    environment: Mapping[str, str] = os.environ,
-    hostname: str = "",
-    root: Path = board.ROOT,
-    source: Path | None = None,
-) -> Config:
-    """What `document` means as the content of `path`; problems name `source`. As `load`."""
-    known = {one.name for one in fields(Config)} - {"path", "warnings"}
-    tables = Tables(document, path.absolute().parent, known=known)
-    old = legacy.read(path.parent / legacy.FILE_NAME)
-    given = systemd_directories(environment)
-    name = old.thing or board.default_name(hostname, root=root)
-    paths = tables.table("paths", Paths, given)
-    config = Config(
-        path=path,
-        thing=tables.table("thing", Thing, {"name": name}),
-        aws=tables.table("aws", Aws),
-        provisioning=tables.table("provisioning", Provisioning, given),
-        mqtt=tables.table("mqtt", Mqtt),
-        store=tables.table("store", StoreLimits, {"path": paths.state / "store.db"}),
-        count=tables.table("count", Count),
-        paths=paths,
-        sensors=tables.sensors(SensorConfig, old.sensor, options_of),
-    )
-    if tables.problems:
-        raise mistakes(source or path, tables.problems)
-    return replace(config, warnings=(*old.warnings, *old.topic_warnings(config.thing.name)))

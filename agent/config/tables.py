@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from agent.config.fields import (
-    dotted,
-    read,
-    show,
-    unknown,
-)
+from agent.config.fields import dotted, show, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
-
-    #: The Options dataclass of a driver, or `dict` for one that checks its own.
-    #: Raises KeyError(driver, *known drivers).
-    OptionsOf = Callable[[str], type | None]
+    from collections.abc import Collection, Mapping
 
 T = TypeVar("T")
+
+#: The Options dataclass of a driver, or `dict` for one that checks its own.
+#: Raises KeyError(driver, *known drivers).
+OptionsOf = Callable[[str], type | None]
 
 
 class Tables:
@@ -95,3 +91,53 @@ class Tables:
         self, kind: type[T], table: object, key: str, given: Mapping[str, object]
     ) -> T | None:
         return read(kind, table, key=key, base=self._base, problems=self.problems, given=given)
+
+
+def read(
+    kind: type[T],
+    table: object,
+    *,
+    key: str,
+    base: Path,
+    problems: list[str],
+    given: Mapping[str, object] | None = None,
+) -> T | None:
+    """The TOML `table` as an instance of the dataclass `kind`; None if it has problems.
+
+    Each problem is added to `problems` and begins with its key, itself begun with `key`. An empty
+    string where a string is expected counts as not given. `given` holds values for fields that the
+    table does not give.
+    """
+    if not isinstance(table, dict):
+        problems.append(f"{key}: expected a table [{key}], got {show(table)}")
+        return None
+    keys = {one.name: one for one in fields(cast("type", kind)) if "check" in one.metadata}
+    before = len(problems)
+    problems += [
+        f"{key}.{dotted(name)}: {unknown(name, keys)}" for name in table if name not in keys
+    ]
+    values = dict(given or {})
+    for name, one in keys.items():
+        value = table.get(name)
+        if value is None or (value == "" and one.metadata["blank"]):
+            if one.default is MISSING and name not in values:
+                problems.append(f"{key}.{name}: is missing")
+            continue
+        try:
+            values[name] = one.metadata["check"](value, base)
+        except ValueError as problem:
+            problems.append(f"{key}.{name}: {problem}")
+    if len(problems) > before:
+        return None
+    try:
+        return cast("Callable[..., T]", kind)(**values)
+    except ValueError as problem:
+        problems.append(f"{key}.{problem}")
+        return None
+
+
+def problem_with(kind: type[T], table: str, key: str, value: object) -> str:
+    """The problem that `value` is for one key of the table `table`, a `kind`; "" if it is none."""
+    problems: list[str] = []
+    read(kind, {key: value}, key=table, base=Path(), problems=problems)
+    return problems[0] if problems else ""

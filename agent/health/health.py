@@ -14,86 +14,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agent import __version__
+from agent.health.conditions import INFO, LEVELS, Condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.model import Json
 
-INFO, WARNING, ERROR = "info", "warning", "error"
-LEVELS = {INFO: logging.INFO, WARNING: logging.WARNING, ERROR: logging.ERROR}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One thing that can be wrong, and what a person does about it unless told better.
-
-    `patience_s` is how long it stays information only; 0 means that `severity` holds at once.
-    """
-
-    code: str
-    severity: str
-    hint: str
-    patience_s: float = 0.0
-
-
-CONFIG_WARNING = Condition("config-warning", WARNING, "run `pi-iot-agent check`")
-CLOCK_UNSET = Condition(
-    "clock-unset",
-    WARNING,
-    "the clock is set from the network: check that NTP (UDP port 123) is not blocked",
-    patience_s=300.0,
-)
-UNPROVISIONED = Condition(
-    "unprovisioned", WARNING, "registration with AWS goes on by itself", patience_s=300.0
-)
-NO_AWS_CREDENTIALS = Condition(
-    "no-aws-credentials",
-    ERROR,
-    "run `sudo pi-iot-agent setup`, or write an AWS key to the credentials file",
-)
-PROVISIONING_FAILING = Condition(
-    "provisioning-failing", WARNING, "it is tried again; check that the network reaches AWS"
-)
-PROVISIONING_REFUSED = Condition(
-    "provisioning-refused", ERROR, "grant what is missing; it is tried again every 5 minutes"
-)
-CREDENTIALS_INVALID = Condition(
-    "credentials-invalid", ERROR, "run `pi-iot-agent provision` to make a new certificate"
-)
-CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `pi-iot-agent rotate`")
-OFFLINE = Condition(
-    "offline",
-    WARNING,
-    "readings are kept and sent later; check the router if this lasts",
-    patience_s=300.0,
-)
-NOT_AUTHORIZED = Condition(
-    "not-authorized",
-    WARNING,
-    "a new policy takes some minutes; if it lasts, run `pi-iot-agent provision`",
-)
-TAKEN_OVER = Condition(
-    "taken-over", WARNING, "another device connects with this name: give each its own [thing] name"
-)
-NOT_SUBSCRIBED = Condition(
-    "not-subscribed", WARNING, "the policy must allow iot:Subscribe on <thing>/count"
-)
-NOT_CONFIRMED = Condition(
-    "not-confirmed", WARNING, "the policy must allow iot:Receive on <thing>/count"
-)
-STORE_RESET = Condition(
-    "store-reset", WARNING, "the old file lies beside the new one; check the card"
-)
-STORE_MEMORY_ONLY = Condition("store-memory-only", ERROR, "the card may be full or dying")
-DISK_FULL = Condition("disk-full", ERROR, "free some space on the card")
-STORE_FULL = Condition("store-full", WARNING, "raise [store] max_rows, max_mib or max_age_days")
-RECORDS_DROPPED = Condition("records-dropped", WARNING, "raise the bounds in [store]")
-RECORD_REFUSED = Condition("record-refused", WARNING, "see `pi-iot-agent queue`")
-SENSOR_FAILING = Condition("sensor-failing", WARNING, "check the wiring and its [[sensors]] entry")
-SENSOR_SUSPECT = Condition("sensor-suspect", WARNING, "check that the sensor still sees the room")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 
 from agent.errors import AgentError, NoAwsCredentialsError, RefusedError
-from agent.health.health import NO_AWS_CREDENTIALS, PROVISIONING_FAILING, PROVISIONING_REFUSED
+from agent.health import conditions
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Progress:
     """What a step did or met; `code` is that of a condition, or "" for progress.
 
     The text says it all by itself.
@@ -30,22 +30,22 @@ class Report:
         return f"{self.text} ({self.hint})" if self.hint else self.text
 
 
-def decode(line: bytes) -> Report | None:
+def decode(line: bytes) -> Progress | None:
     """The report in a line of JSON; None for anything else."""
     try:
         found = json.loads(line)
         texts = [found[name] for name in ("step", "text", "code", "hint")]
     except (ValueError, TypeError, LookupError, RecursionError):
         return None
-    return Report(*texts) if all(isinstance(text, str) for text in texts) else None
+    return Progress(*texts) if all(isinstance(text, str) for text in texts) else None
 
 
-def trouble(step: str, error: AgentError) -> Report:
+def trouble(step: str, error: AgentError) -> Progress:
     """The report of an error, with the condition that it raises."""
     if isinstance(error, NoAwsCredentialsError):
-        condition = NO_AWS_CREDENTIALS
+        condition = conditions.NO_AWS_CREDENTIALS
     elif isinstance(error, RefusedError):
-        condition = PROVISIONING_REFUSED
+        condition = conditions.PROVISIONING_REFUSED
     else:
-        condition = PROVISIONING_FAILING
-    return Report(step, error.text, condition.code, error.hint)
+        condition = conditions.PROVISIONING_FAILING
+    return Progress(step, error.text, condition.code, error.hint)

@@ -1,1 +1,29 @@
 """The device's certificate, key and trusted roots: their generations on disk, the TLS context."""
+
+from __future__ import annotations
+
+from agent.identity.credentials import (
+    Credentials,
+    Identity,
+    MissingCredentialsError,
+    load,
+    tls_context,
+)
+from agent.identity.generations import Generations, NewCertificate, has_replaced
+from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
+
+__all__ = [
+    "AMAZON_ROOTS",
+    "ROOT_CA_1",
+    "SYSTEM_BUNDLES",
+    "Credentials",
+    "Generations",
+    "Identity",
+    "MissingCredentialsError",
+    "NewCertificate",
+    "amazon_roots",
+    "certificates",
+    "has_replaced",
+    "load",
+    "tls_context",
+]

@@ -6,39 +6,19 @@ files (`[mqtt] cert_file`). This module reads and checks; `agent.provisioning` w
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import ssl
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError
+from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from agent.config.settings import Config
+    from agent.config import Config
 
-#: The roots that AWS asks devices to trust ("Server authentication", AWS IoT developer guide): file
-#: name and SHA-256 of the DER. The first is the tutorial's, the last a cross-signer of the others.
-AMAZON_ROOTS = {
-    "AmazonRootCA1.pem": "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
-    "AmazonRootCA2.pem": "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
-    "AmazonRootCA3.pem": "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
-    "AmazonRootCA4.pem": "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
-    "StarfieldServicesRootCertificateAuthority-G2.pem": (
-        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5"
-    ),
-}
-ROOT_CA_1 = "AmazonRootCA1.pem"
-
-#: Where systems keep the roots they trust: Debian's file, then what OpenSSL was built with.
-SYSTEM_BUNDLES = (
-    Path("/etc/ssl/certs/ca-certificates.crt"),
-    Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/cert.pem"),
-)
 
 #: The TLS 1.2 suites that AWS IoT recommends ("Transport security"); those of 1.3 are all allowed.
 SUITES = (
@@ -49,7 +29,6 @@ SUITES = (
 #: What a client says on port 443 to mean MQTT with a certificate ("Device protocols").
 ALPN = "x-amzn-mqtt-ca"
 
-CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 PROVISION = "run `pi-iot-agent provision` to make new ones"
 
 
@@ -236,31 +215,6 @@ def load_pair(
         raise CredentialsError(
             f"{certificate}: not usable with {key.name}: {_reason(error)}", hint=hint
         ) from error
-
-
-def amazon_roots(bundles: Iterable[Path] = SYSTEM_BUNDLES) -> dict[str, str]:
-    """The pinned Amazon roots found in the system's bundles: file name to PEM text."""
-    by_fingerprint = {fingerprint: name for name, fingerprint in AMAZON_ROOTS.items()}
-    found = {}
-    for bundle in bundles:
-        try:
-            text = bundle.read_text(encoding="ascii", errors="replace")
-        except OSError:
-            continue
-        for pem, fingerprint in certificates(text):
-            if fingerprint in by_fingerprint:
-                found[by_fingerprint[fingerprint]] = pem
-    return found
-
-
-def certificates(text: str) -> Iterator[tuple[str, str]]:
-    """Each certificate in a PEM text with the SHA-256 of its DER (AWS's certificate id), in hex."""
-    for match in CERTIFICATE.finditer(text):
-        try:
-            der = ssl.PEM_cert_to_DER_cert(match[0])
-        except ValueError:
-            continue
-        yield match[0] + "\n", hashlib.sha256(der).hexdigest()
 
 
 def _reason(error: Exception) -> str:

@@ -22,12 +22,8 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
-from agent.identity.credentials import (
-    Files,
-    certificates,
-    load_pair,
-    read_identity,
-)
+from agent.identity.credentials import Files, load_pair, read_identity
+from agent.identity.roots import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

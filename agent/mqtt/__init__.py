@@ -1,1 +1,11 @@
 """One MQTT connection, the only room that knows paho: 1.6 and 2.x, MQTT 5 and 3.1.1."""
+
+from __future__ import annotations
+
+from agent.mqtt.client import Options
+from agent.mqtt.connection import Connection
+
+__all__ = [
+    "Connection",
+    "Options",
+]

@@ -5,9 +5,11 @@ The reason codes are those of MQTT 5, section 2.4.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 from agent.errors import LinkLostError
+from agent.net import tls_trouble
 
 #: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.
 PAYLOAD_MAX = 131_072
@@ -163,3 +165,16 @@ class Subscribed:
 
 
 Answer = Published | Subscribed
+
+
+def link_broke(error: OSError) -> LinkLostError:
+    """The connection, once up, failed with what the socket raised."""
+    if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
+        return ClosedError("the broker cut the connection off")
+    if isinstance(error, ssl.SSLError):
+        text, hint = tls_trouble(error)
+        return LinkLostError(f"the TLS connection broke: {text}", hint=hint)
+    if isinstance(error, TimeoutError):
+        return SilentError("the network is silent: nobody acknowledges what was sent")
+    reason = error.strerror or str(error) or type(error).__name__
+    return LinkLostError(f"the connection broke: {reason.lower()}")

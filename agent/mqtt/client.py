@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from agent.net.dialer import Dialer
+    from agent.net import Dialer
 
 #: The largest packet that is read; AWS IoT sends payloads up to 128 KiB. A hostile broker could
 #: announce 256 MiB.

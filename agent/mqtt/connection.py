@@ -22,17 +22,17 @@ from agent.mqtt.answers import (
     SilentError,
     UnansweredError,
     WithheldError,
+    link_broke,
 )
 from agent.mqtt.client import Client
 from agent.mqtt.lean_paho import paho
-from agent.net.failures import link_broke
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from agent.mqtt.client import Options
-    from agent.net.dialer import Dialer
+    from agent.net import Dialer
     from agent.wakeup import Wakeup
 
 #: The longest time to read on without a look at anything else, however much comes in.
@@ -53,7 +53,7 @@ class Connection:
         self, options: Options, dialer: Dialer, *, on_message: Callable[[str, bytes], None]
     ) -> None:
         self._options = options
-        self._watch = dialer.watch
+        self._waiter = dialer.waiter
         self._on_message = on_message
         self._client = Client.make(options, dialer, self._packet)
         self._handler_error: Exception | None = None
@@ -81,7 +81,7 @@ class Connection:
                 raise SilentError(
                     f"{options.host} did not answer CONNECT within {options.timeout_s:g} s"
                 )
-            if self._watch.interrupted():
+            if self._waiter.interrupted():
                 raise StoppingError
             try:
                 self._pump(until_s)
@@ -145,7 +145,7 @@ class Connection:
         reading = not client.congested
         pending = reading and socket.pending()
         until_s = 0.0 if pending else min(until_s, client.ping_due_s(), client.resend_due_s())
-        watched: list[Wakeup | ssl.SSLSocket] = [self._watch.wakeup]
+        watched: list[Wakeup | ssl.SSLSocket] = [self._waiter.wakeup]
         if reading:
             watched.append(socket)
         readable, writable, _ = select.select(
@@ -154,8 +154,8 @@ class Connection:
             [],
             max(0.0, until_s - time.monotonic()),
         )
-        if self._watch.wakeup in readable:
-            self._watch.wakeup.clear()
+        if self._waiter.wakeup in readable:
+            self._waiter.wakeup.clear()
         if writable:
             self._check(self._guarded(client.loop_write))
         if socket in readable or pending:

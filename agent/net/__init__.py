@@ -1,1 +1,22 @@
 """A TLS connection by name, address, proxy and port; and what went wrong with one, in words."""
+
+from __future__ import annotations
+
+from agent.net.dialer import Dialer
+from agent.net.failures import UnreachableError, tls_trouble
+from agent.net.ports import DETOUR_PORT, Ports
+from agent.net.proxy import proxy_for
+from agent.net.tcp import LOOK_UP_S, look_up
+from agent.net.waiter import Waiter
+
+__all__ = [
+    "DETOUR_PORT",
+    "LOOK_UP_S",
+    "Dialer",
+    "Ports",
+    "UnreachableError",
+    "Waiter",
+    "look_up",
+    "proxy_for",
+    "tls_trouble",
+]

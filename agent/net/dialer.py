@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.net.ports import Ports
-    from agent.net.waiter import Watch
+    from agent.net.waiter import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +36,14 @@ class Dialer:
         *,
         ports: Ports,
         timeout_s: float,
-        watch: Watch,
+        waiter: Waiter,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._tls = tls
         self._ports = ports
         self._timeout_s = timeout_s
         self._environment = environment
-        self.watch = watch
+        self.waiter = waiter
 
     def dial(self, host: str) -> ssl.SSLSocket:
         """Connect to `host` through the first port that leads there; TLS is done.
@@ -78,16 +78,16 @@ class Dialer:
 
     def reach(self, host: str, port: int) -> socket.socket:
         """TCP to `host`, or to the proxy and its tunnel. Raises as `dial` does."""
-        via = proxy.from_environment(host, port, self._environment)
+        via = proxy.proxy_for(host, port, self._environment)
         if via is None:
-            return tcp.connect(host, port, self.watch, timeout_s=self._timeout_s)
+            return tcp.connect(host, port, self.waiter, timeout_s=self._timeout_s)
         try:
-            link = tcp.connect(via.host, via.port, self.watch, timeout_s=self._timeout_s)
+            link = tcp.connect(via.host, via.port, self.waiter, timeout_s=self._timeout_s)
         except LinkLostError as lost:  # no other port of the broker would mend that
             raise LinkLostError(f"no way to the proxy: {lost.text}", hint=proxy.HINT) from None
         try:
             target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            proxy.tunnel(link, via, target, self.watch, timeout_s=self._timeout_s)
+            proxy.tunnel(link, via, target, self.waiter, timeout_s=self._timeout_s)
         except BaseException:
             link.close()
             raise
@@ -95,7 +95,7 @@ class Dialer:
 
     def handshake(self, link: socket.socket, host: str, port: int) -> ssl.SSLSocket:
         """TLS on `link`, which is closed if that fails. Raises as `dial` does."""
-        until_s = self.watch.now_s() + self._timeout_s
+        until_s = self.waiter.now_s() + self._timeout_s
         try:
             secure = self._tls(port).wrap_socket(
                 link, server_hostname=host, do_handshake_on_connect=False
@@ -114,9 +114,9 @@ class Dialer:
                     readers, writers = [secure], []
                 except ssl.SSLWantWriteError:
                     readers, writers = [], [secure]
-                if self.watch.now_s() >= until_s:
+                if self.waiter.now_s() >= until_s:
                     raise TimeoutError  # noqa: TRY301 -- one way out for all that fails
-                self.watch.wait(until_s, readers=readers, writers=writers)
+                self.waiter.wait(until_s, readers=readers, writers=writers)
         except OSError as error:
             secure.close()
             where = f"{host} port {port}"

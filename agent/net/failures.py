@@ -12,7 +12,6 @@ import ssl
 import time
 
 from agent.errors import LinkLostError
-from agent.mqtt.answers import ClosedError, SilentError
 
 #: X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_HOSTNAME_MISMATCH.
 _NOT_YET_VALID, _EXPIRED, _OTHER_NAME = 9, 10, 62
@@ -98,19 +97,6 @@ def tls_trouble(error: ssl.SSLError) -> tuple[str, str]:
         return "what answers does not speak TLS", "check [mqtt] port"
     words = reason.replace("_", " ").lower()
     return words, "something may intercept the connection"
-
-
-def link_broke(error: OSError) -> LinkLostError:
-    """The connection, once up, failed with what the socket raised."""
-    if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
-        return ClosedError("the broker cut the connection off")
-    if isinstance(error, ssl.SSLError):
-        text, hint = tls_trouble(error)
-        return LinkLostError(f"the TLS connection broke: {text}", hint=hint)
-    if isinstance(error, TimeoutError):
-        return SilentError("the network is silent: nobody acknowledges what was sent")
-    reason = error.strerror or str(error) or type(error).__name__
-    return LinkLostError(f"the connection broke: {reason.lower()}")
 
 
 def _verification_hint(code: int) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
 
-    from agent.net.waiter import Watch
+    from agent.net.waiter import Waiter
 
 DEFAULT_PORT = 8080
 HEAD_MAX = 16_384
@@ -37,7 +37,7 @@ class Proxy:
     authorization: str = field(default="", repr=False)
 
 
-def from_environment(host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
+def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
     """The proxy for `host`, or None where there is none for it. Raises LinkLostError."""
     url = environment.get("https_proxy") or environment.get("HTTPS_PROXY") or ""
     exceptions = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
@@ -69,22 +69,22 @@ def _excepted(host: str, port: int, exceptions: str) -> bool:
 
 
 def tunnel(
-    link: socket.socket, proxy: Proxy, target: str, watch: Watch, *, timeout_s: float
+    link: socket.socket, proxy: Proxy, target: str, waiter: Waiter, *, timeout_s: float
 ) -> None:
     """Have the proxy connect `link` with `target` (host:port).
 
     Raises UnreachableError where the proxy says no, LinkLostError, and StoppingError.
     """
-    until_s = watch.now_s() + timeout_s
+    until_s = waiter.now_s() + timeout_s
     authorization = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
     request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{authorization}\r\n"
     head = b""
     try:
         link.send(request.encode())  # a fresh socket has room for it
         while not head.endswith(b"\r\n\r\n"):
-            if watch.now_s() >= until_s or len(head) > HEAD_MAX:
+            if waiter.now_s() >= until_s or len(head) > HEAD_MAX:
                 raise _failed(proxy, "gave no answer to CONNECT")
-            if watch.wait(until_s, readers=[link]):
+            if waiter.wait(until_s, readers=[link]):
                 byte = link.recv(1)  # what follows the head belongs to TLS
                 if not byte:
                     raise _failed(proxy, "ended the connection instead of answering CONNECT")

@@ -14,7 +14,7 @@ from agent.net.failures import look_up_failed, look_up_hung, not_reached
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.net.waiter import Watch
+    from agent.net.waiter import Waiter
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
 
@@ -30,17 +30,19 @@ HEAD_START_S = 0.25
 USER_TIMEOUT_MS = 30_000
 
 
-def connect(host: str, port: int, watch: Watch, *, timeout_s: float) -> socket.socket:
+def connect(host: str, port: int, waiter: Waiter, *, timeout_s: float) -> socket.socket:
     """A connected socket that never blocks; `timeout_s` is for all addresses together.
 
     The name look-up comes on top. Raises LinkLostError, UnreachableError if no address answers, and
     StoppingError once interrupted.
     """
-    return race(look_up(host, port, watch), watch, where=f"{host} port {port}", timeout_s=timeout_s)
+    return race(
+        look_up(host, port, waiter), waiter, where=f"{host} port {port}", timeout_s=timeout_s
+    )
 
 
 def look_up(
-    host: str, port: int, watch: Watch, *, timeout_s: float = LOOK_UP_S
+    host: str, port: int, waiter: Waiter, *, timeout_s: float = LOOK_UP_S
 ) -> Sequence[Address]:
     """The addresses of `host`, in the system's order of preference (RFC 6724)."""
     outcome: list[Sequence[Address] | Exception] = []
@@ -53,42 +55,42 @@ def look_up(
             except (OSError, UnicodeError) as error:
                 outcome.append(error)
 
-    until_s = watch.now_s() + timeout_s
+    until_s = waiter.now_s() + timeout_s
     threading.Thread(target=ask, name="look-up", daemon=True).start()
     with done:
         while not outcome:
-            if watch.now_s() >= until_s:
+            if waiter.now_s() >= until_s:
                 raise look_up_hung(host, timeout_s)
-            watch.wait(until_s, readers=[done])
+            waiter.wait(until_s, readers=[done])
     if isinstance(outcome[0], Exception):
         raise look_up_failed(host, outcome[0])
     return outcome[0]
 
 
 def race(
-    addresses: Sequence[Address], watch: Watch, *, where: str, timeout_s: float
+    addresses: Sequence[Address], waiter: Waiter, *, where: str, timeout_s: float
 ) -> socket.socket:
     """The first socket to connect; a new address joins at each failure and each head start."""
-    until_s = watch.now_s() + timeout_s
+    until_s = waiter.now_s() + timeout_s
     waiting = deque(alternating(addresses))
     trying: set[socket.socket] = set()
     code = errno.EADDRNOTAVAIL
-    next_s = watch.now_s()
+    next_s = waiter.now_s()
     try:
         while waiting or trying:
-            if watch.now_s() >= until_s:
+            if waiter.now_s() >= until_s:
                 raise not_reached(where, errno.ETIMEDOUT, timeout_s=timeout_s)
-            if waiting and (not trying or watch.now_s() >= next_s):
-                next_s = watch.now_s() + HEAD_START_S
+            if waiting and (not trying or waiter.now_s() >= next_s):
+                next_s = waiter.now_s() + HEAD_START_S
                 code = _begin(waiting.popleft(), trying) or code
-            ready = watch.wait(min(until_s, next_s) if waiting else until_s, writers=trying)
+            ready = waiter.wait(min(until_s, next_s) if waiting else until_s, writers=trying)
             for link in ready:
                 trying.discard(link)
                 failed = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if not failed:
                     return link
                 link.close()
-                code, next_s = failed, watch.now_s()
+                code, next_s = failed, waiter.now_s()
     finally:
         for link in trying:
             link.close()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-class Watch:
+class Waiter:
     """Waits in the uplink thread; `interrupted()` is asked whenever something ends the wait."""
 
     def __init__(

@@ -17,7 +17,7 @@ from agent.provisioning.failures import answer_error, failure
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config.settings import Config
+    from agent.config import Config
 
 #: One retry policy is enough, and it is ours.
 CLIENT_CONFIG = ClientConfig(

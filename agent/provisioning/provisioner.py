@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CloudError
-from agent.health.progress import Report
-from agent.identity.credentials import SYSTEM_BUNDLES, Identity, certificates
-from agent.identity.generations import Generations
+from agent.identity import SYSTEM_BUNDLES, Generations, Identity, certificates
 from agent.provisioning import roots, steps
 from agent.provisioning.policy import policy_document, policy_name
 
@@ -19,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from agent.config.settings import Config
-    from agent.identity.generations import NewCertificate
+    from agent.config import Config
+    from agent.identity import NewCertificate
     from agent.provisioning.cloud import Caller, Cloud
-    from agent.provisioning.retry import Attempts
+    from agent.provisioning.retry import Retry
 
 HOLDER = "another `pi-iot-agent provision` or `deprovision`"
 
@@ -30,7 +28,7 @@ HOLDER = "another `pi-iot-agent provision` or `deprovision`"
 def provision(
     config: Config,
     cloud: Cloud,
-    attempts: Attempts,
+    retry: Retry,
     *,
     serial: str | None,
     take_over: bool = False,
@@ -46,69 +44,86 @@ def provision(
     """
     thing = config.thing.name
     policy = policy_name(thing)
-    number = steps.legal_serial(serial)
     generations = Generations(config.paths.certs, thing)
-
-    def done(step: str, text: str) -> None:
-        attempts.say(Report(step, text))
-
     files.make_directory(config.paths.certs)
     with files.lock(config.paths.certs / ".lock", HOLDER):
         generations.prepare()
 
-        caller = attempts.run("account", cloud.caller)
-        done("account", f"account {caller.account}, region {caller.region}, as {caller.arn}")
+        caller = retry.run("account", cloud.caller)
+        retry.done("account", f"account {caller.account}, region {caller.region}, as {caller.arn}")
 
-        endpoint = attempts.run("endpoint", lambda: steps.endpoint(cloud))
-        done("endpoint", f"endpoint {endpoint}")
+        endpoint = retry.run("endpoint", lambda: steps.endpoint(cloud))
+        retry.done("endpoint", f"endpoint {endpoint}")
 
-        outcome = attempts.run(
-            "thing", lambda: steps.register_thing(cloud, thing, number, take_over=take_over)
+        outcome = retry.run(
+            "thing", lambda: steps.register_thing(cloud, thing, serial, take_over=take_over)
         )
-        done("thing", f"thing {thing}, {outcome}")
+        retry.done("thing", f"thing {thing}, {outcome}")
 
         document = policy_document(caller)
-        outcome = attempts.run("policy", lambda: steps.put_policy(cloud, policy, document))
-        done("policy", f"policy {policy}, {outcome}")
+        outcome = retry.run("policy", lambda: steps.put_policy(cloud, policy, document))
+        retry.done("policy", f"policy {policy}, {outcome}")
 
-        kept = attempts.run("certificate", lambda: _keep(cloud, generations, caller))
-        if kept:
-            link, identity = kept
-            identity = replace(identity, endpoint=endpoint, policy=policy)
-            done("certificate", f"certificate {identity.certificate_id}, there already")
-        else:
-            link = generations.pending
-            new = attempts.run("certificate", lambda: steps.new_certificate(cloud))
-            identity = Identity(
-                thing=thing,
-                account=caller.account,
-                region=caller.region,
-                endpoint=endpoint,
-                certificate_arn=new.arn,
-                certificate_id=new.id,
-                policy=policy,
-                created=int(wall_s()),
-            )
-            _save(cloud, generations, new, identity)
-            done("certificate", f"certificate {new.id}, new and inactive, its key is on disk")
-
+        wanted = _Wanted(thing, caller, endpoint, policy)
+        link, identity = _certificate(cloud, retry, generations, wanted, wall_s)
         arn, certificate_id = identity.certificate_arn, identity.certificate_id
-        attempts.run("attach-policy", lambda: steps.attach_policy(cloud, policy, arn))
-        done("attach-policy", "policy attached to the certificate")
 
-        attempts.run("attach-thing", lambda: steps.attach_thing(cloud, thing, arn))
-        done("attach-thing", "thing attached to the certificate")
+        retry.run("attach-policy", lambda: steps.attach_policy(cloud, policy, arn))
+        retry.done("attach-policy", "policy attached to the certificate")
 
-        attempts.run("activate", lambda: steps.set_active(cloud, certificate_id, active=True))
-        done("activate", "certificate activated")
+        retry.run("attach-thing", lambda: steps.attach_thing(cloud, thing, arn))
+        retry.done("attach-thing", "thing attached to the certificate")
 
-        found = attempts.run("roots", lambda: roots.fetch(bundles, url=roots_url))
+        retry.run("activate", lambda: steps.set_active(cloud, certificate_id, active=True))
+        retry.done("activate", "certificate activated")
+
+        found = retry.run("roots", lambda: roots.fetch(bundles, url=roots_url))
         generations.complete(link, identity, found)
-        done("roots", f"trusted roots: {len(found)} of Amazon's")
+        retry.done("roots", f"trusted roots: {len(found)} of Amazon's")
 
         if link == generations.pending:
             generations.switch()
-        done("ready", f"ready: {generations.current}")
+        retry.done("ready", f"ready: {generations.current}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an identity is to say of its device, beside its certificate."""
+
+    thing: str
+    caller: Caller
+    endpoint: str
+    policy: str
+
+
+def _certificate(
+    cloud: Cloud,
+    retry: Retry,
+    generations: Generations,
+    wanted: _Wanted,
+    wall_s: Callable[[], float],
+) -> tuple[Path, Identity]:
+    """The generation to go on with and its identity: one that is good, else a new one, inactive."""
+    caller = wanted.caller
+    kept = retry.run("certificate", lambda: _keep(cloud, generations, caller))
+    if kept:
+        link, identity = kept
+        retry.done("certificate", f"certificate {identity.certificate_id}, there already")
+        return link, replace(identity, endpoint=wanted.endpoint, policy=wanted.policy)
+    new = retry.run("certificate", lambda: steps.new_certificate(cloud))
+    identity = Identity(
+        thing=wanted.thing,
+        account=caller.account,
+        region=caller.region,
+        endpoint=wanted.endpoint,
+        certificate_arn=new.arn,
+        certificate_id=new.id,
+        policy=wanted.policy,
+        created=int(wall_s()),
+    )
+    _save(cloud, generations, new, identity)
+    retry.done("certificate", f"certificate {new.id}, new and inactive, its key is on disk")
+    return generations.pending, identity
 
 
 def _keep(cloud: Cloud, generations: Generations, caller: Caller) -> tuple[Path, Identity] | None:

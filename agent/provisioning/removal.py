@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError, RefusedError
-from agent.health.progress import Report
-from agent.identity.generations import Generations
+from agent.health.progress import Progress
+from agent.identity import Generations
 from agent.provisioning import steps
 from agent.provisioning.failures import NotFoundError, StillAttachedError
 from agent.provisioning.policy import policy_name
@@ -17,9 +17,9 @@ from agent.provisioning.provisioner import HOLDER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.config.settings import Config
+    from agent.config import Config
     from agent.provisioning.cloud import Caller, Cloud
-    from agent.provisioning.retry import Attempts
+    from agent.provisioning.retry import Retry
 
 #: A new policy takes 6 to 8 minutes to be known everywhere ("AWS IoT Core policies").
 PROOF_S = 600.0
@@ -33,9 +33,7 @@ BETWEEN_CONNECTS_S = 1.1
 ID_LENGTH = 64
 
 
-def retire(
-    config: Config, cloud: Cloud, attempts: Attempts, *, prove: Callable[[], None] | None
-) -> None:
+def retire(config: Config, cloud: Cloud, retry: Retry, *, prove: Callable[[], None] | None) -> None:
     """Remove the certificates that were replaced, once the one in use has proven itself.
 
     `prove` connects with it, or raises LinkLostError; None if that has been seen already. Where it
@@ -55,9 +53,9 @@ def retire(
                 hint="run `pi-iot-agent provision`",
             )
         if prove:
-            attempts.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
-            attempts.say(Report("proof", "connected with the new certificate"))
-        remover = _Remover(thing, cloud, attempts)
+            retry.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
+            retry.say(Progress("proof", "connected with the new certificate"))
+        remover = _Remover(thing, cloud, retry)
         for path in stale:
             for certificate_id in sorted(remover.whole(generations.certificate_ids(path))):
                 if certificate_id != used.certificate_id:
@@ -65,7 +63,7 @@ def retire(
             generations.remove(path)
 
 
-def deprovision(config: Config, cloud: Cloud, attempts: Attempts, *, serial: str | None) -> None:
+def deprovision(config: Config, cloud: Cloud, retry: Retry, *, serial: str | None) -> None:
     """Remove the device's certificates, policy and thing at AWS, then its files.
 
     The files go last: they are what a run that follows a killed one goes by. What other devices
@@ -79,18 +77,18 @@ def deprovision(config: Config, cloud: Cloud, attempts: Attempts, *, serial: str
         generations.prepare()
         known = generations.everything()
         if not known:
-            attempts.say(Report("done", f"nothing is provisioned as {thing}"))
+            retry.say(Progress("done", f"nothing is provisioned as {thing}"))
             return
 
-        caller = attempts.run("account", cloud.caller)
-        attempts.say(Report("account", f"account {caller.account}, region {caller.region}"))
+        caller = retry.run("account", cloud.caller)
+        retry.say(Progress("account", f"account {caller.account}, region {caller.region}"))
         _same_account(generations, caller)
 
-        remover = _Remover(thing, cloud, attempts)
-        owner = attempts.run("thing", lambda: steps.owner_of(cloud, thing))
+        remover = _Remover(thing, cloud, retry)
+        owner = retry.run("thing", lambda: steps.owner_of(cloud, thing))
         found = remover.whole(set().union(*map(generations.certificate_ids, known)))
         if owner and owner == number:  # certificates of this very board that the disk has lost
-            found |= set(attempts.run("thing", lambda: steps.certificates_of(cloud, thing)))
+            found |= set(retry.run("thing", lambda: steps.certificates_of(cloud, thing)))
         for certificate_id in sorted(found):
             remover.certificate(certificate_id)
         remover.policy(found)
@@ -98,7 +96,7 @@ def deprovision(config: Config, cloud: Cloud, attempts: Attempts, *, serial: str
 
         for path in known:
             generations.remove(path)
-        attempts.say(Report("files", f"files removed: {generations.current}"))
+        retry.say(Progress("files", f"files removed: {generations.current}"))
 
 
 def _same_account(generations: Generations, caller: Caller) -> None:
@@ -115,14 +113,14 @@ def _same_account(generations: Generations, caller: Caller) -> None:
 class _Remover:
     """Removes what a thing has at AWS. Each method says what it did and may be called again."""
 
-    def __init__(self, thing: str, cloud: Cloud, attempts: Attempts) -> None:
+    def __init__(self, thing: str, cloud: Cloud, retry: Retry) -> None:
         self._thing = thing
         self._policy = policy_name(thing)
         self._cloud = cloud
-        self._attempts = attempts
+        self._retry = retry
 
     def _say(self, step: str, text: str) -> None:
-        self._attempts.say(Report(step, text))
+        self._retry.say(Progress(step, text))
 
     def _do(self, step: str, operation: str, resource: str, **parameters: object) -> None:
         """One call that removes something; what is gone already is fine."""
@@ -131,7 +129,7 @@ class _Remover:
             with suppress(NotFoundError):
                 self._cloud.call(operation, resource, **parameters)
 
-        self._attempts.run(step, act, patience_s=DETACH_S)
+        self._retry.run(step, act, patience_s=DETACH_S)
 
     def _list(
         self, step: str, operation: str, resource: str, key: str, **which: object
@@ -145,14 +143,14 @@ class _Remover:
                 return []
             return [item["policyName"] if isinstance(item, dict) else item for item in items]
 
-        return self._attempts.run(step, act)
+        return self._retry.run(step, act)
 
     def whole(self, ids: set[str]) -> set[str]:
         """The full ids, where of some only the first digits are known."""
         heads = {head for head in ids if len(head) < ID_LENGTH}
         if not heads:
             return ids
-        attached = self._attempts.run(
+        attached = self._retry.run(
             "certificate", lambda: steps.certificates_of(self._cloud, self._thing)
         )
         found = {one for one in attached if any(one.startswith(head) for head in heads)}
@@ -161,9 +159,7 @@ class _Remover:
     def certificate(self, certificate_id: str) -> None:
         """Detach, deactivate and delete a certificate; one of another thing's is only detached."""
         step, resource = "certificate", f"cert/{certificate_id}"
-        known = self._attempts.run(
-            step, lambda: steps.find_certificate(self._cloud, certificate_id)
-        )
+        known = self._retry.run(step, lambda: steps.find_certificate(self._cloud, certificate_id))
         if known is None:
             self._say(step, f"certificate {certificate_id}, not known to AWS (any more)")
             return
@@ -202,7 +198,7 @@ class _Remover:
             versions = found["policyVersions"]
             return [one["versionId"] for one in versions if not one.get("isDefaultVersion")]
 
-        for version in self._attempts.run(step, old_versions):
+        for version in self._retry.run(step, old_versions):
             self._do(step, "delete_policy_version", resource, policyVersionId=version, **which)
         self._do(step, "delete_policy", resource, **which)
         self._say(step, f"policy {self._policy}, deleted")
@@ -227,6 +223,6 @@ class _Remover:
                 self._cloud.call("delete_thing", f"thing/{self._thing}", thingName=self._thing)
             return True
 
-        deleted = self._attempts.run(step, delete, patience_s=DETACH_S)
+        deleted = self._retry.run(step, delete, patience_s=DETACH_S)
         outcome = "deleted" if deleted else "kept: other certificates are attached to it"
         self._say(step, f"thing {self._thing}, {outcome}")

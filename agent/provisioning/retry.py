@@ -14,7 +14,7 @@ from tenacity import (
 )
 
 from agent.errors import AgentError, LinkLostError, TransientCloudError
-from agent.health.progress import Report, trouble
+from agent.health.progress import Progress, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 
 
-class Attempts:
+class Retry:
     """Runs each step until it succeeds, is refused, or `patience_s` is over.
 
     The waits are full jitter under a cap that doubles, from half a second to half a minute.
@@ -35,7 +35,7 @@ class Attempts:
 
     def __init__(
         self,
-        say: Callable[[Report], None],
+        say: Callable[[Progress], None],
         *,
         patience_s: float,
         sleep: Callable[[float], None],
@@ -43,6 +43,10 @@ class Attempts:
         self.say = say
         self._patience_s = patience_s
         self._sleep = sleep
+
+    def done(self, step: str, text: str) -> None:
+        """Say that a step is done, and what came of it."""
+        self.say(Progress(step, text))
 
     def run(
         self,
@@ -62,7 +66,7 @@ class Attempts:
             if isinstance(error, AgentError):
                 report = trouble(step, error)
                 once = state.attempt_number == 1  # a single hiccup is no condition yet
-                self.say(Report(step, report.text) if once else report)
+                self.say(Progress(step, report.text) if once else report)
 
         retrying = Retrying(
             sleep=self._sleep,

@@ -7,13 +7,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from agent.errors import TransientCloudError
-from agent.identity.credentials import (
-    AMAZON_ROOTS,
-    ROOT_CA_1,
-    SYSTEM_BUNDLES,
-    amazon_roots,
-    certificates,
-)
+from agent.identity import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
-from agent.identity.generations import NewCertificate
+from agent.identity import NewCertificate
 from agent.provisioning.failures import ExistsError, NotFoundError
 from agent.provisioning.policy import same_policy
 
@@ -52,11 +52,14 @@ def legal_serial(serial: str | None) -> str:
     return re.sub(r"[^a-zA-Z0-9_.,@/:#-]", "-", serial or "")
 
 
-def register_thing(cloud: Cloud, name: str, serial: str, *, take_over: bool = False) -> str:
+def register_thing(
+    cloud: Cloud, name: str, board_serial: str | None, *, take_over: bool = False
+) -> str:
     """Have the thing `name` be this board; tells in a word how that came about.
 
     Raises RefusedError where the name is another board's, which is then left alone.
     """
+    serial = legal_serial(board_serial)
     resource = f"thing/{name}"
     attributes = {SERIAL: serial} if serial else {}
     try:

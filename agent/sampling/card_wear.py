@@ -22,7 +22,7 @@ DAY_S = 86400.0
 KNOWN_AFTER_S = 60.0
 
 
-class Wear:
+class CardWear:
     """The bytes of the last day, by what caused them; used in the sampler's thread."""
 
     def __init__(

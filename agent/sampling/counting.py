@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.sampling.windows import close_window, next_window, open_window
-from agent.sensors.sensor import Detections
+from agent.model import COUNT, NewRecord, next_by
+from agent.sensors import Detections
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from agent.model import Moment, NewRecord
-    from agent.sampling.windows import Window
+    from agent.model import Moment
+
+#: How far the wall clock may stray in one window and still be taken to have run on; a quarter of a
+#: shorter window.
+STRAY_MAX_S = 1.0
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class _Watch:
         return not self.gap and self.since_s is not None and self.until_s >= window.closes_boot_s
 
 
-class Counted:
+class CountWindow:
     """Sensors join and leave, see something, and a window is closed; called in one thread.
 
     `names` are the sensors to count, those in `tested` are being tried out: what they detect is
@@ -157,3 +161,69 @@ class Counted:
         if self._tested:
             body["test_count"] = sum(self._watches[name].count for name in self._tested)
         return replace(report, body=body)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of `window_s` that ends at `end_s`, a multiple of it on the wall clock.
+
+    `opened_boot_s` is when observing began, `closes_boot_s` when to close; `whole` says that it
+    began where the window begins.
+    """
+
+    end_s: int
+    window_s: int
+    opened_boot_s: float
+    closes_boot_s: float
+    whole: bool
+
+
+def open_window(now: Moment, window_s: int) -> Window:
+    """The window that `now` falls into."""
+    start_s = math.floor(now.wall_s / window_s) * window_s
+    end_s = start_s + window_s
+    closes_boot_s = now.boot_s + (end_s - now.wall_s)
+    return Window(end_s, window_s, now.boot_s, closes_boot_s, whole=now.wall_s == start_s)
+
+
+def next_window(window: Window, now: Moment) -> Window:
+    """The window after one that closed: adjoining it, unless the clock jumped or much time went.
+
+    A jump by whole windows, as by a day, leaves them aligned.
+    """
+    late_s = now.boot_s - window.closes_boot_s
+    stray_s = now.wall_s - late_s - window.end_s
+    jump_s = round(stray_s / window.window_s) * window.window_s
+    tolerated_s = min(STRAY_MAX_S, window.window_s / 4)
+    if late_s >= window.window_s or abs(stray_s - jump_s) > tolerated_s:
+        return open_window(now, window.window_s)
+    end_s = window.end_s + jump_s + window.window_s
+    closes_boot_s = now.boot_s + (end_s - now.wall_s)
+    return Window(end_s, window.window_s, window.closes_boot_s, closes_boot_s, whole=True)
+
+
+def close_window(window: Window, seen: Detections, now: Moment) -> NewRecord:
+    """The report of a window that ends, or is broken off, now; the store adds `total`.
+
+    Its moment is `now` by the wall clock that the window was opened with: if that has been wrong,
+    the store moves both alike.
+    """
+    full_ms = window.window_s * 1000
+    complete = window.whole and now.boot_s >= window.closes_boot_s
+    until_boot_s = min(now.boot_s, window.closes_boot_s)
+    observed_ms = min(full_ms, max(0, round((until_boot_s - window.opened_boot_s) * 1000)))
+    if complete:
+        observed_ms = full_ms
+    return NewRecord(
+        kind=COUNT,
+        timestamp_s=window.end_s,
+        moment=replace(now, wall_s=window.end_s + now.boot_s - window.closes_boot_s),
+        body={
+            "detect_count": seen.count,
+            "active_ms": min(observed_ms, round(seen.active_s * 1000)),
+            "observed_ms": observed_ms,
+            "window_s": window.window_s,
+            "quality": "ok" if complete else "partial",
+            "next_by": next_by(window.end_s, window.window_s),
+        },
+    )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.config.settings import SensorConfig
+    from agent.config import SensorConfig
 
     Values = Mapping[str, float | str]
 
 
-class Change:
+class DeadBand:
     """Remembers what was sent last of one sensor; times are of the boot clock."""
 
     def __init__(self, config: SensorConfig) -> None:

@@ -15,7 +15,7 @@ FILES_MAX = 64
 THREADS_MAX = 16
 
 
-class Leak:
+class Leaks:
     """A context for each call of the code; what was begun in it, and is there still, is counted.
 
     What other threads begin meanwhile counts too, if it lasts; that is little.

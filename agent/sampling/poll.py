@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.errors import NoDataError, SensorError
-from agent.sampling.leaks import Leak
-from agent.sensors.sensor import BUILT_IN
+from agent.sampling.leaks import Leaks
+from agent.sensors import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.clock import Clock
-    from agent.config.settings import SensorConfig
+    from agent.config import SensorConfig
     from agent.model import Moment
-    from agent.sensors.sensor import Detections, Sensor
+    from agent.sensors import Detections, Sensor
 
 
 LEAKS = "mend the plug-in; what it cannot give back is gone with a restart of the agent"
 
 
 @dataclass(slots=True)
-class Look:
+class Poll:
     """What came of it; `due` is what it was begun for, `error` says where it ended early.
 
     `sensor` is what is open now, None after a failure. `seen` holds the detections since the last
@@ -47,7 +47,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Looker:
+class Poller:
     """Looks at the sensor that `config` describes.
 
     A `counted` detector is read only if it was given an interval. The methods are called in any
@@ -59,75 +59,75 @@ class Looker:
     open_sensor: Callable[..., Sensor]
     counted: bool
     monotonic_s: Callable[[], float] = field(default=time.monotonic)
-    leak: Leak = field(default_factory=Leak)
+    leaks: Leaks = field(default_factory=Leaks)
 
-    def look(
+    def poll(
         self, sensor: Sensor | None, *, due: bool, call: Callable[[], None] = lambda: None
-    ) -> Look:
+    ) -> Poll:
         """Open the sensor if it is None, drain its detections, and read it if a reading is due.
 
         A sensor that fails is closed; one that has no value at this moment stays open. A counted
         one is given `call`, to be called when it detects.
         """
         began_s = self.monotonic_s()
-        look = Look(sensor, due=due)
+        poll = Poll(sensor, due=due)
         try:
             if self.config.driver in BUILT_IN:
-                self._look(look, call)
+                self._poll(poll, call)
             else:
-                self._watched_look(look, call)
+                self._watched_poll(poll, call)
         except NoDataError as error:
-            look.error = _bare(error)
+            poll.error = _bare(error)
         except SensorError as error:
-            self._give_up(look, error)
+            self._give_up(poll, error)
         except BaseException as error:  # noqa: BLE001 -- a driver may do anything, sys.exit() too
             text = f"{self.config.name}: {type(error).__name__}: {error}"
-            self._give_up(look, SensorError(text, hint="mend the driver"))
-        look.took_s = self.monotonic_s() - began_s
-        return look
+            self._give_up(poll, SensorError(text, hint="mend the driver"))
+        poll.took_s = self.monotonic_s() - began_s
+        return poll
 
-    def last_look(self, sensor: Sensor) -> Look:
+    def last_poll(self, sensor: Sensor) -> Poll:
         """Drain the sensor once more and close it."""
-        look = Look(sensor)
+        poll = Poll(sensor)
         with suppress(SensorError):
-            self._drain(look, sensor)
+            self._drain(poll, sensor)
         _close(sensor)
-        look.sensor = None
-        return look
+        poll.sensor = None
+        return poll
 
-    def _look(self, look: Look, call: Callable[[], None]) -> None:
-        if look.sensor is None:
-            look.sensor = self.open_sensor(self.config, clock=self.clock)
-            look.opened = True
+    def _poll(self, poll: Poll, call: Callable[[], None]) -> None:
+        if poll.sensor is None:
+            poll.sensor = self.open_sensor(self.config, clock=self.clock)
+            poll.opened = True
             if self.counted:
-                look.sensor.listen(call)
-        sensor = look.sensor
+                poll.sensor.listen(call)
+        sensor = poll.sensor
         if sensor.detects:
-            self._drain(look, sensor)  # after an opening it proves that it works
+            self._drain(poll, sensor)  # after an opening it proves that it works
         only_counts = self.counted and sensor.detects and self.config.interval_s is None
-        if look.due and not only_counts:
-            look.values = sensor.read()
-            look.values_at = self.clock.now()
+        if poll.due and not only_counts:
+            poll.values = sensor.read()
+            poll.values_at = self.clock.now()
 
-    def _watched_look(self, look: Look, call: Callable[[], None]) -> None:
+    def _watched_poll(self, poll: Poll, call: Callable[[], None]) -> None:
         """A look at a plug-in's sensor, whose leaks are the whole agent's."""
-        if complaint := self.leak.complaint():
+        if complaint := self.leaks.complaint():
             gc.collect()  # what is open only because nobody has looked for it yet
-            if self.leak.complaint():
+            if self.leaks.complaint():
                 raise SensorError(f"{self.config.name}: {complaint}", hint=LEAKS)
-        with self.leak:
-            self._look(look, call)
+        with self.leaks:
+            self._poll(poll, call)
 
-    def _give_up(self, look: Look, error: SensorError) -> None:
-        look.error = _bare(error)
-        _close(look.sensor)
-        look.sensor = None
+    def _give_up(self, poll: Poll, error: SensorError) -> None:
+        poll.error = _bare(error)
+        _close(poll.sensor)
+        poll.sensor = None
 
-    def _drain(self, look: Look, sensor: Sensor) -> None:
+    def _drain(self, poll: Poll, sensor: Sensor) -> None:
         seen = sensor.drain()
-        look.seen, look.seen_at = seen, self.clock.now()
+        poll.seen, poll.seen_at = seen, self.clock.now()
         if self.counted:
-            look.quiet_s = sensor.quiet_s()
+            poll.quiet_s = sensor.quiet_s()
 
 
 def _bare(error: SensorError) -> SensorError:
@@ -136,9 +136,9 @@ def _bare(error: SensorError) -> SensorError:
     return error.with_traceback(None)
 
 
-def dispose(look: Look) -> None:
+def dispose(poll: Poll) -> None:
     """Close what a look that nobody waited for has left open."""
-    _close(look.sensor)
+    _close(poll.sensor)
 
 
 def _close(sensor: Sensor | None) -> None:

@@ -11,26 +11,20 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from agent.errors import StoreError
-from agent.health.health import (
-    CLOCK_UNSET,
-    DISK_FULL,
-    RECORDS_DROPPED,
-    STORE_FULL,
-    STORE_MEMORY_ONLY,
-)
-from agent.sampling.card_wear import DAY_S, Wear
-from agent.sampling.window_mirror import Mirror
-from agent.store.database import DiskFullError
-from agent.store.opening import usable_again
+from agent.health import conditions
+from agent.sampling.card_wear import DAY_S, CardWear
+from agent.sampling.window_mirror import WindowMirror
+from agent.store import DiskFullError, usable_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.clock import Clock
-    from agent.config.settings import Config
-    from agent.health.health import Condition, Health
+    from agent.config import Config
+    from agent.health.conditions import Condition
+    from agent.health.health import Health
     from agent.model import NewRecord
-    from agent.store.store import Store
+    from agent.store import Store
 
 WORKER = "sampler"
 
@@ -50,7 +44,7 @@ NEARLY_FULL = 0.9
 log = logging.getLogger(__name__)
 
 
-class Custody:
+class Recorder:
     """Keeps records in `store`; `on_record` is called after each. Belongs to the sampler's thread.
 
     Methods raise StoreError, which ends the process, when a record cannot be kept.
@@ -71,8 +65,8 @@ class Custody:
         self._clock = clock
         self._health = health
         self._on_record = on_record
-        self._mirror = Mirror(config.paths.runtime)
-        self._wear = Wear(clock.boot_s)
+        self._mirror = WindowMirror(config.paths.runtime)
+        self._card_wear = CardWear(clock.boot_s)
         self._committed_boot_s = clock.boot_s()
         self._retry_boot_s = clock.boot_s() + RETRY_S
         self._dropped = store.dropped
@@ -91,7 +85,7 @@ class Custody:
     def append(self, record: NewRecord) -> None:
         """Keep a record."""
         self._health.beat(WORKER, within_s=FSYNC_S)
-        with self._wear.by(record.kind):
+        with self._card_wear.by(record.kind):
             self._store.append(record)
         self._kept()
 
@@ -101,7 +95,7 @@ class Custody:
             return  # the next process reports it, from the mirror, to the file
         self._health.beat(WORKER, within_s=FSYNC_S)
         detections = cast("int", record.body["detect_count"])
-        with self._wear.by(record.kind):
+        with self._card_wear.by(record.kind):
             self._store.append(record, detections=detections, window=window)
         self._mirror.forget()
         self._kept()
@@ -142,7 +136,7 @@ class Custody:
     def _tell(self) -> None:
         """Show how the store is."""
         store = self._store
-        per_day, most = self._wear.per_day()
+        per_day, most = self._card_wear.per_day()
         self._health.update(
             total=store.total,
             queued=store.queued,
@@ -150,13 +144,15 @@ class Custody:
             card={"bytes_per_day": per_day, "most_by": most},
         )
         blocked = store.blocked
-        self._stand(DISK_FULL, blocked.text if isinstance(blocked, DiskFullError) else "")
+        self._stand(
+            conditions.DISK_FULL, blocked.text if isinstance(blocked, DiskFullError) else ""
+        )
         memory, hint = store.memory_only, ""
         if blocked and not isinstance(blocked, DiskFullError):
             memory, hint = blocked.text, blocked.hint
-        self._stand(STORE_MEMORY_ONLY, memory, hint=hint)
+        self._stand(conditions.STORE_MEMORY_ONLY, memory, hint=hint)
         full = store.fullness
-        self._stand(STORE_FULL, f"it is {full:.0%} full" if full >= NEARLY_FULL else "")
+        self._stand(conditions.STORE_FULL, f"it is {full:.0%} full" if full >= NEARLY_FULL else "")
         self._tell_dropped()
         unset = (
             ""
@@ -165,7 +161,7 @@ class Custody:
                 "no time service has set the clock since the start: readings carry estimated times"
             )
         )
-        self._stand(CLOCK_UNSET, unset, key="set")
+        self._stand(conditions.CLOCK_UNSET, unset, key="set")
 
     def _tell_dropped(self) -> None:
         """What was given up is told for a day."""
@@ -177,7 +173,7 @@ class Custody:
         if now_s - self._dropped_boot_s < DAY_S:
             reasons = ", ".join(f"{n} for {why}" for why, n in self._store.dropped_for.items())
             text = f"records were given up since the store was made: {reasons}"
-        self._stand(RECORDS_DROPPED, text)
+        self._stand(conditions.RECORDS_DROPPED, text)
 
     def _stand(self, condition: Condition, text: str, *, key: str = "", hint: str = "") -> None:
         """Have a condition stand with this text, or not where there is none."""

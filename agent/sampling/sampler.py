@@ -16,24 +16,24 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from agent.errors import NoDataError, SensorError
-from agent.health.health import CONFIG_WARNING, SENSOR_FAILING, SENSOR_SUSPECT
+from agent.health import conditions
 from agent.model import Reading, reading_record
-from agent.sampling.counting import Counted
-from agent.sampling.poll import Looker
+from agent.sampling.counting import CountWindow
+from agent.sampling.poll import Poller
 from agent.sampling.pool import Pool
-from agent.sampling.target import Place
-from agent.sensors.sensor import open_sensor
+from agent.sampling.target import Target
+from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.clock import Clock
-    from agent.config.settings import Config
+    from agent.config import Config
     from agent.health.health import Health
     from agent.model import Moment
-    from agent.sampling.poll import Look
-    from agent.sampling.recorder import Custody
-    from agent.sensors.sensor import Detections, Sensor
+    from agent.sampling.poll import Poll
+    from agent.sampling.recorder import Recorder
+    from agent.sensors import Detections, Sensor
     from agent.wakeup import Wakeup
 
 #: A sensor without a value is well until it has none so often in a row.
@@ -68,7 +68,7 @@ class Sampler:
     def __init__(
         self,
         config: Config,
-        custody: Custody,
+        recorder: Recorder,
         *,
         clock: Clock,
         health: Health,
@@ -77,18 +77,20 @@ class Sampler:
         settle_s: float = SETTLE_S,
     ) -> None:
         self._settle_s = settle_s
-        self._custody = custody
+        self._recorder = recorder
         self._clock = clock
         self._health = health
         self._wakeup = wakeup
         self._pool = Pool(on_done=wakeup.set)
-        self._counted = Counted(
+        self._count_window = CountWindow(
             (one.name for one in config.sensors if one.name in config.count.sensor),
             window_s=config.count.window_s,
             tested=[one.name for one in config.sensors if one.test],
         )
-        self._places = [
-            Place(Looker(one, clock, open_sensor, counted=one.name in self._counted), wakeup.set)
+        self._targets = [
+            Target(
+                Poller(one, clock, open_sensor, counted=one.name in self._count_window), wakeup.set
+            )
             for one in config.sensors
         ]
         self._working = threading.Lock()
@@ -120,14 +122,14 @@ class Sampler:
         with self._working:
             if self._closed:
                 return WAIT_MAX_S
-            begun = [place for place in self._places if self._advance(place)]
+            begun = [target for target in self._targets if self._advance(target)]
             self._settle(begun, self._settle_s)
             now = self._clock.now()
-            if now.boot_s >= self._counted.closes_boot_s and not self._awaited():
+            if now.boot_s >= self._count_window.closes_boot_s and not self._awaited():
                 self._report(now)
-            waits = any(place.busy or place.hangs for place in self._places)
+            waits = any(target.busy or target.hangs for target in self._targets)
             sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
-            due_s = min(self._custody.tend(), self._next_boot_s())
+            due_s = min(self._recorder.tend(), self._next_boot_s())
             return max(0.0, min(WAIT_MAX_S, due_s - now.boot_s))
 
     def close(self) -> None:
@@ -146,129 +148,135 @@ class Sampler:
             self._working.release()
 
     def _close(self) -> None:
-        self._settle(self._places, CLOSE_WAIT_S / 2)
-        for place in self._places:
-            place.begin_last(self._pool)
-        self._settle(self._places, CLOSE_WAIT_S / 2)
-        for place in self._places:
-            if place.leave():
-                log.warning("sampler: %s hangs and is left behind", place.name)
+        self._settle(self._targets, CLOSE_WAIT_S / 2)
+        for target in self._targets:
+            target.begin_last(self._pool)
+        self._settle(self._targets, CLOSE_WAIT_S / 2)
+        for target in self._targets:
+            if target.leave():
+                log.warning("sampler: %s hangs and is left behind", target.name)
         self._pool.close()
         self._report(self._clock.now())
 
-    def _advance(self, place: Place) -> bool:
+    def _advance(self, target: Target) -> bool:
         """Take what came of a look that is over, begin the next if due; whether one has begun."""
         now_s = self._clock.boot_s()
         try:
-            if look := place.ended(now_s):
-                self._take(place, look)
-            over = now_s >= self._counted.closes_boot_s and self._counted.awaited(place.name)
-            if place.busy or not (now_s >= place.next_boot_s or over):
+            if poll := target.ended(now_s):
+                self._take(target, poll)
+            over = now_s >= self._count_window.closes_boot_s and self._count_window.awaited(
+                target.name
+            )
+            if target.busy or not (now_s >= target.next_boot_s or over):
                 return False
-            place.begin(self._pool, now_s)
+            target.begin(self._pool, now_s)
             return True
         except SensorError as error:
-            self._lost(place, error)
+            self._lost(target, error)
             return False
 
-    def _settle(self, places: list[Place], timeout_s: float) -> None:
+    def _settle(self, targets: list[Target], timeout_s: float) -> None:
         """Give looks that have begun the chance to end, and take what came of those that do."""
         until_s = time.monotonic() + timeout_s
-        for place in places:
-            look = place.ended(-math.inf, wait_s=until_s - time.monotonic())
-            if look:
-                self._take(place, look)
+        for target in targets:
+            poll = target.ended(-math.inf, wait_s=until_s - time.monotonic())
+            if poll:
+                self._take(target, poll)
 
-    def _take(self, place: Place, look: Look) -> None:
+    def _take(self, target: Target, poll: Poll) -> None:
         """Store and tell what came of a look."""
-        if look.opened and look.sensor:
-            self._opened(place, look.sensor)
-        if look.seen and look.seen_at and place.name in self._counted:
-            self._saw(place, look.seen, look.seen_at, opened=look.opened)
-        if doubt := place.judge(look):
-            self._health.report(SENSOR_SUSPECT, f"{place.name}: {doubt}", key=place.name)
+        if poll.opened and poll.sensor:
+            self._opened(target, poll.sensor)
+        if poll.seen and poll.seen_at and target.name in self._count_window:
+            self._saw(target, poll.seen, poll.seen_at, opened=poll.opened)
+        if doubt := target.judge(poll):
+            self._health.report(
+                conditions.SENSOR_SUSPECT, f"{target.name}: {doubt}", key=target.name
+            )
         else:
-            self._health.clear(SENSOR_SUSPECT, key=place.name)
-        if look.due:
-            place.pace(self._clock.boot_s())
-        if isinstance(look.error, NoDataError):
-            place.missing += 1
-            if place.missing >= NO_DATA_MAX:
-                self._failed(place, look.error)
-        elif look.error:
-            self._lost(place, look.error)
-        elif look.due:
-            self._read(place, look)
+            self._health.clear(conditions.SENSOR_SUSPECT, key=target.name)
+        if poll.due:
+            target.pace(self._clock.boot_s())
+        if isinstance(poll.error, NoDataError):
+            target.missing += 1
+            if target.missing >= NO_DATA_MAX:
+                self._failed(target, poll.error)
+        elif poll.error:
+            self._lost(target, poll.error)
+        elif poll.due:
+            self._read(target, poll)
 
-    def _saw(self, place: Place, seen: Detections, now: Moment, *, opened: bool) -> None:
+    def _saw(self, target: Target, seen: Detections, now: Moment, *, opened: bool) -> None:
         """Count what a detector saw, and keep a copy of the open window."""
         if opened:
-            self._counted.joins(place.name, now)
+            self._count_window.joins(target.name, now)
         else:
-            self._counted.saw(place.name, seen, now)
-        if so_far := self._counted.so_far(now):
-            self._custody.mirror(*so_far)
+            self._count_window.saw(target.name, seen, now)
+        if so_far := self._count_window.so_far(now):
+            self._recorder.mirror(*so_far)
 
-    def _opened(self, place: Place, sensor: Sensor) -> None:
-        if place.name in self._counted and not sensor.detects:
-            text = f"count.sensor: {place.name} does not detect, so nothing is counted"
-            self._health.report(CONFIG_WARNING, text, key=f"count.sensor {place.name}")
-        if place.config.test:
-            text = f"{place.name}: test is true, so what it detects is not counted"
-            self._health.report(CONFIG_WARNING, text, key=f"test {place.name}")
+    def _opened(self, target: Target, sensor: Sensor) -> None:
+        if target.name in self._count_window and not sensor.detects:
+            text = f"count.sensor: {target.name} does not detect, so nothing is counted"
+            self._health.report(conditions.CONFIG_WARNING, text, key=f"count.sensor {target.name}")
+        if target.config.test:
+            text = f"{target.name}: test is true, so what it detects is not counted"
+            self._health.report(conditions.CONFIG_WARNING, text, key=f"test {target.name}")
 
-    def _read(self, place: Place, look: Look) -> None:
-        place.failures = place.missing = 0
-        if look.values and look.values_at:
-            place.last_s = look.values_at.wall_s
-            if place.change.is_news(look.values, look.values_at.boot_s):
-                reading = Reading(place.name, look.values, look.values_at)
-                self._custody.append(reading_record(reading))
-        self._well(place)
+    def _read(self, target: Target, poll: Poll) -> None:
+        target.failures = target.missing = 0
+        if poll.values and poll.values_at:
+            target.last_s = poll.values_at.wall_s
+            if target.dead_band.is_news(poll.values, poll.values_at.boot_s):
+                reading = Reading(target.name, poll.values, poll.values_at)
+                self._recorder.append(reading_record(reading))
+        self._well(target)
 
     def _awaited(self) -> bool:
         """Whether a counted sensor has still to be asked what it saw in the window that is over."""
-        return any(self._counted.awaited(place.name) for place in self._places)
+        return any(self._count_window.awaited(target.name) for target in self._targets)
 
     def _next_boot_s(self) -> float:
-        due_s = [place.next_boot_s for place in self._places]
-        asked = any(place.busy and self._counted.awaited(place.name) for place in self._places)
-        return min([*due_s, math.inf if asked else self._counted.closes_boot_s])
+        due_s = [target.next_boot_s for target in self._targets]
+        asked = any(
+            target.busy and self._count_window.awaited(target.name) for target in self._targets
+        )
+        return min([*due_s, math.inf if asked else self._count_window.closes_boot_s])
 
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
-        watching = [place for place in self._places if self._counted.watches(place.name)]
-        suspects = [place.name for place in self._places if place.doubt]
-        so_far = self._counted.so_far(now)
-        record = self._counted.close(now, suspects=suspects)
+        watching = [target for target in self._targets if self._count_window.watches(target.name)]
+        suspects = [target.name for target in self._targets if target.doubt]
+        so_far = self._count_window.so_far(now)
+        record = self._count_window.close(now, suspects=suspects)
         if not (record and so_far):
             return
-        self._custody.report(so_far[0], record)
-        for place in watching:
-            place.last_s = now.wall_s
-            if not place.failures:
-                self._well(place)
+        self._recorder.report(so_far[0], record)
+        for target in watching:
+            target.last_s = now.wall_s
+            if not target.failures:
+                self._well(target)
 
-    def _well(self, place: Place) -> None:
-        self._health.clear(SENSOR_FAILING, key=place.name)
-        self._tell(place, "")
+    def _well(self, target: Target) -> None:
+        self._health.clear(conditions.SENSOR_FAILING, key=target.name)
+        self._tell(target, "")
 
-    def _lost(self, place: Place, error: SensorError) -> None:
+    def _lost(self, target: Target, error: SensorError) -> None:
         """Go on without a sensor that had to be closed, until it is opened again."""
-        self._counted.leaves(place.name)
-        self._failed(place, error)
+        self._count_window.leaves(target.name)
+        self._failed(target, error)
 
-    def _failed(self, place: Place, error: SensorError) -> None:
-        place.change.forget()
-        place.put_off(self._clock.boot_s())
-        self._tell(place, error.text)
-        self._health.report(SENSOR_FAILING, error.text, hint=error.hint, key=place.name)
+    def _failed(self, target: Target, error: SensorError) -> None:
+        target.dead_band.forget()
+        target.put_off(self._clock.boot_s())
+        self._tell(target, error.text)
+        self._health.report(conditions.SENSOR_FAILING, error.text, hint=error.hint, key=target.name)
 
-    def _tell(self, place: Place, error: str) -> None:
+    def _tell(self, target: Target, error: str) -> None:
         """Show how a sensor is, if that is news."""
-        news = (place.last_s, error)
-        if news != place.told:
-            place.told = news
+        news = (target.last_s, error)
+        if news != target.told:
+            target.told = news
             self._health.sensor(
-                place.name, last_s=place.last_s, ok=not error, error=error, took_s=place.took_s
+                target.name, last_s=target.last_s, ok=not error, error=error, took_s=target.took_s
             )

@@ -8,16 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.errors import SensorError
-from agent.sampling.dead_band import Change
-from agent.sampling.poll import Look, dispose
-from agent.sensors.plausibility import Truth
+from agent.sampling.dead_band import DeadBand
+from agent.sampling.poll import Poll, dispose
+from agent.sensors import Plausibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.sampling.poll import Looker
+    from agent.sampling.poll import Poller
     from agent.sampling.pool import Job, Pool
-    from agent.sensors.sensor import Sensor
+    from agent.sensors import Sensor
 
 INTERVAL_S = 60.0
 RETRY_MAX_S = 300.0
@@ -31,7 +31,7 @@ LATE_S = 1.0
 HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 
 
-class Place:
+class Target:
     """Belongs to the sampler's thread; `now_s` is always the boot clock.
 
     `wake` is called, in any thread, when a counted sensor has detected something. While a look
@@ -39,27 +39,27 @@ class Place:
     or had no value.
     """
 
-    def __init__(self, looker: Looker, wake: Callable[[], None]) -> None:
-        self.config = looker.config
-        self.name = looker.config.name
-        self.interval_s = looker.config.interval_s or INTERVAL_S
-        self.change = Change(looker.config)
+    def __init__(self, poller: Poller, wake: Callable[[], None]) -> None:
+        self.config = poller.config
+        self.name = poller.config.name
+        self.interval_s = poller.config.interval_s or INTERVAL_S
+        self.dead_band = DeadBand(poller.config)
         self.doubt = ""  # why a detector is not to be believed
         self.failures = 0
         self.missing = 0
         self.last_s: float | None = None  # when it last gave a value, on the wall clock
         self.took_s: float | None = None
         self.told: tuple[float | None, str] | None = None  # what health knows: last_s, the error
-        self._looker = looker
-        self._truth: Truth | None = None  # of a detector that is to be judged
+        self._poller = poller
+        self._plausibility: Plausibility | None = None  # of a detector that is to be judged
         self._sensor: Sensor | None = None  # None: to be opened when due
-        self._job: Job[Look] | None = None
-        self._hanging: Job[Look] | None = None
+        self._job: Job[Poll] | None = None
+        self._hanging: Job[Poll] | None = None
         self._wake = wake
         self._called = False
         self._due_boot_s = -math.inf
         self._late_boot_s = math.inf
-        self._looked_boot_s = -math.inf
+        self._polled_boot_s = -math.inf
         self._quiet_boot_s = math.inf  # until then there is nothing to drain
 
     @property
@@ -78,7 +78,7 @@ class Place:
         if self._job:
             return self._late_boot_s
         detected_boot_s = -math.inf if self._called else self._quiet_boot_s
-        return min(self._due_boot_s, max(detected_boot_s, self._looked_boot_s + BETWEEN_S))
+        return min(self._due_boot_s, max(detected_boot_s, self._polled_boot_s + BETWEEN_S))
 
     def begin(self, pool: Pool, now_s: float) -> None:
         """Begin a look, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
@@ -88,13 +88,13 @@ class Place:
         due = now_s >= self._due_boot_s
         if not self._sensor:
             self._due_boot_s = now_s  # the pace is that of the opening
-        self._called, self._looked_boot_s = False, now_s
-        work = partial(self._looker.look, self._sensor, due=due, call=self._call)
+        self._called, self._polled_boot_s = False, now_s
+        work = partial(self._poller.poll, self._sensor, due=due, call=self._call)
         instant = self._sensor is not None and self._sensor.instant
         try:
             self._job = pool.run(work) if instant else pool.start(work)
         except RuntimeError as error:  # the system gives no more threads
-            dispose(Look(self._sensor))
+            dispose(Poll(self._sensor))
             self._sensor = None
             raise SensorError(f"{self.name}: {error}", hint=HANGS) from error
         self._late_boot_s = now_s + self.config.timeout_s + LATE_S
@@ -103,9 +103,9 @@ class Place:
         """Begin the look that closes the sensor, if it is open and no other look runs."""
         if self._sensor and not self._job:
             with suppress(RuntimeError):  # the system gives no more threads
-                self._job = pool.start(partial(self._looker.last_look, self._sensor))
+                self._job = pool.start(partial(self._poller.last_poll, self._sensor))
 
-    def ended(self, now_s: float, *, wait_s: float = 0.0) -> Look | None:
+    def ended(self, now_s: float, *, wait_s: float = 0.0) -> Poll | None:
         """What came of the look, waited for at most `wait_s`; None if none is over.
 
         One that is late is left behind: raises SensorError.
@@ -120,25 +120,25 @@ class Place:
             raise SensorError(text, hint=HANGS)
         if not job.done:
             return None
-        look, self._job = job.result(), None
-        self._sensor, self.took_s = look.sensor, look.took_s
-        self._quiet_boot_s = self._looked_boot_s + look.took_s + look.quiet_s
-        return look
+        poll, self._job = job.result(), None
+        self._sensor, self.took_s = poll.sensor, poll.took_s
+        self._quiet_boot_s = self._polled_boot_s + poll.took_s + poll.quiet_s
+        return poll
 
     def leave(self) -> bool:
         """Leave a look behind that may still run; whether there was one."""
         return self._job is not None and self._job.leave_behind(dispose)
 
-    def judge(self, look: Look) -> str:
+    def judge(self, poll: Poll) -> str:
         """Why what it detects is not to be believed, in words; empty if it is, or is not judged."""
-        if look.opened and look.sensor and look.sensor.limits and not self._truth:
-            self._truth = Truth(look.sensor.limits)
-        if self._truth and look.seen and look.seen_at:
-            seen, now_s = look.seen, look.seen_at.boot_s
-            if look.opened:
-                self._truth.begin(now_s)
+        if poll.opened and poll.sensor and poll.sensor.limits and not self._plausibility:
+            self._plausibility = Plausibility(poll.sensor.limits)
+        if self._plausibility and poll.seen and poll.seen_at:
+            seen, now_s = poll.seen, poll.seen_at.boot_s
+            if poll.opened:
+                self._plausibility.begin(now_s)
             else:
-                self.doubt = self._truth.judge(
+                self.doubt = self._plausibility.judge(
                     now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
                 )
         return self.doubt

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Mirror:
+class WindowMirror:
     """The file `<runtime>/window.json`; used in one thread. Nothing is ever raised.
 
     A window has a name, which the store notes when it is reported: so it is reported once.
@@ -58,6 +58,11 @@ class Mirror:
             return str(kept["window"]), report
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    def moment(self) -> Moment | None:
+        """When that window was last written."""
+        kept = self.read()
+        return kept[1].moment if kept else None
 
     def forget(self) -> None:
         """There is no open window."""

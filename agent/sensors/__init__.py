@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from agent.sensors.sensor import (
-    BUILT_IN,
-    Detections,
-    Detector,
-    Driver,
-    Sensor,
-    open_sensor,
-    options_of,
-)
+from agent.sensors.plausibility import Plausibility
+from agent.sensors.registry import BUILT_IN, open_sensor, options_of
+from agent.sensors.sensor import Detections, Detector, Driver, Sensor
 
 __all__ = [
     "BUILT_IN",
     "Detections",
     "Detector",
     "Driver",
+    "Plausibility",
     "Sensor",
     "open_sensor",
     "options_of",

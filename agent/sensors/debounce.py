@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 
-class Edges:
+class Debouncer:
     """One line, `active` at first; times are of one clock. Not for two threads at once.
 
     A line that is active from the beginning has not been detected, but its active time counts.

@@ -21,7 +21,7 @@ from agent import board
 from agent.config.fields import choice, integer, number
 from agent.errors import SensorError
 from agent.sensors import sysfs
-from agent.sensors.debounce import Edges
+from agent.sensors.debounce import Debouncer
 from agent.sensors.plausibility import Limits
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Gpio:
         self._call: Callable[[], None] = lambda: None
         self._told = 0  # changes
         self._differs_since: int | None = None  # of what was told until then, the pin's level
-        self._edges = Edges(
+        self._edges = Debouncer(
             active=self._is_active(self._pin.state),
             now_s=clock.boot_s(),
             debounce_s=options.debounce_ms / 1000,

@@ -1,12 +1,35 @@
-"""Whether what a detector says can be true: a dead one must not be taken for an empty room.
+"""Plausibility: what a quantity can be at all, and whether what a detector says can be true.
 
-Judged by what a detector can do at all, and by what it did before. A detector says by its `limits`
-that it wants to be judged.
+A value outside its range comes from a broken sensor, not from the world; a dead detector must not
+be taken for an empty room. A quantity is known by the end of its name, its unit; a longer end goes
+before a shorter one. A detector is judged by what it can do at all, and by what it did before; it
+says by its `limits` that it wants to be judged.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+#: From the coldest and hottest that sensors for a Raspberry Pi measure, generously.
+RANGES = {
+    "temperature_c": (-90.0, 1800.0),
+    "humidity_pct": (0.0, 100.0),
+    "moisture_pct": (0.0, 100.0),
+    "pressure_pa": (1_000.0, 200_000.0),
+    "illuminance_lx": (0.0, 250_000.0),
+    "co2_ppm": (0.0, 100_000.0),
+    "voc_ppm": (0.0, 100_000.0),
+    "_c": (-273.15, 3_000.0),
+    "_pa": (-1e9, 1e9),
+    "_lx": (0.0, 1e6),
+    "_ppm": (0.0, 1e6),
+    "_v": (-1e5, 1e5),
+    "_rpm": (0.0, 1e6),
+    "_ohm": (0.0, 1e12),
+    "_dbm": (-200.0, 100.0),
+    "_bytes": (0.0, 1e18),
+}
+
 
 #: Rates are taken over at least this time.
 MINUTE_S = 60.0
@@ -38,7 +61,7 @@ class Limits:
             raise ValueError("limits must be above 0")
 
 
-class Truth:
+class Plausibility:
     """Remembers what one detector has said, over its openings; times are of the boot clock."""
 
     def __init__(self, limits: Limits) -> None:
@@ -110,3 +133,11 @@ def _span(seconds: float) -> str:
     if seconds < 2 * 3600:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.0f} hours"
+
+
+def plausible(quantity: str, value: float) -> bool:
+    """Whether `value` can be; any number can for a quantity whose unit is not known here."""
+    ends = (end for end in RANGES if quantity.endswith(end))
+    longest = max(ends, key=len, default="")
+    low, high = RANGES.get(longest, (float("-inf"), float("inf")))
+    return low <= value <= high

@@ -7,34 +7,17 @@ options are a plain dict. What it returns needs only the methods below and impor
 
 from __future__ import annotations
 
-import importlib
 import math
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from agent.errors import SensorError
-from agent.sensors.plausibility import Limits
-from agent.sensors.ranges import plausible
+from agent.sensors.plausibility import Limits, plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agent.clock import Clock
-    from agent.config.settings import SensorConfig
-
-PLUG_INS = "pi_iot_agent.sensors"
-BUILT_IN = {
-    "exec": "agent.sensors.exec",
-    "gpio": "agent.sensors.gpio",
-    "hwmon": "agent.sensors.hwmon",
-    "iio": "agent.sensors.iio",
-    "onewire": "agent.sensors.onewire",
-    "simulated": "agent.sensors.simulated",
-    "system": "agent.sensors.system",
-    "thermal": "agent.sensors.thermal",
-}
 
 #: No sensor detects so much between two calls; so sums stay exact for ever.
 DETECTIONS_MAX = 10**9
@@ -115,7 +98,7 @@ class Sensor:
             try:
                 listen(call)
             except Exception as error:
-                raise _failed(self.name, error) from error
+                raise failed(self.name, error) from error
 
     def quiet_s(self) -> float:
         """For how long there will be nothing to drain, as far as is known. Raises SensorError."""
@@ -123,7 +106,7 @@ class Sensor:
         try:
             known_s = float(quiet_s()) if callable(quiet_s) else math.inf
         except Exception as error:
-            raise _failed(self.name, error) from error
+            raise failed(self.name, error) from error
         return known_s if known_s >= 0 else math.inf  # nor NaN
 
     def read(self) -> dict[str, float | str]:
@@ -134,7 +117,7 @@ class Sensor:
         try:
             values = dict(self._driver.read())
         except Exception as error:
-            raise _failed(self.name, error) from error
+            raise failed(self.name, error) from error
         if len(values) > QUANTITIES_MAX:
             text = f"{self.name}: it gives {len(values)} quantities, more than {QUANTITIES_MAX}"
             raise SensorError(text, hint=MEND)
@@ -162,8 +145,8 @@ class Sensor:
             count, active_s, *edges = cast("Detector", self._driver).drain()
             seen = Detections(max(0, int(count)), max(0.0, float(active_s)), *map(int, edges))
         except Exception as error:
-            failed = _failed(self.name, error)  # never NoDataError: it always knows what it saw
-            raise SensorError(failed.text, hint=failed.hint) from error
+            told = failed(self.name, error)  # never NoDataError: it always knows what it saw
+            raise SensorError(told.text, hint=told.hint) from error
         if seen.count > DETECTIONS_MAX or not math.isfinite(seen.active_s):
             raise SensorError(f"{self.name}: it tells of impossibly many detections", hint=WIRING)
         return seen
@@ -173,62 +156,14 @@ class Sensor:
         try:
             self._driver.close()
         except Exception as error:
-            raise _failed(self.name, error) from error
-
-
-def options_of(driver: str) -> type:
-    """The Options dataclass of a driver, `dict` for a plug-in.
-
-    Raises KeyError(driver, *known drivers) for a name that nobody has.
-    """
-    if driver in BUILT_IN:
-        return cast("type", importlib.import_module(BUILT_IN[driver]).Options)
-    if driver in (plug_ins := _plug_ins()):
-        return dict
-    raise KeyError(driver, *sorted({*BUILT_IN, *plug_ins}))
-
-
-def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
-    """Open the sensor that `config` describes. Raises SensorError when it cannot be."""
-    driver: Driver | None = None
-    try:
-        driver = _opener(config.driver)(config.options, clock=clock)
-        # From a plug-in it would be a promise that nobody has checked.
-        instant = config.driver in BUILT_IN and getattr(driver, "instant", False)
-        return Sensor(config.name, driver, instant=instant)
-    except Exception as error:
-        if driver:
-            with suppress(Exception):
-                driver.close()
-        failed = _failed(config.name, error)
-        raise SensorError(failed.text, hint=failed.hint) from error
-
-
-def _opener(driver: str) -> Callable[..., Driver]:
-    if driver in BUILT_IN:
-        found = importlib.import_module(BUILT_IN[driver]).open_driver
-    else:
-        try:
-            load = _plug_ins()[driver]
-        except KeyError:
-            hint = "install the package that has it, or remove this sensor"
-            raise SensorError(f"there is no driver {driver}", hint=hint) from None
-        found = load()
-    return cast("Callable[..., Driver]", found)
-
-
-def _plug_ins() -> dict[str, Callable[[], object]]:
-    """Name and loader of each plug-in."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 -- 20 ms that few configs need
-
-    return {entry.name: entry.load for entry in entry_points(group=PLUG_INS)}
+            raise failed(self.name, error) from error
 
 
 def _is_name(quantity: object) -> bool:
     return isinstance(quantity, str) and quantity.isidentifier() and len(quantity) <= NAME_LENGTH
 
 
-def _failed(name: str, error: Exception) -> SensorError:
+def failed(name: str, error: Exception) -> SensorError:
     """Whatever a driver raised, in words."""
     if isinstance(error, SensorError):
         return type(error)(f"{name}: {error.text}", hint=error.hint or WIRING)

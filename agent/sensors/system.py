@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
 
+
 #: Where the firmware's driver puts the file, on boards with and without an address in the name.
 THROTTLED = ("sys/devices/platform/soc*/soc*:firmware/get_throttled",)
 BITS = {
@@ -55,6 +56,13 @@ def power(root: Path) -> dict[str, float]:
         if name == "rpi_volt" and (alarm := sysfs.optional_text(path / "in0_lcrit_alarm")):
             return {"under_voltage": float(alarm == "1")}
     return {}
+
+
+def under_voltage(root: Path = board.ROOT) -> bool | None:
+    """Whether the board had too little voltage since it started; None where nothing tells."""
+    told = power(root)
+    known = told.get("under_voltage_since_boot", told.get("under_voltage"))
+    return None if known is None else bool(known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ class _Entry:
     since_boot_s: float
 
 
-class Held:
+class Buffer:
     """Records by their numbers, which go on behind `last_seq`; used under the store's lock.
 
     `dropped` counts those that were given up since the last `clear`.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
-from agent.store.records import Tally
+from agent.store.records import Figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +134,7 @@ def save(db: sqlite3.Connection, path: Path) -> None:
         db.backup(file)
 
 
-def load(db: sqlite3.Connection) -> tuple[Tally, dict[str, int | str]]:
+def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
     """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
         found = [
@@ -155,8 +155,8 @@ def load(db: sqlite3.Connection) -> tuple[Tally, dict[str, int | str]]:
         }
         if not isinstance(meta["epoch"], str) or not isinstance(meta["total"], int):
             raise SpoiledError("its counters are lost")
-        tally = Tally(last_seq, bool(marked), rows - int(marked), int(size), dropped)
-        return tally, meta
+        figures = Figures(last_seq, bool(marked), rows - int(marked), int(size), dropped)
+        return figures, meta
     except (KeyError, TypeError, ValueError) as error:
         raise SpoiledError("its counters are lost") from error
     except sqlite3.Error as error:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agent.errors import StoreError
 from agent.model import Record
 from agent.store import database
-from agent.store.boots import Boots
-from agent.store.records import Rows
+from agent.store.records import Records
+from agent.store.timestamps import Boots
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,7 +25,7 @@ class StoreMissingError(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Peek:
+class Inspection:
     """What was seen; `records` are the oldest, `reasons` say of dead ones why each was set aside.
 
     `queued` may count records that were acknowledged in the last minute.
@@ -37,26 +37,28 @@ class Peek:
     reasons: tuple[str, ...] = ()
 
 
-def peek(path: Path, limit: int, *, dead: bool = False) -> Peek:
+def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
     """What waits, or what is dead, in a store that another process may have open.
 
     Nothing in it is changed. Raises StoreMissingError if there is none, StoreError if it cannot be
     read.
     """
     with _opened(path, read_only=True) as db:
-        tally, facts = database.load(db)
-        rows, boots = Rows(db), Boots(db)
+        figures, facts = database.load(db)
+        rows, boots = Records(db), Boots(db)
 
         def record(seq: int, new: NewRecord) -> Record:
             return Record(str(facts["epoch"]), seq, new.kind, *boots.stamped(new))
 
-        dropped = sum(tally.dropped.values())
+        dropped = sum(figures.dropped.values())
         if dead:
             found = rows.dead(limit)
             records = tuple(record(seq, new) for seq, new, _ in found)
-            return Peek(rows.dead_count(), dropped, records, tuple(reason for *_, reason in found))
+            return Inspection(
+                rows.dead_count(), dropped, records, tuple(reason for *_, reason in found)
+            )
         waiting, _ = rows.oldest(0, limit, ())
-        return Peek(tally.rows, dropped, tuple(record(*one) for one in waiting))
+        return Inspection(figures.rows, dropped, tuple(record(*one) for one in waiting))
 
 
 def revive(path: Path) -> int:
@@ -67,7 +69,7 @@ def revive(path: Path) -> int:
     with _opened(path, read_only=False) as db:
         database.load(db)  # to be sure that it is a store
         db.execute("BEGIN IMMEDIATE")
-        count = Rows(db).revive()
+        count = Records(db).revive()
         db.execute("COMMIT")
         return count
 

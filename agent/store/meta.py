@@ -13,7 +13,7 @@ Fact = int | str
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Meta:
     """All that is known, and of that what the file has to learn in the next commit."""
 
     known: Mapping[str, Fact]
@@ -27,16 +27,16 @@ class Facts:
         """A fact that is a text, empty if it is not known."""
         return str(self.known.get(name, ""))
 
-    def changed(self, **facts: Fact) -> Facts:
+    def changed(self, **facts: Fact) -> Meta:
         """These facts, and the others as they are."""
         new = {name: fact for name, fact in facts.items() if self.known.get(name) != fact}
-        return Facts({**self.known, **new}, {**self.pending, **new})
+        return Meta({**self.known, **new}, {**self.pending, **new})
 
     def write(self, db: sqlite3.Connection) -> None:
         """Write what is pending."""
         for fact in self.pending.items():
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", fact)
 
-    def kept(self) -> Facts:
+    def kept(self) -> Meta:
         """The same once that is committed."""
-        return Facts(self.known)
+        return Meta(self.known)

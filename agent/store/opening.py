@@ -10,12 +10,12 @@ from agent import files
 from agent.errors import StoreError
 from agent.store import database
 from agent.store.store import Store
-from agent.store.write_behind import Journal
+from agent.store.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.config.settings import StoreLimits
+    from agent.config import StoreLimits
 
 
 def open_store(
@@ -54,7 +54,7 @@ def usable_again(limits: StoreLimits) -> bool:
         if not path.exists():
             database.make(path)
         # Exactly what the next start does: what this finds usable, that one does.
-        journal = Journal(limits, memory_only=False, boot_s=time.monotonic)
+        journal = WriteBehind(limits, memory_only=False, boot_s=time.monotonic)
         with closing(journal), journal.transaction():
             return True
     return False

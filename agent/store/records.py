@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from agent.config.settings import StoreLimits
+    from agent.config import StoreLimits
 
 COLUMNS = "seq, kind, timestamp_s, body, wall_s, boot_s, boot_id FROM records"
 
@@ -40,7 +40,7 @@ Numbered = tuple[int, NewRecord]
 
 
 @dataclass(slots=True)
-class Tally:
+class Figures:
     """What is in the file: unacknowledged rows and the bytes of their bodies; drops by reason."""
 
     last_seq: int
@@ -52,32 +52,32 @@ class Tally:
     age_checked_s: float | None = None
 
 
-class Rows:
+class Records:
     """Works on the table through `db`."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def insert(self, tally: Tally, seq: int, new: NewRecord, body: bytes) -> None:
+    def insert(self, figures: Figures, seq: int, new: NewRecord, body: bytes) -> None:
         """Put a row behind all others; the mark that held the place of its forerunner goes."""
-        self._unmark(tally)
-        tally.last_seq = seq
-        tally.rows += 1
-        tally.bytes += len(body)
+        self._unmark(figures)
+        figures.last_seq = seq
+        figures.rows += 1
+        figures.bytes += len(body)
         now = new.moment
         self._db.execute(
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
             (
-                *(tally.last_seq, new.kind, new.timestamp_s, body),
+                *(figures.last_seq, new.kind, new.timestamp_s, body),
                 *(now.wall_s, now.boot_s, now.boot_id),
             ),
         )
 
-    def mark(self, tally: Tally, seq: int) -> None:
+    def mark(self, figures: Figures, seq: int) -> None:
         """Have numbers go on behind `seq`, which is above all others, though it waits no more."""
-        self._unmark(tally)
+        self._unmark(figures)
         self._db.execute("INSERT INTO records VALUES (?, '', 0, x'', 0, 0, '', 1)", (seq,))
-        tally.last_seq, tally.marked = seq, True
+        figures.last_seq, figures.marked = seq, True
 
     def oldest(
         self, after_seq: int, limit: int, skip: Collection[int]
@@ -118,7 +118,7 @@ class Rows:
         row = self._db.execute(f"{query} LIMIT 1").fetchone()
         return Moment(*row) if row else None
 
-    def remove(self, tally: Tally, numbers: Collection[int]) -> None:
+    def remove(self, figures: Figures, numbers: Collection[int]) -> None:
         """Delete rows, as far as they are there; of the newest a mark stays, for its number."""
         for first, last in _runs(numbers):
             where = "WHERE seq BETWEEN ? AND ? AND NOT acknowledged"
@@ -126,26 +126,26 @@ class Rows:
                 f"SELECT count(*), total(length(body)) FROM records {where}",  # noqa: S608
                 (first, last),
             ).fetchone()
-            tally.rows -= count
-            tally.bytes -= int(size)
-            if first <= tally.last_seq <= last and not tally.marked:
-                tally.marked = True
+            figures.rows -= count
+            figures.bytes -= int(size)
+            if first <= figures.last_seq <= last and not figures.marked:
+                figures.marked = True
                 mark = "UPDATE records SET acknowledged = 1, body = x'' WHERE seq = ?"
-                self._db.execute(mark, (tally.last_seq,))
+                self._db.execute(mark, (figures.last_seq,))
             self._db.execute(f"DELETE FROM records {where}", (first, last))  # noqa: S608
 
-    def set_aside(self, tally: Tally, seq: int, *, reason: str, now_s: float) -> None:
+    def set_aside(self, figures: Figures, seq: int, *, reason: str, now_s: float) -> None:
         """Move a row into the table `dead`, if it is there; the oldest of those are dropped."""
         self._db.execute(
             "INSERT INTO dead SELECT seq, kind, timestamp_s, body, wall_s, boot_s, boot_id, ?, ?"
             " FROM records WHERE seq = ? AND NOT acknowledged",
             (reason, now_s, seq),
         )
-        self.remove(tally, [seq])
+        self.remove(figures, [seq])
         oldest = "SELECT seq FROM dead ORDER BY seq DESC LIMIT 1 OFFSET ?"
         gone = self._db.execute(f"DELETE FROM dead WHERE seq <= ({oldest})", (DEAD_MAX,))  # noqa: S608
         if gone.rowcount:
-            self.count_dropped(tally, "dead", gone.rowcount)
+            self.count_dropped(figures, "dead", gone.rowcount)
 
     def dead(self, limit: int) -> list[tuple[int, NewRecord, str]]:
         """What was set aside, oldest first: number, record and the reason."""
@@ -170,7 +170,7 @@ class Rows:
 
     def make_room(
         self,
-        tally: Tally,
+        figures: Figures,
         limits: StoreLimits,
         new: NewRecord,
         size: int,
@@ -183,21 +183,23 @@ class Rows:
         now = new.moment
         max_age_s = limits.max_age_days * DAY_S
         max_bytes = int(limits.max_mib * MIB)
-        rows_over = tally.rows + 1 - limits.max_rows
-        bytes_over = tally.bytes + size - max_bytes
+        rows_over = figures.rows + 1 - limits.max_rows
+        bytes_over = figures.bytes + size - max_bytes
 
-        since_s = math.inf if tally.age_checked_s is None else now.boot_s - tally.age_checked_s
+        since_s = math.inf if figures.age_checked_s is None else now.boot_s - figures.age_checked_s
         if not 0 <= since_s < AGE_CHECK_S:
-            tally.age_checked_s = now.boot_s
-            self._drop(tally, "age", lambda _rows, _bytes, then: age_s(then, now) > max_age_s)
+            figures.age_checked_s = now.boot_s
+            self._drop(figures, "age", lambda _rows, _bytes, then: age_s(then, now) > max_age_s)
         if rows_over > 0:
             rows_over += limits.max_rows // SLACK
-            self._drop(tally, "rows", lambda rows, _bytes, _then: rows < rows_over)
+            self._drop(figures, "rows", lambda rows, _bytes, _then: rows < rows_over)
         if bytes_over > 0:
             bytes_over += max_bytes // SLACK
-            self._drop(tally, "bytes", lambda _rows, freed, _then: freed < bytes_over)
+            self._drop(figures, "bytes", lambda _rows, freed, _then: freed < bytes_over)
 
-    def _drop(self, tally: Tally, reason: str, goes: Callable[[int, int, Moment], bool]) -> None:
+    def _drop(
+        self, figures: Figures, reason: str, goes: Callable[[int, int, Moment], bool]
+    ) -> None:
         """Drop rows from the oldest on while `goes(rows, bytes so far, when the next was made)`."""
         rows = size = last = 0
         query = (
@@ -212,22 +214,22 @@ class Rows:
         if not rows:
             return
         self._db.execute("DELETE FROM records WHERE seq <= ? AND NOT acknowledged", (last,))
-        tally.rows -= rows
-        tally.bytes -= size
-        tally.dropped_seq = last
-        self.count_dropped(tally, reason, rows)
+        figures.rows -= rows
+        figures.bytes -= size
+        figures.dropped_seq = last
+        self.count_dropped(figures, reason, rows)
 
-    def count_dropped(self, tally: Tally, reason: str, rows: int) -> None:
+    def count_dropped(self, figures: Figures, reason: str, rows: int) -> None:
         """Add to what was given up for `reason`, since the file was made."""
-        dropped = tally.dropped.get(reason, 0) + rows
+        dropped = figures.dropped.get(reason, 0) + rows
         query = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
         self._db.execute(query, (f"dropped_{reason}", dropped))
-        tally.dropped = {**tally.dropped, reason: dropped}
+        figures.dropped = {**figures.dropped, reason: dropped}
 
-    def _unmark(self, tally: Tally) -> None:
-        if tally.marked:
-            self._db.execute("DELETE FROM records WHERE seq = ?", (tally.last_seq,))
-            tally.marked = False
+    def _unmark(self, figures: Figures) -> None:
+        if figures.marked:
+            self._db.execute("DELETE FROM records WHERE seq = ?", (figures.last_seq,))
+            figures.marked = False
 
 
 def _record(row: tuple[int, str, float, bytes, float, float, str]) -> Numbered:

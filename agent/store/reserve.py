@@ -1,12 +1,17 @@
-"""Numbers reserved for records that are only in memory, so that none is ever given twice.
+"""What is set apart beside the store's file, for the day when it takes no commit: numbers and room.
 
-The reservation is one small file of fixed length, made beforehand and overwritten in place: that
-works on a full card too, where nothing new can be written.
+Numbers are reserved for records that are only in memory, so that none is ever given twice. The
+reservation is one small file of fixed length, made beforehand and overwritten in place: that works
+on a full card too, where nothing new can be written. Room on the card is kept free for one purpose:
+letting go of what has arrived. On a full card SQLite cannot delete either: its log has to grow
+first. What is unlinked here gives it the room to do so, and with every record that has arrived
+there is more.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -19,8 +24,12 @@ BLOCK = 1000
 
 _LENGTH = 64
 
+#: The room, in bytes; it is not taken from a disk that has little more.
+SIZE = 512 * 1024
+FREE_MIN = 4 * SIZE
 
-class Block:
+
+class NumberReserve:
     """The reservation beside the store `path`, for its `epoch`; `last` is 0 where there is none.
 
     One that cannot be read reserves a block behind `newest_seq`. Used under the store's lock.
@@ -64,3 +73,23 @@ class Block:
 
     def _text(self, last: int) -> bytes:
         return f"{self._epoch} {last}".ljust(_LENGTH - 1).encode("ascii") + b"\n"
+
+
+class SpaceReserve:
+    """The file `<store>-spare`; used under the store's lock. Nothing is ever raised."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}-spare")
+        self.keep()
+
+    def keep(self) -> None:
+        """Take the room, if there is plenty and it is not taken yet."""
+        with suppress(OSError):
+            disk = os.statvfs(self._path.parent)
+            if not self._path.exists() and disk.f_bavail * disk.f_frsize >= FREE_MIN:
+                files.write_new(self._path, bytes(SIZE))
+
+    def spend(self) -> None:
+        """Give the room back."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Self
 from agent.model import Record, encode
 from agent.store import database
 from agent.store.database import BlockedError
-from agent.store.write_behind import Journal
+from agent.store.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agent.config.settings import StoreLimits
+    from agent.config import StoreLimits
     from agent.errors import StoreError
     from agent.model import Json, Moment, NewRecord
     from agent.store.meta import Fact
@@ -55,7 +55,7 @@ class Store:
         self._wall_s = wall_s
         self._boot_s = boot_s
         self._lock = threading.Lock()
-        self._journal = Journal(limits, memory_only=bool(memory_only), boot_s=boot_s)
+        self._journal = WriteBehind(limits, memory_only=bool(memory_only), boot_s=boot_s)
         self.epoch = self._journal.facts.text("epoch")
         self._told_dropped = self.dropped
 
@@ -94,7 +94,7 @@ class Store:
         """How many records wait for their PUBACK."""
         with self._lock:
             journal = self._journal
-            return journal.tally.rows - len(journal.acknowledged) + len(journal.held)
+            return journal.figures.rows - len(journal.acknowledged) + len(journal.held)
 
     @property
     def congested(self) -> bool:
@@ -217,8 +217,8 @@ class Store:
         waiting does nothing. Where the file takes no commit, it is let go.
         """
         try:
-            with self._locked() as journal, journal.transaction() as tally:
-                journal.rows.set_aside(tally, seq, reason=reason, now_s=self._wall_s())
+            with self._locked() as journal, journal.transaction() as figures:
+                journal.rows.set_aside(figures, seq, reason=reason, now_s=self._wall_s())
         except BlockedError:
             with self._lock:
                 if not self._journal.held.drop(seq) and self._journal.in_file(seq):
@@ -266,7 +266,7 @@ class Store:
             journal.close()
 
     @contextmanager
-    def _locked(self) -> Iterator[Journal]:
+    def _locked(self) -> Iterator[WriteBehind]:
         with self._lock, database.translated(self._limits.path):
             yield self._journal
 

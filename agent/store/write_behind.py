@@ -14,20 +14,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.store import database
-from agent.store.boots import Boots
-from agent.store.buffer import MIB_MAX, ROWS_MAX, Held
+from agent.store.buffer import MIB_MAX, ROWS_MAX, Buffer
 from agent.store.database import BlockedError, DiskFullError
-from agent.store.meta import Facts
-from agent.store.records import MIB, Rows
-from agent.store.reserve import Block
-from agent.store.spare import Spare
+from agent.store.meta import Meta
+from agent.store.records import MIB, Records
+from agent.store.reserve import NumberReserve, SpaceReserve
+from agent.store.timestamps import Boots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agent.config.settings import StoreLimits
+    from agent.config import StoreLimits
     from agent.errors import StoreError
-    from agent.store.records import Tally
+    from agent.store.records import Figures
 
 #: How many ids of applied commands are remembered.
 COMMANDS_MAX = 1000
@@ -36,7 +35,7 @@ COMMANDS_MAX = 1000
 RETRY_S = 5.0
 
 
-class Journal:
+class WriteBehind:
     """The store's content; used under its lock. `blocked` is why the file takes no commit now.
 
     Methods raise what SQLite and the system do, and have then done nothing. Opening it raises
@@ -53,23 +52,25 @@ class Journal:
         self._boot_s = boot_s
         self._patience_s = 0.0 if memory_only else limits.commit_after_s
         self._retry_boot_s = 0.0
-        self._block: Block | None = None
-        self._spare: Spare | None = None
+        self._block: NumberReserve | None = None
+        self._spare: SpaceReserve | None = None
         self.blocked: StoreError | None = None
         self.acknowledged: set[int] = set()  # still in the file
         self.db = database.in_memory() if memory_only else database.connect(limits.path)
         try:
             database.migrate(self.db)
-            self.tally, known = database.load(self.db)
-            self.facts = Facts(known)
-            self.rows = Rows(self.db)
+            self.figures, known = database.load(self.db)
+            self.facts = Meta(known)
+            self.rows = Records(self.db)
             self.boots = Boots(self.db)
-            self.held = Held(self.tally.last_seq)
+            self.held = Buffer(self.figures.last_seq)
             if not memory_only:
                 database.check(self.db)
                 database.spare_the_card(self.db)
-                self._block = Block(limits.path, self.facts.text("epoch"), self.tally.last_seq)
-                self._spare = Spare(limits.path)
+                self._block = NumberReserve(
+                    limits.path, self.facts.text("epoch"), self.figures.last_seq
+                )
+                self._spare = SpaceReserve(limits.path)
                 self._skip_reserved(self._block)
         except BaseException:
             self.db.close()
@@ -78,17 +79,17 @@ class Journal:
     @property
     def dropped(self) -> dict[str, int]:
         """How many records were given up for which reason, since the file was made."""
-        memory = self.tally.dropped.get("memory", 0) + self.held.dropped
-        return {**self.tally.dropped, **({"memory": memory} if memory else {})}
+        memory = self.figures.dropped.get("memory", 0) + self.held.dropped
+        return {**self.figures.dropped, **({"memory": memory} if memory else {})}
 
     def fullness(self) -> float:
         """What part of its bounds is in use, from 0 to 1."""
-        rows = (self.tally.rows + len(self.held)) / self._limits.max_rows
-        return min(1.0, max(rows, self.tally.bytes / (self._limits.max_mib * MIB)))
+        rows = (self.figures.rows + len(self.held)) / self._limits.max_rows
+        return min(1.0, max(rows, self.figures.bytes / (self._limits.max_mib * MIB)))
 
     def in_file(self, seq: int) -> bool:
         """Whether a row that was handed out is still in the file, as far as is known."""
-        return self.tally.dropped_seq < seq <= self.tally.last_seq
+        return self.figures.dropped_seq < seq <= self.figures.last_seq
 
     def settle(self) -> None:
         """After something new is held: commit now, or see to it that this can wait."""
@@ -124,19 +125,19 @@ class Journal:
             self.blocked = blocked
 
     @contextmanager
-    def transaction(self, *, only_let_go: bool = False) -> Iterator[Tally]:
+    def transaction(self, *, only_let_go: bool = False) -> Iterator[Figures]:
         """One transaction, which takes along all that is not on the disk yet.
 
         With `only_let_go` it takes the acknowledgements alone. Yields a tally to change; nothing
         counts unless the commit succeeds.
         """
-        tally = replace(self.tally)
+        figures = replace(self.figures)
         self.db.execute("BEGIN IMMEDIATE")
         try:
-            self.rows.remove(tally, self.acknowledged)
+            self.rows.remove(figures, self.acknowledged)
             if not only_let_go:
-                self._take_along(tally)
-            yield tally
+                self._take_along(figures)
+            yield figures
             if not only_let_go:
                 self.facts.write(self.db)
                 self.boots.write()
@@ -145,19 +146,19 @@ class Journal:
             if self.db.in_transaction:  # some errors have rolled it back already
                 self.db.execute("ROLLBACK")
             raise
-        self.tally = tally
+        self.figures = figures
         self.acknowledged.clear()
         if not only_let_go:
             self._kept()
 
-    def _take_along(self, tally: Tally) -> None:
+    def _take_along(self, figures: Figures) -> None:
         for seq, new, body in self.held:
-            self.rows.make_room(tally, self._limits, new, len(body), self.boots.age_s)
-            self.rows.insert(tally, seq, new, body)
-        if self.held.last_seq > tally.last_seq:
-            self.rows.mark(tally, self.held.last_seq)
+            self.rows.make_room(figures, self._limits, new, len(body), self.boots.age_s)
+            self.rows.insert(figures, seq, new, body)
+        if self.held.last_seq > figures.last_seq:
+            self.rows.mark(figures, self.held.last_seq)
         if self.held.dropped:
-            self.rows.count_dropped(tally, "memory", self.held.dropped)
+            self.rows.count_dropped(figures, "memory", self.held.dropped)
 
     def _kept(self) -> None:
         """All is on the disk."""
@@ -179,14 +180,14 @@ class Journal:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
             self._retry_boot_s = -math.inf  # there is no later
-            unmarked = self.held.last_seq > self.tally.last_seq
+            unmarked = self.held.last_seq > self.figures.last_seq
             if self.acknowledged or unmarked or self.facts.pending:
                 self.commit()
             if self._block and not self.blocked:
                 self._block.release()
         finally:
             self.acknowledged.clear()
-            self.held = Held(self.tally.last_seq)
+            self.held = Buffer(self.figures.last_seq)
             self.facts = self.facts.kept()
             self._block = None
             self.db.close()
@@ -205,10 +206,10 @@ class Journal:
         if self._block and len(self.held):
             self._block.reserve(self.held.last_seq)
 
-    def _skip_reserved(self, block: Block) -> None:
+    def _skip_reserved(self, block: NumberReserve) -> None:
         """Go on behind the numbers that the last process may have used, if it did not end well."""
-        if block.last > self.tally.last_seq:
-            first = self.facts.number("skipped_first") or self.tally.last_seq + 1
+        if block.last > self.figures.last_seq:
+            first = self.facts.number("skipped_first") or self.figures.last_seq + 1
             self.facts = self.facts.changed(skipped_first=first, skipped_last=block.last)
             self.held.last_seq = block.last
             self.commit()

@@ -1,1 +1,12 @@
 """The worker that owns everything that is said to AWS."""
+
+from __future__ import annotations
+
+from agent.uplink.birth import note_start, note_stop
+from agent.uplink.uplink import Uplink
+
+__all__ = [
+    "Uplink",
+    "note_start",
+    "note_stop",
+]

@@ -1,4 +1,4 @@
-"""What happened while the agent was gone: for how long, and why."""
+"""The birth: what the first message of a session says, above all of the time before it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.board import ROOT
 from agent.model import Moment
-from agent.sampling.window_mirror import Mirror
-from agent.sensors.system import power
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.store.store import Store
+    from agent.model import Json
+    from agent.store import Store
 
 #: What the unit writes when the service ends (ExecStopPost=, `$SERVICE_RESULT` in systemd.exec(5)).
 ENDED = "ended"
@@ -23,40 +21,83 @@ RESULTS = {"watchdog": "watchdog", "oom-kill": "out of memory"}
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
-    """Why the agent was gone, and since when, as far as is known.
+class Birth:
+    """Why this process began at `began`, and since when none ran, as far as is known.
 
     `reason`: first start, power cut, reboot, watchdog, out of memory, crash, upgrade or restart.
     """
 
     reason: str
     since: Moment | None
+    began: Moment
 
-    def seconds(self, now: Moment, store: Store) -> float | None:
-        """How long until `now`; None where nothing tells."""
+    def away_s(self, store: Store) -> float | None:
+        """Seconds in which no process ran; None where nothing tells."""
         if self.since is None:
             return None
-        if self.since.boot_id == now.boot_id:
-            return round(now.boot_s - self.since.boot_s, 1)
-        return max(0.0, round(store.true_wall_s(now) - store.true_wall_s(self.since), 1))
+        if self.since.boot_id == self.began.boot_id:
+            return round(self.began.boot_s - self.since.boot_s, 1)
+        away_s = store.true_wall_s(self.began) - store.true_wall_s(self.since)
+        return max(0.0, round(away_s, 1))
+
+    def facts(
+        self,
+        store: Store,
+        *,
+        session_present: bool,
+        offline_s: float | None,
+        under_voltage: bool | None,
+    ) -> dict[str, Json]:
+        """The fields of a session's first message beside `state`.
+
+        `offline_s` is how long this process had no link, None where the cloud does not know of it
+        yet; `under_voltage` is None where the board does not tell.
+        """
+        reason, away_s = self.reason, self.away_s(store)
+        if offline_s is not None:
+            reason, away_s = "network", round(offline_s, 1)
+        facts: dict[str, Json] = {
+            "reason": reason,
+            "away_s": away_s,
+            "version": __version__,
+            "epoch": store.epoch,
+            "queued": store.queued,
+            "dropped": store.dropped,
+            "session_present": session_present,
+        }
+        if skipped := store.skipped:
+            facts["skipped"] = list(skipped)
+        if under_voltage is not None:
+            facts["under_voltage"] = under_voltage
+        return facts
 
 
-def begun(store: Store, now: Moment, runtime: Path) -> Away:
-    """Why the process before this one ended; notes that this one has begun. Raises StoreError."""
-    boot_id, _, version = store.recall("running").partition(" ")
+def note_start(
+    store: Store,
+    now: Moment,
+    runtime: Path,
+    *,
+    window: Moment | None,
+    version: str = __version__,
+) -> Birth:
+    """Note that this process has begun; why the one before it ended. Raises StoreError.
+
+    `window` is when the window that it left open was last heard of, if it left one.
+    """
+    boot_id, _, version_before = store.recall("running").partition(" ")
     stopped = store.recall("stopped").split()
     result = ""
     with suppress(OSError):
         result = (runtime / ENDED).read_text(encoding="ascii", errors="replace").strip()
         (runtime / ENDED).unlink()
-    since = _last_sign(store, runtime)
+    since = _last_sign(store.newest_moment(), window)
     if not boot_id:
         known = not (store.reset or store.memory_only)
         reason = "first start" if known else RESULTS.get(result, "unknown")
     elif stopped:
         with suppress(ValueError):
             since = Moment(float(stopped[0]), float(stopped[1]), boot_id)
-        if version != __version__:
+        if version_before != version:
             reason = "upgrade"
         else:
             reason = "restart" if boot_id == now.boot_id else "reboot"
@@ -64,26 +105,16 @@ def begun(store: Store, now: Moment, runtime: Path) -> Away:
         reason = "power cut"
     else:
         reason = RESULTS.get(result, "crash")
-    store.remember(running=f"{now.boot_id} {__version__}", stopped="")
-    return Away(reason, since)
+    store.remember(running=f"{now.boot_id} {version}", stopped="")
+    return Birth(reason, since, now)
 
 
-def _last_sign(store: Store, runtime: Path) -> Moment | None:
-    """The last that is known of the process before: its newest record, or its open window."""
-    newest, kept = store.newest_moment(), Mirror(runtime).read()
-    mirrored = kept[1].moment if kept else None
-    if newest and mirrored:
-        return max(newest, mirrored, key=lambda moment: moment.wall_s)
-    return newest or mirrored
-
-
-def ended(store: Store, now: Moment) -> None:
+def note_stop(store: Store, now: Moment) -> None:
     """Note that this process ends in order. Raises StoreError."""
     store.remember(stopped=f"{now.wall_s:.3f} {now.boot_s:.3f}")
 
 
-def under_voltage(root: Path = ROOT) -> bool | None:
-    """Whether the board had too little voltage since it started; None where nothing tells."""
-    told = power(root)
-    known = told.get("under_voltage_since_boot", told.get("under_voltage"))
-    return None if known is None else bool(known)
+def _last_sign(*moments: Moment | None) -> Moment | None:
+    """The last that is known of a process: its newest record, or its open window."""
+    known = [moment for moment in moments if moment]
+    return max(known, key=lambda moment: moment.wall_s, default=None)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import agent
-from agent.health.progress import Report, decode
+from agent.health.progress import Progress, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Child:
         """What it ended with; negative for a signal. None while it runs or has more to say."""
         return self._process.returncode if self._ended else None
 
-    def poll(self, timeout_s: float) -> list[Report]:
+    def poll(self, timeout_s: float) -> list[Progress]:
         """What it has reported; waits at most `timeout_s` for it, or until woken, or until it ends.
 
         A line that is no report is passed over.

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.identity.credentials import tls_context
-from agent.model import encode
-from agent.mqtt.client import Options
-from agent.mqtt.connection import Connection
-from agent.net.dialer import Dialer
-from agent.net.ports import DETOUR_PORT, Ports
-from agent.net.tcp import LOOK_UP_S
-from agent.net.waiter import Watch
+from agent.identity import load, tls_context
+from agent.model import COUNT, encode
+from agent.mqtt import Connection, Options
+from agent.net import DETOUR_PORT, LOOK_UP_S, Dialer, Ports, Waiter
+from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.config.settings import Config
-    from agent.identity.credentials import Credentials
-    from agent.wakeup import Wakeup
+    from agent.config import Config
+    from agent.identity import Credentials
 
 
 def endpoint(config: Config, credentials: Credentials) -> str:
@@ -49,7 +46,7 @@ def dialer(
         lambda port: tls_context(credentials, alpn=port == DETOUR_PORT),
         ports=ports,
         timeout_s=config.mqtt.connect_timeout_s,
-        watch=Watch(wakeup, interrupted),
+        waiter=Waiter(wakeup, interrupted),
     )
 
 
@@ -89,3 +86,36 @@ def connection(
         interrupted=interrupted,
     )
     return Connection(options, dialing, on_message=on_message)
+
+
+class _MessageCameError(Exception):
+    """A message was delivered, which is for the agent and not for us; but so we were let in."""
+
+
+def prove(config: Config) -> None:
+    """Connect as the device, with what is on disk now, and leave at once.
+
+    A running agent is thrown out by that and comes back. Where the broker had no session, the one
+    that this leaves behind is subscribed, as the agent expects of a session that is present. Raises
+    LinkLostError, CredentialsError.
+    """
+
+    def leave(_topic: str, _payload: bytes) -> None:
+        raise _MessageCameError  # so that it is not acknowledged, and stays with the broker
+
+    with (
+        Wakeup() as wakeup,
+        connection(
+            config,
+            load(config),
+            wakeup=wakeup,
+            interrupted=lambda: False,
+            on_message=leave,
+            will=False,
+        ) as link,
+        suppress(_MessageCameError),
+    ):
+        if not link.open().session_present:
+            link.subscribe(f"{config.thing.name}/{COUNT}")
+            link.step(config.mqtt.connect_timeout_s)
+        link.finish()

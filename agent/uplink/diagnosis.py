@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.health.health import NOT_AUTHORIZED, TAKEN_OVER
+from agent.health import conditions
 from agent.mqtt.answers import NOT_AUTHORIZED as REASON_NOT_AUTHORIZED
 from agent.mqtt.answers import (
     NOT_LET_IN,
@@ -20,8 +20,8 @@ from agent.mqtt.answers import (
 
 if TYPE_CHECKING:
     from agent.errors import LinkLostError
-    from agent.health.health import Condition
-    from agent.identity.credentials import Identity
+    from agent.health.conditions import Condition
+    from agent.identity import Identity
 
 #: How long AWS IoT may take to heed a new policy ("AWS IoT Core policies": 6 to 8 minutes).
 POLICY_SETTLES_S = 600.0
@@ -39,11 +39,11 @@ def cause_of(lost: LinkLostError, *, identity: Identity | None, wall_s: float) -
     """What `lost` means for a device that is `identity`, or has a certificate of its owner's."""
     reason = lost.reason if isinstance(lost, ConnectRefusedError | ServerEndedError) else None
     if reason == SESSION_TAKEN_OVER:
-        return Cause(TAKEN_OVER, lost.hint)
+        return Cause(conditions.TAKEN_OVER, lost.hint)
     if reason is not None and reason in NOT_LET_IN:
         if reason == REASON_NOT_AUTHORIZED:
-            return Cause(NOT_AUTHORIZED, _policy_hint(identity, wall_s) or lost.hint)
-        return Cause(NOT_AUTHORIZED, lost.hint)
+            return Cause(conditions.NOT_AUTHORIZED, _policy_hint(identity, wall_s) or lost.hint)
+        return Cause(conditions.NOT_AUTHORIZED, lost.hint)
     if isinstance(lost, UnansweredError):
         return Cause(None, _policy_hint(identity, wall_s) or lost.hint)
     return Cause(None, lost.hint)

@@ -11,24 +11,16 @@ import time
 from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_OK, EXIT_REFUSED, CredentialsError, StoppingError
-from agent.health.health import (
-    CREDENTIALS_INVALID,
-    NO_AWS_CREDENTIALS,
-    PROVISIONING_FAILING,
-    PROVISIONING_REFUSED,
-    UNPROVISIONED,
-)
-from agent.identity.credentials import MissingCredentialsError, load
-from agent.identity.generations import has_replaced
+from agent.health import conditions
+from agent.identity import MissingCredentialsError, has_replaced, load
 from agent.uplink.child import Child
-from agent.uplink.patience import BEAT_S
+from agent.uplink.waits import BEAT_S
 
 if TYPE_CHECKING:
-    from agent.config.settings import Config
+    from agent.config import Config
     from agent.health.health import Health
-    from agent.identity.credentials import Credentials
-    from agent.uplink.patience import Patience
-    from agent.uplink.waits import Backoff
+    from agent.identity import Credentials
+    from agent.uplink.waits import Backoff, Waits
 
 #: A refusal is tried again this often, or once the AWS credentials change, looked at this often.
 REFUSED_RETRY_S = 300.0
@@ -36,7 +28,11 @@ LOOK_AGAIN_S = 5.0
 
 RETIRE_EVERY_S = 3600.0
 
-PROVISIONING_CONDITIONS = (PROVISIONING_FAILING, PROVISIONING_REFUSED, NO_AWS_CREDENTIALS)
+PROVISIONING_CONDITIONS = (
+    conditions.PROVISIONING_FAILING,
+    conditions.PROVISIONING_REFUSED,
+    conditions.NO_AWS_CREDENTIALS,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +40,10 @@ log = logging.getLogger(__name__)
 class Enrolment:
     """Belongs to the uplink and its thread; what it knows stands on the disk."""
 
-    def __init__(
-        self, config: Config, *, health: Health, patience: Patience, backoff: Backoff
-    ) -> None:
+    def __init__(self, config: Config, *, health: Health, waits: Waits, backoff: Backoff) -> None:
         self._config = config
         self._health = health
-        self._patience = patience
+        self._waits = waits
         self._backoff = backoff
         self._retiring: Child | None = None
         self._retire_after_s = 0.0
@@ -63,18 +57,22 @@ class Enrolment:
             try:
                 credentials = load(self._config)
             except MissingCredentialsError as missing:
-                self._health.report(UNPROVISIONED, missing.text)
+                self._health.report(conditions.UNPROVISIONED, missing.text)
             except CredentialsError as spoiled:
-                self._health.report(CREDENTIALS_INVALID, spoiled.text, hint=spoiled.hint)
+                self._health.report(conditions.CREDENTIALS_INVALID, spoiled.text, hint=spoiled.hint)
             else:
-                for condition in (UNPROVISIONED, CREDENTIALS_INVALID, *PROVISIONING_CONDITIONS):
+                for condition in (
+                    conditions.UNPROVISIONED,
+                    conditions.CREDENTIALS_INVALID,
+                    *PROVISIONING_CONDITIONS,
+                ):
                     self._health.clear(condition)
                 self._health.update(progress="")
                 return credentials
             if self._config.mqtt.cert_file:
                 # The certificate is the owner's own: nothing of ours can replace it.
                 self._health.update(state="offline")
-                self._patience.wait(self._backoff.next_s())
+                self._waits.wait(self._backoff.next_s())
             else:
                 self._provision()
 
@@ -89,7 +87,7 @@ class Enrolment:
             return
         if load(self._config) == credentials:  # else a newer generation waits for its own proof
             self._retire_after_s = time.monotonic() + RETIRE_EVERY_S
-            self._retiring = Child(self._config.path, wakeup=self._patience.wakeup, retire=True)
+            self._retiring = Child(self._config.path, wakeup=self._waits.wakeup, retire=True)
 
     def tend(self) -> None:
         """Look after that removal; it is tried again at the next CONNACK if it fails."""
@@ -107,18 +105,18 @@ class Enrolment:
 
     def _provision(self) -> None:
         self._health.update(state="provisioning")
-        with Child(self._config.path, wakeup=self._patience.wakeup) as child:
+        with Child(self._config.path, wakeup=self._waits.wakeup) as child:
             while child.exit_code is None:
-                self._patience.beat()
+                self._waits.beat()
                 self._relay(child)
-                if self._patience.stopping:
+                if self._waits.stopping:
                     raise StoppingError
-                if self._patience.retry_wanted():
+                if self._waits.retry_wanted():
                     child.retry()
         if child.exit_code == EXIT_REFUSED:
             self._wait_for_change()
         elif child.exit_code != EXIT_OK:
-            self._patience.wait(self._backoff.next_s())
+            self._waits.wait(self._backoff.next_s())
 
     def _relay(self, child: Child) -> None:
         for report in child.poll(BEAT_S):
@@ -135,7 +133,7 @@ class Enrolment:
         before = self._aws_credentials()
         waited_s = 0.0
         while waited_s < REFUSED_RETRY_S and self._aws_credentials() == before:
-            if self._patience.wait(LOOK_AGAIN_S):
+            if self._waits.wait(LOOK_AGAIN_S):
                 return
             waited_s += LOOK_AGAIN_S
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from agent.errors import LinkLostError
     from agent.model import Record
-    from agent.store.store import Store
-    from agent.uplink.poison import Suspicion
+    from agent.store import Store
+    from agent.uplink.poison import PoisonWatch
     from agent.uplink.waits import Backoff
 
 #: AWS IoT takes this much in a second on one connection ("AWS IoT Core message broker quotas").
@@ -54,14 +54,14 @@ class Outbox:
         window: int,
         per_s: float,
         backoff: Backoff,
-        suspicion: Suspicion,
+        poison_watch: PoisonWatch,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._window = window
         self._interval_s = 1.0 / per_s
         self._backoff = backoff
-        self._suspicion = suspicion
+        self._poison_watch = poison_watch
         self._monotonic_s = monotonic_s
         #: What else is unacknowledged and takes room in the window, which is the broker's too.
         self.others = 0
@@ -84,7 +84,7 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether the window has no room for one more."""
-        window = 1 if self._suspicion.careful else self._window
+        window = 1 if self._poison_watch.careful else self._window
         return self.flying + self.others >= window
 
     def wait_s(self) -> float:
@@ -124,7 +124,7 @@ class Outbox:
             return None
         if reason < REFUSED:
             self._store.acknowledge(record.seq)
-            guilty = self._suspicion.acknowledged(record.seq)
+            guilty = self._poison_watch.acknowledged(record.seq)
             if guilty is not None:
                 self._store.set_aside(guilty, POISON)
                 self.guilty_seq = guilty
@@ -142,7 +142,7 @@ class Outbox:
         flying = self._flying.values()
         sent_s = max((sent_s for _, sent_s in flying), default=0.0)
         numbers = [record.seq for record, _ in flying]
-        self._suspicion.ended(lost, numbers, self._monotonic_s() - sent_s)
+        self._poison_watch.ended(lost, numbers, self._monotonic_s() - sent_s)
 
     def oldest_flight_s(self) -> float:
         """How long the record sent first has been waiting for its acknowledgement; 0 if none."""
@@ -193,4 +193,4 @@ class Outbox:
             self._ahead.discard(record.seq)
 
     def _held(self, record: Record) -> bool:
-        return record.seq in self._suspicion.held
+        return record.seq in self._poison_watch.held

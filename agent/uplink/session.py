@@ -5,37 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.errors import LinkLostError
-from agent.health.health import (
-    NOT_AUTHORIZED,
-    NOT_CONFIRMED,
-    NOT_SUBSCRIBED,
-    RECORD_REFUSED,
-)
+from agent.health import conditions
 from agent.model import COUNT, Json, encode
 from agent.mqtt.answers import (
     REFUSED,
     Published,
     SilentError,
-    WithheldError,
     reason_text,
 )
-from agent.sampling.windows import Echo, SetTotal, classify
-from agent.store.database import BlockedError
 from agent.uplink.outbox import HOPELESS, POISON
-from agent.uplink.patience import BEAT_S
+from agent.uplink.waits import BEAT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.clock import Clock
     from agent.health.health import Health
+    from agent.mqtt import Connection
     from agent.mqtt.answers import Subscribed
-    from agent.mqtt.connection import Connection
-    from agent.store.store import Store
+    from agent.store import Store
+    from agent.uplink.inbox import Inbox, Totals
     from agent.uplink.outbox import Outbox
     from agent.uplink.subscription import Subscription
 
@@ -50,59 +42,6 @@ UNCONFIRMED = 3
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Tally:
-    """What this process has sent and got back, over all its sessions."""
-
-    published: int = 0
-    acked: int = 0
-    confirmed: int = 0
-    ignored: int = 0
-    last_ack: float | None = None
-    announced: bool = False  # the cloud knows that this process began, and why
-
-
-class Receiver:
-    """Acts on what arrives on `<thing>/count`; called in the uplink thread before the PUBACK."""
-
-    def __init__(self, thing: str, store: Store, health: Health, tally: Tally) -> None:
-        self._topic = f"{thing}/{COUNT}"
-        self._store = store
-        self._health = health
-        self._tally = tally
-        self.echoed_seq = 0
-        self.withheld = False  # whether the broker has a command that we could not keep
-
-    def message(self, topic: str, payload: bytes) -> None:
-        """Take an echo as proof of the whole way, apply a command, count and log anything else.
-
-        Raises WithheldError when a command cannot be made durable now.
-        """
-        match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
-            case Echo(seq=seq):
-                self._tally.confirmed += 1
-                self.echoed_seq = max(self.echoed_seq, seq)
-                self._health.clear(NOT_CONFIRMED)
-            case SetTotal(value=value, command_id=command_id):
-                self._set_total(value, command_id)
-            case other:
-                self._tally.ignored += 1
-                if self._tally.ignored == 1:
-                    log.warning("ignored a message that is no command of ours: %.200r", other)
-        self._health.update(confirmed=self._tally.confirmed, ignored=self._tally.ignored)
-
-    def _set_total(self, value: int, command_id: str | None) -> None:
-        try:
-            if self._store.set_total(value, command_id):
-                log.info("the running total is set to %s by the cloud", value)
-        except BlockedError as blocked:
-            if not self.withheld:
-                log.warning("a command of the cloud cannot be kept now: %s", blocked.text)
-            self.withheld = True
-            raise WithheldError from blocked
-        self._health.update(total=self._store.total)
-
-
 class Session:
     """Serves one accepted connection in the uplink thread until it ends or is told to finish."""
 
@@ -113,8 +52,8 @@ class Session:
         outbox: Outbox,
         *,
         subscription: Subscription,
-        receiver: Receiver,
-        tally: Tally,
+        inbox: Inbox,
+        totals: Totals,
         store: Store,
         health: Health,
         clock: Clock,
@@ -124,8 +63,8 @@ class Session:
         self._connection = connection
         self._outbox = outbox
         self._subscription = subscription
-        self._receiver = receiver
-        self._tally = tally
+        self._receiver = inbox
+        self._totals = totals
         self._store = store
         self._health = health
         self._clock = clock
@@ -158,11 +97,11 @@ class Session:
             if self._connection.fits(topic, payload):
                 mid = self._connection.publish(topic, payload)
                 self._outbox.sent(mid, record, len(payload))
-                self._tally.published += 1
+                self._totals.published += 1
             else:
                 self._outbox.set_aside(record, TOO_LARGE)
                 self._health.report(
-                    RECORD_REFUSED, f"record {record.seq}, {record.kind}: {TOO_LARGE}"
+                    conditions.RECORD_REFUSED, f"record {record.seq}, {record.kind}: {TOO_LARGE}"
                 )
         wait_s = min(at_most_s, self._outbox.wait_s(), self._subscription.wait_s())
         for answer in self._connection.step(min(wait_s, self._silence_s())):
@@ -175,9 +114,9 @@ class Session:
             raise LinkLostError("a command waits at the broker, which a new connection brings")
         self._health.update(
             queued=self._store.queued,
-            published=self._tally.published,
-            acked=self._tally.acked,
-            last_ack=self._tally.last_ack,
+            published=self._totals.published,
+            acked=self._totals.acked,
+            last_ack=self._totals.last_ack,
         )
 
     def finish(self, until_s: float) -> None:
@@ -203,7 +142,7 @@ class Session:
         if answer.mid == self._status_mid:
             self._status_mid = self._outbox.others = 0
             if answer.reason < REFUSED:
-                self._tally.announced = True
+                self._totals.announced = True
                 self._store.told_skipped()
             return
         record = self._outbox.answered(answer.mid, answer.reason)
@@ -211,19 +150,21 @@ class Session:
             return
         guilty_seq, self._outbox.guilty_seq = self._outbox.guilty_seq, None
         if guilty_seq is not None:
-            self._health.report(RECORD_REFUSED, f"record {guilty_seq}: {POISON}")
+            self._health.report(conditions.RECORD_REFUSED, f"record {guilty_seq}: {POISON}")
         reason = reason_text(answer.reason)
         if answer.reason < REFUSED:
-            self._tally.acked += 1
-            self._tally.last_ack = round(self._clock.wall_s(), 3)
-            self._health.clear(NOT_AUTHORIZED, key="publish")
+            self._totals.acked += 1
+            self._totals.last_ack = round(self._clock.wall_s(), 3)
+            self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
             if record.kind == COUNT:
                 self._check_echoes(record.seq)
         elif answer.reason in HOPELESS:
-            self._health.report(RECORD_REFUSED, f"record {record.seq}, {record.kind}: {reason}")
+            self._health.report(
+                conditions.RECORD_REFUSED, f"record {record.seq}, {record.kind}: {reason}"
+            )
         else:
             text = f"the broker refuses to publish: {reason}"
-            self._health.report(NOT_AUTHORIZED, text, key="publish")
+            self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
 
     def _check_echoes(self, acknowledged_seq: int) -> None:
         """Tell when counts are acknowledged and do not come back; subscribe once more."""
@@ -235,7 +176,8 @@ class Session:
             return
         if now_s - self._unconfirmed[0][1] > ANSWER_WITHIN_S:
             self._health.report(
-                NOT_CONFIRMED, f"{UNCONFIRMED} counts were acknowledged and none came back"
+                conditions.NOT_CONFIRMED,
+                f"{UNCONFIRMED} counts were acknowledged and none came back",
             )
             if not self._subscribed_again:
                 self._subscribed_again = True
@@ -247,13 +189,13 @@ class Session:
         if refusals:
             self._subscription.refused()
             self._health.report(
-                NOT_SUBSCRIBED,
+                conditions.NOT_SUBSCRIBED,
                 f"the broker refuses SUBSCRIBE to {self._thing}/{COUNT}: "
                 f"{reason_text(refusals[0])}",
             )
         else:
             self._subscription.granted()
-            self._health.clear(NOT_SUBSCRIBED)
+            self._health.clear(conditions.NOT_SUBSCRIBED)
 
     def _silence_s(self) -> float:
         """For how much longer the broker may owe what it owes now."""

@@ -11,37 +11,31 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from agent import __version__
 from agent.errors import CredentialsError, LinkLostError, StoppingError
-from agent.health.health import (
-    CLOCK_UNSET,
-    NOT_AUTHORIZED,
-    NOT_SUBSCRIBED,
-    OFFLINE,
-    TAKEN_OVER,
-)
-from agent.net.ports import Ports
+from agent.health import conditions
+from agent.net import Ports
 from agent.uplink import connect
-from agent.uplink.birth import under_voltage
 from agent.uplink.diagnosis import cause_of
 from agent.uplink.enrolment import LOOK_AGAIN_S, Enrolment
+from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
-from agent.uplink.patience import Patience
-from agent.uplink.poison import Suspicion
-from agent.uplink.session import Receiver, Session, Tally
+from agent.uplink.poison import PoisonWatch
+from agent.uplink.session import Session
 from agent.uplink.subscription import Subscription
-from agent.uplink.waits import BETWEEN_CONNECTS_S, STABLE_S, Backoff
+from agent.uplink.waits import BETWEEN_CONNECTS_S, STABLE_S, Backoff, Waits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.clock import Clock
-    from agent.config.settings import Config
+    from agent.config import Config
     from agent.health.health import Health
-    from agent.identity.credentials import Credentials
+    from agent.identity import Credentials
     from agent.model import Json
+    from agent.mqtt import Connection
     from agent.mqtt.answers import Accepted
-    from agent.mqtt.connection import Connection
-    from agent.store.store import Store
-    from agent.uplink.birth import Away
+    from agent.store import Store
+    from agent.uplink.birth import Birth
     from agent.wakeup import Wakeup
 
 WORKER = "uplink"
@@ -53,36 +47,38 @@ log = logging.getLogger(__name__)
 
 
 class Uplink:
-    """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`."""
+    """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`.
+
+    `under_voltage` tells whether the board had too little since it started, None if unknown.
+    """
 
     def __init__(
         self,
         config: Config,
         store: Store,
         *,
-        away: Away,
+        birth: Birth,
         health: Health,
         clock: Clock,
         wakeup: Wakeup,
+        under_voltage: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self._config = config
         self._thing = config.thing.name
         self._store = store
-        self._away = away
-        self._began = clock.now()
+        self._birth = birth
+        self._under_voltage = under_voltage
         self._health = health
         self._clock = clock
         self._wakeup = wakeup
-        self._patience = Patience(WORKER, health=health, wakeup=wakeup)
+        self._waits = Waits(WORKER, health=health, wakeup=wakeup)
         self._backoff = self._new_backoff()
-        self._enrolment = Enrolment(
-            config, health=health, patience=self._patience, backoff=self._backoff
-        )
+        self._enrolment = Enrolment(config, health=health, waits=self._waits, backoff=self._backoff)
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
         self._subscription = Subscription()
-        self._suspicion = Suspicion()
-        self._tally = Tally()
+        self._poison_watch = PoisonWatch()
+        self._totals = Totals()
         self._stop_by_s = 0.0
         self._lost_s = 0.0
         self._online = False
@@ -90,11 +86,11 @@ class Uplink:
     def stop(self, by_s: float) -> None:
         """Finish by `by_s` (time.monotonic): drain if online, else at once."""
         self._stop_by_s = by_s
-        self._patience.stop()
+        self._waits.stop()
 
     def retry(self) -> None:
         """End whatever wait is going on and try again now."""
-        self._patience.retry()
+        self._waits.retry()
 
     def record_waits(self) -> None:
         """A record was stored; it goes up now if there is a connection, and wakes nobody if not."""
@@ -104,7 +100,7 @@ class Uplink:
     def run(self) -> None:
         """Keep the device connected until stopped; an exception that leaves it is a defect."""
         try:
-            while not self._patience.stopping:
+            while not self._waits.stopping:
                 self.step()
         except StoppingError:
             pass
@@ -121,38 +117,40 @@ class Uplink:
             self._connect(credentials)
         except LinkLostError as lost:
             self._went_offline(lost, credentials)
-            if self._patience.wait(self._backoff.next_s()):
-                self._patience.wait(BETWEEN_CONNECTS_S)
+            if self._waits.wait(self._backoff.next_s()):
+                self._waits.wait(BETWEEN_CONNECTS_S)
         except CredentialsError as changed:
             log.warning("%s", changed.text)  # since they were checked; the next step looks again
 
     def _wait_for_clock(self) -> None:
         while not self._clock.plausible():
-            self._health.report(CLOCK_UNSET, "the clock is earlier than this version was made")
+            self._health.report(
+                conditions.CLOCK_UNSET, "the clock is earlier than this version was made"
+            )
             self._health.update(state="offline")
-            self._patience.wait(LOOK_AGAIN_S)
-        self._health.clear(CLOCK_UNSET)
+            self._waits.wait(LOOK_AGAIN_S)
+        self._health.clear(conditions.CLOCK_UNSET)
 
     def _connect(self, credentials: Credentials) -> None:
         """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
         self._health.update(endpoint=connect.endpoint(self._config, credentials))
-        receiver = Receiver(self._thing, self._store, self._health, self._tally)
-        self._patience.beat(connect.longest_s(self._config))
+        inbox = Inbox(self._thing, self._store, self._health, self._totals)
+        self._waits.beat(connect.longest_s(self._config))
         with connect.connection(
             self._config,
             credentials,
             wakeup=self._wakeup,
-            interrupted=lambda: self._patience.stopping,
-            on_message=receiver.message,
+            interrupted=lambda: self._waits.stopping,
+            on_message=inbox.message,
             ports=self._ports,
         ) as connection:
-            self._serve(connection, connection.open(), receiver, credentials)
+            self._serve(connection, connection.open(), inbox, credentials)
 
     def _serve(
         self,
         connection: Connection,
         accepted: Accepted,
-        receiver: Receiver,
+        inbox: Inbox,
         credentials: Credentials,
     ) -> None:
         mqtt = self._config.mqtt
@@ -161,15 +159,15 @@ class Uplink:
             window=min(mqtt.max_inflight, accepted.receive_maximum),
             per_s=mqtt.max_publish_per_s,
             backoff=self._new_backoff(),
-            suspicion=self._suspicion,
+            poison_watch=self._poison_watch,
         )
         session = Session(
             self._thing,
             connection,
             outbox,
             subscription=self._subscription,
-            receiver=receiver,
-            tally=self._tally,
+            inbox=inbox,
+            totals=self._totals,
             store=self._store,
             health=self._health,
             clock=self._clock,
@@ -178,13 +176,13 @@ class Uplink:
         self._enrolment.connected(credentials)
         online_s = time.monotonic()
         try:
-            session.announce("online", **self._birth(accepted))
-            while not self._patience.stopping:
-                self._patience.beat()
+            session.announce("online", **self._birth_facts(accepted))
+            while not self._waits.stopping:
+                self._waits.beat()
                 session.step()
                 self._enrolment.tend()
                 if time.monotonic() - online_s > STABLE_S:
-                    self._health.clear(TAKEN_OVER)
+                    self._health.clear(conditions.TAKEN_OVER)
             session.finish(self._stop_by_s)
         except LinkLostError as lost:
             outbox.ended(lost)
@@ -195,27 +193,16 @@ class Uplink:
             self._enrolment.disconnected()
             self._subscription.ended()
             self._backoff.ended(time.monotonic() - online_s)
-            self._patience.retry_wanted()  # one from this session's time has nothing to retry
+            self._waits.retry_wanted()  # one from this session's time has nothing to retry
 
-    def _birth(self, accepted: Accepted) -> dict[str, Json]:
-        """What the first message of a session says beside `state`: above all what was before it."""
-        reason, away_s = self._away.reason, self._away.seconds(self._began, self._store)
-        if self._tally.announced:
-            reason, away_s = "network", round(time.monotonic() - self._lost_s, 1)
-        facts: dict[str, Json] = {
-            "reason": reason,
-            "away_s": away_s,
-            "version": __version__,
-            "epoch": self._store.epoch,
-            "queued": self._store.queued,
-            "dropped": self._store.dropped,
-            "session_present": accepted.session_present,
-        }
-        if skipped := self._store.skipped:
-            facts["skipped"] = list(skipped)
-        if (low := under_voltage()) is not None:
-            facts["under_voltage"] = low
-        return facts
+    def _birth_facts(self, accepted: Accepted) -> dict[str, Json]:
+        offline_s = time.monotonic() - self._lost_s if self._totals.announced else None
+        return self._birth.facts(
+            self._store,
+            session_present=accepted.session_present,
+            offline_s=offline_s,
+            under_voltage=self._under_voltage(),
+        )
 
     def _new_backoff(self) -> Backoff:
         return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)
@@ -223,21 +210,22 @@ class Uplink:
     def _went_online(self, accepted: Accepted) -> None:
         self._online = True
         self._subscription.connected(session_present=accepted.session_present)
-        self._health.clear(OFFLINE)
-        self._health.clear(NOT_AUTHORIZED)
+        self._health.clear(conditions.OFFLINE)
+        self._health.clear(conditions.NOT_AUTHORIZED)
         self._health.update(state="online", session_present=accepted.session_present)
 
     def _went_offline(self, lost: LinkLostError, credentials: Credentials) -> None:
         cause = cause_of(lost, identity=credentials.identity, wall_s=self._clock.wall_s())
         self._health.update(state="offline")
-        self._health.report(OFFLINE, lost.text, hint=cause.hint)
-        if cause.condition is TAKEN_OVER:
+        self._health.report(conditions.OFFLINE, lost.text, hint=cause.hint)
+        if cause.condition is conditions.TAKEN_OVER:
             self._taken_over(lost, cause.hint)
         elif cause.condition:
             self._health.report(cause.condition, lost.text, hint=cause.hint)
         if self._subscription.forbidden:
             self._health.report(
-                NOT_SUBSCRIBED, "the broker refuses SUBSCRIBE or ends the connection on it"
+                conditions.NOT_SUBSCRIBED,
+                "the broker refuses SUBSCRIBE or ends the connection on it",
             )
 
     def _taken_over(self, lost: LinkLostError, hint: str) -> None:
@@ -245,6 +233,8 @@ class Uplink:
         again = time.monotonic() - self._taken_over_s < TAKEN_OVER_AGAIN_S
         self._taken_over_s = time.monotonic()
         if again:
-            self._health.report(TAKEN_OVER, "another device uses this name: it takes turns with us")
+            self._health.report(
+                conditions.TAKEN_OVER, "another device uses this name: it takes turns with us"
+            )
         else:
-            self._health.report(TAKEN_OVER, lost.text, hint=hint)
+            self._health.report(conditions.TAKEN_OVER, lost.text, hint=hint)

@@ -1,12 +1,27 @@
-"""The wait between two attempts to connect: full jitter, reset only by a lasting success."""
+"""The uplink's waits: how long between two attempts to connect, and what ends a wait.
+
+Only a stop or a wish to try again does, never a new reading.
+"""
 
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING
+
+from agent.errors import StoppingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from agent.health.health import Health
+    from agent.wakeup import Wakeup
+
+#: The longest sleep between two heartbeats.
+BEAT_S = 60.0
+
+#: How long a blocking step may take that nothing can interrupt: an fsync on a dying card.
+FSYNC_S = 120.0
 
 #: AWS IoT accepts one CONNECT a second for a client id ("AWS IoT Core message broker quotas").
 BETWEEN_CONNECTS_S = 1.1
@@ -44,3 +59,50 @@ class Backoff:
         """Note that a session ended that had been online for `online_s`."""
         if online_s >= STABLE_S:
             self._failures = 0
+
+
+class Waits:
+    """Waits in the thread of `worker`; any thread or signal handler may call `stop` and `retry`."""
+
+    def __init__(self, worker: str, *, health: Health, wakeup: Wakeup) -> None:
+        self._worker = worker
+        self._health = health
+        self.wakeup = wakeup
+        # Plain flags: they are set in signal handlers, where a lock could be held already.
+        self._retrying = False
+        self.stopping = False
+
+    def stop(self) -> None:
+        """End this wait and all later ones."""
+        self.stopping = True
+        self.wakeup.set()
+
+    def retry(self) -> None:
+        """End the wait that is going on."""
+        self._retrying = True
+        self.wakeup.set()
+
+    def retry_wanted(self) -> bool:
+        """Whether `retry()` was called since this was asked last."""
+        if not self._retrying:
+            return False
+        self._retrying = False
+        return True
+
+    def beat(self, within_s: float = BEAT_S + FSYNC_S) -> None:
+        """Say that the worker makes progress and will say so again within `within_s`."""
+        self._health.beat(self._worker, within_s)
+
+    def wait(self, wait_s: float) -> bool:
+        """Wait; True if `retry()` ended it early. Raises StoppingError once stopped."""
+        until_s = time.monotonic() + wait_s
+        while True:
+            if self.stopping:
+                raise StoppingError
+            if self.retry_wanted():
+                return True
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            self.beat()
+            self.wakeup.wait(min(left_s, BEAT_S))

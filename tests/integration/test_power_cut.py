@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store.opening import open_store
+from agent.store import open_store
 from tests.tools.power_cut import cuts, traced
 
 if TYPE_CHECKING:

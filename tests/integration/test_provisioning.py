@@ -33,18 +33,13 @@ from agent.errors import (
     TransientCloudError,
 )
 from agent.files import lock
-from agent.identity.credentials import (
-    ROOT_CA_1,
-    Files,
-    amazon_roots,
-    load,
-)
-from agent.identity.generations import Generations, has_replaced
+from agent.identity import ROOT_CA_1, Generations, amazon_roots, has_replaced, load
+from agent.identity.credentials import Files
 from agent.provisioning import removal
 from agent.provisioning.cloud import Answer, Caller, Cloud
 from agent.provisioning.policy import policy_name
 from agent.provisioning.provisioner import provision
-from agent.provisioning.retry import Attempts
+from agent.provisioning.retry import Retry
 from agent.uplink.child import Child
 from agent.wakeup import Wakeup
 from tests.tools.cloud import LocalAws
@@ -53,8 +48,8 @@ from tests.tools.cloud import faults as fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agent.config.settings import Config
-    from agent.health.progress import Report
+    from agent.config import Config
+    from agent.health.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 NAMES = itertools.count()
@@ -118,7 +113,7 @@ class Device:
         self.serial = board.serial()
         self.toml = directory / "agent.toml"
         self.toml.write_text(aws.agent_toml(directory, name=self.name, sensors=[], **sections))
-        self.reports: list[Report] = []
+        self.reports: list[Progress] = []
         self.waited_s: list[float] = []
         self._cloud: CrashingCloud | None = None
 
@@ -149,9 +144,9 @@ class Device:
         if self._cloud is not None:
             self._cloud.close()
 
-    def attempts(self, *, patience_s: float = 20.0) -> Attempts:
+    def retry(self, *, patience_s: float = 20.0) -> Retry:
         """Attempts that note their waits and do not wait."""
-        return Attempts(self.reports.append, patience_s=patience_s, sleep=self.waited_s.append)
+        return Retry(self.reports.append, patience_s=patience_s, sleep=self.waited_s.append)
 
     def provision(self, *, crash_at: int = 0, prove: Callable[[], None] = lambda: None) -> int:
         """Provision and retire as the command does; the number of calls to IoT."""
@@ -159,17 +154,17 @@ class Device:
         provision(
             self.config,
             cloud,
-            self.attempts(),
+            self.retry(),
             serial=self.serial,
             bundles=[one_root(self.directory)],
         )
-        removal.retire(self.config, cloud, self.attempts(), prove=prove)
+        removal.retire(self.config, cloud, self.retry(), prove=prove)
         return cloud.made
 
     def deprovision(self, *, crash_at: int = 0) -> int:
         """Deprovision; the number of calls to IoT."""
         cloud = self.cloud(crash_at)
-        removal.deprovision(self.config, cloud, self.attempts(), serial=self.serial)
+        removal.deprovision(self.config, cloud, self.retry(), serial=self.serial)
         return cloud.made
 
     def command(self, *words: str) -> subprocess.Popen[str]:
@@ -365,7 +360,7 @@ def test_patience_ends(device: Device) -> None:
     """What does not pass is given up, as a failure that may pass yet."""
     device.aws.faults.inject(fault.THROTTLED)
     with Cloud(device.config) as cloud, pytest.raises(TransientCloudError, match="Throttling"):
-        provision(device.config, cloud, device.attempts(patience_s=0.2), serial=device.serial)
+        provision(device.config, cloud, device.retry(patience_s=0.2), serial=device.serial)
     codes = [report.code for report in device.reports]
     assert codes[0] == ""
     assert set(codes[1:]) == {"provisioning-failing"}
@@ -652,7 +647,7 @@ def test_a_name_of_another_board_can_be_taken_over(device: Device) -> None:
         thingName=device.name, attributePayload={"attributes": {"serial": "77"}}
     )
     with Cloud(device.config) as cloud:
-        provision(device.config, cloud, device.attempts(), serial=device.serial, take_over=True)
+        provision(device.config, cloud, device.retry(), serial=device.serial, take_over=True)
     device.check_whole()
     (thing,) = things(device.aws, device.name)
     assert thing["attributes"] == {"serial": device.serial}
@@ -688,12 +683,12 @@ def test_the_replaced_certificate_stays_until_the_new_one_has_connected(device: 
     (old,) = device.own()
     spoil_key(device)
     with Cloud(device.config) as cloud:
-        provision(device.config, cloud, device.attempts(), serial=device.serial)
+        provision(device.config, cloud, device.retry(), serial=device.serial)
         before = removal.PROOF_S
         removal.PROOF_S = 0.1
         try:
             with pytest.raises(LinkLostError):
-                removal.retire(device.config, cloud, device.attempts(patience_s=0.1), prove=fail)
+                removal.retire(device.config, cloud, device.retry(patience_s=0.1), prove=fail)
         finally:
             removal.PROOF_S = before
     assert old in device.own()
@@ -841,8 +836,8 @@ def without_home(directory: Path) -> Iterator[None]:
 
 
 def watch(
-    device: Device, *, retire: bool = False, each: Callable[[Child, Report], None] | None = None
-) -> tuple[int, list[Report]]:
+    device: Device, *, retire: bool = False, each: Callable[[Child, Progress], None] | None = None
+) -> tuple[int, list[Progress]]:
     """Run the daemon's child to its end; its exit code and reports."""
     environment = {**device.aws.environment, "HOME": str(device.directory)}
     reports = []
@@ -885,7 +880,7 @@ class TestChild:
         """A retry is made at once; what the fault was is reported from its second time on."""
         device.aws.faults.inject(fault.THROTTLED, "CreateThing")
 
-        def each(child: Child, report: Report) -> None:
+        def each(child: Child, report: Progress) -> None:
             if report.code:
                 device.aws.faults.heal()
                 child.retry()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 
-from agent.store.inspection import peek
+from agent.store import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -287,7 +287,7 @@ def run(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Evening:
             exit_code = process.wait(10)
         finally:
             process.kill()
-    records = peek(directory / "state/store.db", 10**6).records
+    records = inspect(directory / "state/store.db", 10**6).records
     return Evening(directory, records, status, threads, exit_code, jitter.worst_s)
 
 

@@ -11,10 +11,10 @@ from agent import config
 from agent.clock import Clock
 from agent.health.health import Health
 from agent.model import COUNT, NewRecord, Record
-from agent.sensors.sensor import options_of
-from agent.store.opening import open_store
-from agent.uplink.birth import Away
-from agent.uplink.uplink import Uplink
+from agent.sensors import options_of
+from agent.store import open_store
+from agent.uplink import Uplink
+from agent.uplink.birth import Birth
 from agent.uplink.waits import Backoff
 from agent.wakeup import Wakeup
 
@@ -77,7 +77,7 @@ class Device:
         self._uplink = Uplink(
             config.load(toml, options_of=options_of),
             self.store,
-            away=Away("first start", None),
+            birth=Birth("first start", None, self._clock.now()),
             health=self.health,
             clock=self._clock,
             wakeup=self._wakeup,

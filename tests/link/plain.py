@@ -9,7 +9,7 @@ import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agent.net.waiter import Watch
+    from agent.net import Waiter
 
 
 class Plain(socket.socket):
@@ -24,8 +24,8 @@ class Plain(socket.socket):
 class PlainDialer:
     """Gives one end of a pair of sockets to the connection."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
         ours, self.theirs = socket.socketpair()
         self._ours = Plain(fileno=ours.detach())
 

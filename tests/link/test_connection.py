@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.errors import CredentialsError
-from agent.mqtt import client
+from agent.mqtt import Connection, Options, client
 from agent.mqtt.answers import Published, SilentError, WithheldError
-from agent.mqtt.client import BACKLOG, Options
-from agent.mqtt.connection import READ_S, Connection
-from agent.net.waiter import Watch
+from agent.mqtt.client import BACKLOG
+from agent.mqtt.connection import READ_S
+from agent.net import Waiter
 from agent.wakeup import Wakeup
 from tests.link import wire
 from tests.link.plain import PlainDialer
@@ -30,7 +30,7 @@ class Line:
     """A connection that is open, and the broker's end of it."""
 
     def __init__(self, wakeup: Wakeup) -> None:
-        self._dialer = PlainDialer(Watch(wakeup, lambda: False))
+        self._dialer = PlainDialer(Waiter(wakeup, lambda: False))
         self.broker = self._dialer.theirs
         self.messages: list[bytes] = []
         self.trouble: Exception | None = None

@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.errors import LinkLostError, StoppingError
-from agent.identity.credentials import Credentials, tls_context
-from agent.net import tcp
-from agent.net.dialer import Dialer
-from agent.net.failures import UnreachableError
-from agent.net.ports import DETOUR_S, Ports
-from agent.net.proxy import from_environment
-from agent.net.waiter import Watch
+from agent.identity import Credentials, tls_context
+from agent.net import Dialer, Ports, UnreachableError, Waiter, proxy_for, tcp
+from agent.net.ports import DETOUR_S
 from agent.wakeup import Wakeup
 from tests.fakes import Ticks
 from tests.link.bench import Bench
@@ -41,7 +37,7 @@ class Hand:
     def __init__(self, wakeup: Wakeup) -> None:
         self.interrupted = False
         self._wakeup = wakeup
-        self.watch = Watch(wakeup, lambda: self.interrupted)
+        self.waiter = Waiter(wakeup, lambda: self.interrupted)
 
     def interrupt(self, after_s: float) -> None:
         """Interrupt in a while."""
@@ -92,7 +88,7 @@ def test_a_dead_address_costs_the_next_one_a_head_start(hand: Hand) -> None:
     with deaf() as dead, socket.create_server((LOCAL, 0)) as alive:
         began_s = time.monotonic()
         addresses = [address(dead), address(alive.getsockname()[1])]
-        with tcp.race(addresses, hand.watch, where="x", timeout_s=10) as link:
+        with tcp.race(addresses, hand.waiter, where="x", timeout_s=10) as link:
             assert tcp.HEAD_START_S <= time.monotonic() - began_s < 2
             assert link.getpeername() == alive.getsockname()
             assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -105,7 +101,7 @@ def test_a_refusal_starts_the_next_address_at_once(hand: Hand) -> None:
     with socket.create_server((LOCAL, 0)) as alive:
         began_s = time.monotonic()
         addresses = [*[address(closed_port())] * 8, address(alive.getsockname()[1])]
-        tcp.race(addresses, hand.watch, where="x", timeout_s=10).close()
+        tcp.race(addresses, hand.waiter, where="x", timeout_s=10).close()
         assert time.monotonic() - began_s < 8 * tcp.HEAD_START_S
 
 
@@ -114,7 +110,7 @@ def test_one_deadline_holds_for_all_addresses(hand: Hand) -> None:
     with deaf() as dead:
         began_s = time.monotonic()
         with pytest.raises(UnreachableError, match=r"timed out after 0\.6 s"):
-            tcp.race([address(dead)] * 9, hand.watch, where="x", timeout_s=0.6)
+            tcp.race([address(dead)] * 9, hand.waiter, where="x", timeout_s=0.6)
         assert time.monotonic() - began_s < 2
 
 
@@ -132,7 +128,7 @@ def test_a_connect_can_be_interrupted(hand: Hand) -> None:
     with deaf() as dead:
         began_s = time.monotonic()
         with pytest.raises(StoppingError):
-            tcp.race([address(dead)], hand.watch, where="x", timeout_s=10)
+            tcp.race([address(dead)], hand.waiter, where="x", timeout_s=10)
         assert time.monotonic() - began_s < 2
 
 
@@ -154,7 +150,7 @@ def hanging_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_look_up_that_hangs_has_a_deadline(hand: Hand) -> None:
     """Though getaddrinfo(3) has none."""
     with pytest.raises(LinkLostError, match=r"no DNS server answered within 0\.2 s"):
-        tcp.look_up("broker", 8883, hand.watch, timeout_s=0.2)
+        tcp.look_up("broker", 8883, hand.waiter, timeout_s=0.2)
 
 
 @pytest.mark.usefixtures("hanging_resolver")
@@ -162,14 +158,14 @@ def test_a_look_up_that_hangs_can_be_interrupted(hand: Hand) -> None:
     """A stop does not wait for it."""
     hand.interrupt(after_s=0.1)
     with pytest.raises(StoppingError):
-        tcp.look_up("broker", 8883, hand.watch)
+        tcp.look_up("broker", 8883, hand.waiter)
 
 
 def test_a_name_that_is_none_is_a_lost_link(hand: Hand) -> None:
     """Not an exception of Python's codecs."""
     for name in ("a" * 70, "..", "x\udc80"):
         with pytest.raises(LinkLostError, match="cannot be looked up"):
-            tcp.look_up(name, 8883, hand.watch)
+            tcp.look_up(name, 8883, hand.waiter)
 
 
 # Ports.
@@ -270,7 +266,7 @@ def dialer(bench: Bench, hand: Hand, port: int, **environment: str) -> Dialer:
         lambda _: tls_context(found, alpn=False),
         ports=Ports(port),
         timeout_s=3.0,
-        watch=hand.watch,
+        waiter=hand.waiter,
         environment=environment,
     )
 
@@ -335,19 +331,19 @@ def test_a_proxy_that_is_not_there_is_told_from_a_broker_that_is_not(
 def test_no_proxy_lists_names_and_what_is_below_them(exceptions: str, *, excepted: bool) -> None:
     """As curl and Python's urllib have it."""
     environment = {"https_proxy": "http://proxy:3128", "no_proxy": exceptions}
-    assert (from_environment("iot.example.com", 8883, environment) is None) == excepted
+    assert (proxy_for("iot.example.com", 8883, environment) is None) == excepted
 
 
 @pytest.mark.parametrize("url", ["https://proxy:1", "socks5://proxy:1", "http://", "http://x:y:z"])
 def test_an_address_of_a_proxy_that_means_nothing_is_an_error(url: str) -> None:
     """It is not passed over: the device would look blocked."""
     with pytest.raises(LinkLostError, match="https_proxy is not an address"):
-        from_environment("broker", 8883, {"https_proxy": url})
+        proxy_for("broker", 8883, {"https_proxy": url})
 
 
 def test_a_proxys_credentials_do_not_show() -> None:
     """Neither in its representation nor without being asked for."""
-    via = from_environment("broker", 8883, {"https_proxy": "http://me:secret@proxy"})
+    via = proxy_for("broker", 8883, {"https_proxy": "http://me:secret@proxy"})
     assert via
     assert (via.host, via.port) == ("proxy", 8080)
     assert "authorization" not in repr(via)

@@ -12,16 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.errors import LinkLostError
 from agent.health.health import Health
-from agent.mqtt import packets
-from agent.mqtt.client import Options
-from agent.mqtt.connection import Connection
-from agent.net import proxy
-from agent.net.waiter import Watch
-from agent.store.opening import open_store
-from agent.uplink.session import Receiver, Tally
+from agent.mqtt import Connection, Options, packets
+from agent.net import Waiter, proxy
+from agent.store import open_store
+from agent.uplink.inbox import Inbox, Totals
 from agent.wakeup import Wakeup
 from tests.link import wire
 from tests.link.plain import PlainDialer
@@ -80,7 +77,7 @@ def test_a_stream_of_any_bytes_ends_as_a_lost_link(data: st.DataObject) -> None:
     options = Options("broker", 8883, THING, "5" if five else "3.1.1", 60, 60, 5.0)
     taken: list[tuple[str, bytes]] = []
     with Wakeup() as wakeup:
-        dialer = PlainDialer(Watch(wakeup, lambda: False))
+        dialer = PlainDialer(Waiter(wakeup, lambda: False))
         connection = Connection(
             options,
             dialer,  # type: ignore[arg-type]
@@ -131,11 +128,11 @@ def test_a_message_is_read_as_it_was_sent(
 
 
 @pytest.fixture(scope="module")
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
     """The handler of messages, with a store."""
     path: Path = tmp_path_factory.mktemp("fuzz") / "store.db"
     with open_store(StoreLimits(path=path)) as store:
-        yield Receiver(THING, store, Health(), Tally())
+        yield Inbox(THING, store, Health(), Totals())
 
 
 JSON = st.recursive(
@@ -152,14 +149,14 @@ JSON = st.recursive(
 
 @given(st.data())
 @FUZZ
-def test_no_payload_harms_the_handler(receiver: Receiver, data: st.DataObject) -> None:
+def test_no_payload_harms_the_handler(inbox: Inbox, data: st.DataObject) -> None:
     """Bytes, or JSON of any shape with the words that mean something: nothing is raised."""
     topic = data.draw(TOPICS)
     payload = data.draw(
         st.binary(max_size=100) | JSON.map(lambda value: json.dumps(value).encode())
     )
-    receiver.message(topic, payload)
-    receiver.message(f"{THING}/count", payload)
+    inbox.message(topic, payload)
+    inbox.message(f"{THING}/count", payload)
 
 
 @given(
@@ -176,6 +173,6 @@ def test_a_proxy_may_answer_anything(tail: bytes, head: bytes) -> None:
             ours,
             proxy.Proxy("proxy", 3128),
             "broker:8883",
-            Watch(wakeup, lambda: False),
+            Waiter(wakeup, lambda: False),
             timeout_s=1.0,
         )

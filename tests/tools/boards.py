@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.config.settings import load
-from agent.sensors.sensor import BUILT_IN, Sensor, options_of
+from agent.config import load
+from agent.sensors import BUILT_IN, Sensor, options_of
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.config.settings import SensorConfig
+    from agent.config import SensorConfig
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/boards"
 BOARDS = sorted(path.stem for path in FIXTURES.glob("*.tree"))

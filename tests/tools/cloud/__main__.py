@@ -11,8 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from tests.cloud.local_aws import LocalAws
-from tests.cloud.mosquitto import CloudError
+from tests.tools.cloud.local_aws import LocalAws
+from tests.tools.cloud.mosquitto import CloudError
 
 WIDTH = 200
 POLL_S = 0.2

@@ -16,10 +16,11 @@ import pytest
 from agent import __version__, files
 from agent.cli.main import COMMANDS, main
 from agent.cli.status import ago
-from agent.config.settings import StoreLimits
-from agent.health.health import OFFLINE, SENSOR_FAILING, Health
+from agent.config import StoreLimits
+from agent.health import conditions
+from agent.health.health import Health
 from agent.model import Moment, NewRecord
-from agent.store.opening import open_store
+from agent.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +170,7 @@ def test_status_of_a_healthy_agent_ends_with_0(
     health = Health()
     health.update(thing="cat", state="online", endpoint="a.b", queued=3, published=9, total=118)
     health.sensor("motion", last_s=1.0, ok=True)
-    health.report(OFFLINE, "no answer from a.b")
+    health.report(conditions.OFFLINE, "no answer from a.b")
     with running(config, report(health)):
         assert main(["status", "--config", config]) == 0
         text = capsys.readouterr().out
@@ -186,7 +187,7 @@ def test_status_of_a_degraded_agent_ends_with_1(
     """Each condition comes with its hint."""
     health = Health()
     health.sensor("room", last_s=None, ok=False, error="no such device")
-    health.report(SENSOR_FAILING, "room: no such device", hint="plug it in")
+    health.report(conditions.SENSOR_FAILING, "room: no such device", hint="plug it in")
     with running(config, report(health)):
         assert main(["status", "--config", config]) == 1
     text = capsys.readouterr().out

@@ -13,7 +13,7 @@ import pytest
 
 from agent import sensors
 from agent.cli.main import main
-from agent.cli.preseeding import Preseed
+from agent.cli.preseed import Preseed
 from agent.errors import ConfigError
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey, Profile
@@ -166,7 +166,7 @@ CRASHING = """
 import os, sys
 from pathlib import Path
 from agent import sensors
-from agent.cli.preseeding import Preseed
+from agent.cli.preseed import Preseed
 
 left = int(sys.argv[3])
 

@@ -12,7 +12,7 @@ import pytest
 
 from agent.cli.main import main
 from agent.cli.read import Walk
-from agent.sensors.sensor import Sensor
+from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDetector
 
 ROOT = Path(__file__).parents[3]

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import sensors
-from agent.config import fields
-from agent.config.settings import (
+from agent.config import (
     Aws,
     Config,
     Count,
@@ -24,6 +23,7 @@ from agent.config.settings import (
     Provisioning,
     StoreLimits,
     Thing,
+    fields,
     load,
 )
 from agent.errors import EXIT_CONFIG, ConfigError

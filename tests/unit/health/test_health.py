@@ -6,15 +6,9 @@ import json
 
 import pytest
 
-from agent.health import health as module
-from agent.health.health import (
-    CONFIG_WARNING,
-    NO_AWS_CREDENTIALS,
-    OFFLINE,
-    SENSOR_FAILING,
-    Condition,
-    Health,
-)
+from agent.health import conditions
+from agent.health.conditions import Condition
+from agent.health.health import Health
 from tests.fakes import Ticks
 
 
@@ -34,7 +28,7 @@ def health(ticks: Ticks) -> Health:
 
 def test_every_code_is_declared_once() -> None:
     """The table of conditions names each code of the contract, and each one once."""
-    declared = [one.code for one in vars(module).values() if isinstance(one, Condition)]
+    declared = [one.code for one in vars(conditions).values() if isinstance(one, Condition)]
 
     assert len(declared) == len(set(declared))
     assert set(declared) == {
@@ -60,7 +54,7 @@ def test_every_code_is_declared_once() -> None:
 
 def test_offline_is_information_for_five_minutes(health: Health, ticks: Ticks) -> None:
     """A lost link is normal; one that lasts is a warning, without anybody saying so again."""
-    health.report(OFFLINE, "the network is down")
+    health.report(conditions.OFFLINE, "the network is down")
     assert health.next_change_s() == 300.0
     assert [one.severity for one in health.snapshot().conditions] == ["info"]
 
@@ -72,9 +66,9 @@ def test_offline_is_information_for_five_minutes(health: Health, ticks: Ticks) -
 
 def test_a_condition_keeps_since_when_its_words_change(health: Health, ticks: Ticks) -> None:
     """The time tells when the trouble began, not when it was described last."""
-    health.report(OFFLINE, "timed out")
+    health.report(conditions.OFFLINE, "timed out")
     ticks.now_s += 10.0
-    health.report(OFFLINE, "refused")
+    health.report(conditions.OFFLINE, "refused")
 
     (standing,) = health.snapshot().conditions
     assert (standing.since, standing.text) == (1000.0, "refused")
@@ -82,9 +76,9 @@ def test_a_condition_keeps_since_when_its_words_change(health: Health, ticks: Ti
 
 def test_conditions_of_several_sensors_stand_side_by_side(health: Health) -> None:
     """Each failing sensor has its own, and clearing one leaves the other."""
-    health.report(SENSOR_FAILING, "room: no answer", key="room")
-    health.report(SENSOR_FAILING, "door: no answer", key="door")
-    health.clear(SENSOR_FAILING, key="room")
+    health.report(conditions.SENSOR_FAILING, "room: no answer", key="room")
+    health.report(conditions.SENSOR_FAILING, "door: no answer", key="door")
+    health.clear(conditions.SENSOR_FAILING, key="room")
 
     assert [one.text for one in health.snapshot().conditions] == ["door: no answer"]
 
@@ -92,8 +86,8 @@ def test_conditions_of_several_sensors_stand_side_by_side(health: Health) -> Non
 def test_the_line_names_the_worst_first(health: Health) -> None:
     """`systemctl status` has one line: the state, the queue, the worst trouble and its remedy."""
     health.update(state="online", queued=2)
-    health.report(CONFIG_WARNING, "odd topic")
-    health.report(NO_AWS_CREDENTIALS, "there is no AWS key", hint="write it to /etc/x")
+    health.report(conditions.CONFIG_WARNING, "odd topic")
+    health.report(conditions.NO_AWS_CREDENTIALS, "there is no AWS key", hint="write it to /etc/x")
 
     assert health.snapshot().line() == (
         "online as living-room; 2 queued; no-aws-credentials: there is no AWS key "
@@ -137,10 +131,10 @@ def test_only_changes_are_told(ticks: Ticks) -> None:
     health = Health(on_change=lambda: changes.append(1), wall_s=ticks, boot_s=ticks)
     for _ in range(2):
         health.update(queued=1)
-        health.report(OFFLINE, "down")
+        health.report(conditions.OFFLINE, "down")
 
     assert len(changes) == 2
-    health.clear(SENSOR_FAILING, key="never raised")
+    health.clear(conditions.SENSOR_FAILING, key="never raised")
     assert len(changes) == 2
 
 

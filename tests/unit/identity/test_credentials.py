@@ -13,26 +13,24 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent import config as configuration
 from agent.errors import CredentialsError
-from agent.identity.credentials import (
+from agent.identity import (
     AMAZON_ROOTS,
     ROOT_CA_1,
-    SUITES,
     Credentials,
-    Files,
     Identity,
     MissingCredentialsError,
     amazon_roots,
     certificates,
     load,
-    read_identity,
     tls_context,
 )
+from agent.identity.credentials import SUITES, Files, read_identity
 from tests.tools.cloud.authority import Authority, certificate_id
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config.settings import Config
+    from agent.config import Config
 
 NAME = "living-room:a"
 AUTHORITY = Authority("A root")

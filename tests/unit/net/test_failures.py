@@ -8,13 +8,9 @@ import ssl
 import pytest
 
 from agent.errors import LinkLostError
-from agent.mqtt.answers import ClosedError, SilentError
-from agent.net.failures import (
-    UnreachableError,
-    handshake_failed,
-    link_broke,
-    not_reached,
-)
+from agent.mqtt.answers import ClosedError, SilentError, link_broke
+from agent.net import UnreachableError
+from agent.net.failures import handshake_failed, not_reached
 
 
 @pytest.mark.parametrize(

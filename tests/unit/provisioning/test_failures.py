@@ -12,8 +12,8 @@ from agent.errors import (
     RefusedError,
     TransientCloudError,
 )
-from agent.health.health import NO_AWS_CREDENTIALS, PROVISIONING_FAILING, PROVISIONING_REFUSED
-from agent.health.progress import Report, decode, trouble
+from agent.health import conditions
+from agent.health.progress import Progress, decode, trouble
 from agent.provisioning.failures import (
     ExistsError,
     NotFoundError,
@@ -21,7 +21,7 @@ from agent.provisioning.failures import (
     answer_error,
     failure,
 )
-from agent.provisioning.retry import Attempts
+from agent.provisioning.retry import Retry
 
 
 def answer(code: str, status: int = 400, message: str = "") -> CloudError:
@@ -115,15 +115,15 @@ def test_a_defect_is_no_failure_of_aws() -> None:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (NoAwsCredentialsError("x", hint="h"), NO_AWS_CREDENTIALS.code),
-        (RefusedError("x", hint="h"), PROVISIONING_REFUSED.code),
-        (TransientCloudError("x", hint="h"), PROVISIONING_FAILING.code),
+        (NoAwsCredentialsError("x", hint="h"), conditions.NO_AWS_CREDENTIALS.code),
+        (RefusedError("x", hint="h"), conditions.PROVISIONING_REFUSED.code),
+        (TransientCloudError("x", hint="h"), conditions.PROVISIONING_FAILING.code),
     ],
 )
 def test_an_error_is_reported_with_its_condition(error: AgentError, code: str) -> None:
     """And comes through a line of JSON unchanged."""
     report = trouble("thing", error)
-    assert report == Report("thing", "x", code, "h")
+    assert report == Progress("thing", "x", code, "h")
     assert decode(report.encode().encode()) == report
 
 
@@ -151,8 +151,8 @@ class TestAttempts:
                 return "done"
             raise TransientCloudError("busy")
 
-        attempts = Attempts(lambda _: None, patience_s=60, sleep=waits_s.append)
-        assert attempts.run("thing", act) == "done"
+        retry = Retry(lambda _: None, patience_s=60, sleep=waits_s.append)
+        assert retry.run("thing", act) == "done"
         assert len(waits_s) == 12
         for number, wait_s in enumerate(waits_s):
             assert 0 <= wait_s <= min(30.0, 0.5 * 2**number)
@@ -165,9 +165,9 @@ class TestAttempts:
             made.append(1)
             raise RefusedError("no")
 
-        attempts = Attempts(lambda _: None, patience_s=60, sleep=lambda _: None)
+        retry = Retry(lambda _: None, patience_s=60, sleep=lambda _: None)
         with pytest.raises(RefusedError):
-            attempts.run("thing", act)
+            retry.run("thing", act)
         assert len(made) == 1
 
     def test_a_shortest_wait_holds(self) -> None:
@@ -179,7 +179,5 @@ class TestAttempts:
             for error in errors:
                 raise error
 
-        Attempts(lambda _: None, patience_s=60, sleep=waits_s.append).run(
-            "proof", act, at_least_s=1.1
-        )
+        Retry(lambda _: None, patience_s=60, sleep=waits_s.append).run("proof", act, at_least_s=1.1)
         assert waits_s[0] >= 1.1

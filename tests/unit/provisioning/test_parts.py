@@ -12,8 +12,7 @@ import pytest
 
 from agent import config as configuration
 from agent.errors import NoAwsCredentialsError, RefusedError, TransientCloudError
-from agent.identity.credentials import ROOT_CA_1, amazon_roots
-from agent.identity.generations import Generations, has_replaced
+from agent.identity import ROOT_CA_1, Generations, amazon_roots, has_replaced
 from agent.provisioning import roots
 from agent.provisioning.cloud import Caller, Cloud, readable_by_others
 from agent.provisioning.policy import policy_document, policy_name, same_policy
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.config.settings import Config
+    from agent.config import Config
 
 CALLER = Caller("123456789012", "aws-cn", "cn-north-1", "arn:aws-cn:iam::123456789012:user/x")
 KEY = "[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = hunter2\n"

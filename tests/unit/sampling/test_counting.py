@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Moment
-from agent.sampling.counting import Counted
-from agent.sensors.sensor import Detections
+from agent.sampling.counting import CountWindow
+from agent.sensors import Detections
 
 if TYPE_CHECKING:
     from agent.model import NewRecord
@@ -23,9 +23,9 @@ def at(seconds: float) -> Moment:
     return Moment(START_S + seconds, seconds, "boot")
 
 
-def watching(*names: str, tested: tuple[str, ...] = ()) -> Counted:
+def watching(*names: str, tested: tuple[str, ...] = ()) -> CountWindow:
     """Sensors that watch from the very beginning of a window."""
-    counted = Counted(names, window_s=600, tested=tested)
+    counted = CountWindow(names, window_s=600, tested=tested)
     for name in names:
         counted.joins(name, at(0.0))
     return counted
@@ -40,7 +40,7 @@ def told(record: NewRecord | None) -> dict[str, object]:
 
 def test_without_sensors_there_is_no_window() -> None:
     """Nothing is due, and nothing reported."""
-    counted = Counted(["hall"], window_s=600)
+    counted = CountWindow(["hall"], window_s=600)
 
     assert counted.closes_boot_s == float("inf")
     assert counted.close(at(0.0)) is None
@@ -181,7 +181,7 @@ def test_what_is_detected_in_a_test_is_no_life(others: tuple[str, ...]) -> None:
 )
 def test_every_detection_is_reported_once(steps: list[tuple[str, str, float]]) -> None:
     """However sensors come and go, sums agree and nothing is watched longer than there was."""
-    counted = Counted(["hall", "yard"], window_s=600)
+    counted = CountWindow(["hall", "yard"], window_s=600)
     now_s, seen, reported = 0.0, 0, 0
     for name, step, seconds in steps:
         now_s += seconds

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.settings import SensorConfig
-from agent.sampling.dead_band import Change
+from agent.config import SensorConfig
+from agent.sampling.dead_band import DeadBand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def change(band: float | Mapping[str, float] = 0.0, heartbeat_s: float = 3600.0) -> Change:
+def change(band: float | Mapping[str, float] = 0.0, heartbeat_s: float = 3600.0) -> DeadBand:
     """For a sensor that reports changes only."""
     bands = {"": band} if isinstance(band, float) else band
-    return Change(
+    return DeadBand(
         SensorConfig(
             name="room", driver="fake", report="change", dead_band=bands, heartbeat_s=heartbeat_s
         )
@@ -26,7 +26,7 @@ def change(band: float | Mapping[str, float] = 0.0, heartbeat_s: float = 3600.0)
 
 def test_without_being_asked_to_save_every_reading_is_news() -> None:
     """That is the default."""
-    always = Change(SensorConfig(name="room", driver="fake"))
+    always = DeadBand(SensorConfig(name="room", driver="fake"))
     assert [always.is_news({"temperature_c": 20.0}, now_s) for now_s in (0.0, 60.0)] == [True, True]
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import SensorConfig
-from agent.sampling.leaks import FILES_MAX, THREADS_MAX, Leak
-from agent.sampling.poll import Looker
-from agent.sensors.sensor import Sensor
+from agent.config import SensorConfig
+from agent.sampling.leaks import FILES_MAX, THREADS_MAX, Leaks
+from agent.sampling.poll import Poller
+from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDriver
 
 if TYPE_CHECKING:
@@ -36,80 +36,80 @@ class Leaking(FakeDriver):
         return {}
 
 
-def looker(driver: type[FakeDriver] | FakeDriver, kind: str = "leaking") -> Looker:
+def poller(driver: type[FakeDriver] | FakeDriver, kind: str = "leaking") -> Poller:
     """Looks at a sensor of a plug-in, made anew at each opening or always the same."""
 
     def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
         del clock
         return Sensor(config.name, driver() if isinstance(driver, type) else driver)
 
-    return Looker(SensorConfig(name="well", driver=kind), FakeClock(), open_sensor, counted=False)
+    return Poller(SensorConfig(name="well", driver=kind), FakeClock(), open_sensor, counted=False)
 
 
 def test_what_is_given_back_is_no_leak() -> None:
     """However often it is taken; nor is what was open before."""
-    leak = Leak()
+    leaks = Leaks()
     for _ in range(3 * FILES_MAX):
-        with leak:
+        with leaks:
             os.close(os.open("/dev/null", os.O_RDONLY))
             thread = threading.Thread(target=int)
             thread.start()
             thread.join()
-    assert leak.complaint() == ""
+    assert leaks.complaint() == ""
 
 
 def test_threads_that_stay_are_a_leak_until_they_end() -> None:
     """The same as files."""
     release = threading.Event()
-    leak = Leak()
+    leaks = Leaks()
     threads = [threading.Thread(target=release.wait, args=(30.0,)) for _ in range(THREADS_MAX + 1)]
     for thread in threads:
-        with leak:
+        with leaks:
             thread.start()
-    assert leak.complaint() == f"it leaves threads running, {THREADS_MAX + 1} by now"
+    assert leaks.complaint() == f"it leaves threads running, {THREADS_MAX + 1} by now"
     release.set()
     for thread in threads:
         thread.join()
-    assert leak.complaint() == ""
+    assert leaks.complaint() == ""
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # that is what this is about
 def test_a_plug_in_that_leaves_files_open_loses_them_with_its_sensor() -> None:
     """It is a failure, with its driver the files go, and it may begin anew."""
-    looks = looker(Leaking)
-    look = looks.look(None, due=True)
+    looks = poller(Leaking)
+    poll = looks.poll(None, due=True)
     reads = 1
-    while not look.error:
-        look = looks.look(look.sensor, due=True)
+    while not poll.error:
+        poll = looks.poll(poll.sensor, due=True)
         reads += 1
     assert reads == FILES_MAX + 2
-    assert look.error.text == f"well: it leaves files open, {FILES_MAX + 1} by now"
-    assert look.sensor is None
-    assert looks.look(None, due=True).error is None
+    assert poll.error.text == f"well: it leaves files open, {FILES_MAX + 1} by now"
+    assert poll.sensor is None
+    assert looks.poll(None, due=True).error is None
 
 
 def test_what_nobody_can_close_keeps_the_sensor_shut() -> None:
     """So that it does not take the others' files in the end."""
     descriptors: list[int] = []
-    looks = looker(Leaking(descriptors))
-    look = looks.look(None, due=True)
+    looks = poller(Leaking(descriptors))
+    poll = looks.poll(None, due=True)
     for _ in range(3 * FILES_MAX):
-        look = looks.look(look.sensor, due=True)
-    assert look.error
+        poll = looks.poll(poll.sensor, due=True)
+    assert poll.error
     assert len(descriptors) == FILES_MAX + 1
     for descriptor in descriptors:
         os.close(descriptor)
-    assert looks.look(None, due=True).error is None
+    assert looks.poll(None, due=True).error is None
     os.close(descriptors.pop())
 
 
 def test_built_in_drivers_are_not_watched() -> None:
     """They give back what they take, and are looked at the cheaper."""
     descriptors: list[int] = []
-    looks = looker(Leaking(descriptors), "thermal")
-    look = looks.look(None, due=True)
+    looks = poller(Leaking(descriptors), "thermal")
+    poll = looks.poll(None, due=True)
     for _ in range(2 * FILES_MAX):
-        look = looks.look(look.sensor, due=True)
-    assert look.error is None
+        poll = looks.poll(poll.sensor, due=True)
+    assert poll.error is None
     for descriptor in descriptors:
         os.close(descriptor)

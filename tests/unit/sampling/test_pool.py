@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from agent.sampling.pool import SPARE, THREADS_MAX, Pool
+from agent.sampling import Pool
+from agent.sampling.pool import SPARE, THREADS_MAX
 
 
 def threads() -> int:

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import BUILT_S
-from agent.config.settings import Count, SensorConfig, StoreLimits
+from agent.config import Count, SensorConfig, StoreLimits
 from agent.errors import StoreError
 from agent.health.health import Health
 from agent.model import Moment, NewRecord
-from agent.sampling.card_wear import Wear
-from agent.sampling.recorder import Custody
-from agent.sampling.sampler import Sampler
-from agent.sampling.window_mirror import Mirror
-from agent.sensors.sensor import Sensor
-from agent.store.database import BlockedError
-from agent.store.opening import open_store
+from agent.sampling import Recorder, Sampler, WindowMirror
+from agent.sampling.card_wear import CardWear
+from agent.sensors import Sensor
+from agent.store import BlockedError, open_store
 from agent.wakeup import Wakeup
 from tests import fakes
 from tests.fakes import FakeClock, FakeDetector, FakeDriver, Ticks
@@ -65,14 +62,14 @@ class House:
             store=self.limits,
         )
         self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
-        self.custody = Custody(
+        self.recorder = Recorder(
             config, self.store, clock=self.clock, health=self.health, on_record=lambda: None
         )
-        self.custody.begin()
+        self.recorder.begin()
         self.wakeup = Wakeup()
         self.sampler = Sampler(
             config,
-            self.custody,
+            self.recorder,
             clock=self.clock,
             health=self.health,
             wakeup=self.wakeup,
@@ -189,12 +186,12 @@ def test_after_a_power_cut_the_next_window_is_partial(house: House) -> None:
 def test_a_mirror_that_is_spoiled_is_passed_over(tmp_path: Path, content: bytes) -> None:
     """It cannot keep the agent from starting."""
     (tmp_path / "window.json").write_bytes(content)
-    assert Mirror(tmp_path).read() is None
+    assert WindowMirror(tmp_path).read() is None
 
 
 def test_a_mirror_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     """Nor one that cannot be removed."""
-    mirror = Mirror(tmp_path / "none")
+    mirror = WindowMirror(tmp_path / "none")
     mirror.write("x", NewRecord("count", 1.0, Moment(1.0, 1.0, "b"), {"detect_count": 1}))
     mirror.forget()
     assert mirror.read() is None
@@ -243,7 +240,7 @@ def test_troubles_of_the_store_are_conditions(house: House) -> None:
     pages = journal.db.execute("PRAGMA page_count").fetchone()[0]
     journal.db.execute(f"PRAGMA max_page_count = {pages}")
     for _ in range(3):
-        house.custody.append(
+        house.recorder.append(
             NewRecord("sensors/a", START_S, house.clock.now(), {"text": "x" * 5000})
         )
     assert "full" in house.conditions()["disk-full"]
@@ -268,7 +265,7 @@ def test_a_store_that_is_nearly_full_is_told_before_anything_is_lost(tmp_path: P
     house = House(tmp_path, limits=StoreLimits(max_rows=10))
     house.start()
     for _ in range(9):
-        house.custody.append(NewRecord("sensors/a", START_S, house.clock.now()))
+        house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
     assert house.conditions() == {"store-full": "it is 90% full"}
     for seq in range(1, 10):
         house.store.acknowledge(seq)
@@ -302,7 +299,7 @@ def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(tmp_path: P
     house = House(tmp_path)
     house.limits = replace(house.limits, path=tmp_path / "file" / "store.db")
     house.start()
-    house.custody.append(NewRecord("sensors/a", START_S, house.clock.now()))
+    house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
     assert str(tmp_path / "file") in house.conditions()["store-memory-only"]
     (tmp_path / "file").unlink()
     (tmp_path / "file").mkdir()
@@ -311,7 +308,7 @@ def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(tmp_path: P
         house.store.acknowledge(record.seq)
     house.clock.pass_by(60.0)
     with pytest.raises(StoreError, match="can be used again"):
-        house.custody.tend()
+        house.recorder.tend()
     house.stop()
     house.start()
     assert house.store.memory_only == ""
@@ -327,7 +324,7 @@ def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
             account.write_text(f"read_bytes: 7\nwrite_bytes: {size}\ncancelled_write_bytes: 0\n")
 
     written(1000)
-    wear = Wear(ticks, thread=thread, process=process)
+    wear = CardWear(ticks, thread=thread, process=process)
     for hour in range(30):
         with wear.by("sensors/room"):
             written(11_000 + hour * 40_000)
@@ -344,7 +341,7 @@ def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
 def test_where_the_kernel_keeps_no_account_wear_is_unknown(tmp_path: Path) -> None:
     """Unknown is not zero."""
     ticks = Ticks()
-    wear = Wear(ticks, thread=tmp_path / "none", process=tmp_path / "none")
+    wear = CardWear(ticks, thread=tmp_path / "none", process=tmp_path / "none")
     with wear.by("count"):
         pass
     ticks.now_s += 7200

@@ -12,21 +12,15 @@ from unittest.mock import ANY
 
 import pytest
 
-from agent.config.settings import (
-    Config,
-    Count,
-    SensorConfig,
-    StoreLimits,
-)
+from agent.config import Config, Count, SensorConfig, StoreLimits
 from agent.errors import NoDataError, SensorError, StoreError
 from agent.health.health import Health
-from agent.sampling.recorder import Custody
-from agent.sampling.sampler import SHORT_TURN_S, TURN_S, Sampler
+from agent.sampling import Recorder, Sampler
+from agent.sampling.sampler import SHORT_TURN_S, TURN_S
+from agent.sensors import Sensor
 from agent.sensors.plausibility import Limits
-from agent.sensors.sensor import Sensor
 from agent.sensors.simulated import Options
-from agent.store.inspection import peek
-from agent.store.opening import open_store
+from agent.store import inspect, open_store
 from agent.wakeup import Wakeup
 from tests import fakes
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
@@ -37,7 +31,7 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.model import Record
-    from agent.store.store import Store
+    from agent.store import Store
 
 START_S = 1_795_500_000.0  # a multiple of 600
 
@@ -65,7 +59,7 @@ class Bench:
         config = fakes.config(self.directory, *sensors, count=self.count)
         sampler = Sampler(
             config,
-            self.custody(config),
+            self.recorder(config),
             clock=self.clock,
             health=self.health,
             wakeup=self.wakeup,
@@ -75,13 +69,13 @@ class Bench:
         self.samplers.append(sampler)
         return sampler
 
-    def custody(self, config: Config) -> Custody:
+    def recorder(self, config: Config) -> Recorder:
         """What keeps the records of a sampler, as a start of the agent makes it."""
-        custody = Custody(
+        recorder = Recorder(
             config, self.store, clock=self.clock, health=self.health, on_record=self.on_record
         )
-        custody.begin()
-        return custody
+        recorder.begin()
+        return recorder
 
     def on_record(self) -> None:
         """Count the calls."""
@@ -643,7 +637,7 @@ def test_the_drivers_of_this_version_are_used(bench: Bench) -> None:
     )
     sampler = Sampler(
         config,
-        bench.custody(config),
+        bench.recorder(config),
         clock=bench.clock,
         health=bench.health,
         wakeup=bench.wakeup,
@@ -669,6 +663,6 @@ def test_acknowledgements_are_committed_within_a_minute(bench: Bench) -> None:
     bench.store.acknowledge(1)
     bench.work(sampler, 61.0)
 
-    on_disk = peek(bench.directory / "store.db", 10)
+    on_disk = inspect(bench.directory / "store.db", 10)
 
     assert on_disk.queued == 0

@@ -15,22 +15,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.settings import SensorConfig
+from agent.config import SensorConfig
 from agent.errors import NoDataError, SensorError
 from agent.sensors import (
     hwmon,
     iio,
     onewire,
+    options_of,
     sysfs,
     system,
     thermal,
 )
-from agent.sensors.sensor import options_of
 from tests.fakes import FakeClock
 from tests.tools import boards
 
 if TYPE_CHECKING:
-    from agent.sensors.sensor import Sensor
+    from agent.sensors import Sensor
 
 
 ID = "28-0119433bc5ff"

@@ -14,21 +14,17 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
-from agent.config.settings import load
+from agent.config import load
 from agent.errors import ConfigError, SensorError
-from agent.sensors.sensor import (
-    BUILT_IN,
-    Sensor,
-    open_sensor,
-    options_of,
-)
+from agent.sensors import BUILT_IN, open_sensor, options_of
 from tests.fakes import FakeClock
 from tests.tools import boards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.config.settings import SensorConfig
+    from agent.config import SensorConfig
+    from agent.sensors import Sensor
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/textfile"

@@ -6,14 +6,18 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import SensorConfig
+from agent.config import SensorConfig
 from agent.errors import SensorError
+from agent.sensors import open_sensor
 from agent.sensors.exec import Options
-from agent.sensors.sensor import Sensor, open_sensor
 from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from agent.sensors import Sensor
 
 
 def running(*command: str, timeout_s: float = 30.0, quantity: str = "value") -> Sensor:

@@ -15,11 +15,10 @@ from gpiozero.pins.mock import MockFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.settings import SensorConfig
+from agent.config import SensorConfig
 from agent.errors import SensorError
-from agent.sensors import gpio
-from agent.sensors.debounce import Edges
-from agent.sensors.sensor import Detections, Sensor, open_sensor
+from agent.sensors import Detections, Sensor, gpio, open_sensor
+from agent.sensors.debounce import Debouncer
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -277,7 +276,7 @@ def test_detections_do_not_depend_on_when_they_are_asked_for(
     end_s = now_s + 1000
 
     def total(asked: list[int]) -> tuple[int, float]:
-        edges = Edges(active=False, now_s=0.0, debounce_s=debounce_s)
+        edges = Debouncer(active=False, now_s=0.0, debounce_s=debounce_s)
         events = sorted(
             [*((s, 1, up) for s, up in changes), *((s, 0, None) for s in asked)],
             key=lambda event: event[0],

@@ -6,17 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.sensors.plausibility import Limits, Truth
+from agent.sensors import Plausibility
+from agent.sensors.plausibility import Limits
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
 
-class Watch:
+class Waiter:
     """A detector that is judged once a minute; a test says what it sees."""
 
     def __init__(self, active_max_s: float = HOUR_S, max_per_min: float = 60.0) -> None:
-        self.truth = Truth(Limits(active_max_s, max_per_min))
+        self.truth = Plausibility(Limits(active_max_s, max_per_min))
         self.now_s = 0.0
         self.truth.begin(0.0)
 
@@ -44,12 +45,12 @@ class Watch:
 
 def test_a_house_with_people_is_believed() -> None:
     """For weeks, nights included."""
-    assert Watch().lives_for(21) == []
+    assert Waiter().lives_for(21) == []
 
 
 def test_active_without_a_break_is_a_fault_after_its_time() -> None:
     """And no longer one with the first pause."""
-    watch = Watch()
+    watch = Waiter()
     watch.sees(60.0, count=1, active_s=30.0)
     assert watch.sees(59 * 60.0, active_s=60.0) == []
     assert watch.sees(60.0, active_s=60.0) == ["active for more than 60 minutes without a break"]
@@ -59,7 +60,7 @@ def test_active_without_a_break_is_a_fault_after_its_time() -> None:
 
 def test_silence_is_measured_by_its_own_history() -> None:
     """Three times the longest quiet spell of the time before it, and never less than a day."""
-    watch = Watch()
+    watch = Waiter()
     assert watch.lives_for(3) == []
     assert watch.sees(14 * HOUR_S) == []
     (verdict,) = watch.sees(10 * HOUR_S)
@@ -70,12 +71,12 @@ def test_silence_is_measured_by_its_own_history() -> None:
 
 def test_without_history_silence_says_nothing() -> None:
     """An empty house on the day of its installation is no fault."""
-    assert Watch().sees(10 * DAY_S) == []
+    assert Waiter().sees(10 * DAY_S) == []
 
 
 def test_more_than_it_can_detect_is_a_fault_while_it_lasts() -> None:
     """The next minute is judged anew."""
-    watch = Watch(max_per_min=60.0)
+    watch = Waiter(max_per_min=60.0)
     assert watch.sees(300.0, count=60, active_s=10.0) == []
     assert watch.sees(300.0, count=61, active_s=10.0) == [
         "more than 60 detections a minute, which cannot be"
@@ -85,7 +86,7 @@ def test_more_than_it_can_detect_is_a_fault_while_it_lasts() -> None:
 
 def test_a_line_that_changes_for_nothing_is_a_fault() -> None:
     """A loose contact: debouncing takes it away, and the truth test tells of it."""
-    watch = Watch()
+    watch = Waiter()
     assert watch.sees(600.0, count=1, active_s=1.0, edges=122) == []
     assert watch.sees(60.0, count=1, active_s=1.0, edges=123) == [
         "the line changes more than 120 times a minute for nothing"
@@ -95,7 +96,7 @@ def test_a_line_that_changes_for_nothing_is_a_fault() -> None:
 
 def test_a_rate_is_taken_over_a_minute_however_often_it_is_asked() -> None:
     """Two detections within a tenth of a second are no 1200 a minute."""
-    truth = Truth(Limits(HOUR_S, 70.0))
+    truth = Plausibility(Limits(HOUR_S, 70.0))
     truth.begin(0.0)
     verdicts = [
         truth.judge(n / 10, count=2 if n % 20 == 0 else 0, active_s=0.0) for n in range(1800)
@@ -105,7 +106,7 @@ def test_a_rate_is_taken_over_a_minute_however_often_it_is_asked() -> None:
 
 def test_what_was_not_watched_is_neither_quiet_nor_active() -> None:
     """A detector that was closed begins anew, its history is kept."""
-    watch = Watch()
+    watch = Waiter()
     watch.lives_for(3)
     watch.now_s += 30 * DAY_S
     watch.truth.begin(watch.now_s)
@@ -124,7 +125,7 @@ def test_whatever_is_seen_a_verdict_is_one_line(
     looks: list[tuple[float, int, float, int]],
 ) -> None:
     """Nothing is raised; the words fit into a condition."""
-    truth = Truth(Limits(HOUR_S, 60.0))
+    truth = Plausibility(Limits(HOUR_S, 60.0))
     truth.begin(0.0)
     now_s = 0.0
     for span_s, count, active_s, edges in looks:
@@ -137,6 +138,6 @@ def test_whatever_is_seen_a_verdict_is_one_line(
 @pytest.mark.parametrize("active_max_s", [1.0, 31 * DAY_S])
 def test_the_limit_is_told_in_words(active_max_s: float) -> None:
     """Minutes, or hours where they are many."""
-    watch = Watch(active_max_s=active_max_s)
+    watch = Waiter(active_max_s=active_max_s)
     (verdict,) = watch.sees(active_max_s + 60.0, active_s=60.0)
     assert ("0 minutes" if active_max_s == 1.0 else "744 hours") in verdict

@@ -11,16 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import SensorConfig
+from agent.config import SensorConfig
 from agent.errors import SensorError
+from agent.sensors import BUILT_IN, Detections, Sensor, open_sensor, options_of
 from agent.sensors.plausibility import Limits
-from agent.sensors.sensor import (
-    BUILT_IN,
-    Detections,
-    Sensor,
-    open_sensor,
-    options_of,
-)
 from agent.sensors.simulated import Options
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import BUILT_S
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.model import Moment, NewRecord
 from agent.mqtt.answers import ClosedError
-from agent.store.inspection import peek
-from agent.store.opening import open_store, usable_again
-from agent.store.spare import FREE_MIN
-from agent.uplink import birth
+from agent.store import inspect, open_store, usable_again
+from agent.store.reserve import FREE_MIN
+from agent.uplink import note_start
 from agent.uplink.outbox import Outbox
-from agent.uplink.poison import Suspicion
+from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
 from tests.fakes import Ticks
 from tests.unit.sampling.test_recorder import House
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.store.store import Store
+    from agent.store import Store
 
 DAY_S = 86_400.0
 
@@ -71,14 +70,14 @@ def drain(box: Outbox) -> list[int]:
     return sent
 
 
-def outbox(store: Store, suspicion: Suspicion | None = None) -> Outbox:
+def outbox(store: Store, poison_watch: PoisonWatch | None = None) -> Outbox:
     """That of one connection."""
     return Outbox(
         store,
         window=20,
         per_s=1e6,
         backoff=Backoff(1, 2),
-        suspicion=suspicion or Suspicion(),
+        poison_watch=poison_watch or PoisonWatch(),
         monotonic_s=Passing(),
     )
 
@@ -165,8 +164,8 @@ def test_a_spoiled_row_ends_nothing(limits: StoreLimits, change: str) -> None:
         assert store.newest_moment() == MOMENT
         assert store.newest("sensors/room")
         store.append(new())
-    peek(limits.path, 10, dead=True)
-    peek(limits.path, 10)
+    inspect(limits.path, 10, dead=True)
+    inspect(limits.path, 10)
 
 
 def test_a_version_that_never_was_is_moved_aside(limits: StoreLimits) -> None:
@@ -241,27 +240,27 @@ def test_innocent_neighbours_of_a_guilty_record_go_at_once(limits: StoreLimits) 
     with open_store(limits) as store:
         for _ in range(6):
             store.append(new())
-        suspicion = Suspicion()
-        suspicion.careful = True
+        poison_watch = PoisonWatch()
+        poison_watch.careful = True
         lost = ClosedError("x")
         for trial in range(2):
             for _ in range(3):
-                suspicion.ended(lost, [1], 0.1)
+                poison_watch.ended(lost, [1], 0.1)
             if not trial:
-                suspicion.ended(lost, [2], 0.1)
-        assert suspicion.held == range(1, 3)
-        assert sorted(drain(outbox(store, suspicion))) == [2, 3, 4, 5, 6]
+                poison_watch.ended(lost, [2], 0.1)
+        assert poison_watch.held == range(1, 3)
+        assert sorted(drain(outbox(store, poison_watch))) == [2, 3, 4, 5, 6]
         assert store.queued == 0
-    assert peek(limits.path, 9, dead=True).queued == 1
+    assert inspect(limits.path, 9, dead=True).queued == 1
 
 
 def test_a_lost_store_is_no_first_start(limits: StoreLimits, tmp_path: Path) -> None:
     """Why the process before ended is not known then."""
     with open_store(limits) as store:
-        birth.begun(store, MOMENT, tmp_path)
+        note_start(store, MOMENT, tmp_path, window=None)
     limits.path.write_bytes(b"garbage" * 1000)
     with open_store(limits) as store:
-        assert birth.begun(store, MOMENT, tmp_path).reason == "unknown"
+        assert note_start(store, MOMENT, tmp_path, window=None).reason == "unknown"
 
 
 def test_a_card_that_is_full_of_our_own_rows_is_drained(tmp_path: Path) -> None:

@@ -19,15 +19,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent import BUILT_S
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.model import Moment, NewRecord
-from agent.store.inspection import StoreMissingError, peek
-from agent.store.opening import open_store
+from agent.store import StoreMissingError, inspect, open_store
 
 if TYPE_CHECKING:
     from agent.model import Json
-    from agent.store.store import Store
+    from agent.store import Store
 
 WALL_S = 1_795_500_000.0
 DAY_S = 86_400.0
@@ -100,10 +99,10 @@ def test_an_acknowledged_record_no_longer_waits(limits: StoreLimits) -> None:
         store.acknowledge(3)
         store.acknowledge(99)
         assert (numbers(store), store.queued) == ([2], 1)
-        assert peek(limits.path, 10).queued == 3
+        assert inspect(limits.path, 10).queued == 3
         store.append(new())
         assert (numbers(store), store.queued) == ([2, 4], 2)
-        assert peek(limits.path, 10).queued == 2
+        assert inspect(limits.path, 10).queued == 2
 
 
 def test_numbers_go_on_without_holes_when_all_is_acknowledged(limits: StoreLimits) -> None:
@@ -143,7 +142,7 @@ def test_acknowledgements_do_not_pile_up_in_memory(limits: StoreLimits) -> None:
             store.append(new())
         for seq in range(1, 1002):
             store.acknowledge(seq)
-        assert peek(limits.path, 10).queued == 1
+        assert inspect(limits.path, 10).queued == 1
         assert store.queued == 0
 
 
@@ -459,18 +458,18 @@ def test_a_closed_store_says_so(limits: StoreLimits) -> None:
 def test_a_look_from_outside_disturbs_nobody(limits: StoreLimits) -> None:
     """Beside a running agent, without one, without a store, and with a spoiled one."""
     with pytest.raises(StoreMissingError) as missing:
-        peek(limits.path, 10)
+        inspect(limits.path, 10)
     assert missing.value.hint
     with open_store(limits) as store:
         first = store.append(new(n=1))
         store.append(new(n=2))
-        seen = peek(limits.path, 1)
+        seen = inspect(limits.path, 1)
         assert (seen.queued, seen.dropped, seen.records) == (2, 0, (first,))
         store.append(new(n=3))
-    assert peek(limits.path, 10).queued == 3
+    assert inspect(limits.path, 10).queued == 3
     spoil_with_text(limits.path)
     with pytest.raises(StoreError, match=str(limits.path)):
-        peek(limits.path, 10)
+        inspect(limits.path, 10)
     assert limits.path.read_text().startswith("I am a text file")
 
 
@@ -596,7 +595,7 @@ class StoreMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         """Changes nothing that can be seen."""
         self.store.flush()
-        assert peek(self.limits.path, 0).queued == len(self.rows)
+        assert inspect(self.limits.path, 0).queued == len(self.rows)
 
     @rule()
     def restart(self) -> None:

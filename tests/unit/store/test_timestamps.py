@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store.opening import open_store
+from agent.store import open_store
 from agent.store.timestamps import Boot, stamped
 
 if TYPE_CHECKING:

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import StoreLimits
-from agent.store import database
-from agent.store.buffer import ROWS_MAX, Held
-from agent.store.database import BlockedError, DiskFullError
-from agent.store.inspection import peek, revive
-from agent.store.opening import open_store, usable_again
-from agent.store.reserve import BLOCK, Block
+from agent.config import StoreLimits
+from agent.store import (
+    BlockedError,
+    DiskFullError,
+    database,
+    inspect,
+    open_store,
+    revive,
+    usable_again,
+)
+from agent.store.buffer import ROWS_MAX, Buffer
+from agent.store.reserve import BLOCK, NumberReserve
 from tests.fakes import Ticks
 from tests.unit.store.test_store import MOMENT, new, numbers
 
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.store.store import Store
+    from agent.store import Store
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def free_the_disk(store: Store) -> None:
 def crash(store: Store) -> None:
     """End it as SIGKILL does: nothing more is written."""
     store._journal.db.close()
-    store._journal.held = Held(store._journal.tally.last_seq)
+    store._journal.held = Buffer(store._journal.figures.last_seq)
     store._journal.acknowledged.clear()
     store._journal._block = None
 
@@ -85,7 +90,7 @@ def test_when_there_is_room_again_it_is_stored(limits: StoreLimits) -> None:
         ticks.now_s += 5.0
         store.flush()
         assert store.blocked is None
-        assert peek(limits.path, 10).queued == 3
+        assert inspect(limits.path, 10).queued == 3
         crash(store)
     with open_store(limits) as store:
         assert (numbers(store), store.total, store.skipped) == ([1, 2, 3], 3, None)
@@ -143,7 +148,7 @@ def test_memory_is_bounded(limits: StoreLimits) -> None:
         assert store.queued == ROWS_MAX
         assert store.dropped_for == {"memory": 5}
         assert store.append(new()).body == {"dropped": {"memory": 5}}
-    held = Held(0)
+    held = Buffer(0)
     for _ in range(5):
         held.add(new(), b"x" * 1_500_000, 0.0)
         held.bound()
@@ -231,7 +236,7 @@ def test_with_patience_what_is_acknowledged_in_time_never_reaches_the_card(
     patient = replace(limits, commit_after_s=10.0)
     with open_store(patient, boot_s=ticks) as store:
         first = store.append(new())
-        assert (numbers(store), peek(limits.path, 9).queued) == ([1], 0)
+        assert (numbers(store), inspect(limits.path, 9).queued) == ([1], 0)
         log = limits.path.with_name("store.db-wal").read_bytes()
         store.acknowledge(first.seq)
         for _ in range(50):
@@ -242,7 +247,7 @@ def test_with_patience_what_is_acknowledged_in_time_never_reaches_the_card(
         assert store.flush_due_s() == ticks() + 10.0
         ticks.now_s += 10.0
         store.flush()
-        assert [one.seq for one in peek(limits.path, 9).records] == [52]
+        assert [one.seq for one in inspect(limits.path, 9).records] == [52]
 
 
 def test_with_patience_a_count_takes_everything_along(limits: StoreLimits) -> None:
@@ -250,9 +255,9 @@ def test_with_patience_a_count_takes_everything_along(limits: StoreLimits) -> No
     with open_store(replace(limits, commit_after_s=10.0)) as store:
         store.append(new())
         store.append(new("count"), detections=0)
-        assert peek(limits.path, 9).queued == 0
+        assert inspect(limits.path, 9).queued == 0
         store.append(new("count"), detections=2)
-        assert peek(limits.path, 9).queued == 3
+        assert inspect(limits.path, 9).queued == 3
 
 
 def test_with_patience_a_crash_skips_the_block_and_an_end_does_not(limits: StoreLimits) -> None:
@@ -280,14 +285,14 @@ def test_a_block_that_cannot_be_read_is_taken_for_used(limits: StoreLimits) -> N
 
 def test_a_block_of_another_store_means_nothing(tmp_path: Path) -> None:
     """Its epoch is another."""
-    Block(tmp_path / "store.db", "0" * 16, 0).reserve(77)
-    assert Block(tmp_path / "store.db", "0" * 16, 0).last == 76 + BLOCK
-    assert Block(tmp_path / "store.db", "1" * 16, 0).last == 0
+    NumberReserve(tmp_path / "store.db", "0" * 16, 0).reserve(77)
+    assert NumberReserve(tmp_path / "store.db", "0" * 16, 0).last == 76 + BLOCK
+    assert NumberReserve(tmp_path / "store.db", "1" * 16, 0).last == 0
 
 
 def test_a_block_is_written_in_place(tmp_path: Path) -> None:
     """A full disk takes it, since it needs no new room."""
-    block = Block(tmp_path / "store.db", "0" * 16, 0)
+    block = NumberReserve(tmp_path / "store.db", "0" * 16, 0)
     path = tmp_path / "store.db-block"
     before = path.stat()
     block.reserve(1)
@@ -341,11 +346,11 @@ def test_dead_records_are_shown_and_revived(limits: StoreLimits) -> None:
             store.append(new(n=n))
         store.set_aside(2, "payload format not valid")
         store.set_aside(3, "too large")
-    seen = peek(limits.path, 1, dead=True)
+    seen = inspect(limits.path, 1, dead=True)
     assert (seen.queued, [one.body for one in seen.records]) == (2, [{"n": 1}])
     assert seen.reasons == ("payload format not valid",)
     assert revive(limits.path) == 2
-    assert peek(limits.path, 9, dead=True).records == ()
+    assert inspect(limits.path, 9, dead=True).records == ()
     with open_store(limits) as store:
         assert numbers(store) == [1, 2, 3]
         assert store.append(new()).seq == 4
@@ -419,7 +424,7 @@ def test_a_disk_that_is_really_full(small_disk: Path) -> None:
         ticks.now_s += 5.0
         store.flush()
         assert numbers(store)[0] == 300
-        assert peek(limits.path, 1).queued == 302
+        assert inspect(limits.path, 1).queued == 302
         crash(store)
     with open_store(limits) as store:
         assert (store.reset, numbers(store, 0, 1000)) == ("", list(range(300, 602)))

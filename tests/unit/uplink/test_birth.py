@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store.opening import open_store
-from agent.uplink import birth
-from agent.uplink.birth import (
-    Away,
-    begun,
-    ended,
-    under_voltage,
-)
+from agent.sensors.system import under_voltage
+from agent.store import open_store
+from agent.uplink import note_start, note_stop
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from agent.uplink.birth import Birth
 
 T = 1_795_500_000.0
 
@@ -28,31 +25,31 @@ def moment(seconds: float, boot_id: str = "a") -> Moment:
     return Moment(T + seconds + (5000 if boot_id == "b" else 0), 100.0 + seconds, boot_id)
 
 
-def live(directory: Path, start: Moment, *, end: Moment | None = None) -> Away:
+def live(directory: Path, start: Moment, *, end: Moment | None = None, version: str = "1") -> Birth:
     """One life of the agent; without `end` it is killed. What its start says of the one before."""
     store = open_store(StoreLimits(path=directory / "store.db"))
     store.note_clock(start, is_set=True)
-    found = begun(store, start, directory)
+    found = note_start(store, start, directory, window=None, version=version)
     store.append(NewRecord("sensors/room", start.wall_s, start))
     if end:
-        ended(store, end)
+        note_stop(store, end)
         store.close()
     else:
         store._journal.db.close()
     return found
 
 
-def seconds(directory: Path, found: Away, now: Moment) -> float | None:
+def away_s(directory: Path, found: Birth) -> float | None:
     """How long it was gone."""
     with open_store(StoreLimits(path=directory / "store.db")) as store:
-        return found.seconds(now, store)
+        return found.away_s(store)
 
 
 def test_the_first_start_has_nothing_before_it(tmp_path: Path) -> None:
     """Neither reason nor time."""
     found = live(tmp_path, moment(0), end=moment(10))
     assert (found.reason, found.since) == ("first start", None)
-    assert seconds(tmp_path, found, moment(20)) is None
+    assert away_s(tmp_path, found) is None
 
 
 @pytest.mark.parametrize(
@@ -83,15 +80,14 @@ def test_the_reason_follows_from_what_was_left_behind(
     found = live(tmp_path, again)
     assert found.reason == reason
     gone_s = 30.0 if orderly else 40.0
-    assert seconds(tmp_path, found, again) == gone_s + (5000 if boot_id == "b" else 0)
+    assert away_s(tmp_path, found) == gone_s + (5000 if boot_id == "b" else 0)
     assert not (tmp_path / "ended").exists()
 
 
-def test_another_version_is_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_is_an_upgrade(tmp_path: Path) -> None:
     """Newer or older."""
     live(tmp_path, moment(0), end=moment(10))
-    monkeypatch.setattr(birth, "__version__", "99")
-    assert live(tmp_path, moment(12)).reason == "upgrade"
+    assert live(tmp_path, moment(12), version="99").reason == "upgrade"
 
 
 def test_an_end_is_told_once(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import LinkLostError
-from agent.identity.credentials import Identity
+from agent.identity import Identity
 from agent.mqtt.answers import (
     NOT_AUTHORIZED,
     SESSION_TAKEN_OVER,

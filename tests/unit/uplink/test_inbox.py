@@ -9,17 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Moment
-from agent.sampling.windows import (
+from agent.sampling.counting import close_window, next_window, open_window
+from agent.sensors import Detections
+from agent.uplink.inbox import (
     TOTAL_MAX,
     Echo,
     Foreign,
     SetTotal,
     classify,
-    close_window,
-    next_window,
-    open_window,
 )
-from agent.sensors.sensor import Detections
 
 EPOCH = "9f2c"
 NONE = Detections(0, 0.0)

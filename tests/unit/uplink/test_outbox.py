@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.mqtt.answers import NOT_AUTHORIZED, TOPIC_NAME_INVALID
-from agent.store.opening import open_store
+from agent.store import open_store
 from agent.uplink.outbox import Outbox
-from agent.uplink.poison import Suspicion
+from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
 from tests.fakes import Ticks
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.store.store import Store
+    from agent.store import Store
 
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
 
@@ -48,7 +48,12 @@ def outbox(store: Store, ticks: Ticks, *, window: int = 100, per_s: float = 1e6)
     """An outbox that waits exactly the whole backoff."""
     backoff = Backoff(2.0, 60.0, uniform=lambda _, high: high)
     return Outbox(
-        store, window=window, per_s=per_s, backoff=backoff, suspicion=Suspicion(), monotonic_s=ticks
+        store,
+        window=window,
+        per_s=per_s,
+        backoff=backoff,
+        poison_watch=PoisonWatch(),
+        monotonic_s=ticks,
     )
 
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.errors import LinkLostError
 from agent.model import Moment, NewRecord
 from agent.mqtt.answers import SESSION_TAKEN_OVER, ClosedError, ServerEndedError
-from agent.store.inspection import peek
-from agent.store.opening import open_store
+from agent.store import inspect, open_store
 from agent.uplink.outbox import POISON, Outbox
-from agent.uplink.poison import Suspicion
+from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
 from tests.fakes import Ticks
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.store.store import Store
+    from agent.store import Store
 
 CLOSED = ClosedError("the broker closed the connection")
 
@@ -34,7 +33,7 @@ class Line:
         self.poison = set(poison)
         self.lost = lost
         self.ticks = Ticks()
-        self.suspicion = Suspicion()
+        self.poison_watch = PoisonWatch()
         self.connections = 0
 
     def connect(self) -> None:
@@ -45,7 +44,7 @@ class Line:
             window=5,
             per_s=1e6,
             backoff=Backoff(1, 2),
-            suspicion=self.suspicion,
+            poison_watch=self.poison_watch,
             monotonic_s=self.ticks,
         )
         self.ticks.now_s += 100
@@ -75,7 +74,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def dead(store: Store) -> dict[int, str]:
     """What was set aside, and why."""
-    seen = peek(store._limits.path, 99, dead=True)
+    seen = inspect(store._limits.path, 99, dead=True)
     return dict(zip((record.seq for record in seen.records), seen.reasons, strict=True))
 
 
@@ -93,7 +92,7 @@ def test_a_poisonous_record_is_set_aside_and_all_others_arrive(
 
     assert dead(store) == dict.fromkeys(poison, POISON)
     assert store.queued == 0
-    assert not line.suspicion.careful
+    assert not line.poison_watch.careful
 
 
 def test_no_record_is_blamed_for_a_network_that_always_ends(store: Store) -> None:
@@ -121,23 +120,23 @@ def test_only_an_end_by_the_server_is_suspicious(store: Store, lost: LinkLostErr
         line.connect()
 
     assert dead(store) == {}
-    assert not line.suspicion.careful
+    assert not line.poison_watch.careful
 
 
 def test_an_end_long_after_the_publish_is_not_its_fault() -> None:
     """Five seconds are enough for the broker to judge."""
-    suspicion = Suspicion()
+    poison_watch = PoisonWatch()
     for _ in range(5):
-        suspicion.ended(CLOSED, [1], 5.1)
-    assert (suspicion.careful, list(suspicion.held)) == (False, [])
+        poison_watch.ended(CLOSED, [1], 5.1)
+    assert (poison_watch.careful, list(poison_watch.held)) == (False, [])
 
 
 def test_twice_is_no_proof() -> None:
     """Nor is a third time after its PUBACK."""
-    suspicion = Suspicion()
-    suspicion.ended(CLOSED, [1], 0.1)
-    suspicion.ended(CLOSED, [1], 0.1)
-    assert (suspicion.careful, list(suspicion.held)) == (True, [])
-    assert suspicion.acknowledged(1) is None
-    suspicion.ended(CLOSED, [1], 0.1)
-    assert not suspicion.held
+    poison_watch = PoisonWatch()
+    poison_watch.ended(CLOSED, [1], 0.1)
+    poison_watch.ended(CLOSED, [1], 0.1)
+    assert (poison_watch.careful, list(poison_watch.held)) == (True, [])
+    assert poison_watch.acknowledged(1) is None
+    poison_watch.ended(CLOSED, [1], 0.1)
+    assert not poison_watch.held

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config.settings import StoreLimits
+from agent.config import StoreLimits
 from agent.errors import LinkLostError, StoreError
 from agent.health.health import Health
 from agent.model import COUNT, Moment, NewRecord, encode
@@ -20,15 +20,11 @@ from agent.mqtt.answers import (
     Subscribed,
     WithheldError,
 )
-from agent.store.opening import open_store
+from agent.store import open_store
+from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
-from agent.uplink.poison import Suspicion
-from agent.uplink.session import (
-    ANSWER_WITHIN_S,
-    Receiver,
-    Session,
-    Tally,
-)
+from agent.uplink.poison import PoisonWatch
+from agent.uplink.session import ANSWER_WITHIN_S, Session
 from agent.uplink.subscription import Subscription
 from agent.uplink.waits import Backoff
 from tests.fakes import FakeClock, Ticks
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.store.store import Store
+    from agent.store import Store
 
 THING = "living-room"
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
@@ -99,8 +95,8 @@ class Bench:
         self.ticks = Ticks()
         self.store = store
         self.health = Health(wall_s=self.ticks, boot_s=self.ticks)
-        self.tally = Tally()
-        self.receiver = Receiver(THING, store, self.health, self.tally)
+        self.totals = Totals()
+        self.inbox = Inbox(THING, store, self.health, self.totals)
         self.connection = ScriptedConnection(self.ticks)
         self.subscription = Subscription(monotonic_s=self.ticks)
         self.subscription.connected(session_present=True)
@@ -113,12 +109,12 @@ class Bench:
                 window=5,
                 per_s=1e6,
                 backoff=backoff,
-                suspicion=Suspicion(),
+                poison_watch=PoisonWatch(),
                 monotonic_s=self.ticks,
             ),
             subscription=self.subscription,
-            receiver=self.receiver,
-            tally=self.tally,
+            inbox=self.inbox,
+            totals=self.totals,
             store=store,
             health=self.health,
             clock=FakeClock(MOMENT.wall_s),
@@ -141,7 +137,7 @@ class Bench:
 
     def echo(self, seq: int) -> None:
         """Deliver our own count `seq`."""
-        self.receiver.message(f"{THING}/count", encode({"epoch": self.store.epoch, "seq": seq}))
+        self.inbox.message(f"{THING}/count", encode({"epoch": self.store.epoch, "seq": seq}))
 
 
 @pytest.fixture
@@ -159,7 +155,7 @@ def test_what_waits_is_published_and_acknowledged(bench: Bench) -> None:
 
     assert [topic for topic, _ in bench.connection.published] == [f"{THING}/count"] * 2
     assert bench.store.queued == 0
-    assert (bench.tally.published, bench.tally.acked) == (2, 2)
+    assert (bench.totals.published, bench.totals.acked) == (2, 2)
     assert bench.health.snapshot().facts["last_ack"] is not None
 
 
@@ -175,7 +171,7 @@ def test_three_counts_without_an_echo_are_not_confirmed(bench: Bench) -> None:
     assert bench.connection.subscribed == [f"{THING}/count"]
     bench.echo(6)
     assert "not-confirmed" not in bench.codes()
-    assert bench.tally.confirmed == 1
+    assert bench.totals.confirmed == 1
 
 
 def test_a_drained_backlog_does_not_look_unconfirmed(bench: Bench) -> None:
@@ -334,10 +330,10 @@ def test_a_farewell_ends_in_time_on_a_silent_broker(bench: Bench) -> None:
 
 def test_a_message_on_another_topic_is_ignored(bench: Bench) -> None:
     """Only `<thing>/count` commands us."""
-    bench.receiver.message(f"{THING}/other", b"7")
+    bench.inbox.message(f"{THING}/other", b"7")
 
     assert bench.store.total == 0
-    assert bench.tally.ignored == 1
+    assert bench.totals.ignored == 1
 
 
 def test_a_command_that_cannot_be_made_durable_is_not_taken(bench: Bench) -> None:
@@ -345,7 +341,7 @@ def test_a_command_that_cannot_be_made_durable_is_not_taken(bench: Bench) -> Non
     bench.store.close()
 
     with pytest.raises(StoreError):
-        bench.receiver.message(f"{THING}/count", b'{"set": 5, "id": "x"}')
+        bench.inbox.message(f"{THING}/count", b'{"set": 5, "id": "x"}')
 
 
 def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench) -> None:
@@ -354,7 +350,7 @@ def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench
     other.execute("BEGIN IMMEDIATE")
     for _ in range(2):
         with pytest.raises(WithheldError):
-            bench.receiver.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
+            bench.inbox.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
     bench.store_counts(1)
     assert bench.store.blocked
     bench.steps(3)

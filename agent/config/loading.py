@@ -1,0 +1,113 @@
+"""Loading: a file and what stands beside it, interpreted as the configuration.
+
+Beside it stand an `iot_prov_config` of older devices, and what systemd says in the environment of
+where the service's directories and credentials are (systemd.exec(5)).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.config import legacy
+from agent.config.document import mistakes, read_toml
+from agent.config.settings import (
+    Aws,
+    Config,
+    Count,
+    Mqtt,
+    Paths,
+    Provisioning,
+    SensorConfig,
+    StoreLimits,
+    Thing,
+)
+from agent.config.tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config.tables import OptionsOf
+
+DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
+
+
+def systemd_directories(environment: Mapping[str, str]) -> dict[str, object]:
+    """What systemd says instead of the defaults of [paths] and credentials_file, by key."""
+
+    def directory(name: str) -> Path | None:
+        first = environment.get(name, "").partition(":")[0]
+        return Path(first) if first else None
+
+    given: dict[str, object] = {}
+    if state := directory("STATE_DIRECTORY"):
+        given["state"] = state
+    if runtime := directory("RUNTIME_DIRECTORY"):
+        given["runtime"] = runtime
+    if configuration := directory("CONFIGURATION_DIRECTORY"):
+        given["certs"] = configuration / "certs"
+        given["credentials_file"] = configuration / "aws" / "credentials"
+    credentials = directory("CREDENTIALS_DIRECTORY")
+    if credentials and (credentials / "aws").is_file():
+        given["credentials_file"] = credentials / "aws"
+    return given
+
+
+def load(
+    path: Path,
+    *,
+    options_of: OptionsOf,
+    environment: Mapping[str, str] = os.environ,
+    hostname: str = "",
+    root: Path = board.ROOT,
+) -> Config:
+    """The configuration in the file `path`, and in an `iot_prov_config` beside it.
+
+    A path that the file does not give comes from systemd's variables in `environment`. The default
+    name is made from `hostname` (this system's if empty) and the serial number below `root`.
+    Raises ConfigError with all problems, each beginning with the file's path and the key or line.
+    """
+    return interpret(
+        read_toml(path),
+        path,
+        options_of=options_of,
+        environment=environment,
+        hostname=hostname,
+        root=root,
+    )
+
+
+def interpret(
+    document: dict[str, object],
+    path: Path,
+    *,
+    options_of: OptionsOf,
+    environment: Mapping[str, str] = os.environ,
+    hostname: str = "",
+    root: Path = board.ROOT,
+    source: Path | None = None,
+) -> Config:
+    """What `document` means as the content of `path`; problems name `source`. As `load`."""
+    known = {one.name for one in fields(Config)} - {"path", "warnings"}
+    tables = Tables(document, path.absolute().parent, known=known)
+    old = legacy.read(path.parent / legacy.FILE_NAME)
+    given = systemd_directories(environment)
+    name = old.thing or board.default_name(hostname, root=root)
+    paths = tables.table("paths", Paths, given)
+    config = Config(
+        path=path,
+        thing=tables.table("thing", Thing, {"name": name}),
+        aws=tables.table("aws", Aws),
+        provisioning=tables.table("provisioning", Provisioning, given),
+        mqtt=tables.table("mqtt", Mqtt),
+        store=tables.table("store", StoreLimits, {"path": paths.state / "store.db"}),
+        count=tables.table("count", Count),
+        paths=paths,
+        sensors=tables.sensors(SensorConfig, old.sensor, options_of),
+    )
+    if tables.problems:
+        raise mistakes(source or path, tables.problems)
+    return replace(config, warnings=(*old.warnings, *old.topic_warnings(config.thing.name)))

@@ -1,0 +1,76 @@
+"""The registry of drivers: those built in, and plug-ins found by their entry point."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from agent.errors import SensorError
+from agent.sensors.sensor import Driver, Sensor, failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.clock import Clock
+    from agent.config import SensorConfig
+
+PLUG_INS = "pi_iot_agent.sensors"
+BUILT_IN = {
+    "exec": "agent.sensors.exec",
+    "gpio": "agent.sensors.gpio",
+    "hwmon": "agent.sensors.hwmon",
+    "iio": "agent.sensors.iio",
+    "onewire": "agent.sensors.onewire",
+    "simulated": "agent.sensors.simulated",
+    "system": "agent.sensors.system",
+    "thermal": "agent.sensors.thermal",
+}
+
+
+def options_of(driver: str) -> type:
+    """The Options dataclass of a driver, `dict` for a plug-in.
+
+    Raises KeyError(driver, *known drivers) for a name that nobody has.
+    """
+    if driver in BUILT_IN:
+        return cast("type", importlib.import_module(BUILT_IN[driver]).Options)
+    if driver in (plug_ins := _plug_ins()):
+        return dict
+    raise KeyError(driver, *sorted({*BUILT_IN, *plug_ins}))
+
+
+def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
+    """Open the sensor that `config` describes. Raises SensorError when it cannot be."""
+    driver: Driver | None = None
+    try:
+        driver = _opener(config.driver)(config.options, clock=clock)
+        # From a plug-in it would be a promise that nobody has checked.
+        instant = config.driver in BUILT_IN and getattr(driver, "instant", False)
+        return Sensor(config.name, driver, instant=instant)
+    except Exception as error:
+        if driver:
+            with suppress(Exception):
+                driver.close()
+        told = failed(config.name, error)
+        raise SensorError(told.text, hint=told.hint) from error
+
+
+def _opener(driver: str) -> Callable[..., Driver]:
+    if driver in BUILT_IN:
+        found = importlib.import_module(BUILT_IN[driver]).open_driver
+    else:
+        try:
+            load = _plug_ins()[driver]
+        except KeyError:
+            hint = "install the package that has it, or remove this sensor"
+            raise SensorError(f"there is no driver {driver}", hint=hint) from None
+        found = load()
+    return cast("Callable[..., Driver]", found)
+
+
+def _plug_ins() -> dict[str, Callable[[], object]]:
+    """Name and loader of each plug-in."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- 20 ms that few configs need
+
+    return {entry.name: entry.load for entry in entry_points(group=PLUG_INS)}

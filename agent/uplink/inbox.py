@@ -1,0 +1,142 @@
+"""The inbox: messages on `<thing>/count`, taken as an echo, as a command, or as neither."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.health import conditions
+from agent.model import COUNT
+from agent.mqtt.answers import (
+    WithheldError,
+)
+from agent.store import BlockedError
+
+if TYPE_CHECKING:
+    from agent.health.health import Health
+    from agent.store import Store
+
+#: Largest integer that every JSON reader keeps exact (RFC 8259, section 6).
+TOTAL_MAX = 2**53 - 1
+COMMAND_ID_MAX = 256
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Our own record `seq`, come back from the broker: the whole way works."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTotal:
+    """A command: the running total is to be `value`; once for each `command_id`, if it has one."""
+
+    value: int
+    command_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A message that means nothing to us; `reason` says why not."""
+
+    reason: str
+
+
+def classify(payload: bytes, *, epoch: str) -> Echo | SetTotal | Foreign:
+    """What a message on `<thing>/count` is. Whatever the bytes are, nothing is raised."""
+    try:
+        message = json.loads(payload.decode())
+    except (ValueError, RecursionError):  # not UTF-8, not JSON, too deep, too many digits
+        return Foreign("not a JSON text")
+    if not isinstance(message, dict):
+        return _set_total(message, None)
+    if "epoch" in message:
+        return _record(message, epoch)
+    return _command(message)
+
+
+def _record(message: dict[str, object], epoch: str) -> Echo | Foreign:
+    seq = message.get("seq")
+    if message["epoch"] == epoch and isinstance(seq, int) and not isinstance(seq, bool):
+        return Echo(seq)
+    return Foreign("a record that is not ours")
+
+
+def _command(message: dict[str, object]) -> SetTotal | Foreign:
+    command_id = message.get("id")
+    if not isinstance(command_id, str) or not 0 < len(command_id) <= COMMAND_ID_MAX:
+        return Foreign(f"no id of 1 to {COMMAND_ID_MAX} characters")
+    if any("\ud800" <= character <= "\udfff" for character in command_id):
+        return Foreign("an id that is no Unicode text")
+    match message:
+        case {"set": _, "reset": _}:
+            return Foreign("set and reset at once")
+        case {"set": value}:
+            return _set_total(value, command_id)
+        case {"reset": True}:
+            return SetTotal(0, command_id)
+    return Foreign("neither set nor reset")
+
+
+def _set_total(value: object, command_id: str | None) -> SetTotal | Foreign:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= TOTAL_MAX:
+        return SetTotal(value, command_id)
+    return Foreign("not an integer from 0 to 2^53-1")
+
+
+@dataclass(slots=True)
+class Totals:
+    """What this process has sent and got back, over all its sessions."""
+
+    published: int = 0
+    acked: int = 0
+    confirmed: int = 0
+    ignored: int = 0
+    last_ack: float | None = None
+    announced: bool = False  # the cloud knows that this process began, and why
+
+
+class Inbox:
+    """Acts on what arrives on `<thing>/count`; called in the uplink thread before the PUBACK."""
+
+    def __init__(self, thing: str, store: Store, health: Health, totals: Totals) -> None:
+        self._topic = f"{thing}/{COUNT}"
+        self._store = store
+        self._health = health
+        self._totals = totals
+        self.echoed_seq = 0
+        self.withheld = False  # whether the broker has a command that we could not keep
+
+    def message(self, topic: str, payload: bytes) -> None:
+        """Take an echo as proof of the whole way, apply a command, count and log anything else.
+
+        Raises WithheldError when a command cannot be made durable now.
+        """
+        match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
+            case Echo(seq=seq):
+                self._totals.confirmed += 1
+                self.echoed_seq = max(self.echoed_seq, seq)
+                self._health.clear(conditions.NOT_CONFIRMED)
+            case SetTotal(value=value, command_id=command_id):
+                self._set_total(value, command_id)
+            case other:
+                self._totals.ignored += 1
+                if self._totals.ignored == 1:
+                    log.warning("ignored a message that is no command of ours: %.200r", other)
+        self._health.update(confirmed=self._totals.confirmed, ignored=self._totals.ignored)
+
+    def _set_total(self, value: int, command_id: str | None) -> None:
+        try:
+            if self._store.set_total(value, command_id):
+                log.info("the running total is set to %s by the cloud", value)
+        except BlockedError as blocked:
+            if not self.withheld:
+                log.warning("a command of the cloud cannot be kept now: %s", blocked.text)
+            self.withheld = True
+            raise WithheldError from blocked
+        self._health.update(total=self._store.total)
