@@ -1,0 +1,59 @@
+"""The settings rule out what cannot be obeyed; the shipped file shows every one of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent import sensors
+from agent.config import load
+from tests.unit.config.conftest import TABLES, check_told, read, write
+
+SHIPPED = Path(__file__).parents[3] / "etc" / "agent.toml"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("[provisioning]\nmethod = 'csr'", 'provisioning.method: "csr" is not in this version'),
+        ("[provisioning]\nmethod = 'claim'", 'provisioning.method: "claim" is not in this'),
+        ("[mqtt]\nbackoff_min_s = 9\nbackoff_max_s = 2", "mqtt.backoff_min_s: 9 is above"),
+        ("[mqtt]\nendpoint='a'\ncert_file = 'c'", "mqtt.key_file: is missing; it goes with"),
+        ("[mqtt]\nendpoint='a'\nkey_file = 'k'", "mqtt.cert_file: is missing; it goes with"),
+        ("[mqtt]\ncert_file = 'c'\nkey_file = 'k'", "mqtt.endpoint: is missing; with cert_file"),
+    ],
+)
+def test_a_setting_that_cannot_be_obeyed_is_told_with_its_key(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    """One mistake makes one line, which names the key that is to be mended."""
+    check_told(tmp_path, content, problem)
+
+
+def test_the_shipped_file_is_valid_and_shows_every_default(tmp_path: Path) -> None:
+    """All is commented out; without the comment signs it still says the same."""
+    shipped = SHIPPED.read_text()
+    empty = read(write(tmp_path, ""))
+    assert read(write(tmp_path, shipped)) == empty
+    bare = re.sub(r"^# (?=\w+ = |\[\[)", "", shipped, flags=re.MULTILINE)
+    config = load(
+        write(tmp_path, bare),
+        options_of=sensors.options_of,
+        environment={},
+        hostname="attic",
+        root=tmp_path,
+    )
+    assert replace(config, sensors=()) == empty
+    assert len(config.sensors) == bare.count("[[sensors]]\n")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_shipped_file_has_every_key(table: str) -> None:
+    """A key that is not in the file would be found by nobody."""
+    section = SHIPPED.read_text().partition(f"\n[{table}]\n")[2].partition("\n[")[0]
+    shown = set(re.findall(r"^# (\w+) = ", section.partition("\n# [[")[0], flags=re.MULTILINE))
+    assert shown == {one.name for one in dataclasses.fields(TABLES[table])}
