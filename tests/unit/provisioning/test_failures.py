@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions
 
-from agent.errors import (
-    AgentError,
-    CloudError,
-    NoAwsCredentialsError,
-    RefusedError,
-    TransientCloudError,
-)
-from agent.health import conditions
-from agent.health.progress import Progress, decode, trouble
+from agent.errors import CloudError, NoAwsCredentialsError, RefusedError, TransientCloudError
 from agent.provisioning.failures import (
     ExistsError,
     NotFoundError,
@@ -21,7 +13,6 @@ from agent.provisioning.failures import (
     answer_error,
     failure,
 )
-from agent.provisioning.retry import Retry
 
 
 def answer(code: str, status: int = 400, message: str = "") -> CloudError:
@@ -110,74 +101,3 @@ def test_no_answer_is_classified_by_its_kind(error: Exception, kind: type) -> No
 def test_a_defect_is_no_failure_of_aws() -> None:
     """It keeps its traceback."""
     assert failure(KeyError("x"), "iot:CreateThing", "https://iot") is None
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (NoAwsCredentialsError("x", hint="h"), conditions.NO_AWS_CREDENTIALS.code),
-        (RefusedError("x", hint="h"), conditions.PROVISIONING_REFUSED.code),
-        (TransientCloudError("x", hint="h"), conditions.PROVISIONING_FAILING.code),
-    ],
-)
-def test_an_error_is_reported_with_its_condition(error: AgentError, code: str) -> None:
-    """And comes through a line of JSON unchanged."""
-    report = trouble("thing", error)
-    assert report == Progress("thing", "x", code, "h")
-    assert decode(report.encode().encode()) == report
-
-
-@pytest.mark.parametrize(
-    "line",
-    [b"", b"{}", b"[]", b"null", b"Traceback", b"\xff", b'{"step": 1}', b"[" * 100_000],
-    ids=lambda line: repr(line[:10]),
-)
-def test_garbage_is_no_report(line: bytes) -> None:
-    """Whatever a child prints, the daemon is not harmed."""
-    assert decode(line) is None
-    assert decode(b'{"step": 1, "text": "", "code": "", "hint": ""}') is None
-
-
-class TestAttempts:
-    """The retry policy, without waiting."""
-
-    def test_waits_grow_under_a_cap(self) -> None:
-        """Full jitter from half a second, never above half a minute."""
-        waits_s: list[float] = []
-        left = iter(range(12))
-
-        def act() -> str:
-            if next(left, None) is None:
-                return "done"
-            raise TransientCloudError("busy")
-
-        retry = Retry(lambda _: None, patience_s=60, sleep=waits_s.append)
-        assert retry.run("thing", act) == "done"
-        assert len(waits_s) == 12
-        for number, wait_s in enumerate(waits_s):
-            assert 0 <= wait_s <= min(30.0, 0.5 * 2**number)
-
-    def test_a_refusal_is_not_tried_again(self) -> None:
-        """A person has to act first."""
-        made = []
-
-        def act() -> None:
-            made.append(1)
-            raise RefusedError("no")
-
-        retry = Retry(lambda _: None, patience_s=60, sleep=lambda _: None)
-        with pytest.raises(RefusedError):
-            retry.run("thing", act)
-        assert len(made) == 1
-
-    def test_a_shortest_wait_holds(self) -> None:
-        """Two CONNECTs are at least so far apart."""
-        waits_s: list[float] = []
-        errors = iter([TransientCloudError("busy")])
-
-        def act() -> None:
-            for error in errors:
-                raise error
-
-        Retry(lambda _: None, patience_s=60, sleep=waits_s.append).run("proof", act, at_least_s=1.1)
-        assert waits_s[0] >= 1.1

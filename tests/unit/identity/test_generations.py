@@ -1,0 +1,31 @@
+"""Generations of one thing lie beside those of others, and half-made ones are removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.identity import Generations, has_replaced
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_generations_of_other_things_are_not_ours(tmp_path: Path) -> None:
+    """Also where one's name begins with the other's."""
+    for name in (".a.0123456789ab", ".a-b.0123456789ab", ".ab.0123456789ab", ".a.new-01234567"):
+        (tmp_path / name).mkdir()
+    assert [path.name for path in Generations(tmp_path, "a").stale()] == [".a.0123456789ab"]
+    assert has_replaced(tmp_path, "a")
+    (tmp_path / "a").symlink_to(".a.0123456789ab")
+    assert not has_replaced(tmp_path, "a")
+    assert not has_replaced(tmp_path / "missing", "a")
+
+
+def test_half_made_things_are_removed_at_the_start(tmp_path: Path) -> None:
+    """Of this thing only."""
+    (tmp_path / ".a.new-01234567").mkdir()
+    (tmp_path / ".b.new-01234567").mkdir()
+    (tmp_path / ".a.01234567").symlink_to("x")
+    (tmp_path / "..a.pending.01234567").symlink_to("x")
+    Generations(tmp_path, "a").prepare()
+    assert [path.name for path in tmp_path.iterdir()] == [".b.new-01234567"]
