@@ -1,4 +1,4 @@
-"""What the agent says of itself."""
+"""Health keeps the facts and conditions of the agent, and says when they change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import pytest
 
 from agent.health import conditions
-from agent.health.conditions import Condition
 from agent.health.health import Health
 from tests.fakes import Ticks
 
@@ -24,32 +23,6 @@ def health(ticks: Ticks) -> Health:
     health = Health(wall_s=ticks, boot_s=ticks)
     health.update(thing="living-room")
     return health
-
-
-def test_every_code_is_declared_once() -> None:
-    """The table of conditions names each code of the contract, and each one once."""
-    declared = [one.code for one in vars(conditions).values() if isinstance(one, Condition)]
-
-    assert len(declared) == len(set(declared))
-    assert set(declared) == {
-        *[
-            "config-warning",
-            "clock-unset",
-            "unprovisioned",
-            "no-aws-credentials",
-            "provisioning-failing",
-        ],
-        *[
-            "provisioning-failing",
-            "provisioning-refused",
-            "credentials-invalid",
-            "certificate-expiring",
-            "offline",
-        ],
-        *["not-authorized", "taken-over", "not-subscribed", "not-confirmed", "store-reset"],
-        *["store-memory-only", "disk-full", "store-full", "records-dropped", "record-refused"],
-        *["sensor-failing", "sensor-suspect"],
-    }
 
 
 def test_offline_is_information_for_five_minutes(health: Health, ticks: Ticks) -> None:

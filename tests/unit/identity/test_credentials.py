@@ -14,18 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent import config as configuration
 from agent.errors import CredentialsError
 from agent.identity import (
-    AMAZON_ROOTS,
-    ROOT_CA_1,
     Credentials,
     Identity,
     MissingCredentialsError,
     amazon_roots,
-    certificates,
     load,
     tls_context,
 )
 from agent.identity.credentials import SUITES, Files, read_identity
-from tests.tools.cloud.authority import Authority, certificate_id
+from tests.tools.cloud.authority import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,21 +189,3 @@ def test_the_context_is_as_aws_asks(config: Config) -> None:
     assert context.verify_mode == ssl.CERT_REQUIRED
     suites = {suite["name"] for suite in context.get_ciphers() if suite["protocol"] == "TLSv1.2"}
     assert suites == set(SUITES.split(":"))
-
-
-def test_amazon_roots_are_found_by_fingerprint(tmp_path: Path) -> None:
-    """Whatever else a bundle holds, and however it is broken, only the pinned ones are taken."""
-    real = amazon_roots()
-    assert ROOT_CA_1 in real
-    assert real.keys() <= AMAZON_ROOTS.keys()
-    bundle = tmp_path / "bundle.crt"
-    broken = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"
-    bundle.write_text(f"# a comment é\n{AUTHORITY.pem}{broken}{real[ROOT_CA_1]}")
-    assert amazon_roots([tmp_path / "missing", bundle]) == {ROOT_CA_1: real[ROOT_CA_1]}
-    assert amazon_roots([]) == {}
-
-
-def test_a_certificates_fingerprint_is_its_id_at_aws() -> None:
-    """SHA-256 of the DER."""
-    ((_, fingerprint),) = certificates(AUTHORITY.pem)
-    assert fingerprint == certificate_id(AUTHORITY.pem)
