@@ -19,10 +19,11 @@ from agent.config import SensorConfig
 from agent.errors import SensorError
 from agent.sensors import Detections, Sensor, gpio, open_sensor
 from agent.sensors.debounce import Debouncer
-from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.fakes import FakeClock
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,12 +35,6 @@ def pins() -> Iterator[MockFactory]:
     yield factory
     factory.reset()
     Device.pin_factory = None
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Both clocks."""
-    return FakeClock()
 
 
 def opened(clock: FakeClock, **options: Any) -> Sensor:  # noqa: ANN401 -- keys of any kind
