@@ -26,14 +26,10 @@ class _Entry:
 
 
 class Buffer:
-    """Records by their numbers, which go on behind `last_seq`; used under the store's lock.
-
-    `dropped` counts those that were given up since the last `clear`.
-    """
+    """Records by their numbers, which go on behind `last_seq`; used under the store's lock."""
 
     def __init__(self, last_seq: int) -> None:
         self.last_seq = last_seq
-        self.dropped = 0
         self._entries: dict[int, _Entry] = {}
         self._bytes = 0
 
@@ -65,18 +61,14 @@ class Buffer:
             self._bytes -= len(entry.body)
         return entry is not None
 
-    def bound(self) -> None:
-        """Give up the oldest beyond the bounds."""
+    def bound(self) -> int:
+        """Give up the oldest beyond the bounds; the number of them."""
+        before = len(self._entries)
         while len(self._entries) > ROWS_MAX or (
             self._bytes > MIB_MAX * 1024 * 1024 and len(self._entries) > 1
         ):
-            self.drop(next(iter(self._entries)))
-
-    def drop(self, seq: int) -> bool:
-        """Give one up; False if it is not here."""
-        found = self.remove(seq)
-        self.dropped += found
-        return found
+            self.remove(next(iter(self._entries)))
+        return before - len(self._entries)
 
     def waiting(self, after_seq: int, limit: int) -> list[Numbered]:
         """The oldest with a number above `after_seq`, at most `limit`."""
@@ -101,4 +93,4 @@ class Buffer:
     def clear(self) -> None:
         """All are on the disk."""
         self._entries.clear()
-        self._bytes = self.dropped = 0
+        self._bytes = 0

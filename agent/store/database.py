@@ -120,6 +120,24 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return db
 
 
+def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, int | str]]:
+    """A store ready for use, in figures, and the facts of `meta`; in memory without a path.
+
+    It is migrated, looked through for damage, and spares the card. Raises SpoiledError.
+    """
+    db = connect(path) if path else in_memory()
+    try:
+        migrate(db)
+        figures, facts = load(db)
+        if path:
+            check(db)
+            spare_the_card(db)
+    except BaseException:
+        db.close()
+        raise
+    return db, figures, facts
+
+
 def in_memory() -> sqlite3.Connection:
     """A store that no file has, with an epoch of its own."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)

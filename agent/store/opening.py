@@ -54,7 +54,7 @@ def usable_again(limits: StoreLimits) -> bool:
         if not path.exists():
             database.make(path)
         # Exactly what the next start does: what this finds usable, that one does.
-        journal = WriteBehind(limits, memory_only=False, boot_s=time.monotonic)
-        with closing(journal), journal.transaction():
+        content = WriteBehind(limits, memory_only=False, boot_s=time.monotonic)
+        with closing(content), content.transaction():
             return True
     return False

@@ -51,6 +51,10 @@ class Figures:
     dropped_seq: int = 0  # no row up to here is left
     age_checked_s: float | None = None
 
+    def has(self, seq: int) -> bool:
+        """True if a row that was handed out is still there, as far as is known."""
+        return self.dropped_seq < seq <= self.last_seq
+
 
 class Records:
     """Works on the table through `db`."""

@@ -92,7 +92,7 @@ class House:
 
     def crash(self) -> None:
         """End without a word."""
-        self.store._journal.db.close()
+        self.store._write_behind._db.close()
         self.wakeup.close()
 
     def stop(self) -> None:
@@ -236,28 +236,28 @@ def test_windows_before_the_clock_was_set_get_their_time_when_it_is(house: House
 def test_troubles_of_the_store_are_conditions(house: House) -> None:
     """A full disk, a lock, what was given up, and when it is over."""
     house.live(1)
-    journal = house.store._journal
-    pages = journal.db.execute("PRAGMA page_count").fetchone()[0]
-    journal.db.execute(f"PRAGMA max_page_count = {pages}")
+    content = house.store._write_behind
+    pages = content._db.execute("PRAGMA page_count").fetchone()[0]
+    content._db.execute(f"PRAGMA max_page_count = {pages}")
     for _ in range(3):
         house.recorder.append(
             NewRecord("sensors/a", START_S, house.clock.now(), {"text": "x" * 5000})
         )
     assert "full" in house.conditions()["disk-full"]
-    journal.held.drop(1)
+    content._given_up = 1
     house.live(5)
     assert house.conditions()["records-dropped"].endswith(": 1 for memory")
-    journal.db.execute("PRAGMA max_page_count = 1000000")
+    content._db.execute("PRAGMA max_page_count = 1000000")
     house.live(6)
     assert list(house.conditions()) == ["records-dropped"]
     house.clock.pass_by(DAY_S)
     house.live(1)
     assert house.conditions() == {}
-    journal.blocked = BlockedError("locked")
-    journal._retry_boot_s = float("inf")
+    content.blocked = BlockedError("locked")
+    content._again_boot_s = float("inf")
     house.live(1)
     assert house.conditions() == {"store-memory-only": "locked"}
-    journal.blocked = None
+    content.blocked = None
 
 
 def test_a_store_that_is_nearly_full_is_told_before_anything_is_lost(tmp_path: Path) -> None:

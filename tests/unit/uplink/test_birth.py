@@ -35,7 +35,7 @@ def live(directory: Path, start: Moment, *, end: Moment | None = None, version: 
         note_stop(store, end)
         store.close()
     else:
-        store._journal.db.close()
+        store._write_behind._db.close()
     return found
 
 

@@ -74,7 +74,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def dead(store: Store) -> dict[int, str]:
     """What was set aside, and why."""
-    seen = inspect(store._limits.path, 99, dead=True)
+    seen = inspect(store._path, 99, dead=True)
     return dict(zip((record.seq for record in seen.records), seen.reasons, strict=True))
 
 

@@ -346,7 +346,7 @@ def test_a_command_that_cannot_be_made_durable_is_not_taken(bench: Bench) -> Non
 
 def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench) -> None:
     """The session goes on without its PUBACK; once there is room, a new one brings it again."""
-    other = sqlite3.connect(bench.store._limits.path, isolation_level=None)
+    other = sqlite3.connect(bench.store._path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     for _ in range(2):
         with pytest.raises(WithheldError):
@@ -356,7 +356,7 @@ def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench
     bench.steps(3)
     other.execute("ROLLBACK")
     other.close()
-    bench.store._journal._retry_boot_s = 0.0
+    bench.store._write_behind._again_boot_s = 0.0
     bench.store.flush()
     with pytest.raises(LinkLostError, match="waits at the broker"):
         bench.session.step()
