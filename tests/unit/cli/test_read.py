@@ -1,4 +1,4 @@
-"""Reading sensors by hand, and watching one detect."""
+"""The command `read` reads the sensors once, or watches one detect."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ from agent.cli.main import main
 from agent.cli.read import Walk
 from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDetector
+from tests.unit.cli.conftest import add
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> str:
-    """An agent.toml without sensors."""
-    path = tmp_path / "agent.toml"
-    path.write_text('[thing]\nname = "cat"\n')
-    return str(path)
+def test_read_prints_a_line_for_each_quantity(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has the name, the quantity and the value."""
+    add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
+    assert main(["read", "--config", config]) == 0
+    name, quantity, value = capsys.readouterr().out.split()
+    assert (name, quantity) == ("room", "temperature_c")
+    assert -50 < float(value) < 100
 
 
-def add(config: str, more: str) -> None:
-    """Write `more` at the end of the configuration."""
-    with Path(config).open("a") as file:
-        file.write(more)
+def test_read_of_an_unknown_sensor_names_the_known_ones(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a usage error."""
+    add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
+    assert main(["read", "roof", "--config", config]) == 2
+    assert "no sensor 'roof'" in (text := capsys.readouterr().err)
+    assert "known: room" in text
 
 
 @pytest.mark.parametrize(

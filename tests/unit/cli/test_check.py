@@ -1,0 +1,41 @@
+"""The command `check` sums up a good configuration and tells every problem of a bad one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli.main import main
+
+if TYPE_CHECKING:
+    import pytest
+from tests.unit.cli.conftest import add
+
+
+def test_check_sums_up_a_good_configuration(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OK, and what it amounts to; warnings go to stderr."""
+    add(config, '[aws]\nregion = "eu-west-1"\n[mqtt]\nendpoint = "broker.local"\n')
+    Path(config).with_name("iot_prov_config").write_text("TOPIC_DETECT=old/topic\n")
+    add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
+    assert main(["check", "--config", config]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{config}: OK\n")
+    for fact in ("cat", "eu-west-1", "broker.local, port 8883", "room (simulated)", "store.db"):
+        assert fact in captured.out
+    assert captured.err.startswith("warning: ")
+    assert "cat/count" in captured.err
+
+
+def test_check_tells_every_problem(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line each, each with the path and the key, then a hint."""
+    add(config, '[mqtt]\nport = "x"\n[[sensors]]\nname = "a"\ndriver = "gpoi"\n')
+    assert main(["check", "--config", config]) == 78
+    captured = capsys.readouterr()
+    port, driver, hint = captured.err.splitlines()
+    assert port == f'{config}: mqtt.port: expected an integer, got "x" (line 7)'
+    assert driver.startswith(f'{config}: sensors[0].driver: no driver "gpoi"; known: ')
+    assert "gpio" in driver
+    assert hint.startswith("hint: ")
+    assert captured.out == ""

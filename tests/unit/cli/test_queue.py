@@ -1,0 +1,81 @@
+"""The command `queue` shows what waits and what was set aside, whether or not an agent runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import files
+from agent.cli.main import main
+from agent.config import StoreLimits
+from agent.model import Moment, NewRecord
+from agent.store import open_store
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_queue_without_a_store_says_so(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An agent that has never run has nothing waiting; nothing is made either."""
+    assert main(["queue", "--config", config]) == 0
+    assert "no record waits: there is no store yet" in capsys.readouterr().out
+    assert not Path(config).with_name("state").exists()
+
+
+def test_queue_lists_what_waits_beside_a_running_agent(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number, then the oldest records with topic and payload."""
+    state = Path(config).with_name("state")
+    state.mkdir()
+    with open_store(StoreLimits(path=state / "store.db")) as store:
+        moment = Moment(1_795_500_600.0, 5.0, "boot")
+        for number in range(3):
+            store.append(NewRecord("sensors/room", 1_795_500_600 + number, moment, {"x": number}))
+        assert main(["queue", "--config", config, "--limit", "2"]) == 0
+    first, *records, more = capsys.readouterr().out.splitlines()
+    assert first == "3 records wait"
+    assert ["cat/sensors/room" in record for record in records] == [True, True]
+    assert '"x":0' in records[0]
+    assert more == "and 1 more"
+
+
+def test_what_was_set_aside_is_shown_and_sent_once_more(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason; but not while an agent has the store open."""
+    directory = Path(config).parent
+    (directory / "state").mkdir()
+    limits = StoreLimits(path=directory / "state" / "store.db")
+    assert main(["queue", "--config", config, "--dead"]) == 0
+    with open_store(limits) as store:
+        moment = Moment(1_795_500_600.0, 5.0, "boot")
+        for number in range(3):
+            store.append(NewRecord("sensors/room", 1_795_500_600 + number, moment, {"x": number}))
+            store.set_aside(number + 1, "payload format not valid")
+    capsys.readouterr()
+    assert main(["queue", "--config", config, "--dead", "--limit", "1"]) == 0
+    first, reason, record, more = capsys.readouterr().out.splitlines()
+    assert first.startswith("set aside: 3; ")
+    assert reason == "payload format not valid:"
+    assert '"x":0' in record
+    assert more == "and 2 more"
+    (directory / "run").mkdir(exist_ok=True)
+    with files.lock(directory / "run" / "agent.lock", "a test"):
+        assert main(["queue", "--config", config, "--replay"]) == 75
+    assert main(["queue", "--config", config, "--replay"]) == 0
+    assert "3 set aside before wait again" in capsys.readouterr().out
+    with open_store(limits) as store:
+        assert [record.seq for record in store.waiting(0, 9)] == [1, 2, 3]
+    assert main(["queue", "--config", config, "--dead"]) == 0
+    assert capsys.readouterr().out == "no record was set aside\n"
+
+
+def test_queue_tells_a_spoiled_store(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No traceback, and the file stays as it is."""
+    path = Path(config).with_name("state") / "store.db"
+    path.parent.mkdir()
+    path.write_text("no database at all " * 100)
+    assert main(["queue", "--config", config]) == 1
+    assert str(path) in capsys.readouterr().err
+    assert path.read_text().startswith("no database")

@@ -1,0 +1,111 @@
+"""The command `status` says how the running agent does; its exit code says whether all is well."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.cli.main import main
+from agent.cli.status import ago
+from agent.health import conditions
+from agent.health.health import Health
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def running(config: str, status: str) -> Iterator[None]:
+    """Do as a running agent does: hold the lock and have written `status`."""
+    runtime = Path(config).parent / "run"
+    if status:
+        (runtime / "status.json").write_text(status)
+    with (runtime / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def report(health: Health) -> str:
+    """The status.json that `health` makes."""
+    return json.dumps(health.snapshot().as_json())
+
+
+def test_status_says_that_the_agent_does_not_run(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it reported before it ended is of no interest: the lock decides."""
+    Path(config).with_name("run").joinpath("status.json").write_text("{}")
+    assert main(["status", "--config", config]) == 3
+    captured = capsys.readouterr()
+    assert "not running" in captured.err
+    assert captured.out == ""
+
+
+def test_status_of_a_healthy_agent_ends_with_0(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sentences for people; a condition that is only information is no trouble yet."""
+    health = Health()
+    health.update(thing="cat", state="online", endpoint="a.b", queued=3, published=9, total=118)
+    health.sensor("motion", last_s=1.0, ok=True)
+    health.report(conditions.OFFLINE, "no answer from a.b")
+    with running(config, report(health)):
+        assert main(["status", "--config", config]) == 0
+        text = capsys.readouterr().out
+        assert main(["status", "--config", config, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == json.loads(report(health))
+    for fact in ("cat is online (a.b)", "3 queued", "9 published", "118", "Sensor motion works"):
+        assert fact in text
+    assert "info: offline, since 0 s ago: no answer from a.b" in text
+
+
+def test_status_of_a_degraded_agent_ends_with_1(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each condition comes with its hint."""
+    health = Health()
+    health.sensor("room", last_s=None, ok=False, error="no such device")
+    health.report(conditions.SENSOR_FAILING, "room: no such device", hint="plug it in")
+    with running(config, report(health)):
+        assert main(["status", "--config", config]) == 1
+    text = capsys.readouterr().out
+    assert "Sensor room fails: no such device; last value: never." in text
+    assert (
+        "warning: sensor-failing, since 0 s ago: room: no such device\n  hint: plug it in" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble"),
+    [
+        ("", "the agent runs and has not reported yet"),
+        ("{", "cannot be read: "),
+        ("\0", "cannot be read: "),
+        ("[]", "is not a report of the agent"),
+    ],
+)
+def test_status_says_that_a_report_cannot_be_read(
+    status: str, trouble: str, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The agent runs, and yet something is wrong."""
+    with running(config, status):
+        assert main(["status", "--config", config]) == 1
+    assert f"status.json: {trouble}" in capsys.readouterr().err
+
+
+def test_a_time_is_told_in_a_fitting_unit() -> None:
+    """Seconds, minutes, hours, days; null is never; a clock that went back is now."""
+    times: list[float | None] = [1000.0, 910.0, 900.0 - 7200, 1000.0 - 3 * 86_400, None, 1001.0]
+    assert [ago(time_s, 1000.0) for time_s in times] == [
+        "0 s ago",
+        "90 s ago",
+        "2 h ago",
+        "3 days ago",
+        "never",
+        "0 s ago",
+    ]
