@@ -1,7 +1,8 @@
-"""Stand-ins for what a test cannot have: time that moves on command, sensors that misbehave."""
+"""Stand-ins for what a test cannot have: time on command, sensors that misbehave, a house."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
@@ -16,10 +17,16 @@ from agent.config import (
     StoreLimits,
     Thing,
 )
+from agent.health.health import Health
+from agent.sampling import Recorder, Sampler
+from agent.sensors import Sensor
+from agent.store import open_store
+from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+START_S = 1_795_500_000.0  # a multiple of 600
 BOOT_ID = "5a1f3a58-6a8f-4c8a-9a53-3d3a6c3f8f10"
 
 
@@ -46,7 +53,7 @@ def config(
 class FakeClock(Clock):
     """Both clocks, standing still until a test moves them."""
 
-    def __init__(self, wall_s: float = 1_795_500_000.0, boot_s: float = 1000.0) -> None:
+    def __init__(self, wall_s: float = START_S, boot_s: float = 1000.0) -> None:
         super().__init__()
         self._boot_id = BOOT_ID
         self.was_set = True
@@ -132,3 +139,89 @@ class Ticks:
     def __call__(self) -> float:
         """The time."""
         return self.now_s
+
+
+class PromptDetector(FakeDetector):
+    """A detector that will detect something each second, and says so."""
+
+    def quiet_s(self) -> float:
+        """The time to the next."""
+        return 1.0
+
+
+@dataclass
+class House:
+    """A place with a motion sensor, whose agent can crash and be started again."""
+
+    directory: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    health: Health = field(default_factory=Health)
+    detector: FakeDetector = field(default_factory=PromptDetector)
+    limits: StoreLimits = field(default_factory=StoreLimits)
+
+    def __post_init__(self) -> None:
+        self.limits = replace(self.limits, path=self.directory / "store.db")
+
+    def start(self) -> None:
+        """Start the agent."""
+        settings = config(
+            self.directory,
+            SensorConfig(name="motion", driver="fake"),
+            count=Count(sensor=("motion",), window_s=600),
+            store=self.limits,
+        )
+        self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
+        self.recorder = Recorder(
+            settings, self.store, clock=self.clock, health=self.health, on_record=lambda: None
+        )
+        self.recorder.begin()
+        self.wakeup = Wakeup()
+        self.sampler = Sampler(
+            settings,
+            self.recorder,
+            clock=self.clock,
+            health=self.health,
+            wakeup=self.wakeup,
+            open_sensor=self.open,
+            settle_s=10.0,
+        )
+
+    def open(self, config: SensorConfig, *, clock: Clock) -> Sensor:
+        """The detector."""
+        assert clock is self.clock
+        return Sensor(config.name, self.detector)
+
+    def live(self, seconds: float, *, detections: int = 0) -> None:
+        """Let time pass, a second at a time; the first ones have a detection each."""
+        self.sampler.step()
+        for second in range(int(seconds)):
+            self.clock.pass_by(1.0)
+            self.detector.seen += second < detections
+            self.sampler.step()
+
+    def crash(self) -> None:
+        """End without a word."""
+        self.store._write_behind._db.close()
+        self.wakeup.close()
+
+    def stop(self) -> None:
+        """End in order."""
+        self.sampler.close()
+        self.store.close()
+        self.wakeup.close()
+
+    def counts(self) -> list[tuple[float, int, str]]:
+        """Time from the start, detections and quality of each count that waits."""
+        return [
+            (
+                one.timestamp_s - START_S,
+                int(str(one.body["detect_count"])),
+                str(one.body["quality"]),
+            )
+            for one in self.store.waiting(0, 10_000)
+            if one.kind == "count"
+        ]
+
+    def conditions(self) -> dict[str, str]:
+        """Code and text of the conditions that stand."""
+        return {one.code: one.text for one in self.health.snapshot().conditions}

@@ -3,119 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import BUILT_S
-from agent.config import Count, SensorConfig, StoreLimits
+from agent.config import StoreLimits
 from agent.errors import StoreError
-from agent.health.health import Health
 from agent.model import Moment, NewRecord
-from agent.sampling import Recorder, Sampler, WindowMirror
+from agent.sampling import WindowMirror
 from agent.sampling.card_wear import CardWear
 from agent.sensors import Sensor
-from agent.store import BlockedError, open_store
-from agent.wakeup import Wakeup
-from tests import fakes
-from tests.fakes import FakeClock, FakeDetector, FakeDriver, Ticks
+from agent.store import BlockedError
+from tests.fakes import START_S, FakeDetector, FakeDriver, House, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.clock import Clock
-
-START_S = 1_795_500_000.0  # a multiple of 600
 DAY_S = 86_400.0
-
-
-class PromptDetector(FakeDetector):
-    """A detector that will detect something each second, and says so."""
-
-    def quiet_s(self) -> float:
-        """The time to the next."""
-        return 1.0
-
-
-@dataclass
-class House:
-    """A place with a motion sensor, whose agent can crash and be started again."""
-
-    directory: Path
-    clock: FakeClock = field(default_factory=lambda: FakeClock(START_S))
-    health: Health = field(default_factory=Health)
-    detector: FakeDetector = field(default_factory=PromptDetector)
-    limits: StoreLimits = field(default_factory=StoreLimits)
-
-    def __post_init__(self) -> None:
-        self.limits = replace(self.limits, path=self.directory / "store.db")
-
-    def start(self) -> None:
-        """Start the agent."""
-        config = fakes.config(
-            self.directory,
-            SensorConfig(name="motion", driver="fake"),
-            count=Count(sensor=("motion",), window_s=600),
-            store=self.limits,
-        )
-        self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
-        self.recorder = Recorder(
-            config, self.store, clock=self.clock, health=self.health, on_record=lambda: None
-        )
-        self.recorder.begin()
-        self.wakeup = Wakeup()
-        self.sampler = Sampler(
-            config,
-            self.recorder,
-            clock=self.clock,
-            health=self.health,
-            wakeup=self.wakeup,
-            open_sensor=self.open,
-            settle_s=10.0,
-        )
-
-    def open(self, config: SensorConfig, *, clock: Clock) -> Sensor:
-        """The detector."""
-        assert clock is self.clock
-        return Sensor(config.name, self.detector)
-
-    def live(self, seconds: float, *, detections: int = 0) -> None:
-        """Let time pass, a second at a time; the first ones have a detection each."""
-        self.sampler.step()
-        for second in range(int(seconds)):
-            self.clock.pass_by(1.0)
-            self.detector.seen += second < detections
-            self.sampler.step()
-
-    def crash(self) -> None:
-        """End without a word."""
-        self.store._write_behind._db.close()
-        self.wakeup.close()
-
-    def stop(self) -> None:
-        """End in order."""
-        self.sampler.close()
-        self.store.close()
-        self.wakeup.close()
-
-    def counts(self) -> list[tuple[float, int, str]]:
-        """Time from the start, detections and quality of each count that waits."""
-        return [
-            (
-                one.timestamp_s - START_S,
-                int(str(one.body["detect_count"])),
-                str(one.body["quality"]),
-            )
-            for one in self.store.waiting(0, 10_000)
-            if one.kind == "count"
-        ]
-
-    def conditions(self) -> dict[str, str]:
-        """Code and text of the conditions that stand."""
-        return {one.code: one.text for one in self.health.snapshot().conditions}
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ from agent.uplink import note_start
 from agent.uplink.outbox import Outbox
 from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
-from tests.fakes import Ticks
-from tests.unit.sampling.test_recorder import House
+from tests.fakes import House, Ticks
 from tests.unit.store.test_store import MOMENT, new, numbers
 from tests.unit.store.test_troubles import fill, fill_the_disk, free_the_disk
 
