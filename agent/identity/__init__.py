@@ -1,4 +1,4 @@
-"""The device's certificate, key and trusted roots: their generations on disk, the TLS context."""
+"""Identity: certificate, key and trusted roots, their generations on disk, the TLS context."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the device proves itself with: certificate, key, trusted roots, and the TLS context of them.
+"""Credentials of the device: certificate, key, trusted roots, and the TLS context of them.
 
 They are either a generation that provisioning has made (`<certs>/<thing>/`) or the owner's own
-files (`[mqtt] cert_file`). This module reads and checks; `agent.provisioning` writes.
+files (`[mqtt] cert_file`). This module reads and checks; `generations` writes.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ SUITES = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
 )
 
-#: What a client says on port 443 to mean MQTT with a certificate ("Device protocols").
+#: Protocol name of a client on port 443 for MQTT with a certificate ("Device protocols").
 ALPN = "x-amzn-mqtt-ca"
 
 PROVISION = "run `pi-iot-agent provision` to make new ones"
 
 
 class MissingCredentialsError(CredentialsError):
-    """There are none yet: the device has to be provisioned."""
+    """Credentials are not there yet: the device has to be provisioned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the device is at AWS: the content of `identity.json`; `created` in epoch seconds."""
+    """Names of the device at AWS: the content of `identity.json`; `created` in epoch seconds."""
 
     thing: str
     account: str
@@ -50,7 +50,7 @@ class Identity:
     created: int
 
     def encode(self) -> bytes:
-        """Its JSON text."""
+        """The JSON text."""
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
 
@@ -91,7 +91,7 @@ class Files:
 
     @property
     def identity(self) -> Path:
-        """Who the device is at AWS."""
+        """The device's names at AWS, JSON."""
         return self.directory / "identity.json"
 
     @property
@@ -101,7 +101,7 @@ class Files:
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """Those of the Amazon roots that are there."""
+        """The Amazon roots that are there."""
         return tuple(path for name in AMAZON_ROOTS if (path := self.directory / name).is_file())
 
 
@@ -218,7 +218,7 @@ def load_pair(
 
 
 def _reason(error: Exception) -> str:
-    """Why, without the path, which the message names already."""
+    """The reason, without the path, which the message names already."""
     if isinstance(error, ssl.SSLError):
         return (error.reason or "not in PEM format").replace("_", " ").lower()
     if isinstance(error, OSError) and error.strerror:

@@ -1,4 +1,4 @@
-"""The generations of key and certificate below `<certs>`, and the links that point at them.
+"""Generations of key and certificate below `<certs>`, and the links that point at them.
 
     <thing>            -> .<thing>.0123456789ab   what the device uses (older: a directory)
     .<thing>.pending   -> .<thing>.ba9876543210   what a run in progress is making ready
@@ -38,7 +38,7 @@ GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
 
 @dataclass(frozen=True, slots=True)
 class NewCertificate:
-    """What AWS has just made: PEM texts, and the certificate's names there."""
+    """A certificate that AWS has just made: PEM texts, and its names there."""
 
     arn: str
     id: str
@@ -48,7 +48,7 @@ class NewCertificate:
 
 
 def has_replaced(certs: Path, thing: str) -> bool:
-    """Whether there are stale generations, for `provision --retire` to remove. Never raises."""
+    """True if there are stale generations, for `provision --retire` to remove. Never raises."""
     try:
         return bool(Generations(certs, thing).stale())
     except OSError:
@@ -96,7 +96,7 @@ class Generations:
         return ""
 
     def certificate_ids(self, path: Path) -> set[str]:
-        """All that tells which certificate a generation, whole or not, holds: ids or heads."""
+        """Ids of the certificate in a generation, whole or not; else the first digits of one."""
         ids = {self.fingerprint(path)}
         with suppress(CredentialsError):
             ids.add(read_identity(Files(path, self.thing).identity).certificate_id)
@@ -165,7 +165,7 @@ class Generations:
         files.sync_directory(self.certs)
 
     def everything(self) -> list[Path]:
-        """All that there is of this thing, the name itself last."""
+        """All paths of this thing, `current` last."""
         found = sorted(self.certs.glob(f".{self.thing}.*"))
         named = self.current.exists() or self.current.is_symlink()
         return [*found, self.current] if named else found
@@ -176,7 +176,7 @@ class Generations:
             files.hand_over(each, like=self.certs)
 
     def _ours(self, link: Path) -> bool:
-        """Whether `link` is one that points at a generation beside it."""
+        """True if `link` is one that points at a generation beside it."""
         return link.is_symlink() and link.readlink().name.startswith(f".{self.thing}.")
 
 

@@ -1,4 +1,4 @@
-"""The roots that a device trusts: Amazon's, known by their fingerprints."""
+"""Roots that a device trusts: Amazon's, known by their fingerprints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AMAZON_ROOTS = {
 }
 ROOT_CA_1 = "AmazonRootCA1.pem"
 
-#: Where systems keep the roots they trust: Debian's file, then what OpenSSL was built with.
+#: Files of the roots that a system trusts: Debian's, then the one that OpenSSL was built with.
 SYSTEM_BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
     Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/cert.pem"),

@@ -1,4 +1,4 @@
-"""One MQTT connection, the only room that knows paho: 1.6 and 2.x, MQTT 5 and 3.1.1."""
+"""MQTT: one connection, in the only room that knows paho, 1.6 and 2.x, MQTT 5 and 3.1.1."""
 
 from __future__ import annotations
 

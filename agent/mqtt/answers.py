@@ -1,4 +1,4 @@
-"""What the broker answers, as values: acknowledgements, and refusals with their reasons.
+"""Answers of the broker, as values: acknowledgements, and refusals with their reasons.
 
 The reason codes are those of MQTT 5, section 2.4.
 """
@@ -15,7 +15,7 @@ from agent.net import tls_trouble
 PAYLOAD_MAX = 131_072
 PACKET_MAX = 268_435_460
 
-#: From here on a reason code says no.
+#: The lowest reason code of a refusal.
 REFUSED = 0x80
 NOT_AUTHORIZED = 0x87
 SESSION_TAKEN_OVER = 0x8E
@@ -32,7 +32,7 @@ BUSY = frozenset({0x88, 0x89, 0x8B, 0x96, 0x97, 0x9F})
 #: MQTT 3.1.1, section 3.2.2.3, in the terms of MQTT 5; 7 is what AWS IoT has said for 5.
 CONNECT_REFUSALS_3 = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: NOT_AUTHORIZED, 7: NOT_AUTHORIZED}
 
-#: What a person reads for a reason.
+#: Words for each reason code.
 REASONS = {
     0x00: "in order",
     0x80: "unspecified error",
@@ -78,7 +78,7 @@ def reason_text(reason: int) -> str:
 
 
 def reason_hint(reason: int) -> str:
-    """What to do about a refused or ended connection; empty where nothing special is known."""
+    """The hint for a refused or ended connection; empty where nothing special is known."""
     if reason in BUSY:
         return "the broker has no room now; it is tried again by itself"
     if reason in BAD_CREDENTIALS:
@@ -168,7 +168,7 @@ Answer = Published | Subscribed
 
 
 def link_broke(error: OSError) -> LinkLostError:
-    """The connection, once up, failed with what the socket raised."""
+    """The error for a connection that was up and failed with what the socket raised."""
     if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
         return ClosedError("the broker cut the connection off")
     if isinstance(error, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""The paho client as a connection uses it: the same in 1.6 and 2.x, and doing nothing by itself."""
+"""Client of paho as a connection uses it: the same in 1.6 and 2.x, doing nothing by itself."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DUP = 0x08
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to connect. Times in seconds; `will` is the payload of the last will on `will_topic`."""
+    """Options of a connection; `will` is the payload of the last will on `will_topic`, if any."""
 
     host: str
     port: int
@@ -51,7 +51,7 @@ class Options:
 
     @property
     def five(self) -> bool:
-        """Whether this is MQTT 5, with properties and reason codes."""
+        """True for MQTT 5, with properties and reason codes."""
         return self.protocol == "5"
 
 
@@ -65,7 +65,7 @@ class Unanswered:
 
 
 class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
-    """paho, less what it does of its own accord, and with its eyes lent to us.
+    """paho's client without acting of its own accord; each packet goes to `on_packet` first.
 
     Private methods are overridden that are the same in 1.6 and 2.x (the link tests run on both):
     how the socket is made, since paho can neither bound nor interrupt that; receiving and sending,
@@ -75,11 +75,11 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
 
     dialer: Dialer
     on_packet: Callable[[int, bytes], None]
-    #: What the socket raised when it broke.
+    #: The error that the socket raised when it broke.
     broken: OSError | None = None
     #: Infinite until CONNACK, before which nothing else may be sent.
     keepalive_s = math.inf
-    # When bytes last came in or went out; paho's own notes are not kept up in every branch.
+    # Times of the last bytes in and out; paho's own notes are not kept up in every branch.
     _heard_s = _said_s = 0.0
     #: By packet id, what waits for its answer and may be sent again; empty under MQTT 5.
     unanswered: dict[int, Unanswered]
@@ -118,11 +118,11 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
 
     @property
     def pinging(self) -> bool:
-        """Whether a PINGREQ is out that has no answer yet."""
+        """True if a PINGREQ is out that has no answer yet."""
         return bool(self._ping_t)
 
     def ping_due_s(self) -> float:
-        """When to send PINGREQ, or to give up waiting for its answer (time.monotonic).
+        """Time to send PINGREQ, or to give up waiting for its answer (time.monotonic).
 
         Half a keep-alive after the ping makes the 1.5 that brokers use too.
         """
@@ -140,14 +140,14 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
 
     @property
     def oversize(self) -> int:
-        """The length of the packet that is coming in, if it is too long to be read."""
+        """The length of the packet that is coming in, if it is too long to be read; else 0."""
         length = int(self._in_packet["remaining_length"])
         publish = self._in_packet["command"] & 0xF0 == paho.PUBLISH
         return length if length > (LARGEST_PACKET if publish else LARGEST_ANSWER) else 0
 
     @property
     def congested(self) -> bool:
-        """Whether the broker does not take what is to be sent."""
+        """True if more than BACKLOG packets wait for the broker to read them."""
         return len(self._out_packet) > BACKLOG
 
     def answered(self, mid: int) -> None:
@@ -155,7 +155,7 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         self.unanswered.pop(mid, None)
 
     def resend_due_s(self) -> float:
-        """When the next packet is to be sent again (time.monotonic)."""
+        """Time to send the next packet again (time.monotonic); infinite if none is to be."""
         due = (one.sent_s + RESEND_S for one in self.unanswered.values() if not one.again)
         return min(due, default=math.inf)
 

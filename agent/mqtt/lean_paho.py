@@ -1,7 +1,7 @@
-"""paho, without what it wants only for the proxies of connections of its own, which are never used.
+"""paho, imported without urllib.request, which it needs for connections of its own by proxy.
 
-That is urllib.request, with HTTP and e-mail behind it: more than a tenth of the daemon's memory.
-While paho is imported an empty module has its name.
+Those are never made, and urllib.request with HTTP and e-mail behind it is more than a tenth of the
+daemon's memory. While paho is imported an empty module has its name.
 """
 
 from __future__ import annotations

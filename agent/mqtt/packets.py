@@ -1,4 +1,4 @@
-"""What comes in, read from its bytes: MQTT 5 and 3.1.1, sections 3.2, 3.3, 3.4 and 3.9 of both."""
+"""Packets that come in, read from their bytes: MQTT 5 and 3.1.1, sections 3.2, 3.3, 3.4, 3.9."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def publish(command: int, body: bytes, *, five: bool) -> Message:
 
 
 def publish_size(topic: str, payload: bytes, *, five: bool) -> int:
-    """How many bytes a PUBLISH at QoS 1 without properties takes."""
+    """Bytes of a PUBLISH at QoS 1 without properties."""
     remaining = 2 + len(topic.encode()) + 2 + five + len(payload)
     length_bytes = 1
     while remaining >> 7 * length_bytes:
@@ -96,7 +96,7 @@ def publish_size(topic: str, payload: bytes, *, five: bool) -> int:
 
 
 def _skip_properties(body: bytes, at: int) -> int:
-    """Where the properties end that begin at `at` with their length, a variable byte integer."""
+    """The end of the properties that begin at `at` with their length, a variable byte integer."""
     length = 0
     for position in range(4):
         byte = body[at + position]

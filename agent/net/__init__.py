@@ -1,4 +1,4 @@
-"""A TLS connection by name, address, proxy and port; and what went wrong with one, in words."""
+"""Network: a TLS connection by name, address, proxy and port, and its failures in words."""
 
 from __future__ import annotations
 

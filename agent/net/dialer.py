@@ -1,4 +1,4 @@
-"""A TLS connection to the broker, through a proxy if there is one, and by another port if need be.
+"""Dialer: TLS to the broker, through a proxy if there is one, and by another port if need be.
 
 Each phase has a deadline of ours and can be interrupted: look-up, TCP, tunnel, handshake.
 """
@@ -77,7 +77,7 @@ class Dialer:
         return self.handshake(self.reach(host, port), host, port)
 
     def reach(self, host: str, port: int) -> socket.socket:
-        """TCP to `host`, or to the proxy and its tunnel. Raises as `dial` does."""
+        """A TCP connection to `host`, or a tunnel through the proxy. Raises as `dial` does."""
         via = proxy.proxy_for(host, port, self._environment)
         if via is None:
             return tcp.connect(host, port, self.waiter, timeout_s=self._timeout_s)
@@ -94,7 +94,7 @@ class Dialer:
         return link
 
     def handshake(self, link: socket.socket, host: str, port: int) -> ssl.SSLSocket:
-        """TLS on `link`, which is closed if that fails. Raises as `dial` does."""
+        """The TLS handshake on `link`, which is closed if that fails. Raises as `dial` does."""
         until_s = self.waiter.now_s() + self._timeout_s
         try:
             secure = self._tls(port).wrap_socket(

@@ -1,4 +1,4 @@
-"""What went wrong with a connection, in words that a person can act on.
+"""Failures of a connection, in words that a person can act on.
 
 Every cause is told apart: name look-up, refused, timed out, TLS and which check of it, clock,
 silence. `doctor` and the condition `offline` show them alike.
@@ -26,11 +26,11 @@ _ABOUT_US = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
 class UnreachableError(LinkLostError):
-    """Nothing answers at this port, or something on the way cuts it off: another may work."""
+    """A port does not answer, or something on the way cuts it off: another port may work."""
 
 
 def look_up_failed(host: str, error: Exception) -> LinkLostError:
-    """The name could not be looked up (getaddrinfo(3))."""
+    """The error for a name that could not be looked up (getaddrinfo(3))."""
     reason = getattr(error, "strerror", None) or "is not a valid name"
     return LinkLostError(
         f"the name {host} cannot be looked up: {reason}",
@@ -39,7 +39,7 @@ def look_up_failed(host: str, error: Exception) -> LinkLostError:
 
 
 def look_up_hung(host: str, waited_s: float) -> LinkLostError:
-    """The resolver has not answered."""
+    """The error for a resolver that has not answered."""
     return LinkLostError(
         f"the name {host} cannot be looked up: no DNS server answered within {waited_s:g} s",
         hint="check the network and its DNS server",
@@ -47,7 +47,7 @@ def look_up_hung(host: str, waited_s: float) -> LinkLostError:
 
 
 def not_reached(where: str, code: int, *, timeout_s: float) -> UnreachableError:
-    """TCP failed with the error number `code`; ETIMEDOUT stands for our own deadline too."""
+    """The error for TCP that failed with number `code`; ETIMEDOUT is our own deadline too."""
     if code == errno.ETIMEDOUT:
         text = f"timed out after {timeout_s:g} s"
         hint = "a firewall may block the port; check the network"
@@ -64,7 +64,7 @@ def not_reached(where: str, code: int, *, timeout_s: float) -> UnreachableError:
 
 
 def handshake_failed(where: str, error: OSError, *, timeout_s: float) -> LinkLostError:
-    """The TLS handshake failed: which check, or who ended it."""
+    """The error for a failed TLS handshake: the check that failed, or the side that ended it."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return LinkLostError(
             f"the certificate of {where} is not accepted: {error.verify_message}",
@@ -85,7 +85,7 @@ def handshake_failed(where: str, error: OSError, *, timeout_s: float) -> LinkLos
 
 
 def tls_trouble(error: ssl.SSLError) -> tuple[str, str]:
-    """What an error of OpenSSL says, in the handshake or after it, and what to do."""
+    """Words for an error of OpenSSL, in the handshake or after it, and a hint."""
     reason = error.reason or "broken off"
     if "_ALERT_" in reason:
         alert = reason.partition("_ALERT_")[2]

@@ -1,4 +1,4 @@
-"""Which port leads to the broker: the configured one, or 443 where a network blocks 8883."""
+"""Ports that lead to the broker: the configured one, or 443 where a network blocks 8883."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 #: MQTT over TLS, and HTTPS, which no network blocks; AWS IoT serves both ("Device protocols").
 MQTT_PORT, DETOUR_PORT = 8883, 443
 
-#: For so long new connections begin with the detour; then the proper port is tried first again.
+#: Time for which new connections begin with the detour; then the proper port is first again.
 DETOUR_S = 3600.0
 
 

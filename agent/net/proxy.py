@@ -1,4 +1,4 @@
-"""An HTTP proxy on the way to the broker, and the tunnel that it is asked for (CONNECT, RFC 9110).
+"""Proxy on the way to the broker, and the tunnel that it is asked for (CONNECT, RFC 9110).
 
 It is named as everywhere: by `https_proxy`, with exceptions in `no_proxy`; provisioning obeys the
 same two. User name and password never leave this module but for the proxy.
@@ -30,7 +30,7 @@ HINT = "check https_proxy in the environment of the service (`systemctl edit pi-
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Where the proxy is, and the value of its Proxy-Authorization header, if any."""
+    """Address of the proxy, and the value of the Proxy-Authorization header, if any."""
 
     host: str
     port: int
@@ -58,7 +58,7 @@ def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> Proxy | N
 
 
 def _excepted(host: str, port: int, exceptions: str) -> bool:
-    """Whether `no_proxy` (names with all that is below them, `*` for all) lists `host`."""
+    """True if `no_proxy` (names with all that is below them, `*` for all) lists `host`."""
     for entry in exceptions.lower().split(","):
         name = entry.strip().lstrip(".")
         if name == "*":

@@ -1,4 +1,4 @@
-"""A TCP connection to a name: looked up, then its addresses raced ("Happy Eyeballs", RFC 8305)."""
+"""TCP connection to a name: looked up, then its addresses raced ("Happy Eyeballs", RFC 8305)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]
 
-#: How long a name look-up may take. getaddrinfo(3) can be neither bounded nor interrupted, so it
+#: Deadline of a name look-up. getaddrinfo(3) can be neither bounded nor interrupted, so it
 #: has a thread of its own, which is left behind if it must be.
 LOOK_UP_S = 30.0
 
 #: The head start of an address over the next one (RFC 8305, section 5).
 HEAD_START_S = 0.25
 
-#: How long sent bytes may stay unacknowledged before the kernel gives the connection up
+#: Longest time that sent bytes stay unacknowledged before the kernel gives the connection up
 #: (TCP_USER_TIMEOUT, tcp(7)); without it a write into a dead network lasts a quarter of an hour.
 USER_TIMEOUT_MS = 30_000
 
@@ -44,7 +44,10 @@ def connect(host: str, port: int, waiter: Waiter, *, timeout_s: float) -> socket
 def look_up(
     host: str, port: int, waiter: Waiter, *, timeout_s: float = LOOK_UP_S
 ) -> Sequence[Address]:
-    """The addresses of `host`, in the system's order of preference (RFC 6724)."""
+    """The addresses of `host`, in the system's order of preference (RFC 6724).
+
+    Raises LinkLostError, and StoppingError once interrupted.
+    """
     outcome: list[Sequence[Address] | Exception] = []
     done, doing = socket.socketpair()
 
@@ -70,7 +73,10 @@ def look_up(
 def race(
     addresses: Sequence[Address], waiter: Waiter, *, where: str, timeout_s: float
 ) -> socket.socket:
-    """The first socket to connect; a new address joins at each failure and each head start."""
+    """The first socket to connect; a new address joins at each failure and each head start.
+
+    Raises UnreachableError, and StoppingError once interrupted.
+    """
     until_s = waiter.now_s() + timeout_s
     waiting = deque(alternating(addresses))
     trying: set[socket.socket] = set()

@@ -1,4 +1,4 @@
-"""The wait for sockets: until one is ready, a deadline passes, or the process is to stop."""
+"""Wait for sockets: until one is ready, a deadline passes, or the process is to stop."""
 
 from __future__ import annotations
 
