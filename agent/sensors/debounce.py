@@ -1,7 +1,7 @@
-"""Debouncing: which changes of a line are detections, told from the changes and their times alone.
+"""Debounce of a line: detections, told from its edges and their times alone.
 
 A level counts once it was steady for the debounce time, and then from when it began. That is
-decided at the next change or when somebody asks, so that no timer is needed.
+decided at the next edge or when somebody asks, so that no timer is needed.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ class Debouncer:
 
     @property
     def level(self) -> bool:
-        """Whether the line is active, steady or not."""
+        """True if the line is active, steady or not."""
         return self._level
 
     def change(self, *, active: bool, now_s: float) -> None:
-        """The line has changed to `active`; nothing happens if it was so already."""
+        """Note an edge: the line is `active` now; nothing happens if it was so already."""
         if active != self._level:
             now_s = self._settle(now_s)
             self._level, self._level_s = active, now_s
             self._edges += 1
 
     def drain(self, now_s: float) -> tuple[int, float, int]:
-        """Detections, active seconds and changes of any kind since the last call."""
+        """Detections, active seconds and edges of any kind since the last call."""
         now_s = self._settle(now_s)
         if self._steady:
             # A pause that may yet turn out to be a bounce is no active time for now.
@@ -47,7 +47,7 @@ class Debouncer:
         return drained
 
     def settles_s(self, now_s: float) -> float:
-        """In how long a level that is not steady yet will be; infinite if it is."""
+        """Seconds until a level that is not steady yet will be; infinite if it is."""
         if self._level == self._steady:
             return math.inf
         return max(0.0, self._level_s + self._debounce_s - now_s)

@@ -1,4 +1,4 @@
-"""Driver `exec`: a program of yours; what it prints is the reading.
+"""Driver `exec`: a program of yours, whose output is the reading.
 
 It gets no shell, no input and no secrets, and is a process group of its own, which is killed as a
 whole when its time is over. It runs in the service's sandbox.
@@ -30,7 +30,7 @@ OUTPUT_MAX = 65536
 CHUNK = 4096
 SHOWN = 120
 
-#: What the environment has for the service alone: systemd's socket and the AWS key.
+#: Variables of the environment for the service alone: systemd's sockets and the AWS key.
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "AWS_", "LISTEN_")
 
 HINT = "run the command by hand, as the user pi-iot-agent; the service's sandbox holds for it too"
@@ -54,7 +54,7 @@ class Program:
         atexit.register(self._kill)  # a program must not outlive the agent
 
     def read(self) -> Mapping[str, float]:
-        """What it printed: a JSON object of numbers, or one number. Raises SensorError."""
+        """Numbers from its output: a JSON object of them, or one. Raises SensorError."""
         command = self._options.command
         try:
             process = subprocess.Popen(
@@ -81,7 +81,7 @@ class Program:
         return _values(output, self._options.quantity)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Drop the kill at exit; no program runs between two reads."""
         atexit.unregister(self._kill)
 
     def _kill(self) -> None:
@@ -90,7 +90,7 @@ class Program:
 
 
 def _output(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, bytes]:
-    """What the program printed, and the end of what it complained of, once it has ended.
+    """Output of the program, and the end of its stderr, once it has ended.
 
     Raises SensorError, with the whole process group killed, when it takes or prints too much.
     """

@@ -64,7 +64,7 @@ class Options:
 
 
 class Gpio:
-    """An open pin; changes come in a thread of the back end, the rest in the sampler's."""
+    """An open pin; edges come in a thread of the back end, the rest in one thread at a time."""
 
     def __init__(self, options: Options, clock: Clock, device: Any) -> None:  # noqa: ANN401 -- gpiozero has no types
         self.limits = Limits(options.active_max_s, options.max_per_min)
@@ -73,7 +73,7 @@ class Gpio:
         self._device = device
         self._pin = device.pin
         self._factory = device.pin_factory
-        #: It answers from a register, but for the back end that asks another process, or machine.
+        #: True if it answers from a register; pigpio asks another process, or machine.
         self.instant = "pigpio" not in type(self._factory).__module__
         self._lock = threading.Lock()
         self._call: Callable[[], None] = lambda: None
@@ -92,17 +92,17 @@ class Gpio:
         return {"active": float(self._is_active(self._pin.state))}
 
     def drain(self) -> tuple[int, float, int]:
-        """Detections since the last call, active seconds, and changes before debouncing."""
+        """Detections since the last call, active seconds, and edges before debouncing."""
         with self._lock:
             self._compare()
             return self._edges.drain(self._clock.boot_s())
 
     def listen(self, call: Callable[[], None]) -> None:
-        """Have `call` called with each change, in the back end's thread."""
+        """Have `call` called at each edge, in the back end's thread."""
         self._call = call
 
     def quiet_s(self) -> float:
-        """The time until a change that was told has lasted long enough to count."""
+        """Seconds until the level is steady and counts; infinite if it is."""
         with self._lock:
             return self._edges.settles_s(self._clock.boot_s())
 
@@ -112,7 +112,7 @@ class Gpio:
         self._device.close()
 
     def _compare(self) -> None:
-        """Notice a change that the back end did not tell of: it lasts from one call to the next.
+        """Notice an edge that the back end did not tell of: its level lasts from call to call.
 
         For a moment the pin may well be ahead of what is told.
         """
@@ -125,7 +125,7 @@ class Gpio:
             self._edges.change(active=active, now_s=self._clock.boot_s())
 
     def _changed(self, ticks: object, state: object) -> None:
-        """A change, some time after it was: `ticks` is the back end's clock at that time."""
+        """Note an edge, some time after it was: `ticks` is the back end's clock at that time."""
         age_s = self._factory.ticks_diff(self._factory.ticks(), ticks)
         if not 0.0 <= age_s <= AGE_MAX_S:
             age_s = 0.0

@@ -37,14 +37,14 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Keys of its `[[sensors]]` table: what the device's `name` file says, and where it is."""
+    """Keys of its `[[sensors]]` table: the content of the device's `name` file, and its place."""
 
     device: str = text(..., r"\S{1,64}", "a name such as cpu_thermal")
     at: str = text("", r"\S{1,64}", "a place such as 1-0044")
 
 
 class Hwmon:
-    """One device with all its channels: quantity, file, and the file that tells a fault."""
+    """One device with all its channels: quantity, file and factor of each."""
 
     def __init__(self, channels: list[tuple[str, Path, float]]) -> None:
         self._channels = channels
@@ -60,7 +60,7 @@ class Hwmon:
         return values
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no file is open between two reads."""
 
 
 def channels(directory: Path) -> list[tuple[str, Path, float]]:

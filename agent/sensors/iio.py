@@ -1,4 +1,4 @@
-"""Driver `iio`: whatever the kernel's Industrial I/O measures, from BME280 and DHT22 to ADS1115.
+"""Driver `iio`: measurements of the kernel's Industrial I/O, from BME280 and DHT22 to ADS1115.
 
 Names of files and their units: the kernel's Documentation/ABI/testing/sysfs-bus-iio.
 """
@@ -44,7 +44,7 @@ KINDS = {
     "voltage": ("voltage", "v", 1e-3),
 }
 
-#: What is called by its modifier alone, as everybody does.
+#: Quantities that go by their modifier alone, as everybody calls them.
 FAMILIAR = {"co2_concentration_ppm": "co2_ppm", "voc_concentration_ppm": "voc_ppm"}
 
 #: The bme680 driver told hPa, not kPa, until Linux 6.10; no barometer has ever read so many kPa.
@@ -53,7 +53,7 @@ HECTOPASCALS_FROM_KPA = 200.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Keys of its `[[sensors]]` table: what the device's `name` file says, and where it is."""
+    """Keys of its `[[sensors]]` table: the content of the device's `name` file, and its place."""
 
     device: str = text(..., r"\S{1,64}", "a name such as bme280")
     at: str = text("", r"\S{1,64}", "a place such as 1-0076")
@@ -89,11 +89,11 @@ class Iio:
         return {channel.quantity: channel.value() for channel in self._channels}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no file is open between two reads."""
 
 
 def channels(directory: Path) -> list[Channel]:
-    """What the device in `directory` measures in known units; `input` goes before `raw`."""
+    """Channels of known kinds of the device in `directory`; `input` goes before `raw`."""
     found: dict[str, Channel] = {}
     for path in sorted(directory.glob("in_*")):
         match = _CHANNEL.fullmatch(path.name)

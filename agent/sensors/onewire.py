@@ -48,7 +48,7 @@ class OneWire:
         self._last_c: float | None = None
 
     def read(self) -> dict[str, float]:
-        """`temperature_c`; NoDataError for a wrong checksum and the value at power-on."""
+        """`temperature_c`. Raises NoDataError (wrong checksum, power-on value), SensorError."""
         slave = self._directory / "w1_slave"
         powered_on = False
         if slave.exists():
@@ -63,7 +63,7 @@ class OneWire:
         return {"temperature_c": celsius}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no file is open between two reads."""
 
 
 def _slave(content: str) -> tuple[float, bool]:

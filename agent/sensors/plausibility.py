@@ -1,4 +1,4 @@
-"""Plausibility: what a quantity can be at all, and whether what a detector says can be true.
+"""Plausibility: ranges of quantities, and limits and history of detectors.
 
 A value outside its range comes from a broken sensor, not from the world; a dead detector must not
 be taken for an empty room. A quantity is known by the end of its name, its unit; a longer end goes
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: From the coldest and hottest that sensors for a Raspberry Pi measure, generously.
+#: Lowest and highest value by the end of a quantity's name, generous for sensors of a Raspberry Pi.
 RANGES = {
     "temperature_c": (-90.0, 1800.0),
     "humidity_pct": (0.0, 100.0),
@@ -34,24 +34,24 @@ RANGES = {
 #: Rates are taken over at least this time.
 MINUTE_S = 60.0
 
-#: So many changes a minute that come to nothing are no person, but a loose contact or interference.
+#: Edges a minute without a detection: so many are a loose contact or interference, no person.
 BOUNCES_PER_MIN = 120.0
 
-#: Nothing at all for this long, and for so many times the longest quiet spell before it.
+#: A suspect quiet spell: at least this long, and so many times the longest one before it.
 QUIET_MIN_S = 86_400.0
 QUIET_FACTOR = 3.0
 
-#: Before it has seen this much it has no history to be measured by.
+#: History that a quiet spell is judged by: at least so much time watched, and so many detections.
 HISTORY_S = 86_400.0
 HISTORY_DETECTIONS = 20
 
-#: A detector that is active without a break misses this much at most between two looks.
+#: A detector that is active without a break misses this much at most between two polls.
 SLACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a detector can do: seconds active without a break, detections a minute."""
+    """Limits of a detector: seconds active without a break, detections a minute."""
 
     active_max_s: float
     max_per_min: float
@@ -62,7 +62,7 @@ class Limits:
 
 
 class Plausibility:
-    """Remembers what one detector has said, over its openings; times are of the boot clock."""
+    """Remembers the detections of one detector, over its openings; times are of the boot clock."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -78,14 +78,14 @@ class Plausibility:
         self._rate_verdict = ""
 
     def begin(self, now_s: float) -> None:
-        """It watches from now on, for the first time or again."""
+        """Begin to watch at `now_s`, for the first time or again."""
         self._judged_s = now_s
         self._active_s = self._quiet_s = 0.0
 
     def judge(self, now_s: float, *, count: int, active_s: float, edges: int = 0) -> str:
-        """What cannot be true of the detections since the last call, in words; empty if they can.
+        """Doubt about the detections since the last call, in words; empty if they can be true.
 
-        `active_s` is the seconds they lasted, `edges` the changes before debouncing.
+        `active_s` is the seconds they lasted, `edges` the edges before debouncing.
         """
         span_s = max(0.0, now_s - self._judged_s)
         self._judged_s = now_s
@@ -117,7 +117,7 @@ class Plausibility:
         self._span_bounces += max(0, edges - 2 * count)
 
     def _rates(self) -> str:
-        """What is wrong with the rates of the span that ends now; the next one begins."""
+        """Doubt about the rates of the span that ends now, in words; the next span begins."""
         minutes = self._span_s / MINUTE_S
         per_min, bounces = self._span_count / minutes, self._span_bounces / minutes
         self._span_s, self._span_count, self._span_bounces = 0.0, 0, 0
@@ -136,7 +136,7 @@ def _span(seconds: float) -> str:
 
 
 def plausible(quantity: str, value: float) -> bool:
-    """Whether `value` can be; any number can for a quantity whose unit is not known here."""
+    """True if `value` can be; any number can for a quantity whose unit is not known here."""
     ends = (end for end in RANGES if quantity.endswith(end))
     longest = max(ends, key=len, default="")
     low, high = RANGES.get(longest, (float("-inf"), float("inf")))

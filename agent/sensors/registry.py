@@ -1,4 +1,4 @@
-"""The registry of drivers: those built in, and plug-ins found by their entry point."""
+"""Registry of drivers: those built in, and plug-ins found by their entry point."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Sensors: which drivers there are, and one guarded face over each of them.
+"""Sensor: one guarded face over each driver, and the methods that a driver has.
 
 A driver is a module with a frozen dataclass `Options` and `open_driver(options, *, clock)`. A
 plug-in is an entry point of the group `pi_iot_agent.sensors` that names such a function; its
-options are a plain dict. What it returns needs only the methods below and imports nothing of ours.
+options are a plain dict. Its result needs only the methods below and imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DETECTIONS_MAX = 10**9
 #: Names of the payload that no quantity can have.
 RESERVED = ("Timestamp", "epoch", "seq")
 
-#: So many quantities of such a length fit into a message (128 KiB at AWS) by far.
+#: Bounds of the quantities: so many, with such names, fit into a message (128 KiB at AWS) by far.
 QUANTITIES_MAX = 200
 NAME_LENGTH = 64
 
@@ -39,9 +39,9 @@ MEND = "mend the driver, or the program that it runs"
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What was detected since the last call: how often, and for how many seconds in all.
+    """Detections since the last call: their number, and their seconds in all.
 
-    `edges` is how often the line changed before debouncing, where that is known.
+    `edges` is the number of edges before debouncing, where that is known.
     """
 
     count: int
@@ -50,7 +50,7 @@ class Detections:
 
 
 class Driver(Protocol):
-    """What a driver opens; used by one thread. Methods raise whatever they like."""
+    """An open driver; used by one thread at a time. Methods raise whatever they like."""
 
     def read(self) -> Mapping[str, float | str]:
         """Quantities now, named with their base unit (`temperature_c`); none at all is fine."""
@@ -63,14 +63,14 @@ class Driver(Protocol):
 class Detector(Driver, Protocol):
     """A driver that sees events between two calls.
 
-    One whose detections are to be judged also has `limits`, as `truth.Limits`. So that a crash
-    loses no detection, it has one of two methods more: `listen(call)`, if it can call `call()` in
-    any thread when there is something to drain, or `quiet_s()`, for how long there will be nothing.
-    Without them it is drained once a minute.
+    One whose detections are to be judged also has `limits`, as `plausibility.Limits`. So that a
+    crash loses no detection, it has one of two methods more: `listen(call)`, if it can call
+    `call()` in any thread when there is something to drain, or `quiet_s()`, the seconds for which
+    there will be nothing. Without them it is drained at its interval, by default once a minute.
     """
 
     def drain(self) -> tuple[int, float] | tuple[int, float, int]:
-        """Detections since the last call, the seconds that they lasted, changes of the line."""
+        """Detections since the last call, the seconds that they lasted, edges of the line."""
 
 
 class Sensor:
@@ -83,7 +83,7 @@ class Sensor:
         self.name = name
         self.instant = instant
         self._driver = driver
-        #: Whether it has detections to drain, and what they are judged by, if they are.
+        #: True if it has detections to drain; `limits` judge them, None if they are not judged.
         self.detects = isinstance(driver, Detector)
         limits = getattr(driver, "limits", None)
         self.limits = Limits(limits.active_max_s, limits.max_per_min) if limits else None
@@ -101,7 +101,7 @@ class Sensor:
                 raise failed(self.name, error) from error
 
     def quiet_s(self) -> float:
-        """For how long there will be nothing to drain, as far as is known. Raises SensorError."""
+        """Seconds without anything to drain, as far as is known. Raises SensorError."""
         quiet_s = getattr(self._driver, "quiet_s", None)
         try:
             known_s = float(quiet_s()) if callable(quiet_s) else math.inf
@@ -164,7 +164,7 @@ def _is_name(quantity: object) -> bool:
 
 
 def failed(name: str, error: Exception) -> SensorError:
-    """Whatever a driver raised, in words."""
+    """The error for whatever a driver raised, in words."""
     if isinstance(error, SensorError):
         return type(error)(f"{name}: {error.text}", hint=error.hint or WIRING)
     return SensorError(f"{name}: {error or type(error).__name__}", hint=WIRING)

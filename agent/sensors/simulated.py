@@ -38,11 +38,11 @@ class Simulated:
         return {"temperature_c": round(21.0 + 3.0 * day + 0.3 * draught, 2)}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is no hardware."""
 
 
 class SimulatedDetector(Simulated):
-    """Also somebody who passes at a steady pace from the opening on."""
+    """The room, and somebody who passes at a steady pace from the opening on."""
 
     def __init__(self, clock: Clock, per_s: float) -> None:
         super().__init__(clock)
@@ -58,7 +58,7 @@ class SimulatedDetector(Simulated):
         return count, count * min(1.0, 0.5 / self._per_s) if count else 0.0
 
     def quiet_s(self) -> float:
-        """The time to the next detection."""
+        """Seconds until the next detection; infinite if there is none."""
         if not self._per_s:
             return math.inf
         next_s = (self._drained + 1) / self._per_s

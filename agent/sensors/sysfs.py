@@ -1,4 +1,4 @@
-"""One file of the kernel, read with its quirks: sysfs and procfs are not files as others are.
+"""Files of sysfs and procfs, read with their quirks: they are not files as others are.
 
 A driver in the kernel measures while its file is read. The whole file comes in one read(2), and
 an error number tells why there is no value: for many of them the next time may do.
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: A sysfs file has at most a page (Documentation/filesystems/sysfs.rst); /proc/meminfo is longer.
 MAX_BYTES = 16384
 
-#: Not now: EAGAIN of hwmon drivers, EINVAL of a thermal zone that sleeps, EIO for a checksum that
-#: is wrong, ETIMEDOUT of the dht11 driver.
+#: Passing errors: EAGAIN of hwmon drivers, EINVAL of a thermal zone that sleeps, EIO for a wrong
+#: checksum, ETIMEDOUT of the dht11 driver.
 PASSING = {
     errno.EAGAIN,
     errno.EBUSY,
@@ -36,7 +36,7 @@ HINT = "check the wiring, and the dtoverlay line in /boot/firmware/config.txt"
 
 
 def text(path: Path, *, read: Callable[[int, int], bytes] = os.read) -> str:
-    """What stands in the file, without white space around it and without the NULs of a device tree.
+    """Content of the file, without white space around it and without the NULs of a device tree.
 
     `read(descriptor, most bytes)` is read(2). Raises NoDataError when there is nothing at this
     moment, SensorError when the file is gone or broken.
@@ -65,7 +65,7 @@ def number(path: Path) -> float:
 
 
 def optional_text(path: Path) -> str:
-    """As `text`, but empty where the file is not there or cannot be read."""
+    """Content of the file as `text` has it; empty where it is not there or cannot be read."""
     try:
         return text(path)
     except SensorError:
@@ -73,7 +73,7 @@ def optional_text(path: Path) -> str:
 
 
 def named(directory: Path, pattern: str, label: str) -> Iterator[tuple[str, Path]]:
-    """What each device below `directory` is called in its file `label`; order follows the numbers.
+    """Name of each device below `directory`, from its file `label`; order follows the numbers.
 
     A device that goes away meanwhile is passed over.
     """

@@ -1,4 +1,4 @@
-"""Driver `system`: how the board itself does: processor, memory, card, Wi-Fi, power.
+"""Driver `system`: state of the board itself: processor, memory, card, Wi-Fi, power.
 
 Files: proc(5), and get_throttled of the Raspberry Pi's firmware driver, whose bits are those of
 `vcgencmd get_throttled`. What a board does not have is left out.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.clock import Clock
 
 
-#: Where the firmware's driver puts the file, on boards with and without an address in the name.
+#: Path of the file of the firmware's driver, on boards with and without an address in the name.
 THROTTLED = ("sys/devices/platform/soc*/soc*:firmware/get_throttled",)
 BITS = {
     "under_voltage": 0,
@@ -46,7 +46,7 @@ _WIRELESS = re.compile(r"^\s*\w+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s", re.MULT
 
 
 def power(root: Path) -> dict[str, float]:
-    """What the firmware says of the power supply and of what it had to do about it, as 0 or 1."""
+    """Flags of the power supply and of throttling, 0 or 1; empty where nothing tells."""
     for pattern in THROTTLED:
         for path in sorted(root.glob(pattern)):
             if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", found := sysfs.optional_text(path)):
@@ -59,7 +59,10 @@ def power(root: Path) -> dict[str, float]:
 
 
 def under_voltage(root: Path = board.ROOT) -> bool | None:
-    """Whether the board had too little voltage since it started; None where nothing tells."""
+    """True if the board had too little voltage since it started; None where nothing tells.
+
+    Where hwmon alone tells, it is the present alarm.
+    """
     told = power(root)
     known = told.get("under_voltage_since_boot", told.get("under_voltage"))
     return None if known is None else bool(known)
@@ -67,7 +70,7 @@ def under_voltage(root: Path = board.ROOT) -> bool | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Keys of its `[[sensors]]` table: a directory on the disk that is looked at."""
+    """Keys of its `[[sensors]]` table: a directory on the disk that is measured."""
 
     disk: Path = file(Path("/"))  # noqa: RUF009 -- file() declares a field
 
@@ -84,7 +87,7 @@ class System:
         self._busy, self._all = 0, 0
 
     def read(self) -> dict[str, float | str]:
-        """All that this board tells. Raises SensorError if it tells nothing at all."""
+        """All quantities that this board tells. Raises SensorError if it tells none at all."""
         values: dict[str, float | str] = {
             **self._processor(),
             **self._memory(),
@@ -99,7 +102,7 @@ class System:
         return values
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no file is open between two reads."""
 
     def _processor(self) -> dict[str, float]:
         found = _TICKS.match(self._proc("stat"))
@@ -167,6 +170,6 @@ def open_driver(
     root: Path = board.ROOT,
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
 ) -> System:
-    """The board whose files are below `root`; `statvfs` looks at the disk."""
+    """The board whose files are below `root`; `statvfs` measures the disk."""
     del clock
     return System(options.disk, root, statvfs)

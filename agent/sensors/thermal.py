@@ -37,7 +37,7 @@ class Thermal:
         return {"temperature_c": sysfs.number(self._path) / 1000}
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no file is open between two reads."""
 
 
 def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> Thermal:
