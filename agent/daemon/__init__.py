@@ -1,4 +1,4 @@
-"""The daemon: everything wired by hand, started, supervised and stopped in order."""
+"""Daemon: everything wired by hand, started, supervised and stopped in order."""
 
 from __future__ import annotations
 

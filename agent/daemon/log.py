@@ -1,4 +1,4 @@
-"""Log lines for journald, which reads them from stderr (sd-daemon(3))."""
+"""Log: lines for journald, which reads them from stderr (sd-daemon(3))."""
 
 from __future__ import annotations
 

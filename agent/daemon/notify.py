@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3)); silent where there is no systemd."""
+"""Notifications to systemd (sd_notify(3)); none where there is no systemd."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ class Notifier:
 
     def __init__(self) -> None:
         self._notifier = sdnotify.SystemdNotifier()
-        # What this process starts is not to speak for it (sd_notify(3), unset_environment).
+        # A child of this process is not to speak for it (sd_notify(3), unset_environment).
         os.environ.pop("NOTIFY_SOCKET", None)
         self._status = ""
 
     def ready(self) -> None:
-        """The agent is sampling."""
+        """Send READY: the agent is sampling."""
         self._notifier.notify("READY=1")
 
     def status(self, text: str) -> None:
-        """The line that `systemctl status` shows; sent only when it changed."""
+        """Send the line that `systemctl status` shows, only when it changed."""
         line = " ".join(text.encode("ascii", "replace").decode().split())
         if line != self._status:
             self._status = line
             self._notifier.notify(f"STATUS={line}")
 
     def watchdog(self) -> None:
-        """Every worker makes progress."""
+        """Send WATCHDOG: every worker makes progress."""
         self._notifier.notify("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """An orderly stop has begun."""
+        """Send STOPPING: an orderly stop has begun."""
         self._notifier.notify("STOPPING=1")
 
 
 def watchdog_interval_s(environment: dict[str, str] | None = None) -> float | None:
-    """How often systemd wants to hear WATCHDOG=1, or None (sd_watchdog_enabled(3))."""
+    """Interval of systemd's watchdog in seconds; None without one (sd_watchdog_enabled(3))."""
     known = os.environ if environment is None else environment
     if known.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None

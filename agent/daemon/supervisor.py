@@ -1,4 +1,4 @@
-"""The supervisor: signals, health and systemd in the main thread, a thread for each worker.
+"""Supervisor: signals, health and systemd in the main thread, a thread for each worker.
 
 An exception that leaves a worker ends the process: systemd starts it again, from what is on the
 disk.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.uplink import Uplink
     from agent.wakeup import Wakeup
 
-#: SIGTERM to exit; the first part for what waits in the store.
+#: Deadlines after SIGTERM: for sending what waits in the store, and for the end of the workers.
 DRAIN_S = 3.0
 STOP_S = 3.8
 
@@ -92,7 +92,7 @@ class Supervisor:
         return EXIT_FAILURE if any(worker.failed for worker in workers) else EXIT_OK
 
     def tick(self) -> float:
-        """Tell what there is to tell; in how many seconds to be called again at the latest."""
+        """Feed the watchdog and tell the status; the seconds to the next call at the latest."""
         now_s = self._monotonic_s()
         if now_s - self._fed_s >= self._feed_every_s and not self._late():
             self._notifier.watchdog()
@@ -186,7 +186,7 @@ class Worker(threading.Thread):
 
 
 def _one_line(error: BaseException) -> str:
-    """What happened and where, without a traceback."""
+    """The exception and its place, without a traceback."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""The daemon: everything wired by hand, started, supervised and stopped in order.
+"""Wiring of the daemon: every object made by hand, handed on, and closed in order.
 
 The main thread owns signals, health and systemd; the sampler and the uplink have a thread each. An
 exception that leaves a worker ends the process: systemd starts it again, from what is on the disk.

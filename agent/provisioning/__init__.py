@@ -1,1 +1,1 @@
-"""From an AWS key to a certificate on disk, and back: the only package that knows boto3."""
+"""Provisioning: from an AWS key to a certificate, and back; the only room that knows boto3."""

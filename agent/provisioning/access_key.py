@@ -1,4 +1,4 @@
-"""The AWS access key to register with, and the credentials file that it lies in.
+"""Access key of AWS to register with, and the credentials file that it lies in.
 
 The file is AWS's own (an INI file with a section for each profile). Only our profile's lines are
 touched. No error quotes a line of it, which may be the secret.
@@ -38,14 +38,14 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a profile of the file holds; `key` is None and `region` empty where it does not."""
+    """Content of a profile; `key` is None and `region` empty where it has none."""
 
     key: AccessKey | None = None
     region: str = ""
 
 
 def id_problem(text: str) -> str:
-    """What is wrong with an access key id; "" if nothing is."""
+    """Problem with an access key id, in words; "" if there is none."""
     if text.startswith("ASIA"):
         return "is a temporary key, which ends within hours; make one that begins with AKIA"
     if not re.fullmatch(r"[A-Z0-9]{16,128}", text):
@@ -54,7 +54,7 @@ def id_problem(text: str) -> str:
 
 
 def secret_problem(text: str) -> str:
-    """What is wrong with a secret access key, which is not shown; "" if nothing is."""
+    """Problem with a secret access key, which is not shown; "" if there is none."""
     if not text:
         return "is empty"
     if not re.fullmatch(r"[!-~]{1,256}", text):
@@ -63,7 +63,7 @@ def secret_problem(text: str) -> str:
 
 
 def read(path: Path, profile: str) -> Profile:
-    """What the file holds; nothing if there is none. Raises ConfigError, OSError."""
+    """The profile in the file; an empty one if there is none. Raises ConfigError, OSError."""
     section = _sections(_content(path), path).get(profile, {})
     key_id, secret = section.get(_ID, ""), section.get(_SECRET, "")
     key = AccessKey(key_id, secret) if key_id and secret else None
@@ -71,7 +71,7 @@ def read(path: Path, profile: str) -> Profile:
 
 
 def save(path: Path, profile: str, key: AccessKey, region: str, *, owner: Path) -> None:
-    """Put the key into the file, which root gives to the owner of `owner`, and 0600 to all.
+    """Put the key into the file, mode 0600; root gives it to the owner of `owner`.
 
     Other profiles stay. Raises ConfigError, OSError.
     """

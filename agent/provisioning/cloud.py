@@ -1,4 +1,4 @@
-"""The control plane of AWS IoT: one call at a time, its errors in our own words."""
+"""Cloud: the control plane of AWS IoT, one call at a time, its errors in our own words."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose AWS key is in use; partition, account and region go into every name at AWS."""
+    """Principal of the AWS key in use; partition, account and region go into every name at AWS."""
 
     account: str
     partition: str
@@ -42,7 +42,7 @@ class Caller:
 
 
 class Cloud:
-    """A session with AWS. Made without a call; raises RefusedError where the key or region lacks.
+    """A session with AWS. Made without a call; raises RefusedError where key or region is missing.
 
     `region` is the one of the configuration, else the one beside the key.
     """
@@ -79,7 +79,7 @@ class Cloud:
         self._iot = self._client("iot")
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +105,7 @@ class Cloud:
             ) from None
 
     def caller(self) -> Caller:
-        """Whose key it is; every key may ask."""
+        """The principal of the key; every key may ask. Raises as `call` does."""
         client = self._client("sts")
         try:
             found = self._call(client, "get_caller_identity", "sts", "*", {})
@@ -153,7 +153,7 @@ class Cloud:
         return answer
 
 
-#: The calls that page by a marker: what to send, and where it comes from.
+#: Calls that page by a marker: the parameter to send, and the field that it comes from.
 MARKERS = {
     "list_attached_policies": ("marker", "nextMarker"),
     "list_targets_for_policy": ("marker", "nextMarker"),
@@ -183,7 +183,7 @@ def _region(core: botocore.session.Session) -> str:
 
 
 def readable_by_others(file: Path) -> bool:
-    """Whether the file with the AWS key is open to every user of the machine."""
+    """True if the file with the AWS key is open to every user of the machine."""
     try:
         return bool(stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO)
     except OSError:

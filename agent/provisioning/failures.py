@@ -1,4 +1,4 @@
-"""What an error of botocore means: try again, have a person act, or something to handle.
+"""Failures of calls to AWS: try again, have a person act, or something to handle.
 
 Errors of AWS are told apart by their code, never by the HTTP status: throttling, for one, is a 400
 ("Error codes", AWS IoT API reference).
@@ -70,7 +70,7 @@ class StillAttachedError(TransientCloudError):
 
 
 def answer_error(error: exceptions.ClientError, action: str, resource: str) -> CloudError:
-    """What it means that AWS answered the IAM action `action` on `resource` with an error."""
+    """The failure if AWS answers the IAM action `action` on `resource` with an error."""
     code = str(error.response.get("Error", {}).get("Code") or "no code")
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
@@ -101,7 +101,7 @@ def answer_error(error: exceptions.ClientError, action: str, resource: str) -> C
 
 
 def failure(error: Exception, action: str, endpoint: str) -> CloudError | None:
-    """What it means that there was no answer to `action`; None for what is no failure of AWS's.
+    """The failure if there is no answer to `action`; None for an error of any other kind.
 
     The words are our own: those of botocore may quote a credentials file or a request's headers.
     """

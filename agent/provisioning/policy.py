@@ -1,4 +1,4 @@
-"""The policy that says what the device may do on the broker: pure functions."""
+"""Policy of the device on the broker: its name and its document, by pure functions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ THING = "${iot:Connection.Thing.ThingName}"
 
 
 def policy_name(thing: str) -> str:
-    """Its name; policies may not hold the `:` that things may (CreatePolicy, AWS IoT API)."""
+    """The policy's name, without the `:` that a thing's may hold (CreatePolicy, AWS IoT API)."""
     return f"{thing}_subscribe".replace(":", ".")
 
 
 def policy_document(caller: Caller) -> Mapping[str, Json]:
-    """What the device may do: connect as itself, publish below its name, and hear its own count.
+    """Permissions of the device: connect as itself, publish below its name, hear its own count.
 
     Receive is checked on each delivery, besides Subscribe ("AWS IoT Core policy actions"): without
     it SUBACK succeeds and nothing comes.
@@ -56,7 +56,7 @@ def policy_document(caller: Caller) -> Mapping[str, Json]:
 
 
 def same_policy(text: str, document: Mapping[str, Json]) -> bool:
-    """Whether a policy's text, perhaps URL-encoded, means just `document`."""
+    """True if a policy's text, perhaps URL-encoded, means just `document`."""
     for candidate in (text, unquote(text)):
         try:
             if json.loads(candidate) == document:

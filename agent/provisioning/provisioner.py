@@ -88,7 +88,7 @@ def provision(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What an identity is to say of its device, beside its certificate."""
+    """Content of an identity beside its certificate."""
 
     thing: str
     caller: Caller

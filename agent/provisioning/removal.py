@@ -1,4 +1,4 @@
-"""The way back: certificates that were replaced, and a whole device that is given up."""
+"""Removal at AWS: of certificates that were replaced, and of a whole device."""
 
 from __future__ import annotations
 

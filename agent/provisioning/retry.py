@@ -1,4 +1,4 @@
-"""How a step is tried again: the one place that calls tenacity."""
+"""Retry of a step at AWS: the one place that calls tenacity."""
 
 from __future__ import annotations
 

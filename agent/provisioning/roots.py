@@ -1,4 +1,4 @@
-"""Where the Amazon roots come from: the system, else the internet; checked by pins either way."""
+"""Roots of Amazon, from the system, else from the internet; checked by pins either way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = 65536
 
 
 def fetch(bundles: Iterable[Path] = SYSTEM_BUNDLES, *, url: str = URL) -> Mapping[str, str]:
-    """File name and PEM text of the roots, at least of the first. Raises TransientCloudError."""
+    """File name and PEM text of the roots, at least of root 1. Raises TransientCloudError."""
     found = amazon_roots(bundles)
     return found if ROOT_CA_1 in found else {**found, ROOT_CA_1: _download(url)}
 

@@ -1,4 +1,4 @@
-"""What provisioning does at AWS: each step may be done again, whatever became of it before."""
+"""Steps of provisioning at AWS: each may be done again, whatever became of it before."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ USABLE = ("ACTIVE", "INACTIVE")
 
 @dataclass(frozen=True, slots=True)
 class KnownCertificate:
-    """What AWS knows of a certificate."""
+    """A certificate as AWS describes it."""
 
     arn: str
     status: str
@@ -37,7 +37,7 @@ class KnownCertificate:
 
     @property
     def usable(self) -> bool:
-        """Whether it is in use or can be put to use."""
+        """True if it is in use or can be put to use."""
         return self.status in USABLE
 
 
@@ -119,7 +119,7 @@ def put_policy(cloud: Cloud, name: str, document: Mapping[str, Json]) -> str:
 
 
 def find_certificate(cloud: Cloud, certificate_id: str) -> KnownCertificate | None:
-    """What AWS knows of a certificate; None where it is not, or not in this account and region."""
+    """The certificate at AWS; None if there is none of this id in this account and region."""
     try:
         found = cloud.call(
             "describe_certificate", f"cert/{certificate_id}", certificateId=certificate_id
@@ -149,17 +149,17 @@ def _cert(arn: str) -> str:
 
 
 def attach_policy(cloud: Cloud, policy: str, arn: str) -> None:
-    """Give a certificate what the policy allows."""
+    """Attach the policy to a certificate."""
     cloud.call("attach_policy", _cert(arn), policyName=policy, target=arn)
 
 
 def attach_thing(cloud: Cloud, thing: str, arn: str) -> None:
-    """Have a certificate be the thing's; the policy asks for it."""
+    """Attach a certificate to the thing, as its principal; the policy asks for it."""
     cloud.call("attach_thing_principal", _cert(arn), thingName=thing, principal=arn)
 
 
 def set_active(cloud: Cloud, certificate_id: str, *, active: bool) -> None:
-    """Let a certificate in, or shut it out."""
+    """Activate a certificate, or deactivate it."""
     cloud.call(
         "update_certificate",
         f"cert/{certificate_id}",
@@ -178,7 +178,7 @@ def owner_of(cloud: Cloud, thing: str) -> str | None:
 
 
 def certificates_of(cloud: Cloud, thing: str) -> list[str]:
-    """The ids of the certificates attached to a thing."""
+    """The ids of the certificates attached to a thing; none where there is no such thing."""
     resource = f"thing/{thing}"
     try:
         arns = cloud.pages("list_thing_principals", resource, "principals", thingName=thing)

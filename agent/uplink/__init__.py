@@ -1,4 +1,4 @@
-"""The worker that owns everything that is said to AWS."""
+"""Uplink: the worker that owns all that the daemon says to AWS."""
 
 from __future__ import annotations
 

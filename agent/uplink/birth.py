@@ -1,4 +1,4 @@
-"""The birth: what the first message of a session says, above all of the time before it."""
+"""Birth: the first message of a session, above all on the time before it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from agent.model import Json
     from agent.store import Store
 
-#: What the unit writes when the service ends (ExecStopPost=, `$SERVICE_RESULT` in systemd.exec(5)).
+#: File of the service's result (ExecStopPost= of the unit, `$SERVICE_RESULT` in systemd.exec(5)).
 ENDED = "ended"
 RESULTS = {"watchdog": "watchdog", "oom-kill": "out of memory"}
 
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """Why this process began at `began`, and since when none ran, as far as is known.
+    """Reason why this process began at `began`, and the moment since when none ran, if known.
 
-    `reason`: first start, power cut, reboot, watchdog, out of memory, crash, upgrade or restart.
+    `reason`: first start, power cut, reboot, watchdog, out of memory, crash, upgrade, restart or
+    unknown.
     """
 
     reason: str
@@ -80,7 +81,7 @@ def note_start(
     window: Moment | None,
     version: str = __version__,
 ) -> Birth:
-    """Note that this process has begun; why the one before it ended. Raises StoreError.
+    """Note that this process has begun; its birth. Raises StoreError.
 
     `window` is when the window that it left open was last heard of, if it left one.
     """
@@ -115,6 +116,6 @@ def note_stop(store: Store, now: Moment) -> None:
 
 
 def _last_sign(*moments: Moment | None) -> Moment | None:
-    """The last that is known of a process: its newest record, or its open window."""
+    """The last sign of a process: its newest record, or its open window."""
     known = [moment for moment in moments if moment]
     return max(known, key=lambda moment: moment.wall_s, default=None)

@@ -1,4 +1,4 @@
-"""Provisioning as the daemon sees it: a child that reports, and takes its memory with it."""
+"""Child process that provisions: it tells its progress, and takes its memory with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK = 65536
 
-#: How long it may take to end: after its last word, and when told to.
+#: Longest time to end: after its last word, and when told to.
 EXIT_S = 10.0
 STOP_S = 1.0
 
@@ -59,7 +59,7 @@ class Child:
         )
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,13 +68,13 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """What it ended with; negative for a signal. None while it runs or has more to say."""
+        """Exit code; negative for a signal. None while it runs or has more to say."""
         return self._process.returncode if self._ended else None
 
     def poll(self, timeout_s: float) -> list[Progress]:
-        """What it has reported; waits at most `timeout_s` for it, or until woken, or until it ends.
+        """Progress of the child; waits for it, at most `timeout_s`, until woken or until its end.
 
-        A line that is no report is passed over.
+        A line that is no Progress is passed over.
         """
         if self._ended or self._process.stdout is None:
             return []
@@ -106,7 +106,7 @@ class Child:
         self._end(STOP_S)
 
     def _end(self, within_s: float) -> None:
-        """Wait until it has ended, then end it."""
+        """Wait until it has ended, else kill it; close its output."""
         try:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The connection that the configuration and the credentials describe."""
+"""Connection that the configuration and the credentials describe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def endpoint(config: Config, credentials: Credentials) -> str:
 
 
 def longest_s(config: Config) -> float:
-    """How long one attempt to connect can last: look-up, TCP, tunnel, TLS, by two ports; CONNACK.
+    """Longest time of one attempt to connect: look-up, TCP, tunnel, TLS, by two ports; CONNACK.
 
     The proxy's name may be looked up for each port.
     """
@@ -41,7 +41,7 @@ def dialer(
     wakeup: Wakeup,
     interrupted: Callable[[], bool],
 ) -> Dialer:
-    """What makes the TLS connections; port 443 says which protocol it means (ALPN)."""
+    """The dialer for TLS connections; on port 443 it names the protocol that it means (ALPN)."""
     return Dialer(
         lambda port: tls_context(credentials, alpn=port == DETOUR_PORT),
         ports=ports,

@@ -1,4 +1,4 @@
-"""Why there is no connection: the condition that tells of it beside `offline`, and what to do.
+"""Diagnosis of a lost connection: the condition that tells of it beside `offline`, and a hint.
 
 The daemon and `doctor` say it in the same words.
 """
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from agent.health.conditions import Condition
     from agent.identity import Identity
 
-#: How long AWS IoT may take to heed a new policy ("AWS IoT Core policies": 6 to 8 minutes).
+#: Longest time until AWS IoT heeds a new policy ("AWS IoT Core policies": 6 to 8 minutes).
 POLICY_SETTLES_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What a lost connection means: `condition` is None where `offline` says it all."""
+    """Cause of a lost connection: `condition` is None where `offline` says it all."""
 
     condition: Condition | None
     hint: str
 
 
 def cause_of(lost: LinkLostError, *, identity: Identity | None, wall_s: float) -> Cause:
-    """What `lost` means for a device that is `identity`, or has a certificate of its owner's."""
+    """The cause of `lost`; `identity` is None for a device with a certificate of its owner's."""
     reason = lost.reason if isinstance(lost, ConnectRefusedError | ServerEndedError) else None
     if reason == SESSION_TAKEN_OVER:
         return Cause(conditions.TAKEN_OVER, lost.hint)

@@ -1,4 +1,4 @@
-"""How the daemon comes by its credentials: from the disk, else by running the provisioning command.
+"""Enrolment: credentials from the disk, else made by running the provisioning command.
 
 The command runs as a child process, since boto3 costs more memory than all the rest of the agent
 and is needed once (see docs/decisions).
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Enrolment:
-    """Belongs to the uplink and its thread; what it knows stands on the disk."""
+    """Source of the credentials; used in the uplink thread."""
 
     def __init__(self, config: Config, *, health: Health, waits: Waits, backoff: Backoff) -> None:
         self._config = config
@@ -90,7 +90,7 @@ class Enrolment:
             self._retiring = Child(self._config.path, wakeup=self._waits.wakeup, retire=True)
 
     def tend(self) -> None:
-        """Look after that removal; it is tried again at the next CONNACK if it fails."""
+        """Log the progress of that removal; one that fails is tried again an hour later."""
         if self._retiring:
             for report in self._retiring.poll(0.0):
                 log.info("%s", report.text)
@@ -98,7 +98,7 @@ class Enrolment:
                 self.disconnected()
 
     def disconnected(self) -> None:
-        """Stop that removal if it is still going on."""
+        """Stop that removal if it still runs."""
         if self._retiring:
             self._retiring.close()
             self._retiring = None

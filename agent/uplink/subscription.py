@@ -1,4 +1,4 @@
-"""Whether to send SUBSCRIBE: only when needed, and rarely where it is forbidden.
+"""Subscription: SUBSCRIBE is sent only when needed, and rarely where it is forbidden.
 
 Under MQTT 3.1.1 AWS IoT drops the connection on a SUBSCRIBE that the policy forbids, without a
 word. Sending it each time would keep a device from ever publishing.
@@ -22,7 +22,7 @@ LAST_RETRY_S = 3600.0
 
 
 class Subscription:
-    """What is known of our one subscription over many connections; used in the uplink thread."""
+    """State of our one subscription over many connections; used in the uplink thread."""
 
     def __init__(self, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._monotonic_s = monotonic_s
@@ -34,7 +34,7 @@ class Subscription:
 
     @property
     def forbidden(self) -> bool:
-        """Whether publishing goes on without it, until a retry is due."""
+        """True from a refusal to the next grant: publishing goes on without it."""
         return self._not_before_s > -math.inf
 
     def connected(self, *, session_present: bool) -> None:
@@ -46,7 +46,7 @@ class Subscription:
         self._sent_s = None
 
     def wait_s(self) -> float:
-        """In how many seconds SUBSCRIBE should be sent; 0 for now, infinite for not at all."""
+        """Seconds until SUBSCRIBE should be sent; 0 for now, infinite for not at all."""
         if not self._lost or self._sent_s is not None:
             return math.inf
         return max(0.0, self._not_before_s - self._monotonic_s())

@@ -1,6 +1,6 @@
-"""The uplink's waits: how long between two attempts to connect, and what ends a wait.
+"""Waits of the uplink, above all the backoff between two attempts to connect.
 
-Only a stop or a wish to try again does, never a new reading.
+Only a stop or a wish to try again ends a wait, never a new reading.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: The longest sleep between two heartbeats.
 BEAT_S = 60.0
 
-#: How long a blocking step may take that nothing can interrupt: an fsync on a dying card.
+#: Longest time of a blocking step that nothing can interrupt: an fsync on a dying card.
 FSYNC_S = 120.0
 
 #: AWS IoT accepts one CONNECT a second for a client id ("AWS IoT Core message broker quotas").
@@ -34,7 +34,7 @@ class Backoff:
     """Jitter under a cap that doubles: `uniform(min_s, min(max_s, min_s * 2**n))`, n from 1.
 
     The full jitter of "Exponential Backoff And Jitter" (AWS Architecture Blog), raised to `min_s`
-    below. There is one for every cause of a failed or lost connection. Used by one thread.
+    below. One serves every cause of a failed or lost connection. Used by one thread.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Backoff:
         self._failures = 0
 
     def next_s(self) -> float:
-        """How long to wait now; the next wait may be longer."""
+        """Seconds to wait now, at least BETWEEN_CONNECTS_S; the next wait may be longer."""
         self._failures += 1
         cap_s = min(self._max_s, self._min_s * 2.0 ** min(self._failures, 32))
         return max(self._uniform(self._min_s, cap_s), BETWEEN_CONNECTS_S)
@@ -83,7 +83,7 @@ class Waits:
         self.wakeup.set()
 
     def retry_wanted(self) -> bool:
-        """Whether `retry()` was called since this was asked last."""
+        """True if `retry()` was called since this was asked last."""
         if not self._retrying:
             return False
         self._retrying = False
