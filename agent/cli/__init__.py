@@ -1,1 +1,1 @@
-"""The commands: one small file each."""
+"""Commands: one small file each."""

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def summary(config: Config) -> str:
-    """What the configuration amounts to, in a few lines."""
+    """The configuration in a few lines."""
     sensors = ", ".join(f"{sensor.name} ({sensor.driver})" for sensor in config.sensors)
     rows = {
         "thing": config.thing.name,

@@ -262,7 +262,7 @@ def _subscription(topic: str, answers: list[Answer]) -> Finding:
 
 
 def _agent(status: dict[str, Json]) -> Iterator[Finding]:
-    """What the running agent reports, in its own words."""
+    """Findings of the running agent, in its own words."""
     state = status.get("state")
     told = f"{state}, {status.get('queued')} records wait"
     if state == "online":

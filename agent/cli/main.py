@@ -1,4 +1,4 @@
-"""The commands: one small file each, loaded when it is chosen, so that every start is cheap.
+"""Commands: one small file each, loaded when it is chosen, so that every start is cheap.
 
 A command's file has `add(subparsers)`, which declares its arguments except `--config`, and
 `run(arguments) -> int`, which does its work and returns the exit code.
@@ -47,10 +47,10 @@ DEBIAN = {
     "tenacity": "python3-tenacity",
 }
 
-#: Those that the package calls, and that the help does not list.
+#: Commands that the package calls, and that the help does not list.
 INTERNAL = ("preseed",)
 
-#: What a shell reports for a process that Ctrl-C ended.
+#: Exit code that a shell reports for a process that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
 
 #: Set in the environment, it shows the traceback of an internal error.
@@ -58,7 +58,7 @@ DEBUG = "PI_IOT_AGENT_DEBUG"
 
 
 class Command(Protocol):
-    """What a command's file offers."""
+    """Functions of a command's file."""
 
     def add(self, subparsers: Subparsers) -> None:
         """Declare the command and its own arguments."""

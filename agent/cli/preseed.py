@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ACCESS_KEY_ID = ("aws", "access_key_id")
 SECRET_ACCESS_KEY = ("aws", "secret_access_key")
 
-#: Where Raspberry Pi OS has the boot partition: until Debian 11, and since Debian 12.
+#: Files on the boot partition of Raspberry Pi OS: until Debian 11, and since Debian 12.
 FILES = [Path("/boot/pi-iot-agent.toml"), Path("/boot/firmware/pi-iot-agent.toml")]
 
 
@@ -67,9 +67,9 @@ class Preseed:
     def __init__(self, path: Path, target: Path, *, options_of: OptionsOf) -> None:
         self.path = path
         self.target = target
-        #: What the file is called while it is wiped: all that it said is in place by then.
+        #: Name of the file while it is wiped: all that it said is in place by then.
         self.taken = path.with_name(f"{path.name}.taken")
-        #: What is wrong with it, for a person who has the card in a reader.
+        #: Problems of the file, for a person who has the card in a reader.
         self.error = path.with_name(f"{path.name}.error")
         self.kept = target.with_name(f"{target.name}.before-preseed")
         self._options_of = options_of
@@ -77,7 +77,7 @@ class Preseed:
     def take(self) -> bool:
         """Take the file over and wipe it; False if there is none.
 
-        Raises ConfigError where it is wrong: nothing is taken, and `error` says why. OSError.
+        Raises OSError, and ConfigError where it is wrong: nothing is taken, and `error` says why.
         """
         if self.taken.exists():
             files.wipe(self.taken)
@@ -104,7 +104,7 @@ class Preseed:
         return True
 
     def _read(self) -> tuple[str, Config, AccessKey | None]:
-        """The configuration without the key, what it means, and the key. Raises ConfigError."""
+        """The text without the key, the configuration in it, and the key. Raises ConfigError."""
         problems: list[str] = []
         try:
             document = read_toml(self.path)

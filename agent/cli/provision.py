@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_json(report: Progress) -> None:
-    """Progress for the daemon."""
+    """Print a line of JSON for the daemon."""
     print(report.encode(), flush=True)
 
 
@@ -94,7 +94,7 @@ def end_with_parent(parent: int) -> None:
 
 
 def plan(config: Config) -> str:
-    """What provisioning would do, as far as that is known without asking AWS."""
+    """The plan of provisioning, as far as it is known without asking AWS."""
     thing = config.thing.name
     region = config.aws.region or "<the AWS key's region>"
     document = policy_document(Caller("<account>", "aws", region, ""))

@@ -1,4 +1,4 @@
-"""What `setup` has to know: each from a flag, else asked at a terminal, else the default."""
+"""Questions of `setup`: each answered by a flag, else at a terminal, else by the default."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NAME, REGION = ("thing", "name"), ("aws", "region")
 
 
 class UsageError(AgentError):
-    """What was given on the command line does not do."""
+    """An answer is missing, or one that was given does not do."""
 
     exit_code = EXIT_USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a person was asked; `key` is None where the present one stays."""
+    """Answers to the questions; `key` is None where the present one stays."""
 
     name: str
     region: str
@@ -42,7 +42,7 @@ class Answers:
 
 
 def at_terminal() -> bool:
-    """Whether a person can be asked."""
+    """True if a person can be asked."""
     return sys.stdin.isatty()
 
 

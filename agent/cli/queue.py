@@ -80,7 +80,7 @@ def listing(found: Inspection, thing: str) -> str:
 
 
 def dead_listing(found: Inspection, thing: str) -> str:
-    """What was set aside: for each record the reason, its number, time, topic and payload."""
+    """Records that were set aside: for each the reason, its number, time, topic and payload."""
     if not found.queued:
         return "no record was set aside"
     lines = [f"set aside: {found.queued}; `pi-iot-agent queue --replay` has them sent once more"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agent.config import SensorConfig
     from agent.sensors import Sensor
 
-#: How often a person who walks past looks at the screen.
+#: Time between two polls of a detector under watch, short for a person who walks past it.
 WATCH_EVERY_S = 0.05
 
 
@@ -111,7 +111,7 @@ def watch(config: SensorConfig, clock: Clock) -> int:
 
 
 class Walk:
-    """What a detector has seen since this was made, told change by change."""
+    """Walk test: detections of one sensor since this was made, told change by change."""
 
     def __init__(self, sensor: Sensor, clock: Clock) -> None:
         self._sensor = sensor
@@ -123,7 +123,7 @@ class Walk:
         sensor.drain()
 
     def step(self) -> Iterator[str]:
-        """What has changed since the last call, a line each. Raises SensorError."""
+        """Changes since the last call, a line each. Raises SensorError."""
         seen = self._sensor.drain()
         now_s = self._clock.boot_s()
         self._count += seen.count
@@ -140,7 +140,7 @@ class Walk:
             self._active_since_s = None
 
     def sum(self) -> str:
-        """All in one line."""
+        """The sum in one line."""
         took_s = self._clock.boot_s() - self._began_s
         bounces = max(0, self._edges - 2 * self._count)
         told = f"; {bounces} changes of the line were too short to count" if bounces > 1 else ""

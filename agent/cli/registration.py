@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agent.config import Config
 
-#: How long a step is tried again: a person waits, the daemon starts another child anyway.
+#: Longest time that a step is tried again: a person waits.
 BY_HAND_S = 120.0
 
 
@@ -37,7 +37,7 @@ def register(config: Config, *, take_over: bool = False) -> None:
 
 @contextmanager
 def retrying(say: Callable[[Progress], None], *, patience_s: float) -> Iterator[Retry]:
-    """Attempts whose waits end on SIGHUP; what the disk refuses becomes a CredentialsError."""
+    """A Retry whose waits end on SIGHUP; what the disk refuses becomes a CredentialsError."""
 
     def sleep(seconds: float) -> None:
         wakeup.wait(seconds)
@@ -67,5 +67,5 @@ def open_cloud(config: Config, retry: Retry) -> Cloud:
 
 
 def print_line(report: Progress) -> None:
-    """Progress for a person."""
+    """Print a line for a person."""
     print(report.line(), flush=True)

@@ -156,7 +156,7 @@ def _register(config: Config) -> None:
 
 
 def _erase(config: Config, wanted: bool | None) -> bool:  # noqa: FBT001 -- a flag, or None to ask
-    """Erase the AWS key if that is wanted; whether it was."""
+    """Erase the AWS key if that is wanted; True if it was."""
     if wanted is None and at_terminal():
         print("The AWS key is needed again only to renew or remove the registration.")
         wanted = ask("Erase it from this device? [y/N]: ").lower() in {"y", "yes"}

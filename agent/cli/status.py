@@ -27,11 +27,11 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 class UnreadableError(AgentError):
-    """The agent runs, but what it reports cannot be read."""
+    """The agent runs, but its status cannot be read."""
 
 
 class ForbiddenError(UnreadableError):
-    """This user may not read it."""
+    """The status may not be read by this user."""
 
     exit_code = EXIT_REFUSED
 
@@ -58,7 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_status(runtime: Path) -> dict[str, Json] | None:
-    """What the agent that works in `runtime` last reported; None if it does not run."""
+    """The last status of the agent that works in `runtime`; None if it does not run.
+
+    Raises UnreadableError.
+    """
     path = runtime / "status.json"
     try:
         if not files.is_locked(runtime / "agent.lock"):
@@ -83,12 +86,12 @@ def read_status(runtime: Path) -> dict[str, Json] | None:
 
 
 def degraded(status: dict[str, Json]) -> bool:
-    """Whether a person should do something: a condition of a warning or worse stands."""
+    """True if a person should do something: a condition of a warning or worse stands."""
     return any(condition.get("severity") != INFO for condition in _conditions(status))
 
 
 def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
-    """The report for a person, line by line; `now_s` is the wall clock."""
+    """The status for a person, line by line; `now_s` is the wall clock."""
     endpoint = status.get("endpoint") or "no endpoint yet"
     progress = status.get("progress")
     yield f"{status.get('thing')} is {status.get('state')} ({endpoint})"
@@ -118,7 +121,7 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
 
 
 def ago(moment_s: Json, now_s: float) -> str:
-    """How long before `now_s` that was, in the unit that a person would choose."""
+    """Time from `moment_s` to `now_s`, in the unit that a person would choose; "never" for none."""
     if isinstance(moment_s, bool) or not isinstance(moment_s, int | float):
         return "never"
     past_s = max(0, round(now_s - moment_s))
