@@ -1,4 +1,4 @@
-"""The way in: `python3 -m agent COMMAND`, installed as `pi-iot-agent COMMAND`."""
+"""Entry point: `python3 -m agent COMMAND`, installed as `pi-iot-agent COMMAND`."""
 
 from __future__ import annotations
 

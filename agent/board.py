@@ -1,4 +1,4 @@
-"""The board that this runs on: what it is called and the number that tells it from its kind."""
+"""Board that this runs on: its serial number, and the default name of its thing."""
 
 from __future__ import annotations
 

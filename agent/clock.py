@@ -1,4 +1,4 @@
-"""The two clocks: wall time, which may be wrong and may jump, and boot time, which cannot."""
+"""Clocks: wall time, which may be wrong and may jump, and boot time, which cannot."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-#: What systemd-timesyncd makes while it runs, and once it has set the clock (its man page).
+#: Directory of systemd-timesyncd while it runs, and its flag once it has set the clock (man page).
 TIMESYNCD = "run/systemd/timesync"
 TIMESYNCD_FLAG = "run/systemd/timesync/synchronized"
 
-#: What the other time services of Debian make while they run; they have no flag of their own.
+#: Files of the other time services of Debian while they run; they have no flag of their own.
 OTHERS = ("run/chrony", "run/ntpd.pid", "run/ntpsec", "run/openntpd.pid")
 
-#: How often to look at a flag, and to ask for the kernel's.
+#: Time between two looks at a flag, and between two questions for the kernel's.
 LOOK_S = 5.0
 ASK_S = 60.0
 
 
 def kernel_synchronized() -> bool:
-    """Whether a time service has told the kernel that the clock is right (adjtimex(2)).
+    """True if a time service has told the kernel that the clock is right (adjtimex(2)).
 
     systemd is asked, since the service's sandbox keeps it from the system call. Takes a tenth of a
     second, at most five.
@@ -79,11 +79,11 @@ class Clock:
         return Moment(self.wall_s(), self.boot_s(), self._boot_id)
 
     def plausible(self) -> bool:
-        """Whether wall time is good enough to check a server's certificate with."""
+        """Plausibility of wall time: good enough to check a server's certificate with."""
         return self.wall_s() >= self._built_s
 
     def is_set(self) -> bool:
-        """Whether wall time is good enough to stamp readings with: a time service has set it.
+        """True if wall time is good enough to stamp readings with: a time service has set it.
 
         Where there is no time service, the clock is taken as a person has set it. Looked at once in
         five seconds at most; once set it stays so, but for a wall clock that is certainly wrong.

@@ -15,7 +15,7 @@ EXIT_CONFIG = 78
 
 
 class AgentError(Exception):
-    """Something went wrong that a person can understand; `hint` says what to do next."""
+    """A failure that a person can understand; `hint` says what to do next."""
 
     exit_code = EXIT_FAILURE
 
@@ -36,7 +36,7 @@ class ConfigError(AgentError, ValueError):
 
 
 class BusyError(AgentError):
-    """Another process holds what this one needs; trying again later may work."""
+    """A lock that another process holds; trying again later may work."""
 
     exit_code = EXIT_TEMPORARY
 
@@ -68,19 +68,19 @@ class CloudError(AgentError):
 
 
 class TransientCloudError(CloudError):
-    """Trying the same call again may work."""
+    """A passing failure: trying the same call again may work."""
 
     exit_code = EXIT_TEMPORARY
 
 
 class RefusedError(CloudError):
-    """Trying again is of no use until a person changes something."""
+    """A refusal: trying again is of no use until a person changes something."""
 
     exit_code = EXIT_REFUSED
 
 
 class NoAwsCredentialsError(RefusedError):
-    """There is no AWS key to provision with."""
+    """The AWS key to provision with is missing."""
 
 
 class LinkLostError(AgentError, ConnectionError):

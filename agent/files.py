@@ -1,7 +1,8 @@
-"""Files that are whole or absent, and private from their first byte.
+"""Files: whole or absent, private from the first byte.
 
-Every function is safe against a power cut at any instant: data reaches the disk before the name
-that points to it does. Nothing is ever made with a wide mode and narrowed afterwards.
+Every function is safe against a power cut at any instant, but for `replace` with `durable=False`:
+data reaches the disk before the name that points to it does. Nothing is ever made with a wide mode
+and narrowed afterwards.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def wipe(path: Path) -> None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What the disk refuses inside is raised in words: NotPermittedError or StorageError."""
+    """Raise an OSError from inside in words: as NotPermittedError or StorageError."""
     try:
         yield
     except PermissionError as error:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What a JSON payload of ours may hold.
+#: Values that a JSON payload of ours may hold.
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 COUNT = "count"
 
-#: Consumers wait for the next report a tenth of a window longer than it takes, but at least this.
+#: Consumers wait for the next count a tenth of a window longer than it takes, but at least this.
 GRACE_MIN_S = 10.0
 
 
@@ -33,7 +33,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one sensor saw at one moment: quantities in base units, named with their unit.
+    """Quantities of one sensor at one moment, in base units, named with their unit.
 
     A few values are words that say what the device is, such as its model.
     """
@@ -72,7 +72,7 @@ class Record:
         return f"{thing}/{self.kind}"
 
     def payload(self) -> bytes:
-        """Its JSON text, as consumers see it."""
+        """The JSON text, as consumers see it."""
         return encode(
             {
                 "Timestamp": plain_number(self.timestamp_s),
@@ -105,5 +105,5 @@ def plain_number(value: float) -> int | float:
 
 
 def next_by(end_s: float, window_s: float) -> int | float:
-    """When a consumer should have heard of the window after the one that ends at `end_s`."""
+    """Wall time by which a consumer has the count of the window after the one ending at `end_s`."""
     return plain_number(end_s + window_s + max(GRACE_MIN_S, window_s / 10))

@@ -1,4 +1,4 @@
-"""A descriptor that ends a select from another thread."""
+"""Wake-up: a descriptor that ends a select from another thread."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Wakeup:
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -23,7 +23,7 @@ class Wakeup:
         self.close()
 
     def fileno(self) -> int:
-        """For select; readable while set, -1 once closed."""
+        """The descriptor for select: readable while set; -1 once closed."""
         return self._descriptor
 
     def set(self) -> None:

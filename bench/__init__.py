@@ -1,1 +1,1 @@
-"""What the agent costs, measured side by side with what it is compared to."""
+"""Costs of the agent, measured side by side with what it is compared to."""

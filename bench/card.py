@@ -1,4 +1,4 @@
-"""What a reading costs the card, side by side: `python3 -m bench.card [READINGS]`.
+"""Cost of a reading for the card, side by side: `python3 -m bench.card [READINGS]`.
 
 One reading at a time, acknowledged before the next, 200 bytes each. Bytes are those that the kernel
 lays to this process's charge (proc(5), write_bytes), so the file system's journal is not in them;

@@ -1,4 +1,4 @@
-"""The configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
+"""Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TOML file read whole, with errors that a person can act on."""
+"""Document: a TOML file read whole, with errors that a person can act on."""
 
 from __future__ import annotations
 

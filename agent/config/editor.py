@@ -1,4 +1,4 @@
-"""A TOML text as a person wrote it: one key is set or taken out, everything else is kept.
+"""Editor of a TOML text as a person wrote it: one key is set or taken out, everything else is kept.
 
 The text is cut into statements by the TOML parser itself: a statement is complete as soon as its
 lines are a document of their own. Every result is parsed and compared with what was wanted, so that
@@ -34,7 +34,7 @@ class UneditableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """Whole lines; `table` is the one that they stand in, None in an array's."""
+    """A statement: whole lines; `table` is the one that they stand in, None in an array's."""
 
     text: str
     table: Key | None
@@ -108,7 +108,7 @@ def line_of(text: str, key: str) -> int | None:
 
 
 def _place(found: list[_Statement], key: Key) -> tuple[int, str]:
-    """Where `key` is, or belongs: the index of a statement, and what that is."""
+    """The place of `key`, or for it: the index of a statement, and the kind of that statement."""
     place, kind = -1, "nowhere"
     example = False  # what is commented out belongs to a table that is commented out too
     for index, one in enumerate(found):

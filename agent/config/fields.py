@@ -1,8 +1,8 @@
-"""Fields that say which values they take, and the reader that fills a dataclass from a TOML table.
+"""Fields of the settings: each declares its default and the check of its values.
 
 A dataclass declares each key beside its name: `port: int = integer(8883, 1, 65535)`. `...` as the
 default makes a key required. Rules between keys go into `__post_init__`, which raises
-`ValueError("key: what is wrong")`.
+`ValueError("key: what is wrong")`. `tables.read` fills the dataclass from a TOML table.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def show(value: object) -> str:
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """What to say of a key that is none of `known`."""
+    """The problem with a key that is none of `known`, in words."""
     import difflib  # noqa: PLC0415 -- only a mistake needs it
 
     close = difflib.get_close_matches(name, list(known), n=1)
@@ -228,7 +228,7 @@ def _host(value: str) -> str:
 
 
 def _pasted(value: str) -> str:
-    """What else was pasted where a host name belongs."""
+    """Words on a URL or a port pasted where a host name belongs; empty for anything else."""
     if "console.aws." in value or "amazonaws.com/" in value.removesuffix("/"):
         return " such as abc123-ats.iot.us-east-1.amazonaws.com, not the address of a web page"
     if "://" in value or "/" in value:

@@ -23,7 +23,7 @@ _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*
 
 @dataclass(frozen=True, slots=True)
 class Legacy:
-    """What an older device was told; `thing` is empty and `sensor` None where it was not told.
+    """Settings of an older device; `thing` is empty and `sensor` None where it had none.
 
     `sensor` has the keys of a [[sensors]] table. `warnings` begin with the file's path.
     """
@@ -35,7 +35,7 @@ class Legacy:
     warnings: tuple[str, ...] = ()
 
     def topic_warnings(self, thing: str) -> tuple[str, ...]:
-        """What to say when detections will not go to the topic that they went to before."""
+        """Warnings if detections of `thing` do not go to the topic that they went to before."""
         if self.topic in {"", f"{thing}/count"}:
             return ()
         now = f"detections go to {thing}/count now, not to {show(self.topic)}"

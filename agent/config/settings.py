@@ -1,4 +1,4 @@
-"""The settings: a frozen dataclass for each table, and one for them all.
+"""Settings: a frozen dataclass for each table, and one for them all.
 
 Field names are TOML keys and say their unit; their defaults and bounds stand beside them.
 """
@@ -32,14 +32,14 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
-    """Who this device is: its thing, its client id and the first level of its topics."""
+    """Name of this device: of its thing, its client id and the first level of its topics."""
 
     name: str = text("", r"[a-zA-Z0-9:_-]{1,128}", "1 to 128 of the characters a-z A-Z 0-9 : _ -")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aws:
-    """Which AWS it is registered with; an empty string means that the credentials say so."""
+    """AWS to register with; an empty string means that the AWS credentials say so."""
 
     region: str = text("", r"[a-z]{2,8}(-[a-z0-9]+)*-\d{1,2}", "a region such as ap-northeast-1")
     endpoint_url: str = url("")
@@ -48,7 +48,7 @@ class Aws:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provisioning:
-    """How it gets its certificate."""
+    """Registration with AWS: its method, and the file with the AWS key."""
 
     method: str = choice("keys", "keys", "csr", "claim")
     credentials_file: Path = file(Path("/etc/pi-iot-agent/aws/credentials"))
@@ -92,7 +92,7 @@ class Mqtt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLimits:
-    """Where readings wait, when they reach the card and how many may wait."""
+    """Store of the records: its file, the longest time to a commit, and its bounds."""
 
     path: Path = file(Path("/var/lib/pi-iot-agent/store.db"))
     commit_after_s: float = number(0.0, 0, _DAY_S)
@@ -103,7 +103,7 @@ class StoreLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Which sensors' detections are counted, in windows of what length."""
+    """Counting: the sensors whose detections are counted, and the length of a window."""
 
     sensor: tuple[str, ...] = one_or_more("motion")
     window_s: int = integer(600, 5, _DAY_S)
@@ -111,7 +111,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """The directories that it works in."""
+    """Directories that the agent works in."""
 
     certs: Path = file(Path("/etc/pi-iot-agent/certs"))
     state: Path = file(Path("/var/lib/pi-iot-agent"))
@@ -122,9 +122,9 @@ class Paths:
 class SensorConfig:
     """One sensor; `options` is its driver's Options, a plain dict for a plug-in's.
 
-    `interval_s` is None where it is not given: the driver's own pace. `timeout_s` is the patience
-    with one look at it. With `report = "change"` a reading is sent when a quantity moves by more
-    than its dead band, and after `heartbeat_s`. What it detects in a `test` is not counted.
+    `interval_s` is None where it is not given: 60 s, and no reading of a detector that is counted.
+    `timeout_s` bounds one poll. With `report = "change"` a reading is sent when a quantity moves by
+    more than its dead band, and after `heartbeat_s`. Detections in a `test` are not counted.
     """
 
     name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
@@ -140,7 +140,7 @@ class SensorConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All that a person can set; `warnings` are worth mending but stop nothing."""
+    """The whole configuration; `warnings` are worth mending but stop nothing."""
 
     path: Path
     thing: Thing

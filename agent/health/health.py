@@ -1,7 +1,7 @@
-"""What the agent knows of itself: declared conditions, facts, sensors, and heartbeats.
+"""Health: the conditions that stand, facts, sensors, and heartbeats.
 
-A failure is a declared condition, never just a log line; the table below is the whole list of what
-can be wrong. A condition that does not stand is healthy. Every reader (systemd, `status.json`, the
+A failure is a declared condition, never just a log line; `conditions` is the whole list of what can
+be wrong. A condition that does not stand is healthy. Every reader (systemd, `status.json`, the
 `status` command) shows the same snapshot.
 """
 
@@ -37,7 +37,7 @@ class Standing:
 
     @property
     def bad(self) -> bool:
-        """Whether it makes the agent degraded."""
+        """True if it makes the agent degraded."""
         return self.severity != INFO
 
 
@@ -150,6 +150,13 @@ class Health:
             self._on_change()
             self._on_turn()
 
+    def stand(self, condition: Condition, text: str, *, hint: str = "", key: str = "") -> None:
+        """Have `condition` stand with this text, or not stand where there is none."""
+        if text:
+            self.report(condition, text, hint=hint, key=key)
+        else:
+            self.clear(condition, key=key)
+
     def update(self, **facts: Json) -> None:
         """Set facts of status.json by their names; an unknown name is a KeyError."""
         with self._lock:
@@ -179,7 +186,7 @@ class Health:
         error: str = "",
         took_s: float | None = None,
     ) -> None:
-        """Note how the sensor `name` does: when it last gave a value, how long the look took."""
+        """Note how the sensor `name` does: when it last gave a value, how long the poll took."""
         took_ms = None if took_s is None else round(took_s * 1000)
         with self._lock:
             self._sensors[name] = {"last": last_s, "ok": ok, "error": error, "took_ms": took_ms}
@@ -204,7 +211,7 @@ class Health:
         return Snapshot(facts, conditions)
 
     def next_change_s(self) -> float:
-        """In how many seconds a condition grows more severe by itself; infinite if none does."""
+        """Seconds until a condition grows more severe by itself; infinite if none does."""
         with self._lock:
             now_s = self._boot_s()
             waits = [r.since_boot_s + r.condition.patience_s - now_s for r in self._raised.values()]

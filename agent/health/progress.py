@@ -1,4 +1,4 @@
-"""One line of progress, as a person or the daemon reads it."""
+"""Progress of a step: one line, as a person or the daemon reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.health import conditions
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a step did or met; `code` is that of a condition, or "" for progress.
+    """Outcome of a step, or trouble in it; `code` is that of a condition, or "" for an outcome.
 
     The text says it all by itself.
     """
@@ -31,7 +31,7 @@ class Progress:
 
 
 def decode(line: bytes) -> Progress | None:
-    """The report in a line of JSON; None for anything else."""
+    """The Progress in a line of JSON; None for anything else."""
     try:
         found = json.loads(line)
         texts = [found[name] for name in ("step", "text", "code", "hint")]
@@ -41,7 +41,7 @@ def decode(line: bytes) -> Progress | None:
 
 
 def trouble(step: str, error: AgentError) -> Progress:
-    """The report of an error, with the condition that it raises."""
+    """The Progress of an error, with the condition that it raises."""
     if isinstance(error, NoAwsCredentialsError):
         condition = conditions.NO_AWS_CREDENTIALS
     elif isinstance(error, RefusedError):
