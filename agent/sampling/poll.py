@@ -45,6 +45,11 @@ class Poll:
     took_s: float = 0.0
     error: SensorError | None = None
 
+    @property
+    def lost(self) -> bool:
+        """True if the sensor had to be closed; one without a value at this moment stays open."""
+        return self.error is not None and not isinstance(self.error, NoDataError)
+
 
 @dataclass(frozen=True, slots=True)
 class Poller:

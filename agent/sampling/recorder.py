@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.config import Config
-    from agent.health.conditions import Condition
     from agent.health.health import Health
     from agent.model import NewRecord
     from agent.store import Store
@@ -144,15 +143,17 @@ class Recorder:
             card={"bytes_per_day": per_day, "most_by": most},
         )
         blocked = store.blocked
-        self._stand(
+        self._health.stand(
             conditions.DISK_FULL, blocked.text if isinstance(blocked, DiskFullError) else ""
         )
         memory, hint = store.memory_only, ""
         if blocked and not isinstance(blocked, DiskFullError):
             memory, hint = blocked.text, blocked.hint
-        self._stand(conditions.STORE_MEMORY_ONLY, memory, hint=hint)
+        self._health.stand(conditions.STORE_MEMORY_ONLY, memory, hint=hint)
         full = store.fullness
-        self._stand(conditions.STORE_FULL, f"it is {full:.0%} full" if full >= NEARLY_FULL else "")
+        self._health.stand(
+            conditions.STORE_FULL, f"it is {full:.0%} full" if full >= NEARLY_FULL else ""
+        )
         self._tell_dropped()
         unset = (
             ""
@@ -161,7 +162,7 @@ class Recorder:
                 "no time service has set the clock since the start: readings carry estimated times"
             )
         )
-        self._stand(conditions.CLOCK_UNSET, unset, key="set")
+        self._health.stand(conditions.CLOCK_UNSET, unset, key="set")
 
     def _tell_dropped(self) -> None:
         """What was given up is told for a day."""
@@ -173,11 +174,4 @@ class Recorder:
         if now_s - self._dropped_boot_s < DAY_S:
             reasons = ", ".join(f"{n} for {why}" for why, n in self._store.dropped_for.items())
             text = f"records were given up since the store was made: {reasons}"
-        self._stand(conditions.RECORDS_DROPPED, text)
-
-    def _stand(self, condition: Condition, text: str, *, key: str = "", hint: str = "") -> None:
-        """Have a condition stand with this text, or not where there is none."""
-        if text:
-            self._health.report(condition, text, key=key, hint=hint)
-        else:
-            self._health.clear(condition, key=key)
+        self._health.stand(conditions.RECORDS_DROPPED, text)

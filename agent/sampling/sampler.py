@@ -15,9 +15,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from agent.errors import NoDataError, SensorError
+from agent.errors import SensorError
 from agent.health import conditions
-from agent.model import Reading, reading_record
+from agent.model import reading_record
 from agent.sampling.counting import CountWindow
 from agent.sampling.poll import Poller
 from agent.sampling.pool import Pool
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from agent.sampling.recorder import Recorder
     from agent.sensors import Detections, Sensor
     from agent.wakeup import Wakeup
-
-#: A sensor without a value is well until it has none so often in a row.
-NO_DATA_MAX = 3
 
 #: Most looks take less; a step waits so long for them, and is woken by those that take more.
 SETTLE_S = 0.02
@@ -82,17 +79,16 @@ class Sampler:
         self._health = health
         self._wakeup = wakeup
         self._pool = Pool(on_done=wakeup.set)
-        self._count_window = CountWindow(
+        self._window = CountWindow(
             (one.name for one in config.sensors if one.name in config.count.sensor),
             window_s=config.count.window_s,
             tested=[one.name for one in config.sensors if one.test],
         )
         self._targets = [
-            Target(
-                Poller(one, clock, open_sensor, counted=one.name in self._count_window), wakeup.set
-            )
+            Target(Poller(one, clock, open_sensor, counted=one.name in self._window), wakeup.set)
             for one in config.sensors
         ]
+        self._told: dict[str, tuple[float | None, str]] = {}  # what health knows of each
         self._working = threading.Lock()
         self._stopping = False
         self._closed = False
@@ -125,7 +121,7 @@ class Sampler:
             begun = [target for target in self._targets if self._advance(target)]
             self._settle(begun, self._settle_s)
             now = self._clock.now()
-            if now.boot_s >= self._count_window.closes_boot_s and not self._awaited():
+            if now.boot_s >= self._window.closes_boot_s and not self._awaited():
                 self._report(now)
             waits = any(target.busy or target.hangs for target in self._targets)
             sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
@@ -159,24 +155,24 @@ class Sampler:
         self._report(self._clock.now())
 
     def _advance(self, target: Target) -> bool:
-        """Take what came of a look that is over, begin the next if due; whether one has begun."""
+        """Take a poll that is over, begin the next if due; True if one has begun."""
         now_s = self._clock.boot_s()
         try:
             if poll := target.ended(now_s):
                 self._take(target, poll)
-            over = now_s >= self._count_window.closes_boot_s and self._count_window.awaited(
-                target.name
-            )
+            over = now_s >= self._window.closes_boot_s and self._window.awaited(target.name)
             if target.busy or not (now_s >= target.next_boot_s or over):
                 return False
             target.begin(self._pool, now_s)
             return True
         except SensorError as error:
-            self._lost(target, error)
+            self._window.leaves(target.name)
+            target.fail(error, self._clock.boot_s())
+            self._tell(target)
             return False
 
     def _settle(self, targets: list[Target], timeout_s: float) -> None:
-        """Give looks that have begun the chance to end, and take what came of those that do."""
+        """Give polls that have begun the chance to end, and take those that do."""
         until_s = time.monotonic() + timeout_s
         for target in targets:
             poll = target.ended(-math.inf, wait_s=until_s - time.monotonic())
@@ -184,99 +180,68 @@ class Sampler:
                 self._take(target, poll)
 
     def _take(self, target: Target, poll: Poll) -> None:
-        """Store and tell what came of a look."""
+        """Count, store and tell what came of a poll."""
         if poll.opened and poll.sensor:
-            self._opened(target, poll.sensor)
-        if poll.seen and poll.seen_at and target.name in self._count_window:
+            self._warn(target, poll.sensor)
+        if poll.seen and poll.seen_at and target.name in self._window:
             self._saw(target, poll.seen, poll.seen_at, opened=poll.opened)
-        if doubt := target.judge(poll):
-            self._health.report(
-                conditions.SENSOR_SUSPECT, f"{target.name}: {doubt}", key=target.name
-            )
-        else:
-            self._health.clear(conditions.SENSOR_SUSPECT, key=target.name)
-        if poll.due:
-            target.pace(self._clock.boot_s())
-        if isinstance(poll.error, NoDataError):
-            target.missing += 1
-            if target.missing >= NO_DATA_MAX:
-                self._failed(target, poll.error)
-        elif poll.error:
-            self._lost(target, poll.error)
-        elif poll.due:
-            self._read(target, poll)
+        if poll.lost:
+            self._window.leaves(target.name)
+        if reading := target.take(poll, self._clock.boot_s()):
+            self._recorder.append(reading_record(reading))
+        self._tell(target)
 
     def _saw(self, target: Target, seen: Detections, now: Moment, *, opened: bool) -> None:
         """Count what a detector saw, and keep a copy of the open window."""
         if opened:
-            self._count_window.joins(target.name, now)
+            self._window.joins(target.name, now)
         else:
-            self._count_window.saw(target.name, seen, now)
-        if so_far := self._count_window.so_far(now):
+            self._window.saw(target.name, seen, now)
+        if so_far := self._window.so_far(now):
             self._recorder.mirror(*so_far)
 
-    def _opened(self, target: Target, sensor: Sensor) -> None:
-        if target.name in self._count_window and not sensor.detects:
+    def _warn(self, target: Target, sensor: Sensor) -> None:
+        """Tell of a configuration that does not do what it seems to."""
+        if target.name in self._window and not sensor.detects:
             text = f"count.sensor: {target.name} does not detect, so nothing is counted"
             self._health.report(conditions.CONFIG_WARNING, text, key=f"count.sensor {target.name}")
         if target.config.test:
             text = f"{target.name}: test is true, so what it detects is not counted"
             self._health.report(conditions.CONFIG_WARNING, text, key=f"test {target.name}")
 
-    def _read(self, target: Target, poll: Poll) -> None:
-        target.failures = target.missing = 0
-        if poll.values and poll.values_at:
-            target.last_s = poll.values_at.wall_s
-            if target.dead_band.is_news(poll.values, poll.values_at.boot_s):
-                reading = Reading(target.name, poll.values, poll.values_at)
-                self._recorder.append(reading_record(reading))
-        self._well(target)
-
     def _awaited(self) -> bool:
-        """Whether a counted sensor has still to be asked what it saw in the window that is over."""
-        return any(self._count_window.awaited(target.name) for target in self._targets)
+        """True if a counted sensor was not yet asked what it saw in the window that is over."""
+        return any(self._window.awaited(target.name) for target in self._targets)
 
     def _next_boot_s(self) -> float:
         due_s = [target.next_boot_s for target in self._targets]
-        asked = any(
-            target.busy and self._count_window.awaited(target.name) for target in self._targets
-        )
-        return min([*due_s, math.inf if asked else self._count_window.closes_boot_s])
+        asked = any(target.busy and self._window.awaited(target.name) for target in self._targets)
+        return min([*due_s, math.inf if asked else self._window.closes_boot_s])
 
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
-        watching = [target for target in self._targets if self._count_window.watches(target.name)]
-        suspects = [target.name for target in self._targets if target.doubt]
-        so_far = self._count_window.so_far(now)
-        record = self._count_window.close(now, suspects=suspects)
+        watching = [target for target in self._targets if self._window.watches(target.name)]
+        suspects = [target.name for target in self._targets if target.verdict.doubt]
+        so_far = self._window.so_far(now)
+        record = self._window.close(now, suspects=suspects)
         if not (record and so_far):
             return
         self._recorder.report(so_far[0], record)
         for target in watching:
-            target.last_s = now.wall_s
-            if not target.failures:
-                self._well(target)
+            target.watched(now.wall_s)
+            self._tell(target)
 
-    def _well(self, target: Target) -> None:
-        self._health.clear(conditions.SENSOR_FAILING, key=target.name)
-        self._tell(target, "")
-
-    def _lost(self, target: Target, error: SensorError) -> None:
-        """Go on without a sensor that had to be closed, until it is opened again."""
-        self._count_window.leaves(target.name)
-        self._failed(target, error)
-
-    def _failed(self, target: Target, error: SensorError) -> None:
-        target.dead_band.forget()
-        target.put_off(self._clock.boot_s())
-        self._tell(target, error.text)
-        self._health.report(conditions.SENSOR_FAILING, error.text, hint=error.hint, key=target.name)
-
-    def _tell(self, target: Target, error: str) -> None:
+    def _tell(self, target: Target) -> None:
         """Show how a sensor is, if that is news."""
-        news = (target.last_s, error)
-        if news != target.told:
-            target.told = news
+        name, verdict = target.name, target.verdict
+        doubt = verdict.doubt and f"{name}: {verdict.doubt}"
+        self._health.stand(conditions.SENSOR_SUSPECT, doubt, key=name)
+        error = verdict.error.text if verdict.error else ""
+        hint = verdict.error.hint if verdict.error else ""
+        self._health.stand(conditions.SENSOR_FAILING, error, hint=hint, key=name)
+        news = (verdict.last_s, error)
+        if news != self._told.get(name):
+            self._told[name] = news
             self._health.sensor(
-                target.name, last_s=target.last_s, ok=not error, error=error, took_s=target.took_s
+                name, last_s=verdict.last_s, ok=not error, error=error, took_s=verdict.took_s
             )

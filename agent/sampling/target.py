@@ -1,13 +1,15 @@
-"""One configured sensor: where it stands, when it is due, and the look at it that runs."""
+"""A target: one configured sensor, when it is due, the poll of it that runs, and how it is."""
 
 from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.errors import SensorError
+from agent.errors import NoDataError, SensorError
+from agent.model import Reading
 from agent.sampling.dead_band import DeadBand
 from agent.sampling.poll import Poll, dispose
 from agent.sensors import Plausibility
@@ -28,28 +30,40 @@ BETWEEN_S = 1.0
 #: A driver has its own time to give up; this much later it is left behind.
 LATE_S = 1.0
 
+#: A sensor without a value is well until it has none so often in a row.
+NO_DATA_MAX = 3
+
 HANGS = "check the wiring; a restart of the agent lets go of what hangs"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a sensor is: `error` is why it fails, `doubt` why a detector is not to be believed.
+
+    It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
+    """
+
+    last_s: float | None = None
+    took_s: float | None = None
+    error: SensorError | None = None
+    doubt: str = ""
 
 
 class Target:
     """Belongs to the sampler's thread; `now_s` is always the boot clock.
 
-    `wake` is called, in any thread, when a counted sensor has detected something. While a look
-    runs, the sensor is the look's alone. `failures` and `missing` count looks in a row that failed,
-    or had no value.
+    `wake` is called, in any thread, when a counted sensor has detected something. While a poll
+    runs, the sensor is the poll's alone.
     """
 
     def __init__(self, poller: Poller, wake: Callable[[], None]) -> None:
         self.config = poller.config
         self.name = poller.config.name
-        self.interval_s = poller.config.interval_s or INTERVAL_S
-        self.dead_band = DeadBand(poller.config)
-        self.doubt = ""  # why a detector is not to be believed
-        self.failures = 0
-        self.missing = 0
-        self.last_s: float | None = None  # when it last gave a value, on the wall clock
-        self.took_s: float | None = None
-        self.told: tuple[float | None, str] | None = None  # what health knows: last_s, the error
+        self.verdict = Verdict()
+        self._interval_s = poller.config.interval_s or INTERVAL_S
+        self._dead_band = DeadBand(poller.config)
+        self._failures = 0  # polls in a row that failed
+        self._missing = 0  # and those that had no value
         self._poller = poller
         self._plausibility: Plausibility | None = None  # of a detector that is to be judged
         self._sensor: Sensor | None = None  # None: to be opened when due
@@ -64,24 +78,24 @@ class Target:
 
     @property
     def busy(self) -> bool:
-        """Whether a look runs."""
+        """True while a poll runs."""
         return self._job is not None
 
     @property
     def hangs(self) -> bool:
-        """Whether a look that was left behind still runs."""
+        """True while a poll that was left behind still runs."""
         return self._hanging is not None and not self._hanging.done
 
     @property
     def next_boot_s(self) -> float:
-        """When there is something to do: begin a look, or leave one behind."""
+        """When there is something to do: begin a poll, or leave one behind."""
         if self._job:
             return self._late_boot_s
         detected_boot_s = -math.inf if self._called else self._quiet_boot_s
         return min(self._due_boot_s, max(detected_boot_s, self._polled_boot_s + BETWEEN_S))
 
     def begin(self, pool: Pool, now_s: float) -> None:
-        """Begin a look, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
+        """Begin a poll, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
         if self.hangs:
             raise SensorError(f"{self.name}: it still hangs", hint=HANGS)
         self._hanging = None
@@ -100,13 +114,13 @@ class Target:
         self._late_boot_s = now_s + self.config.timeout_s + LATE_S
 
     def begin_last(self, pool: Pool) -> None:
-        """Begin the look that closes the sensor, if it is open and no other look runs."""
+        """Begin the poll that closes the sensor, if it is open and no other poll runs."""
         if self._sensor and not self._job:
             with suppress(RuntimeError):  # the system gives no more threads
                 self._job = pool.start(partial(self._poller.last_poll, self._sensor))
 
     def ended(self, now_s: float, *, wait_s: float = 0.0) -> Poll | None:
-        """What came of the look, waited for at most `wait_s`; None if none is over.
+        """The poll that is over, waited for at most `wait_s`; None if none is.
 
         One that is late is left behind: raises SensorError.
         """
@@ -121,39 +135,69 @@ class Target:
         if not job.done:
             return None
         poll, self._job = job.result(), None
-        self._sensor, self.took_s = poll.sensor, poll.took_s
+        self._sensor = poll.sensor
         self._quiet_boot_s = self._polled_boot_s + poll.took_s + poll.quiet_s
         return poll
 
     def leave(self) -> bool:
-        """Leave a look behind that may still run; whether there was one."""
+        """Leave a poll behind that may still run; True if there was one."""
         return self._job is not None and self._job.leave_behind(dispose)
 
-    def judge(self, poll: Poll) -> str:
-        """Why what it detects is not to be believed, in words; empty if it is, or is not judged."""
+    def take(self, poll: Poll, now_s: float) -> Reading | None:
+        """Take what came of a poll into the verdict; the reading that is worth sending, if any."""
+        self.verdict = replace(self.verdict, took_s=poll.took_s, doubt=self._doubt(poll))
+        if poll.due:
+            self._pace(now_s)
+        if isinstance(poll.error, NoDataError):
+            self._missing += 1
+            if self._missing >= NO_DATA_MAX:
+                self.fail(poll.error, now_s)
+        elif poll.error:
+            self.fail(poll.error, now_s)
+        elif poll.due:
+            return self._reading(poll)
+        return None
+
+    def fail(self, error: SensorError, now_s: float) -> None:
+        """Note that it fails, and be due again after the interval, doubled with each failure."""
+        longest_s = max(self._interval_s, RETRY_MAX_S)
+        delay_s = min(longest_s, self._interval_s * 2.0 ** min(self._failures, 32))
+        self._failures += 1
+        self._due_boot_s = now_s + delay_s
+        self._dead_band.forget()
+        self.verdict = replace(self.verdict, error=error)
+
+    def watched(self, wall_s: float) -> None:
+        """Note that it has watched until then: that counts as a value."""
+        self.verdict = replace(self.verdict, last_s=wall_s)
+
+    def _reading(self, poll: Poll) -> Reading | None:
+        self._failures = self._missing = 0
+        self.verdict = replace(self.verdict, error=None)
+        if not (poll.values and poll.values_at):
+            return None
+        self.verdict = replace(self.verdict, last_s=poll.values_at.wall_s)
+        news = self._dead_band.is_news(poll.values, poll.values_at.boot_s)
+        return Reading(self.name, poll.values, poll.values_at) if news else None
+
+    def _doubt(self, poll: Poll) -> str:
+        """The reason not to believe what it detects; empty if there is none, or it is not judged."""
         if poll.opened and poll.sensor and poll.sensor.limits and not self._plausibility:
             self._plausibility = Plausibility(poll.sensor.limits)
-        if self._plausibility and poll.seen and poll.seen_at:
-            seen, now_s = poll.seen, poll.seen_at.boot_s
-            if poll.opened:
-                self._plausibility.begin(now_s)
-            else:
-                self.doubt = self._plausibility.judge(
-                    now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
-                )
-        return self.doubt
+        if not (self._plausibility and poll.seen and poll.seen_at):
+            return self.verdict.doubt
+        seen, now_s = poll.seen, poll.seen_at.boot_s
+        if poll.opened:
+            self._plausibility.begin(now_s)
+            return self.verdict.doubt
+        return self._plausibility.judge(
+            now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+        )
 
-    def pace(self, now_s: float) -> None:
+    def _pace(self, now_s: float) -> None:
         """Be due after the interval; slots that were missed are left out."""
-        missed = max(0, math.floor((now_s - self._due_boot_s) / self.interval_s))
-        self._due_boot_s += (missed + 1) * self.interval_s
-
-    def put_off(self, now_s: float) -> None:
-        """Be due after the interval, doubled with each failure."""
-        patience_s = max(self.interval_s, RETRY_MAX_S)
-        delay_s = min(patience_s, self.interval_s * 2.0 ** min(self.failures, 32))
-        self.failures += 1
-        self._due_boot_s = now_s + delay_s
+        missed = max(0, math.floor((now_s - self._due_boot_s) / self._interval_s))
+        self._due_boot_s += (missed + 1) * self._interval_s
 
     def _call(self) -> None:
         """Called in any thread: there is something to drain. A line that chatters wakes once."""
