@@ -1,4 +1,4 @@
-"""What the sampler hands over is kept, through crashes and jumps of the clock, and told of."""
+"""Records and windows are kept through crashes and jumps of the clock; troubles are told."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ import pytest
 from agent import BUILT_S
 from agent.config import StoreLimits
 from agent.errors import StoreError
-from agent.model import Moment, NewRecord
-from agent.sampling import WindowMirror
-from agent.sampling.card_wear import CardWear
-from agent.sensors import Sensor
+from agent.model import NewRecord
 from agent.store import BlockedError
-from tests.fakes import START_S, FakeDetector, FakeDriver, House, Ticks
+from tests.fakes import START_S, House
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,30 +76,6 @@ def test_after_a_power_cut_the_next_window_is_partial(house: House) -> None:
 
     assert house.counts() == [(600, 5, "ok"), (1200, 0, "partial")]
     assert house.store.waiting(1, 1)[0].body["observed_ms"] == 400_000
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b'{"window": 1}',
-        b'{"window":"x","kind":"count","timestamp_s":1,"body":{}}',
-    ],
-)
-def test_a_mirror_that_is_spoiled_is_passed_over(tmp_path: Path, content: bytes) -> None:
-    """It cannot keep the agent from starting."""
-    (tmp_path / "window.json").write_bytes(content)
-    assert WindowMirror(tmp_path).read() is None
-
-
-def test_a_mirror_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
-    """Nor one that cannot be removed."""
-    mirror = WindowMirror(tmp_path / "none")
-    mirror.write("x", NewRecord("count", 1.0, Moment(1.0, 1.0, "b"), {"detect_count": 1}))
-    mirror.forget()
-    assert mirror.read() is None
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S, 3600.0, 12_345.0, -777.0])
@@ -223,80 +196,10 @@ def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(tmp_path: P
     house.stop()
 
 
-def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
-    """Of the last day, by the sensor that caused it; the first minute tells nothing yet."""
-    ticks, thread, process = Ticks(), tmp_path / "thread", tmp_path / "process"
-
-    def written(size: int) -> None:
-        for account in (thread, process):
-            account.write_text(f"read_bytes: 7\nwrite_bytes: {size}\ncancelled_write_bytes: 0\n")
-
-    written(1000)
-    wear = CardWear(ticks, thread=thread, process=process)
-    for hour in range(30):
-        with wear.by("sensors/room"):
-            written(11_000 + hour * 40_000)
-        with wear.by("count"):
-            written(41_000 + hour * 40_000)
-        if not hour:
-            assert wear.per_day() == (None, "")
-        ticks.now_s += 3600
-        per_day, most = wear.per_day()
-        assert per_day == pytest.approx(960_000, rel=0.05)
-        assert most == "count"
-
-
-def test_where_the_kernel_keeps_no_account_wear_is_unknown(tmp_path: Path) -> None:
-    """Unknown is not zero."""
-    ticks = Ticks()
-    wear = CardWear(ticks, thread=tmp_path / "none", process=tmp_path / "none")
-    with wear.by("count"):
-        pass
-    ticks.now_s += 7200
-    assert wear.per_day() == (None, "")
-
-
-def test_the_kernels_account_is_read_for_real(house: House, tmp_path: Path) -> None:
+def test_the_kernels_account_is_read_for_real(house: House) -> None:
     """This process has written something to a disk by now."""
-    del tmp_path
     house.live(120)
     card = house.health.snapshot().facts["card"]
     assert isinstance(card, dict)
     assert json.dumps(card)
     assert set(card) == {"bytes_per_day", "most_by"}
-
-
-def test_a_driver_that_calls_is_looked_at_once_a_second_at_most(tmp_path: Path) -> None:
-    """However many edges there are; only the first after a look wakes the sampler."""
-
-    class Calling(FakeDetector):
-        """A detector that calls."""
-
-        def listen(self, call: object) -> None:
-            """Keep whom to call."""
-            self.call = call
-
-    detector = Calling()
-    house = House(tmp_path, detector=detector)
-    house.start()
-    house.sampler.step()
-    assert callable(detector.call)
-    looks = wakes = 0
-    for _ in range(50):
-        detector.seen += 1
-        detector.call()
-        wakes += house.wakeup.wait(0.0)
-        before = detector.seen
-        house.sampler.step()
-        looks += detector.seen < before
-        house.clock.pass_by(0.1)
-    assert 4 <= looks <= 6
-    assert looks <= wakes <= looks + 1
-    house.stop()
-
-
-def test_a_driver_is_asked_for_nothing_that_it_does_not_have() -> None:
-    """A plug-in needs neither method."""
-    sensor = Sensor("room", FakeDriver())
-    sensor.listen(lambda: None)
-    assert sensor.quiet_s() == float("inf")

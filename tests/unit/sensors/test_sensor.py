@@ -66,3 +66,10 @@ def test_a_sensor_without_drain_detects_nothing() -> None:
     assert not Sensor("room", FakeDriver()).detects
     assert Sensor("room", FakeDriver()).drain() == Detections(0, 0.0)
     assert Sensor("motion", FakeDetector()).detects
+
+
+def test_a_driver_is_asked_for_nothing_that_it_does_not_have() -> None:
+    """A plug-in needs neither method."""
+    sensor = Sensor("room", FakeDriver())
+    sensor.listen(lambda: None)
+    assert sensor.quiet_s() == float("inf")

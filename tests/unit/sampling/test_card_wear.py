@@ -1,0 +1,46 @@
+"""The wear of the card is what the kernel has written, or unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.sampling.card_wear import CardWear
+from tests.fakes import Ticks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
+    """Of the last day, by the sensor that caused it; the first minute tells nothing yet."""
+    ticks, thread, process = Ticks(), tmp_path / "thread", tmp_path / "process"
+
+    def written(size: int) -> None:
+        for account in (thread, process):
+            account.write_text(f"read_bytes: 7\nwrite_bytes: {size}\ncancelled_write_bytes: 0\n")
+
+    written(1000)
+    wear = CardWear(ticks, thread=thread, process=process)
+    for hour in range(30):
+        with wear.by("sensors/room"):
+            written(11_000 + hour * 40_000)
+        with wear.by("count"):
+            written(41_000 + hour * 40_000)
+        if not hour:
+            assert wear.per_day() == (None, "")
+        ticks.now_s += 3600
+        per_day, most = wear.per_day()
+        assert per_day == pytest.approx(960_000, rel=0.05)
+        assert most == "count"
+
+
+def test_where_the_kernel_keeps_no_account_wear_is_unknown(tmp_path: Path) -> None:
+    """Unknown is not zero."""
+    ticks = Ticks()
+    wear = CardWear(ticks, thread=tmp_path / "none", process=tmp_path / "none")
+    with wear.by("count"):
+        pass
+    ticks.now_s += 7200
+    assert wear.per_day() == (None, "")
