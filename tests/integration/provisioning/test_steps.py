@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.health.progress import Progress
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = itertools.count()
 
 #: The calls of a first provisioning, in their order.

@@ -718,7 +718,7 @@ def test_by_hand_it_says_what_to_do_and_leaves_nothing(tmp_path: Path, how: str)
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     ) as process:

@@ -1,0 +1,1 @@
+"""Provisioning against the local AWS."""
