@@ -18,6 +18,10 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 COUNT = "count"
 
+#: Units of time in seconds, of memory in bytes.
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+KIB, MIB = 1024, 1_048_576
+
 #: Consumers wait for the next count a tenth of a window longer than it takes, but at least this.
 GRACE_MIN_S = 10.0
 

@@ -215,7 +215,7 @@ def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -
         found,
         wakeup=wakeup,
         interrupted=lambda: False,
-        on_message=_leave,
+        on_message=connect.leave_message,
         ports=ports,
         will=False,
     ) as connection:
@@ -230,7 +230,7 @@ def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -
                 while not answers and time.monotonic() < until_s:
                     answers = connection.step(until_s - time.monotonic())
                 yield _subscription(topic, answers)
-        except _MessageCameError:
+        except connect.MessageCameError:
             pass  # for the agent; it stays with the broker
         except LinkLostError as lost:
             text = f"{lost.text} after SUBSCRIBE to {topic}"
@@ -239,14 +239,6 @@ def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -
             )
             return
         connection.finish()
-
-
-class _MessageCameError(Exception):
-    """A message was delivered, which is not for us and is not acknowledged."""
-
-
-def _leave(_topic: str, _payload: bytes) -> None:
-    raise _MessageCameError
 
 
 def _subscription(topic: str, answers: list[Answer]) -> Finding:

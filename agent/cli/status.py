@@ -11,6 +11,7 @@ from agent import files
 from agent.cli.main import COMMANDS, PROGRAM, settings
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
 from agent.health.conditions import INFO
+from agent.model import DAY_S, HOUR_S, KIB, MINUTE_S
 
 if TYPE_CHECKING:
     import argparse
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from agent.model import Json
 
 EXIT_NOT_RUNNING = 3
-
-_KIB = 1024.0
-_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
 
 class UnreadableError(AgentError):
@@ -125,7 +123,7 @@ def ago(moment_s: Json, now_s: float) -> str:
     if isinstance(moment_s, bool) or not isinstance(moment_s, int | float):
         return "never"
     past_s = max(0, round(now_s - moment_s))
-    for unit_s, unit in ((_DAY_S, "days"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+    for unit_s, unit in ((DAY_S, "days"), (HOUR_S, "h"), (MINUTE_S, "min")):
         if past_s >= 2 * unit_s:
             return f"{past_s // unit_s} {unit} ago"
     return f"{past_s} s ago"
@@ -135,9 +133,9 @@ def _size(size: Json) -> str:
     """Bytes in a unit that a person would choose."""
     amount = float(str(size))
     for unit in ("bytes", "KiB", "MiB"):
-        if amount < _KIB:
+        if amount < KIB:
             return f"{amount:.0f} {unit}"
-        amount /= _KIB
+        amount /= KIB
     return f"{amount:.1f} GiB"
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from agent.config.editor import line_of
 from agent.errors import ConfigError
+from agent.model import MIB
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MAX_BYTES = 1024 * 1024
+_MAX_BYTES = MIB
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
+#: Names that AWS IoT takes for a thing (CreateThing, AWS IoT API).
+THING_NAME = r"[a-zA-Z0-9:_-]{1,128}"
+
 _SHOWN = 80
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")

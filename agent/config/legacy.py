@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.config.fields import show
+from agent.config.fields import THING_NAME, show
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,6 @@ FILE_NAME = "iot_prov_config"
 #: The pin that every older device has its motion sensor on (BCM numbering).
 PIN = 21
 
-_THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
 
 
@@ -58,7 +57,7 @@ def read(path: Path) -> Legacy:
         except ValueError:
             warnings.append(f"{path}: line {place}: is not NAME=value and is left out")
     thing = values.get("THING_NAME", "")
-    if thing and not _THING_NAME.fullmatch(thing):
+    if thing and not re.fullmatch(THING_NAME, thing):
         warnings.append(f"{path}: THING_NAME: AWS allows letters, digits and :_- only; left out")
         thing = ""
     sensor: dict[str, object] | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.config.fields import (
+    THING_NAME,
     bands,
     boolean,
     choice,
@@ -22,19 +23,17 @@ from agent.config.fields import (
     text,
     url,
 )
+from agent.model import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
     """Name of this device: of its thing, its client id and the first level of its topics."""
 
-    name: str = text("", r"[a-zA-Z0-9:_-]{1,128}", "1 to 128 of the characters a-z A-Z 0-9 : _ -")
+    name: str = text("", THING_NAME, "1 to 128 of the characters a-z A-Z 0-9 : _ -")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +68,10 @@ class Mqtt:
     key_file: Path | None = file(None)
     protocol: str = choice("5", "5", "3.1.1")
     keepalive_s: int = integer(60, 5, 1200)
-    session_expiry_s: int = integer(7 * _DAY_S, 0, 2**32 - 1)
+    session_expiry_s: int = integer(7 * DAY_S, 0, 2**32 - 1)
     connect_timeout_s: float = number(10.0, 1, 3600)
-    backoff_min_s: float = number(1.0, 1, _DAY_S)
-    backoff_max_s: float = number(120.0, 1, _DAY_S)
+    backoff_min_s: float = number(1.0, 1, DAY_S)
+    backoff_max_s: float = number(120.0, 1, DAY_S)
     max_inflight: int = integer(20, 1, 1000)
     max_publish_per_s: int = integer(80, 1, 100_000)
 
@@ -95,7 +94,7 @@ class StoreLimits:
     """Store of the records: its file, the longest time to a commit, and its bounds."""
 
     path: Path = file(Path("/var/lib/pi-iot-agent/store.db"))
-    commit_after_s: float = number(0.0, 0, _DAY_S)
+    commit_after_s: float = number(0.0, 0, DAY_S)
     max_rows: int = integer(1_000_000, 1, 10**9)
     max_mib: float = number(256.0, 0.1, 2**20)
     max_age_days: float = number(90.0, 0.001, 36_500)
@@ -106,7 +105,7 @@ class Count:
     """Counting: the sensors whose detections are counted, and the length of a window."""
 
     sensor: tuple[str, ...] = one_or_more("motion")
-    window_s: int = integer(600, 5, _DAY_S)
+    window_s: int = integer(600, 5, DAY_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +128,11 @@ class SensorConfig:
 
     name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
     driver: str = text(...)
-    interval_s: float | None = number(None, 0.05, 31 * _DAY_S)
+    interval_s: float | None = number(None, 0.05, 31 * DAY_S)
     timeout_s: float = number(10.0, 0.1, 3600)
     report: str = choice("always", "always", "change")
     dead_band: Mapping[str, float] | None = bands()
-    heartbeat_s: float = number(3600.0, 1, 31 * _DAY_S)
+    heartbeat_s: float = number(3600.0, 1, 31 * DAY_S)
     test: bool = boolean(default=False)
     options: object = None
 

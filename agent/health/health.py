@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from agent.model import Json
 
 
+#: Longest time of a step that nothing can interrupt: an fsync on a dying card.
+FSYNC_S = 120.0
+
 log = logging.getLogger(__name__)
 
 

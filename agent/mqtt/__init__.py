@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from agent.mqtt.answers import BETWEEN_CONNECTS_S
 from agent.mqtt.client import Options
 from agent.mqtt.connection import Connection
 
 __all__ = [
+    "BETWEEN_CONNECTS_S",
     "Connection",
     "Options",
 ]

@@ -15,6 +15,9 @@ from agent.net import tls_trouble
 PAYLOAD_MAX = 131_072
 PACKET_MAX = 268_435_460
 
+#: AWS IoT accepts one CONNECT a second for a client id ("AWS IoT Core message broker quotas").
+BETWEEN_CONNECTS_S = 1.1
+
 #: The lowest reason code of a refusal.
 REFUSED = 0x80
 NOT_AUTHORIZED = 0x87

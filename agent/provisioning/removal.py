@@ -9,6 +9,7 @@ from agent import files
 from agent.errors import CredentialsError, RefusedError
 from agent.health.progress import Progress
 from agent.identity import Generations
+from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
 from agent.provisioning.failures import NotFoundError, StillAttachedError
 from agent.provisioning.policy import policy_name
@@ -26,9 +27,6 @@ PROOF_S = 600.0
 
 #: AWS takes up to 5 minutes to see that a policy is attached to nothing any more (DeletePolicy).
 DETACH_S = 420.0
-
-#: Two CONNECTs of one client id are at least a second apart.
-BETWEEN_CONNECTS_S = 1.1
 
 ID_LENGTH = 64
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.model import DAY_S, HOUR_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 THREAD = Path("/proc/thread-self/io")
 PROCESS = Path("/proc/self/io")
 
-HOUR_S = 3600.0
-DAY_S = 86400.0
 
 #: Before that a figure for a whole day is a guess.
 KNOWN_AFTER_S = 60.0

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from agent.errors import StoreError
 from agent.health import conditions
-from agent.sampling.card_wear import DAY_S, CardWear
+from agent.health.health import FSYNC_S
+from agent.model import DAY_S
+from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import WindowMirror
 from agent.store import DiskFullError, usable_again
 
@@ -27,15 +29,12 @@ if TYPE_CHECKING:
 
 WORKER = "sampler"
 
-#: How long an fsync may take on a tired card.
-FSYNC_S = 120.0
-
 #: Acknowledgements that no new record takes along are committed after this time.
 FLUSH_S = 59.0
 
 #: While there is no file, one is looked for this often; while the clock is not set, whether it is.
-RETRY_S = 60.0
-UNSET_S = 5.0
+FILE_AGAIN_S = 60.0
+CLOCK_AGAIN_S = 5.0
 
 #: From here on the store is told to be full, in parts of its bounds.
 NEARLY_FULL = 0.9
@@ -67,7 +66,7 @@ class Recorder:
         self._mirror = WindowMirror(config.paths.runtime)
         self._card_wear = CardWear(clock.boot_s)
         self._committed_boot_s = clock.boot_s()
-        self._retry_boot_s = clock.boot_s() + RETRY_S
+        self._retry_boot_s = clock.boot_s() + FILE_AGAIN_S
         self._dropped = store.dropped
         self._dropped_boot_s = -math.inf
 
@@ -116,7 +115,7 @@ class Recorder:
             self._store.flush()
             self._committed_boot_s = now.boot_s
         if self._store.memory_only and now.boot_s >= self._retry_boot_s:
-            self._retry_boot_s = now.boot_s + RETRY_S
+            self._retry_boot_s = now.boot_s + FILE_AGAIN_S
             if not self._store.queued and usable_again(self._limits):
                 self._returning = True
                 # Crash-only: the way back to the file is the way in.
@@ -125,7 +124,7 @@ class Recorder:
                 )
         self._tell()
         due_s = self._store.flush_due_s()
-        return due_s if is_set else min(due_s, now.boot_s + UNSET_S)
+        return due_s if is_set else min(due_s, now.boot_s + CLOCK_AGAIN_S)
 
     def _kept(self) -> None:
         self._committed_boot_s = self._clock.boot_s()

@@ -181,7 +181,7 @@ class Target:
         return Reading(self.name, poll.values, poll.values_at) if news else None
 
     def _doubt(self, poll: Poll) -> str:
-        """The reason not to believe what it detects; empty if there is none, or it is not judged."""
+        """The reason not to believe what it detects; empty if there is none or it is not judged."""
         if poll.opened and poll.sensor and poll.sensor.limits and not self._plausibility:
             self._plausibility = Plausibility(poll.sensor.limits)
         if not (self._plausibility and poll.seen and poll.seen_at):

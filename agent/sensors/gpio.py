@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agent import board
 from agent.config.fields import choice, integer, number
 from agent.errors import SensorError
+from agent.model import DAY_S
 from agent.sensors import sysfs
 from agent.sensors.debounce import Debouncer
 from agent.sensors.plausibility import Limits
@@ -43,7 +44,6 @@ CHOICE = "GPIOZERO_PIN_FACTORY"
 AGE_MAX_S = 60.0
 
 ALLOW = "allow it with the drop-in /usr/share/doc/pi-iot-agent/examples/gpio.conf"
-DAY_S = 86_400
 
 _choosing = threading.Lock()
 

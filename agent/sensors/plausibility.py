@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.model import DAY_S, HOUR_S, MINUTE_S
+
 #: Lowest and highest value by the end of a quantity's name, generous for sensors of a Raspberry Pi.
 RANGES = {
     "temperature_c": (-90.0, 1800.0),
@@ -32,17 +34,17 @@ RANGES = {
 
 
 #: Rates are taken over at least this time.
-MINUTE_S = 60.0
+RATE_SPAN_S = MINUTE_S
 
 #: Edges a minute without a detection: so many are a loose contact or interference, no person.
 BOUNCES_PER_MIN = 120.0
 
 #: A suspect quiet spell: at least this long, and so many times the longest one before it.
-QUIET_MIN_S = 86_400.0
+QUIET_MIN_S = DAY_S
 QUIET_FACTOR = 3.0
 
 #: History that a quiet spell is judged by: at least so much time watched, and so many detections.
-HISTORY_S = 86_400.0
+HISTORY_S = DAY_S
 HISTORY_DETECTIONS = 20
 
 #: A detector that is active without a break misses this much at most between two polls.
@@ -92,7 +94,7 @@ class Plausibility:
         self._watched_s += span_s
         self._span_s += span_s
         self._remember(span_s, count, active_s, edges)
-        if self._span_s >= MINUTE_S:
+        if self._span_s >= RATE_SPAN_S:
             self._rate_verdict = self._rates()
         if self._active_s >= self._limits.active_max_s:
             return f"active for more than {_span(self._limits.active_max_s)} without a break"
@@ -130,9 +132,9 @@ class Plausibility:
 
 def _span(seconds: float) -> str:
     """A time as a person says it."""
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.0f} hours"
+    if seconds < 2 * HOUR_S:
+        return f"{seconds / MINUTE_S:.0f} minutes"
+    return f"{seconds / HOUR_S:.0f} hours"
 
 
 def plausible(quantity: str, value: float) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.config.fields import number
+from agent.model import DAY_S
 
 if TYPE_CHECKING:
     from agent.clock import Clock
 
-DAY_S = 86400.0
 DRAUGHT_S = 900.0
 
 

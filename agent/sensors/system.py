@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from agent import board
 from agent.config.fields import file
 from agent.errors import SensorError
+from agent.model import KIB
 from agent.sensors import sysfs
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ BITS = {
 LEVEL_MAX_DBM = 0.0
 LEVEL_SPAN = 256.0
 
-_KIB = 1024
 _TICKS = re.compile(r"cpu((?: +\d{1,18}){5,})", re.ASCII)
 _UPTIME = re.compile(r"(\d{1,12}(?:\.\d+)?) ", re.ASCII)
 _MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d{1,18}) kB$", re.MULTILINE | re.ASCII)
@@ -123,7 +123,7 @@ class System:
         total, available = found["MemTotal"], found["MemAvailable"]
         return {
             "memory_used_pct": _percent(total - available, total),
-            "memory_available_bytes": available * _KIB,
+            "memory_available_bytes": available * KIB,
         }
 
     def _space(self) -> dict[str, float]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from agent.model import MIB
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,7 +67,7 @@ class Buffer:
         """Give up the oldest beyond the bounds; the number of them."""
         before = len(self._entries)
         while len(self._entries) > ROWS_MAX or (
-            self._bytes > MIB_MAX * 1024 * 1024 and len(self._entries) > 1
+            self._bytes > MIB_MAX * MIB and len(self._entries) > 1
         ):
             self.remove(next(iter(self._entries)))
         return before - len(self._entries)

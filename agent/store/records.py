@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.model import Moment, NewRecord
+from agent.model import DAY_S, MIB, Moment, NewRecord
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from agent.config import StoreLimits
 
 COLUMNS = "seq, kind, timestamp_s, body, wall_s, boot_s, boot_id FROM records"
-
-DAY_S = 86400.0
-MIB = 1048576
 
 #: The age of the oldest row is looked at once in this time.
 AGE_CHECK_S = 600.0

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
+from agent.model import MIB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ BLOCK = 1000
 _LENGTH = 64
 
 #: The room, in bytes; it is not taken from a disk that has little more.
-SIZE = 512 * 1024
+SIZE = MIB // 2
 FREE_MIN = 4 * SIZE
 
 

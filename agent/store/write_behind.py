@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.model import Record, encode
+from agent.model import MIB, Record, encode
 from agent.store import database
 from agent.store.buffer import MIB_MAX, ROWS_MAX, Buffer
 from agent.store.commands import Commands
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.meta import Meta
-from agent.store.records import MIB, Records
+from agent.store.records import Records
 from agent.store.reserve import NumberReserve, SpaceReserve
 from agent.store.timestamps import Boots
 

@@ -23,7 +23,7 @@ CHUNK = 65536
 
 #: Longest time to end: after its last word, and when told to.
 EXIT_S = 10.0
-STOP_S = 1.0
+TERMINATE_S = 1.0
 
 
 class Child:
@@ -103,7 +103,7 @@ class Child:
     def close(self) -> None:
         """Stop it if it still runs; more than once does no harm."""
         self._process.terminate()
-        self._end(STOP_S)
+        self._end(TERMINATE_S)
 
     def _end(self, within_s: float) -> None:
         """Wait until it has ended, else kill it; close its output."""

@@ -88,8 +88,13 @@ def connection(
     return Connection(options, dialing, on_message=on_message)
 
 
-class _MessageCameError(Exception):
+class MessageCameError(Exception):
     """A message was delivered, which is for the agent and not for us; but so we were let in."""
+
+
+def leave_message(_topic: str, _payload: bytes) -> None:
+    """Take no message: it gets no PUBACK and stays with the broker. Raises MessageCameError."""
+    raise MessageCameError
 
 
 def prove(config: Config) -> None:
@@ -99,10 +104,6 @@ def prove(config: Config) -> None:
     that this leaves behind is subscribed, as the agent expects of a session that is present. Raises
     LinkLostError, CredentialsError.
     """
-
-    def leave(_topic: str, _payload: bytes) -> None:
-        raise _MessageCameError  # so that it is not acknowledged, and stays with the broker
-
     with (
         Wakeup() as wakeup,
         connection(
@@ -110,10 +111,10 @@ def prove(config: Config) -> None:
             load(config),
             wakeup=wakeup,
             interrupted=lambda: False,
-            on_message=leave,
+            on_message=leave_message,
             will=False,
         ) as link,
-        suppress(_MessageCameError),
+        suppress(MessageCameError),
     ):
         if not link.open().session_present:
             link.subscribe(f"{config.thing.name}/{COUNT}")

@@ -10,13 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.mqtt.answers import ClosedError, ServerEndedError
+from agent.uplink.subscription import SUSPICIONS, SUSPICIOUS_S
 
 if TYPE_CHECKING:
     from agent.errors import LinkLostError
-
-#: An end so soon after a publish is laid to its charge.
-SUSPICIOUS_S = 5.0
-SUSPICIONS = 3
 
 #: Reasons of a DISCONNECT that speak of the record: malformed, protocol error, not authorized,
 #: topic name, too large, payload format; and the one that says nothing.

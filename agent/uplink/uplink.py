@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError, LinkLostError, StoppingError
 from agent.health import conditions
+from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
 from agent.uplink.diagnosis import cause_of
@@ -22,7 +23,7 @@ from agent.uplink.outbox import Outbox
 from agent.uplink.poison import PoisonWatch
 from agent.uplink.session import Session
 from agent.uplink.subscription import Subscription
-from agent.uplink.waits import BETWEEN_CONNECTS_S, STABLE_S, Backoff, Waits
+from agent.uplink.waits import STABLE_S, Backoff, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

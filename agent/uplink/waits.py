@@ -10,6 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from agent.errors import StoppingError
+from agent.health.health import FSYNC_S
+from agent.mqtt import BETWEEN_CONNECTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +21,6 @@ if TYPE_CHECKING:
 
 #: The longest sleep between two heartbeats.
 BEAT_S = 60.0
-
-#: Longest time of a blocking step that nothing can interrupt: an fsync on a dying card.
-FSYNC_S = 120.0
-
-#: AWS IoT accepts one CONNECT a second for a client id ("AWS IoT Core message broker quotas").
-BETWEEN_CONNECTS_S = 1.1
 
 #: A session shorter than this is no success: the delay goes on growing.
 STABLE_S = 60.0

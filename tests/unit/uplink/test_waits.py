@@ -7,7 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.uplink.waits import BETWEEN_CONNECTS_S, STABLE_S, Backoff
+from agent.mqtt import BETWEEN_CONNECTS_S
+from agent.uplink.waits import STABLE_S, Backoff
 
 
 def longest(_low: float, high: float) -> float:
