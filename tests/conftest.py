@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""The settings of hypothesis, for all tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Raspberry Pi's architecture may change: the package installs, and the agent works.
+"""A Raspberry Pi's architecture changes nothing: the package installs, and the agent works.
 
 scripts/test-arm runs this, which takes half an hour when the root file systems must be made.
 """

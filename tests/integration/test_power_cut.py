@@ -1,4 +1,4 @@
-"""Whenever the power fails, the store is sound and what was committed is in it."""
+"""The store is sound whenever the power fails, and what was committed is in it."""
 
 from __future__ import annotations
 

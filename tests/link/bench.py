@@ -1,4 +1,4 @@
-"""What a case is, and what it gets: brokers and devices that end with it."""
+"""A case, and what it gets: brokers and devices that end with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a TLS client offers, read from its first record (RFC 8446, section 4.1.2)."""
+"""The offers of a TLS client, read from its first record (RFC 8446, section 4.1.2)."""
 
 from __future__ import annotations
 

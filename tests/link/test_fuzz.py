@@ -1,4 +1,4 @@
-"""Whatever bytes arrive: a connection ends in a LinkLostError, a message is taken or ignored."""
+"""A connection ends in a LinkLostError, a message is taken or ignored, whatever bytes arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Debian asks of a package: reproducible, lintian, piuparts, autopkgtest."""
+"""Debian's checks of a package: reproducible, lintian, piuparts, autopkgtest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an installed package becomes a device: by flags, by a prepared card, by a credential."""
+"""An installed package becomes a device: by flags, by a prepared card, by a credential."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Debian package says of the agent is true: unit, manual pages, completion, version."""
+"""The Debian package tells the truth of the agent: unit, manual pages, completion, version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mosquitto needs: its place, its ports, its configuration."""
+"""The needs of mosquitto: its place, its ports, its configuration."""
 
 from __future__ import annotations
 

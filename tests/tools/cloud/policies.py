@@ -1,4 +1,4 @@
-"""What AWS IoT policies allow a certificate, put in mosquitto's words.
+"""The rights that AWS IoT policies give a certificate, put in mosquitto's words.
 
 The rules: https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-variables.html and
 pub-sub-policy.html. A thing's name is taken from the client id, and counts only if the certificate

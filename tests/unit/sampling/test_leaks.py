@@ -1,4 +1,4 @@
-"""What a plug-in leaves behind is noticed before it is short for the others."""
+"""Leaks of a plug-in are noticed before what it keeps is short for the others."""
 
 from __future__ import annotations
 

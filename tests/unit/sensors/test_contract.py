@@ -1,4 +1,4 @@
-"""What holds for every driver: those built in, and those of the example plug-in."""
+"""The contract of every driver: those built in, and those of the example plug-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what a detector says can be true."""
+"""Detections are doubted when they cannot be true."""
 
 from __future__ import annotations
 
