@@ -1,4 +1,4 @@
-"""One MQTT connection: the only package that knows paho, 1.6 and 2.x, MQTT 5 and 3.1.1.
+"""The connection, from CONNECT to its end, over paho 1.6 and 2.x, MQTT 5 and 3.1.1.
 
 The connection lives in one thread, which waits in `step()`. What the broker answers comes back as
 values; only a message is handed to a callback, since it is acknowledged when that returns.
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: The longest time to read on without a look at anything else, however much comes in.
 READ_S = 0.5
 
+TOO_LARGE = "larger than the broker takes"
+
 _Result = TypeVar("_Result")
 
 
@@ -74,7 +76,7 @@ class Connection:
         dialer was interrupted.
         """
         options = self._options
-        self._guarded(self._client.open, options)
+        self._send(self._client.open, options)
         until_s = time.monotonic() + options.timeout_s
         while self._accepted is None:
             if time.monotonic() >= until_s:
@@ -93,21 +95,27 @@ class Connection:
                 ) from None
         return self._accepted
 
-    def fits(self, topic: str, payload: bytes) -> bool:
-        """Whether the broker takes a message of this size: AWS IoT's limit, and its own."""
+    def objection(self, topic: str, payload: bytes) -> str:
+        """The reason why this message cannot be published at all, in words; empty if it can.
+
+        No broker takes a topic that is no topic name; a size is judged by AWS IoT's limit, and by
+        what this broker has told.
+        """
+        if not packets.is_topic_name(topic):
+            return "its topic is not valid"
         size = packets.publish_size(topic, payload, five=self._options.five)
         limit = self._accepted.maximum_packet_size if self._accepted else 0
-        return len(payload) <= PAYLOAD_MAX and size <= limit
+        return "" if len(payload) <= PAYLOAD_MAX and size <= limit else TOO_LARGE
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Send at QoS 1; the packet id that its `Published` will carry."""
-        info = self._guarded(self._client.publish, topic, payload, 1)
+        info = self._send(self._client.publish, topic, payload, 1)
         self._check(info.rc)
         return int(info.mid)
 
     def subscribe(self, topic_filter: str) -> int:
         """Ask for `topic_filter` at QoS 1; the packet id that its `Subscribed` will carry."""
-        code, mid = self._guarded(self._client.subscribe, topic_filter, 1)
+        code, mid = self._send(self._client.subscribe, topic_filter, 1)
         self._check(code)
         return int(mid)
 
@@ -130,7 +138,7 @@ class Connection:
 
     def finish(self) -> None:
         """Send DISCONNECT, so that the broker keeps the session and does not send the will."""
-        self._guarded(self._client.disconnect)
+        self._send(self._client.disconnect)
 
     def close(self) -> None:
         """End the connection without a word; more than once does no harm."""
@@ -157,24 +165,24 @@ class Connection:
         if self._waiter.wakeup in readable:
             self._waiter.wakeup.clear()
         if writable:
-            self._check(self._guarded(client.loop_write))
+            self._check(self._send(client.loop_write))
         if socket in readable or pending:
             self._read(socket)
         now_s = time.monotonic()
         if now_s >= client.resend_due_s():
-            self._guarded(client.resend)
+            self._send(client.resend)
         if now_s >= client.ping_due_s():
             if client.pinging:
                 raise SilentError(
                     f"the broker did not answer a ping for {client.keepalive_s / 2:g} s"
                 )
-            self._check(self._guarded(client.ping))
+            self._check(self._send(client.ping))
 
     def _read(self, socket: ssl.SSLSocket) -> None:
         """Read packets until none is pending, but not for ever: a flood may not starve the rest."""
         read_until_s = time.monotonic() + READ_S
         while True:
-            self._check(self._guarded(self._client.loop_read))
+            self._check(self._receive())
             if length := self._client.oversize:
                 raise MalformedError(f"a packet of {length} bytes")
             if self._client.socket() is None or self._client.congested or not socket.pending():
@@ -182,9 +190,24 @@ class Connection:
             if time.monotonic() >= read_until_s:
                 return
 
-    def _guarded(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+    def _send(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        """Have paho do something of ours; what goes wrong then is never laid to the broker."""
         try:
             return call(*arguments)
+        except (AgentError, StoppingError):
+            raise
+        except OSError as error:  # 1.6 raises what the socket raised
+            raise link_broke(error) from None
+        except Exception as error:
+            raise LinkLostError(
+                f"the MQTT library failed: {type(error).__name__}: {error}",
+                hint="this is a defect of the agent; a new connection is made",
+            ) from error
+
+    def _receive(self) -> int:
+        """Have paho read what the broker sent; its error code."""
+        try:
+            return int(self._client.loop_read())
         except (AgentError, StoppingError):
             raise
         except Exception as error:

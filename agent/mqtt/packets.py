@@ -19,6 +19,9 @@ from agent.mqtt.answers import (
     Subscribed,
 )
 
+#: The longest topic, in bytes of UTF-8 (MQTT 5, section 1.5.4).
+TOPIC_MAX = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -93,6 +96,15 @@ def publish_size(topic: str, payload: bytes, *, five: bool) -> int:
     while remaining >> 7 * length_bytes:
         length_bytes += 1
     return 1 + length_bytes + remaining
+
+
+def is_topic_name(topic: str) -> bool:
+    """True for a topic that may be published on (MQTT 5, section 4.7)."""
+    try:
+        size = len(topic.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size <= TOPIC_MAX and not any(one in topic for one in "+#\0")
 
 
 def _skip_properties(body: bytes, at: int) -> int:

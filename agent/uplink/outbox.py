@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.model import COUNT
@@ -39,12 +40,39 @@ POISON = "the broker ends the connection on it"
 HOPELESS = frozenset({TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID})
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The record has arrived; `guilty_seq` is one that this proves to be at fault, set aside."""
+
+    record: Record
+    guilty_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """No waiting mends what is wrong with the record: `reason`, in words."""
+
+    record: Record
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The record stays, and all wait for the backoff: `reason`, in words."""
+
+    record: Record
+    reason: str
+
+
+Outcome = Acknowledged | SetAside | Refused
+
+
 class Outbox:
     """Hands out records, at most `window` unacknowledged and `per_s` a second.
 
     Belongs to one connection and its thread; what it knows ends with it, the store knows the rest.
     Memory holds one window, whatever the backlog. `backoff` spaces the retries after a refusal,
-    `suspicion` knows of a record that is to be left out, and outlives the connection.
+    `poison_watch` knows of a record that is to be left out, and outlives the connection.
     """
 
     def __init__(
@@ -63,11 +91,8 @@ class Outbox:
         self._backoff = backoff
         self._poison_watch = poison_watch
         self._monotonic_s = monotonic_s
-        #: What else is unacknowledged and takes room in the window, which is the broker's too.
-        self.others = 0
-        #: A record that was just set aside because the broker ends the connection on it.
-        self.guilty_seq: int | None = None
         self._flying: dict[int, tuple[Record, float]] = {}
+        self._others: set[int] = set()  # packets in the window that are no records
         self._page: deque[Record] = deque()
         self._again: deque[Record] = deque()
         self._ahead: set[int] = set()
@@ -85,7 +110,7 @@ class Outbox:
     def full(self) -> bool:
         """Whether the window has no room for one more."""
         window = 1 if self._poison_watch.careful else self._window
-        return self.flying + self.others >= window
+        return self.flying + len(self._others) >= window
 
     def wait_s(self) -> float:
         """In how many seconds `take()` is worth asking again if nothing else happens."""
@@ -109,33 +134,38 @@ class Outbox:
         self._flying[mid] = (record, self._monotonic_s())
         self._next_s += size / BYTES_PER_S
 
-    def set_aside(self, record: Record, reason: str) -> None:
+    def sent_other(self, mid: int) -> None:
+        """Note that packet `mid`, which is no record, takes room in the window until answered."""
+        self._others.add(mid)
+
+    def set_aside(self, record: Record, reason: str) -> SetAside:
         """Give up a record that was taken and never can be sent; the store keeps it apart."""
         self._store.set_aside(record.seq, reason)
+        return SetAside(record, reason)
 
-    def answered(self, mid: int, reason: int) -> Record | None:
-        """Note the broker's answer for packet `mid`; the record it is about, if it is one of ours.
+    def answered(self, mid: int, reason: int) -> Outcome | None:
+        """Note the broker's answer for packet `mid`; what became of its record, if it is one.
 
         A reason from 0x80 on is a refusal: the record goes back to its place and everything waits,
         or, where the record itself is at fault, it is set aside.
         """
+        self._others.discard(mid)
         record, _ = self._flying.pop(mid, (None, 0.0))
         if record is None:
             return None
         if reason < REFUSED:
             self._store.acknowledge(record.seq)
-            guilty = self._poison_watch.acknowledged(record.seq)
-            if guilty is not None:
-                self._store.set_aside(guilty, POISON)
-                self.guilty_seq = guilty
-                self._begin_again(guilty)
-        elif reason in HOPELESS:
-            self._store.set_aside(record.seq, reason_text(reason))
-        else:
-            self._again = deque(sorted([*self._again, record], key=lambda one: one.seq))
-            if self._held_until_s <= self._monotonic_s():
-                self._held_until_s = self._monotonic_s() + self._backoff.next_s()
-        return record
+            guilty_seq = self._poison_watch.acknowledged(record.seq)
+            if guilty_seq is not None:
+                self._store.set_aside(guilty_seq, POISON)
+                self._begin_again(guilty_seq)
+            return Acknowledged(record, guilty_seq)
+        if reason in HOPELESS:
+            return self.set_aside(record, reason_text(reason))
+        self._again = deque(sorted([*self._again, record], key=lambda one: one.seq))
+        if self._held_until_s <= self._monotonic_s():
+            self._held_until_s = self._monotonic_s() + self._backoff.next_s()
+        return Refused(record, reason_text(reason))
 
     def ended(self, lost: LinkLostError) -> None:
         """Note how the connection ended, for the next one's outbox to take care."""

@@ -16,7 +16,7 @@ from agent.mqtt.answers import (
     SilentError,
     reason_text,
 )
-from agent.uplink.outbox import HOPELESS, POISON
+from agent.uplink.outbox import POISON, Acknowledged, Refused, SetAside
 from agent.uplink.waits import BEAT_S
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
 ANSWER_WITHIN_S = 20.0
-
-TOO_LARGE = "larger than the broker takes"
 
 #: Counts acknowledged without an echo until the way back is taken for broken.
 UNCONFIRMED = 3
@@ -63,7 +61,7 @@ class Session:
         self._connection = connection
         self._outbox = outbox
         self._subscription = subscription
-        self._receiver = inbox
+        self._inbox = inbox
         self._totals = totals
         self._store = store
         self._health = health
@@ -79,10 +77,10 @@ class Session:
         """Publish `state` on `<thing>/status`, which is no record: no number, not kept."""
         payload = encode({"Timestamp": round(self._clock.wall_s(), 3), "state": state, **facts})
         topic = f"{self._thing}/status"
-        if not self._connection.fits(topic, payload):
+        if self._connection.objection(topic, payload):
             return
         self._status_mid = self._connection.publish(topic, payload)
-        self._outbox.others = 1
+        self._outbox.sent_other(self._status_mid)
         self._asked_s = self._monotonic_s()
 
     def step(self, at_most_s: float = BEAT_S) -> None:
@@ -94,15 +92,12 @@ class Session:
             self._subscribe()
         while record := self._outbox.take():
             topic, payload = record.topic(self._thing), record.payload()
-            if self._connection.fits(topic, payload):
+            if objection := self._connection.objection(topic, payload):
+                self._was_set_aside(self._outbox.set_aside(record, objection))
+            else:
                 mid = self._connection.publish(topic, payload)
                 self._outbox.sent(mid, record, len(payload))
                 self._totals.published += 1
-            else:
-                self._outbox.set_aside(record, TOO_LARGE)
-                self._health.report(
-                    conditions.RECORD_REFUSED, f"record {record.seq}, {record.kind}: {TOO_LARGE}"
-                )
         wait_s = min(at_most_s, self._outbox.wait_s(), self._subscription.wait_s())
         for answer in self._connection.step(min(wait_s, self._silence_s())):
             if isinstance(answer, Published):
@@ -110,7 +105,7 @@ class Session:
             elif answer.mid == self._subscribe_mid:
                 self._subscription_answered(answer)
         self._check_answers()
-        if self._receiver.withheld and not self._store.blocked:
+        if self._inbox.withheld and not self._store.blocked:
             raise LinkLostError("a command waits at the broker, which a new connection brings")
         self._health.update(
             queued=self._store.queued,
@@ -139,37 +134,38 @@ class Session:
         self._subscription.sent()
 
     def _published(self, answer: Published) -> None:
-        if answer.mid == self._status_mid:
-            self._status_mid = self._outbox.others = 0
-            if answer.reason < REFUSED:
-                self._totals.announced = True
-                self._store.told_skipped()
-            return
-        record = self._outbox.answered(answer.mid, answer.reason)
-        if record is None:
-            return
-        guilty_seq, self._outbox.guilty_seq = self._outbox.guilty_seq, None
-        if guilty_seq is not None:
-            self._health.report(conditions.RECORD_REFUSED, f"record {guilty_seq}: {POISON}")
-        reason = reason_text(answer.reason)
-        if answer.reason < REFUSED:
-            self._totals.acked += 1
-            self._totals.last_ack = round(self._clock.wall_s(), 3)
-            self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
-            if record.kind == COUNT:
-                self._check_echoes(record.seq)
-        elif answer.reason in HOPELESS:
-            self._health.report(
-                conditions.RECORD_REFUSED, f"record {record.seq}, {record.kind}: {reason}"
-            )
-        else:
-            text = f"the broker refuses to publish: {reason}"
-            self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
+        match self._outbox.answered(answer.mid, answer.reason):
+            case Acknowledged() as acknowledged:
+                self._was_acknowledged(acknowledged)
+            case SetAside() as set_aside:
+                self._was_set_aside(set_aside)
+            case Refused(reason=reason):
+                text = f"the broker refuses to publish: {reason}"
+                self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
+            case None if answer.mid == self._status_mid:
+                self._status_mid = 0
+                if answer.reason < REFUSED:
+                    self._totals.announced = True
+                    self._store.told_skipped()
+
+    def _was_acknowledged(self, outcome: Acknowledged) -> None:
+        self._totals.acked += 1
+        self._totals.last_ack = round(self._clock.wall_s(), 3)
+        self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
+        if outcome.guilty_seq is not None:
+            text = f"record {outcome.guilty_seq}: {POISON}"
+            self._health.report(conditions.RECORD_REFUSED, text)
+        if outcome.record.kind == COUNT:
+            self._check_echoes(outcome.record.seq)
+
+    def _was_set_aside(self, outcome: SetAside) -> None:
+        text = f"record {outcome.record.seq}, {outcome.record.kind}: {outcome.reason}"
+        self._health.report(conditions.RECORD_REFUSED, text)
 
     def _check_echoes(self, acknowledged_seq: int) -> None:
         """Tell when counts are acknowledged and do not come back; subscribe once more."""
         now_s = self._monotonic_s()
-        echoed_seq = self._receiver.echoed_seq
+        echoed_seq = self._inbox.echoed_seq
         waiting = [*self._unconfirmed, (acknowledged_seq, now_s)]
         self._unconfirmed = [one for one in waiting if one[0] > echoed_seq][:UNCONFIRMED]
         if len(self._unconfirmed) < UNCONFIRMED or self._subscription.forbidden:

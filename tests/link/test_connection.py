@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.errors import CredentialsError
+from agent.errors import CredentialsError, LinkLostError
 from agent.mqtt import Connection, Options, client
-from agent.mqtt.answers import Published, SilentError, WithheldError
+from agent.mqtt.answers import MalformedError, Published, SilentError, WithheldError
 from agent.mqtt.client import BACKLOG
 from agent.mqtt.connection import READ_S
 from agent.net import Waiter
@@ -213,7 +213,7 @@ def test_only_what_fits_is_sent(line: Line) -> None:
     line.open(properties=wire.maximum_packet_size(200))
     line.broker.settimeout(1)
     for size in range(100, 200):
-        if line.connection.fits(TOPIC, b"x" * size):
+        if not line.connection.objection(TOPIC, b"x" * size):
             line.connection.publish(TOPIC, b"x" * size)
             sent = line.broker.recv(1000)
             assert len(sent) <= 200
@@ -248,3 +248,22 @@ def test_the_last_answers_are_handed_out_before_the_end_is_told(line: Line) -> N
     assert line.connection.step(1.0) == [Published(mid, 0)]
     with pytest.raises(Exception, match="server shutting down"):
         line.connection.step(1.0)
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "living-room/#", "living-room/+", "a\0b", "a" * 65_536, "\ud800"]
+)
+def test_what_is_no_topic_name_is_told_before_it_is_published(line: Line, topic: str) -> None:
+    """No broker takes it; the reason is our own, and the connection goes on."""
+    line.open()
+    assert line.connection.objection(topic, b"{}") == "its topic is not valid"
+    assert line.connection.objection(TOPIC, b"{}") == ""
+
+
+def test_an_error_of_ours_is_not_laid_to_the_broker(line: Line) -> None:
+    """The library refuses a value of ours: the link is given up; nothing blames the endpoint."""
+    line.open()
+    with pytest.raises(LinkLostError, match="the MQTT library failed: ValueError") as caught:
+        line.connection.publish("living-room/#", b"{}")
+    assert "endpoint" not in caught.value.hint
+    assert not isinstance(caught.value, MalformedError)

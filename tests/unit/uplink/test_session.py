@@ -20,6 +20,7 @@ from agent.mqtt.answers import (
     Subscribed,
     WithheldError,
 )
+from agent.mqtt.connection import TOO_LARGE
 from agent.store import open_store
 from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
@@ -56,9 +57,9 @@ class ScriptedConnection:
         self._answers: deque[Answer] = deque()
         self._mid = 0
 
-    def fits(self, topic: str, payload: bytes) -> bool:
-        """Whether the message is small enough."""
-        return len(topic) + len(payload) <= self.largest
+    def objection(self, topic: str, payload: bytes) -> str:
+        """As that of a real one, for the size alone."""
+        return "" if len(topic) + len(payload) <= self.largest else TOO_LARGE
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Take a message."""
