@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.config.document import read_toml
 from agent.config.editor import UneditableError, with_value, without
 from agent.config.loading import DEFAULT_PATH, interpret, load
+from agent.config.sensors import OptionsOf
 from agent.config.settings import (
     Aws,
     Config,
@@ -16,7 +17,7 @@ from agent.config.settings import (
     StoreLimits,
     Thing,
 )
-from agent.config.tables import OptionsOf, problem_with
+from agent.config.tables import problem_with
 
 __all__ = [
     "DEFAULT_PATH",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent import board
 from agent.config import legacy
 from agent.config.document import mistakes, read_toml
+from agent.config.sensors import read_sensors
 from agent.config.settings import (
     Aws,
     Config,
@@ -21,7 +22,6 @@ from agent.config.settings import (
     Mqtt,
     Paths,
     Provisioning,
-    SensorConfig,
     StoreLimits,
     Thing,
 )
@@ -30,7 +30,7 @@ from agent.config.tables import Tables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.config.tables import OptionsOf
+    from agent.config.sensors import OptionsOf
 
 DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
 
@@ -106,7 +106,7 @@ def interpret(
         store=tables.table("store", StoreLimits, {"path": paths.state / "store.db"}),
         count=tables.table("count", Count),
         paths=paths,
-        sensors=tables.sensors(SensorConfig, old.sensor, options_of),
+        sensors=read_sensors(tables, old.sensor, options_of),
     )
     if tables.problems:
         raise mistakes(source or path, tables.problems)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from agent.config.fields import dotted, show, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 T = TypeVar("T")
-
-#: The Options dataclass of a driver, or `dict` for one that checks its own.
-#: Raises KeyError(driver, *known drivers).
-OptionsOf = Callable[[str], type | None]
 
 
 class Tables:
@@ -36,61 +31,29 @@ class Tables:
         """The table `name`; where it has problems an empty one stands in to find the others."""
         mine = {one.name for one in fields(cast("type", kind))}
         ours = {key: value for key, value in (given or {}).items() if key in mine}
-        found = self._read(kind, self._document.get(name, {}), name, ours)
+        found = self.read(kind, self._document.get(name, {}), name, ours)
         return found or cast("Callable[..., T]", kind)(**ours)
 
-    def sensors(
-        self, kind: type[T], otherwise: dict[str, object] | None, options_of: OptionsOf
-    ) -> tuple[T, ...]:
-        """All sensors, each a `kind` with its driver's `options`; `otherwise` if there are none."""
-        tables = self._document.get("sensors", [otherwise] if otherwise else [])
-        if not isinstance(tables, list):
-            self.problems.append(f"sensors: expected [[sensors]], got {show(tables)}")
-            return ()
-        sensors = [
-            self._sensor(kind, table, f"sensors[{index}]", options_of)
-            for index, table in enumerate(tables)
-        ]
-        names = [table.get("name") for table in tables if isinstance(table, dict)]
-        self.problems += [
-            f"sensors[{index}].name: {show(name)} is the name of sensors[{names.index(name)}] too"
-            for index, name in enumerate(names)
-            if name is not None and names.index(name) < index
-        ]
-        count = self._document.get("count")
-        wanted = count.get("sensor") if isinstance(count, dict) else None
-        self.problems += [
-            f"count.sensor: no sensor has the name {show(one)}"
-            for one in (wanted if isinstance(wanted, list) else [wanted])
-            if isinstance(one, str) and one and one not in names
-        ]
-        return tuple(sensor for sensor in sensors if sensor)
+    def array(self, name: str) -> list[object] | None:
+        """The tables of the array `name`; None if the document has none."""
+        found = self._document.get(name)
+        if found is None or isinstance(found, list):
+            return found
+        self.note(f"{name}: expected [[{name}]], got {show(found)}")
+        return []
 
-    def _sensor(self, kind: type[T], table: object, key: str, options_of: OptionsOf) -> T | None:
-        if not isinstance(table, dict):
-            self.problems.append(f"{key}: expected a table, got {show(table)}")
-            return None
-        common = {one.name for one in fields(cast("type", kind))} - {"options"}
-        own = {name: value for name, value in table.items() if name in common}
-        options: object = (rest := {name: table[name] for name in table if name not in common})
-        driver = table.get("driver")
-        if isinstance(driver, str) and driver:
-            try:
-                taken = options_of(driver)
-            except KeyError as error:
-                known = ", ".join(str(name) for name in error.args[1:])
-                self.problems.append(f"{key}.driver: no driver {show(driver)}; known: {known}")
-            else:
-                if taken and is_dataclass(taken):
-                    shared = {one.name for one in fields(taken)} & own.keys()  # such as timeout_s
-                    rest |= {name: own[name] for name in shared}
-                    options = self._read(taken, rest, key, {})
-        return self._read(kind, own, key, {"options": options})
+    def given(self, name: str, key: str) -> object:
+        """The value of one key of the table `name` as it stands there; None if it does not."""
+        table = self._document.get(name)
+        return table.get(key) if isinstance(table, dict) else None
 
-    def _read(
-        self, kind: type[T], table: object, key: str, given: Mapping[str, object]
-    ) -> T | None:
+    def read(self, kind: type[T], table: object, key: str, given: Mapping[str, object]) -> T | None:
+        """The TOML `table` as a `kind`; None, with its problems noted, if it has any."""
         return read(kind, table, key=key, base=self._base, problems=self.problems, given=given)
+
+    def note(self, problem: str) -> None:
+        """Note a problem; it begins with its key."""
+        self.problems.append(problem)
 
 
 def read(
