@@ -36,7 +36,7 @@ DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
 
 
 def systemd_directories(environment: Mapping[str, str]) -> dict[str, object]:
-    """What systemd says instead of the defaults of [paths] and credentials_file, by key."""
+    """Directories from systemd, by key, instead of the defaults of [paths] and credentials_file."""
 
     def directory(name: str) -> Path | None:
         first = environment.get(name, "").partition(":")[0]
@@ -90,7 +90,7 @@ def interpret(
     root: Path = board.ROOT,
     source: Path | None = None,
 ) -> Config:
-    """What `document` means as the content of `path`; problems name `source`. As `load`."""
+    """Interpret `document` as the content of `path`; problems name `source`. As `load`."""
     known = {one.name for one in fields(Config)} - {"path", "warnings"}
     tables = Tables(document, path.absolute().parent, known=known)
     old = legacy.read(path.parent / legacy.FILE_NAME)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agent.net import Dialer
     from agent.wakeup import Wakeup
 
-#: The longest time to read on without a look at anything else, however much comes in.
+#: The longest time to read on without a check of anything else, however much comes in.
 READ_S = 0.5
 
 TOO_LARGE = "larger than the broker takes"

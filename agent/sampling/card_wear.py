@@ -1,4 +1,4 @@
-"""What is written to the card, measured, and by whom: cards die of it."""
+"""Wear of the card: what is written to it, measured, and by whom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The open window of all counted sensors: who watched for how long, and what each of them saw."""
+"""Counting: the open window of all counted sensors, who watched for how long, and what each saw."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from agent.model import Moment
 
-#: How far the wall clock may stray in one window and still be taken to have run on; a quarter of a
+#: The wall clock may stray so far in one window and still be taken to have run on; a quarter of a
 #: shorter window.
 STRAY_MAX_S = 1.0
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What one sensor saw in the open window; times are of the boot clock.
+    """Share of one sensor in the open window; times are of the boot clock.
 
     It has watched for `earlier_s` in spans that are over, and since `since_s` (None: not at this
     moment), as far as is known until `until_s`, when it was asked last. `gap`: it was away.
@@ -35,18 +35,18 @@ class _Watch:
     gap: bool = False
 
     def watched_s(self, window: Window) -> float:
-        """How much of `window` it watched."""
+        """Seconds of `window` that it watched."""
         if self.since_s is None:
             return self.earlier_s
         return self.earlier_s + max(0.0, min(self.until_s, window.closes_boot_s) - self.since_s)
 
     @property
     def present(self) -> bool:
-        """Whether it watched any of the window."""
+        """True if it watched any of the window."""
         return self.since_s is not None or self.earlier_s > 0 or self.count > 0
 
     def whole(self, window: Window) -> bool:
-        """Whether it watched all of `window`."""
+        """True if it watched all of `window`."""
         return not self.gap and self.since_s is not None and self.until_s >= window.closes_boot_s
 
 
@@ -66,20 +66,20 @@ class CountWindow:
         self._tested = [name for name in self._watches if name in tested]
 
     def __contains__(self, name: object) -> bool:
-        """Whether the sensor `name` is counted."""
+        """True if the sensor `name` is counted."""
         return name in self._watches
 
     @property
     def closes_boot_s(self) -> float:
-        """When the open window is to be closed; infinite if none is open."""
+        """The time at which the open window is to be closed; infinite if none is open."""
         return self._window.closes_boot_s if self._window else float("inf")
 
     def watches(self, name: str) -> bool:
-        """Whether the sensor `name` watches at this moment."""
+        """True if the sensor `name` watches at this moment."""
         return name in self and self._watches[name].since_s is not None
 
     def awaited(self, name: str) -> bool:
-        """Whether the sensor `name` watches and was not asked since the window ended."""
+        """True if the sensor `name` watches and was not asked since the window ended."""
         return self.watches(name) and self._watches[name].until_s < self.closes_boot_s
 
     def joins(self, name: str, now: Moment) -> None:

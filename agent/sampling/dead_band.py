@@ -1,4 +1,4 @@
-"""Which readings are worth sending: all, or those that differ from the one that was sent last."""
+"""The dead band: of readings, all are sent, or those that moved away from the last that was."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DeadBand:
         self._sent_boot_s = 0.0
 
     def is_news(self, values: Values, now_s: float) -> bool:
-        """Whether `values` are to be sent; they then count as sent."""
+        """True if `values` are to be sent; they then count as sent."""
         sent = self._sent
         beat = now_s - self._sent_boot_s >= self._heartbeat_s
         if self._always or sent is None or beat or self._differ(sent, values):
@@ -32,7 +32,7 @@ class DeadBand:
         return False
 
     def forget(self) -> None:
-        """Have the next reading sent whatever it is: the sensor was away."""
+        """Have the next reading sent whatever it is: the sensor was gone."""
         self._sent = None
 
     def _differ(self, old: Values, new: Values) -> bool:

@@ -1,4 +1,4 @@
-"""What somebody else's code has left behind: files and threads that were begun while it ran."""
+"""Leaks of somebody else's code: files and threads that were begun while it ran, and stayed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Leaks:
         self._threads = (self._threads & threads) | (threads - self._threads_before)
 
     def complaint(self) -> str:
-        """What there is too much of, in words; empty if nothing is."""
+        """The excess in words; empty if there is none."""
         files, threads = len(self._files & _files()), len(self._threads & _threads())
         if files > FILES_MAX:
             return f"it leaves files open, {files} by now"
@@ -64,5 +64,5 @@ def _files() -> set[tuple[int, ...]]:
 
 
 def _threads() -> set[int]:
-    """Each thread but those of the pool, which come and go with the looks."""
+    """Each thread but those of the pool, which come and go with the polls."""
     return {thread.ident or 0 for thread in threading.enumerate() if thread.name != "job"}

@@ -1,4 +1,4 @@
-"""One look at a sensor, from opening it to its values, as a value: all that may block in a call."""
+"""A poll of a sensor, from opening it to its values, as a value: all that may block in a call."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ LEAKS = "mend the plug-in; what it cannot give back is gone with a restart of th
 
 @dataclass(slots=True)
 class Poll:
-    """What came of it; `due` is what it was begun for, `error` says where it ended early.
+    """Result of a poll; `due`: it was begun for a reading; `error` says where it ended early.
 
     `sensor` is what is open now, None after a failure. `seen` holds the detections since the last
-    look until `seen_at`; after an opening there are none before it. For `quiet_s` there will be no
+    poll until `seen_at`; after an opening there are none before it. For `quiet_s` there will be no
     more. `values` were read at `values_at`, None if they were not asked for.
     """
 
@@ -53,7 +53,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Poller:
-    """Looks at the sensor that `config` describes.
+    """Polls the sensor that `config` describes.
 
     A `counted` detector is read only if it was given an interval. The methods are called in any
     thread, one at a time for one sensor; they raise nothing.
@@ -115,7 +115,7 @@ class Poller:
             poll.values_at = self.clock.now()
 
     def _watched_poll(self, poll: Poll, call: Callable[[], None]) -> None:
-        """A look at a plug-in's sensor, whose leaks are the whole agent's."""
+        """Poll a plug-in's sensor, whose leaks are the whole agent's."""
         if complaint := self.leaks.complaint():
             gc.collect()  # what is open only because nobody has looked for it yet
             if self.leaks.complaint():
@@ -142,11 +142,11 @@ def _bare(error: SensorError) -> SensorError:
 
 
 def dispose(poll: Poll) -> None:
-    """Close what a look that nobody waited for has left open."""
+    """Close what a poll that nobody waited for has left open."""
     _close(poll.sensor)
 
 
 def _close(sensor: Sensor | None) -> None:
     if sensor:
-        with suppress(BaseException):  # as in a look
+        with suppress(BaseException):  # as in a poll
             sensor.close()

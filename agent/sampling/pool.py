@@ -1,4 +1,4 @@
-"""Threads for work that may block for ever: a job that does is left behind, never waited for.
+"""A pool of threads for work that may block for ever: such a job is left behind, never waited for.
 
 There are as many threads as jobs at one time, up to a bound, and a few that wait for the next. A
 waiting thread sleeps without a timeout, so that it costs memory and nothing else.
@@ -37,7 +37,7 @@ class Job(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether there is a result."""
+        """True once there is a result."""
         return self._ended.is_set()
 
     def wait(self, timeout_s: float) -> bool:
@@ -50,7 +50,7 @@ class Job(Generic[T]):
         return self._ended.is_set()
 
     def result(self) -> T:
-        """What the work returned, once done. Raises what it raised."""
+        """The result of the work, once done. Raises what it raised."""
         if self._error:
             raise self._error
         return self._results[0]

@@ -1,4 +1,4 @@
-"""What the sampler hands over: records, and what has to be done and told of the store beside them.
+"""The recorder: keeps what the sampler hands over, and looks after the store beside it.
 
 The store's clock knowledge, its commits, its troubles, the wear of the card, and the open window's
 mirror are looked after here, in the sampler's thread.
@@ -32,7 +32,7 @@ WORKER = "sampler"
 #: Acknowledgements that no new record takes along are committed after this time.
 FLUSH_S = 59.0
 
-#: While there is no file, one is looked for this often; while the clock is not set, whether it is.
+#: While there is no file, one is tried this often; while the clock is not set, it is asked.
 FILE_AGAIN_S = 60.0
 CLOCK_AGAIN_S = 5.0
 
@@ -164,7 +164,7 @@ class Recorder:
         self._health.stand(conditions.CLOCK_UNSET, unset, key="set")
 
     def _tell_dropped(self) -> None:
-        """What was given up is told for a day."""
+        """Tell for a day what was given up."""
         now_s = self._clock.boot_s()
         if self._store.dropped != self._dropped:
             self._dropped = self._store.dropped

@@ -1,6 +1,6 @@
 """The sampler: the worker that turns what sensors see into records in the store.
 
-A sensor that may block is looked at in a thread of the pool, so that one that hangs is left behind
+A sensor that may block is polled in a thread of the pool, so that one that hangs is left behind
 and the others never notice. A counted detector without `interval_s` only counts; any other sensor
 is read every `interval_s`, on the boot clock and without drift. One that fails is closed, and
 opened anew after a while that grows.
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from agent.sensors import Detections, Sensor
     from agent.wakeup import Wakeup
 
-#: Most looks take less; a step waits so long for them, and is woken by those that take more.
+#: Most polls take less; a step waits so long for them, and is woken by those that take more.
 SETTLE_S = 0.02
 
-#: Threads take turns so often (Python's default), and while a look does not end: a driver that
+#: Threads take turns so often (Python's default), and while a poll does not end: a driver that
 #: computes for ever then gives way to the others before it holds them up.
 TURN_S = 0.005
 SHORT_TURN_S = 0.0005
@@ -50,7 +50,7 @@ WAIT_MAX_S = 60.0
 #: Within this time after a wait the worker beats again.
 LATENESS_S = 30.0
 
-#: How long `close` waits for sensors, and for a step that still runs in the worker's thread.
+#: Longest wait of `close` for sensors, and for a step that still runs in the worker's thread.
 CLOSE_WAIT_S = 1.0
 
 log = logging.getLogger(__name__)

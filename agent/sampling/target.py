@@ -1,4 +1,4 @@
-"""A target: one configured sensor, when it is due, the poll of it that runs, and how it is."""
+"""A target of polls: one configured sensor, when it is due, the poll that runs, how it is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a sensor is: `error` is why it fails, `doubt` why a detector is not to be believed.
+    """State of a sensor: `error` is why it fails, `doubt` why a detector is not to be believed.
 
     It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
     """
@@ -88,7 +88,7 @@ class Target:
 
     @property
     def next_boot_s(self) -> float:
-        """When there is something to do: begin a poll, or leave one behind."""
+        """The time at which there is something to do: begin a poll, or leave one behind."""
         if self._job:
             return self._late_boot_s
         detected_boot_s = -math.inf if self._called else self._quiet_boot_s

@@ -60,7 +60,7 @@ class WindowMirror:
             return None
 
     def moment(self) -> Moment | None:
-        """When that window was last written."""
+        """The moment at which that window was last written."""
         kept = self.read()
         return kept[1].moment if kept else None
 

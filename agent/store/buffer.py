@@ -1,4 +1,4 @@
-"""The newest records as long as they are in memory only, bounded."""
+"""The buffer: the newest records as long as they are in memory only, bounded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Buffer:
         self._bytes = 0
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of records."""
         return len(self._entries)
 
     def __iter__(self) -> Iterator[tuple[int, NewRecord, bytes]]:

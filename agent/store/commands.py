@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-#: How many ids are remembered.
+#: The newest ids are remembered, so many.
 COMMANDS_MAX = 1000
 
 

@@ -46,10 +46,10 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """  # noqa: S608 -- the epoch is ours
 
-#: What leads from a version to the next.
+#: Steps from a version to the next.
 MIGRATIONS = {1: f"BEGIN; {BOOTS} PRAGMA user_version = 2; COMMIT;"}
 
-#: How long a start may take over looking for damage; what is not found by then is found later.
+#: Longest search for damage at a start; what is not found by then is found later.
 CHECK_S = 5.0
 
 #: SQLite's page cache: all the memory that the store needs, whatever waits in it.
@@ -57,7 +57,7 @@ CACHE_KIB = 512
 WAL_BYTES = 262144
 CHECKPOINT_PAGES = 64
 
-#: How long a commit waits for another program; the sensors wait meanwhile.
+#: Longest wait of a commit for another program; the sensors wait meanwhile.
 BUSY_MS = 500
 
 CARD = "check that the agent may write there, and the card itself"
@@ -210,7 +210,7 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def _spoiled(error: sqlite3.Error) -> Exception:
-    """What is to be raised: the file is spoiled, or the error is of another kind."""
+    """The error to raise: SpoiledError, or the same if it is of another kind."""
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in SPOILED:
         return SpoiledError(str(error))
     return error
@@ -238,7 +238,7 @@ def spare_the_card(db: sqlite3.Connection) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether there is no room on the disk."""
+    """True if there is no room on the disk."""
     return (
         getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         or getattr(error, "errno", 0) == errno.ENOSPC
@@ -257,7 +257,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
-    """What went wrong with the file, by what can be done about it."""
+    """The error in words, told apart by what can be done about it."""
     if is_full(error):
         return DiskFullError(f"{path}: {error}", hint=FULL)
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:

@@ -1,4 +1,4 @@
-"""A look at the store from outside: what waits, and what was set aside."""
+"""Inspection of the store from outside: what waits, and what was set aside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class StoreMissingError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was seen; `records` are the oldest, `reasons` say of dead ones why each was set aside.
+    """Result of an inspection: the oldest `records`, and of dead ones why each was set aside.
 
     `queued` may count records that were acknowledged in the last minute.
     """
@@ -38,7 +38,7 @@ class Inspection:
 
 
 def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
-    """What waits, or what is dead, in a store that another process may have open.
+    """Inspect what waits, or what is dead, in a store that another process may have open.
 
     Nothing in it is changed. Raises StoreMissingError if there is none, StoreError if it cannot be
     read.
@@ -64,7 +64,7 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
 def revive(path: Path) -> int:
     """Have all that was set aside wait again; how many. No agent may have the store open.
 
-    Raises as `peek` does.
+    Raises as `inspect` does.
     """
     with _opened(path, read_only=False) as db:
         database.load(db)  # to be sure that it is a store

@@ -14,7 +14,7 @@ Fact = int | str
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """All that is known, and of that what the file has to learn in the next commit."""
+    """Facts that are known, and those of them that the file has to learn in the next commit."""
 
     known: Mapping[str, Fact]
     pending: Mapping[str, Fact] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Where the store is: in its file, or, where there can be none, in memory for the time being."""
+"""Opening of the store: in its file, or, where there can be none, in memory for the time being."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def open_store(
 
 
 def usable_again(limits: StoreLimits) -> bool:
-    """Whether there is, or now can be, a store in the file `limits.path` that takes commits."""
+    """True if there is, or now can be, a store in the file `limits.path` that takes commits."""
     path = limits.path
     with suppress(StoreError, database.SpoiledError), database.translated(path):
         if not path.exists():

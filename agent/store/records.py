@@ -1,7 +1,7 @@
-"""The rows of the store's table `records`, and the tally that saves counting them.
+"""Records: the rows of the store's table of that name, and the figures that save counting them.
 
-Everything here happens inside a transaction that `agent.store` holds; the tally that it changes
-counts only when that commits.
+Everything here happens inside a transaction of the write-behind; the figures that it changes count
+only when that commits.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 COLUMNS = "seq, kind, timestamp_s, body, wall_s, boot_s, boot_id FROM records"
 
-#: The age of the oldest row is looked at once in this time.
+#: The age of the oldest row is checked once in this time.
 AGE_CHECK_S = 600.0
 
 #: When full, one part in so many is dropped at once: dropping costs a page, so it is done seldom.
 SLACK = 1000
 
-#: How many records that nobody takes are kept for a person to look at.
+#: Records that nobody takes are kept for a person to see, at most so many.
 DEAD_MAX = 1000
 
 
@@ -38,7 +38,7 @@ Numbered = tuple[int, NewRecord]
 
 @dataclass(slots=True)
 class Figures:
-    """What is in the file: unacknowledged rows and the bytes of their bodies; drops by reason."""
+    """Figures of the file: unacknowledged rows and the bytes of their bodies; drops by reason."""
 
     last_seq: int
     marked: bool  # the row `last_seq` is acknowledged and only holds the number
@@ -111,7 +111,7 @@ class Records:
         return None
 
     def newest_moment(self) -> Moment | None:
-        """When the newest record in the table was made, or the newest that it marks."""
+        """The moment of the newest record in the table, or of the newest that it marks."""
         query = (
             "SELECT wall_s, boot_s, boot_id FROM records WHERE kind != ''"
             " AND typeof(wall_s) = 'real' AND typeof(boot_s) = 'real' ORDER BY seq DESC"
@@ -149,19 +149,19 @@ class Records:
             self.count_dropped(figures, "dead", gone.rowcount)
 
     def dead(self, limit: int) -> list[tuple[int, NewRecord, str]]:
-        """What was set aside, oldest first: number, record and the reason."""
+        """Records that were set aside, oldest first: number, record and the reason."""
         query = f"SELECT {COLUMNS.replace('FROM records', ', reason FROM dead')} ORDER BY seq"  # noqa: S608
         with closing(self._db.execute(query)) as rows:
             return [(*_shown(row[:7]), row[7]) for row, _ in zip(rows, range(limit), strict=False)]
 
     def dead_count(self) -> int:
-        """How many were set aside."""
+        """The number of records that were set aside."""
         return int(self._db.execute("SELECT count(*) FROM dead").fetchone()[0])
 
     def revive(self) -> int:
         """Have all that was set aside wait again, under its own number; how many.
 
-        Whoever has a tally has to load it anew.
+        Whoever has figures has to load them anew.
         """
         self._db.execute(
             "INSERT OR REPLACE INTO records"
@@ -246,7 +246,7 @@ def _record(row: tuple[int, str, float, bytes, float, float, str]) -> Numbered:
 
 
 def _shown(row: tuple[int, str, float, bytes, float, float, str]) -> Numbered:
-    """The record in a row for a person to look at, without its body if that is spoiled."""
+    """The record in a row for a person to see, without its body if that is spoiled."""
     try:
         return _record(row)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is set apart beside the store's file, for the day when it takes no commit: numbers and room.
+"""Reserves beside the store's file, for the day when it takes no commit: numbers and room.
 
 Numbers are reserved for records that are only in memory, so that none is ever given twice. The
 reservation is one small file of fixed length, made beforehand and overwritten in place: that works
@@ -20,7 +20,7 @@ from agent.model import MIB
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: How many numbers are reserved at once; as many may be skipped by a crash.
+#: Numbers are reserved so many at once; as many may be skipped by a crash.
 BLOCK = 1000
 
 _LENGTH = 64

@@ -60,7 +60,7 @@ class Store:
 
     @property
     def blocked(self) -> StoreError | None:
-        """The reason for which the file takes no commit now; what is new is then held in memory."""
+        """The reason for which the file takes no commit now; what is new is then buffered."""
         return self._write_behind.blocked
 
     @property
@@ -113,7 +113,7 @@ class Store:
         With `detections` the total grows by as many in the same transaction and the body gains
         `total`; `facts` are remembered in it too. Where records were given up since the last call,
         the body gains `dropped`. The oldest rows go where the bounds ask for it. With
-        `commit_after_s`, and while the file takes no commit, it is only held in memory. Raises
+        `commit_after_s`, and while the file takes no commit, it is only buffered in memory. Raises
         ValueError, and stores nothing, for a body that JSON cannot hold.
         """
         with self._locked() as content:
@@ -153,7 +153,7 @@ class Store:
             content.flush()
 
     def flush_due_s(self) -> float:
-        """The time on the boot clock at which `flush` is due; infinite if nothing is held."""
+        """The time on the boot clock at which `flush` is due; infinite if nothing is buffered."""
         with self._lock:
             return self._write_behind.due_s()
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from agent.model import Json, Moment, NewRecord
 
-#: How far the two clocks may drift apart before it is a step: time servers slew by less.
+#: The two clocks may drift apart so far before it is a step: time servers slew by less.
 STEP_S = 1.0
 
-#: How many boots are remembered.
+#: The newest boots are remembered, so many.
 BOOTS_MAX = 100
 
 ESTIMATED = "clock_estimated"
@@ -33,7 +33,7 @@ FAULT = "sensor_fault"
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What is known of one boot: wall time less boot time, and whether the wall clock was set."""
+    """Knowledge of one boot: wall time less boot time, and whether the wall clock was set."""
 
     offset_s: float
     is_set: bool
@@ -125,7 +125,7 @@ class Boots:
         self._db.execute(oldest, (BOOTS_MAX,))
 
     def kept(self) -> None:
-        """That is committed."""
+        """Note that it is committed."""
         self._pending = ""
 
     def stamped(self, new: NewRecord) -> tuple[float, dict[str, Json]]:
@@ -133,7 +133,7 @@ class Boots:
         return stamped(new, self._known)
 
     def age_s(self, then: Moment, now: Moment) -> float:
-        """How long ago `then` was: by boot time within one boot, else by wall time.
+        """Seconds since `then`: by boot time within one boot, else by wall time.
 
         Zero where a clock is not to be believed: nothing is given up because of a wrong one.
         """
@@ -145,6 +145,6 @@ class Boots:
         return self.wall_s(now) - self.wall_s(then)
 
     def wall_s(self, moment: Moment) -> float:
-        """What the wall clock should have said at `moment`, by the best knowledge."""
+        """The time that the wall clock should have shown at `moment`, by the best knowledge."""
         boot = self._known.get(moment.boot_id)
         return moment.boot_s + boot.offset_s if boot and boot.is_set else moment.wall_s

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from agent.store.meta import Fact
     from agent.store.records import Figures, Numbered
 
-#: Acknowledgements held in memory at most; during a long drain nothing else would commit them.
+#: Most acknowledgements in memory; during a long drain nothing else would commit them.
 ACKNOWLEDGED_MAX = 1000
 
 #: While the file takes no commit, one is tried this often.

@@ -48,7 +48,7 @@ class Foreign:
 
 
 def classify(payload: bytes, *, epoch: str) -> Echo | SetTotal | Foreign:
-    """What a message on `<thing>/count` is. Whatever the bytes are, nothing is raised."""
+    """Tell what a message on `<thing>/count` is. Whatever the bytes are, nothing is raised."""
     try:
         message = json.loads(payload.decode())
     except (ValueError, RecursionError):  # not UTF-8, not JSON, too deep, too many digits
@@ -91,7 +91,7 @@ def _set_total(value: object, command_id: str | None) -> SetTotal | Foreign:
 
 @dataclass(slots=True)
 class Totals:
-    """What this process has sent and got back, over all its sessions."""
+    """Figures of this process over all its sessions: sent, acknowledged, come back, ignored."""
 
     published: int = 0
     acked: int = 0

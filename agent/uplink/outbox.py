@@ -103,17 +103,17 @@ class Outbox:
 
     @property
     def flying(self) -> int:
-        """How many records are sent and not acknowledged."""
+        """The number of records sent and not acknowledged."""
         return len(self._flying)
 
     @property
     def full(self) -> bool:
-        """Whether the window has no room for one more."""
+        """True if the window has no room for one more."""
         window = 1 if self._poison_watch.careful else self._window
         return self.flying + len(self._others) >= window
 
     def wait_s(self) -> float:
-        """In how many seconds `take()` is worth asking again if nothing else happens."""
+        """Seconds until `take()` is worth asking again, if nothing else happens."""
         if self.full or not self._anything():
             return float("inf")
         return max(self._next_s, self._held_until_s) - self._monotonic_s()
@@ -175,7 +175,7 @@ class Outbox:
         self._poison_watch.ended(lost, numbers, self._monotonic_s() - sent_s)
 
     def oldest_flight_s(self) -> float:
-        """How long the record sent first has been waiting for its acknowledgement; 0 if none."""
+        """Seconds since the oldest unacknowledged record was sent; 0 if there is none."""
         for _, sent_s in self._flying.values():
             return self._monotonic_s() - sent_s
         return 0.0
@@ -190,7 +190,7 @@ class Outbox:
         return bool(self._again or self._page or self._store.newest_seq > self._up_to_seq)
 
     def _fresh_count(self) -> Record | None:
-        """The newest count that nobody looked at yet; a look costs only the rows added since."""
+        """The newest count that was not considered yet; asking costs only the rows added since."""
         newest_seq = self._store.newest_seq
         if newest_seq == self._looked_up_to_seq:
             return None

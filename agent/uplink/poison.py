@@ -21,7 +21,7 @@ TELLING = frozenset({0x80, 0x81, 0x82, 0x83, 0x87, 0x90, 0x95, 0x99})
 
 
 class PoisonWatch:
-    """What is known over many connections; used in the uplink thread.
+    """Knowledge of a record at fault over many connections; used in the uplink thread.
 
     `careful`: records are to go one at a time. `held` are the numbers of the records to leave out.
     """

@@ -194,7 +194,7 @@ class Session:
             self._health.clear(conditions.NOT_SUBSCRIBED)
 
     def _silence_s(self) -> float:
-        """For how much longer the broker may owe what it owes now."""
+        """Seconds for which the broker may still owe what it owes now."""
         if not (self._outbox.flying or self._subscribe_mid or self._status_mid):
             return math.inf
         waited_s = self._outbox.oldest_flight_s()
