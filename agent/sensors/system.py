@@ -17,6 +17,7 @@ from agent.config.fields import file
 from agent.errors import SensorError
 from agent.model import KIB
 from agent.sensors import sysfs
+from agent.sensors.plausibility import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,15 +89,16 @@ class System:
 
     def read(self) -> dict[str, float | str]:
         """All quantities that this board tells. Raises SensorError if it tells none at all."""
-        values: dict[str, float | str] = {
+        numbers = {
             **self._processor(),
             **self._memory(),
             **self._space(),
             **self._uptime(),
             **self._wifi(),
             **power(self._root),
-            **self._board(),
         }
+        possible = {name: value for name, value in numbers.items() if plausible(name, value)}
+        values: dict[str, float | str] = {**possible, **self._board()}
         if not values:
             raise SensorError(f"nothing can be read below {self._root}")
         return values

@@ -358,6 +358,16 @@ def test_whatever_stands_in_proc_the_board_is_read(data: st.DataObject) -> None:
     assert {"disk_used_pct", "disk_free_bytes"} <= values.keys()
 
 
+def test_a_level_that_cannot_be_silences_nothing_else(tmp_path: Path) -> None:
+    """A Wi-Fi driver that means something of its own by the level: it is left out."""
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net/wireless").write_text(" wlan0: 0000 0 1 0")
+    (tmp_path / "proc/uptime").write_text("12.5 3.0")
+    values = opened(tmp_path, "system").read()
+    assert "wifi_signal_dbm" not in values
+    assert values["uptime_s"] == 12.5
+
+
 def test_a_disk_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     """Its key is named."""
     options = system.Options(disk=tmp_path / "gone")
