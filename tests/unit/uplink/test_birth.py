@@ -105,3 +105,10 @@ def test_under_voltage_is_what_the_firmware_says(tmp_path: Path) -> None:
     for text, low in (("50005", True), ("0", False)):
         flags.write_text(f"{text}\n")
         assert under_voltage(tmp_path) is low
+
+
+def test_a_lost_store_is_no_first_start(tmp_path: Path) -> None:
+    """Why the process before ended is not known then."""
+    live(tmp_path, moment(0), end=moment(10))
+    (tmp_path / "store.db").write_bytes(b"garbage" * 1000)
+    assert live(tmp_path, moment(20)).reason == "unknown"

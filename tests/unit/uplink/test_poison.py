@@ -140,3 +140,18 @@ def test_twice_is_no_proof() -> None:
     assert poison_watch.acknowledged(1) is None
     poison_watch.ended(CLOSED, [1], 0.1)
     assert not poison_watch.held
+
+
+def test_innocent_neighbours_of_a_guilty_record_go_at_once(store: Store) -> None:
+    """What was left out with it is sent over the same connection."""
+    line = Line(store)
+    line.poison_watch.careful = True
+    for trial in range(2):
+        for _ in range(3):
+            line.poison_watch.ended(CLOSED, [1], 0.1)
+        if not trial:
+            line.poison_watch.ended(CLOSED, [2], 0.1)
+    assert line.poison_watch.held == range(1, 3)
+    line.connect()
+    assert store.queued == 0
+    assert list(dead(store)) == [1]

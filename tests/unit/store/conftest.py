@@ -1,0 +1,147 @@
+"""Helpers of the store's tests: records, and the troubles that cards and people make."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.config import StoreLimits
+from agent.model import Moment, NewRecord
+from agent.store.buffer import Buffer
+from agent.uplink.outbox import Outbox
+from agent.uplink.poison import PoisonWatch
+from agent.uplink.waits import Backoff
+from tests.fakes import Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.model import Json
+    from agent.store import Store
+
+
+WALL_S = 1_795_500_000.0
+
+MOMENT = Moment(WALL_S, 100.0, "boot")
+
+
+def new(kind: str = "sensors/room", *, moment: Moment = MOMENT, **body: Json) -> NewRecord:
+    """A record to store."""
+    return NewRecord(kind, moment.wall_s, moment, body)
+
+
+def numbers(store: Store, after_seq: int = 0, limit: int = 10_000) -> list[int]:
+    """The numbers of the waiting records."""
+    return [record.seq for record in store.waiting(after_seq, limit)]
+
+
+@pytest.fixture
+def limits(tmp_path: Path) -> StoreLimits:
+    """Where the store is; bounds that no test meets by accident."""
+    return StoreLimits(path=tmp_path / "state" / "store.db")
+
+
+def reasons(path: Path) -> dict[str, int]:
+    """How many were dropped for which reason, as the file says."""
+    with closing(sqlite3.connect(path)) as db, db:
+        found = dict(db.execute("SELECT name, value FROM meta WHERE name LIKE 'dropped_%'"))
+    db.close()
+    return {name.removeprefix("dropped_"): rows for name, rows in found.items() if rows}
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program has a transaction open."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def spoil(path: Path, change: str) -> None:
+    """Change the first record in the file."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE records SET {change} WHERE seq = 1")  # noqa: S608 -- our own words
+    db.close()
+
+
+def fill_the_disk(store: Store) -> None:
+    """Leave no room for another page, as a full disk does (SQLITE_FULL)."""
+    pages = store._write_behind._db.execute("PRAGMA page_count").fetchone()[0]
+    store._write_behind._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def free_the_disk(store: Store) -> None:
+    """Make room again."""
+    store._write_behind._db.execute("PRAGMA max_page_count = 1000000")
+
+
+def crash(store: Store) -> None:
+    """End it as SIGKILL does: nothing more is written."""
+    store._write_behind._db.close()
+    store._write_behind._buffer = Buffer(store._write_behind._figures.last_seq)
+    store._write_behind._acknowledged.clear()
+    store._write_behind._numbers = None
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)]
+    subprocess.run(mount, check=True)
+    yield disk
+    subprocess.run(["/bin/umount", "-l", str(disk)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Leave no byte free."""
+    with suppress(OSError), ballast.open("wb", 0) as file:
+        while True:
+            file.write(b"x" * 1024)
+
+
+def spoil_with_text(path: Path) -> None:
+    """No database at all."""
+    path.write_text("I am a text file, and a long one. " * 100)
+
+
+class Passing(Ticks):
+    """A clock that goes on by a second each time that it is asked."""
+
+    def __call__(self) -> float:
+        """The time, which is later than it was."""
+        self.now_s += 1.0
+        return self.now_s
+
+
+def drain(box: Outbox) -> list[int]:
+    """Send and have acknowledged what may go; the numbers."""
+    sent = []
+    while record := box.take():
+        box.sent(record.seq, record, 10)
+        box.answered(record.seq, 0)
+        sent.append(record.seq)
+    return sent
+
+
+def outbox(store: Store, poison_watch: PoisonWatch | None = None) -> Outbox:
+    """That of one connection."""
+    return Outbox(
+        store,
+        window=20,
+        per_s=1e6,
+        backoff=Backoff(1, 2),
+        poison_watch=poison_watch or PoisonWatch(),
+        monotonic_s=Passing(),
+    )

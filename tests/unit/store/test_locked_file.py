@@ -1,0 +1,67 @@
+"""A file that another program has locked: what is new waits, and goes on when it may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.store import (
+    open_store,
+)
+from tests.fakes import Ticks
+from tests.unit.store.conftest import (
+    MOMENT,
+    drain,
+    locked,
+    new,
+    outbox,
+)
+
+if TYPE_CHECKING:
+    from agent.config import StoreLimits
+
+
+def test_a_backlog_goes_on_when_a_lock_has_gone(limits: StoreLimits) -> None:
+    """A thousand acknowledgements wait for their commit; then the rest follows, in order."""
+    ticks = Ticks()
+    with open_store(limits, boot_s=ticks) as store:
+        for _ in range(1500):
+            store.append(new())
+        box = outbox(store)
+        with locked(limits.path):
+            sent = drain(box)
+            assert 1000 <= len(sent) < 1500
+        ticks.now_s += 5.0
+        store.flush()
+        store.append(new())
+        sent += drain(box)
+        assert (sent, store.queued) == (list(range(1, 1502)), 0)
+
+
+@pytest.mark.parametrize("waits", ["held and acknowledged", "clock"])
+def test_a_block_is_over_when_nothing_waits_any_more(limits: StoreLimits, waits: str) -> None:
+    """The next flush finds out, and nothing is due for ever."""
+    ticks = Ticks()
+    with open_store(limits, boot_s=ticks) as store:
+        store.note_clock(MOMENT, is_set=False)
+        with locked(limits.path):
+            if waits == "clock":
+                store.note_clock(MOMENT, is_set=True)
+            else:
+                store.acknowledge(store.append(new()).seq)
+            assert store.blocked
+        ticks.now_s += 5.0
+        store.flush()
+        assert store.flush_due_s() > ticks()
+        assert not store.blocked
+
+
+def test_what_is_let_go_in_a_block_is_counted(limits: StoreLimits) -> None:
+    """A record that was set aside and could not be kept; a number that never was counts nothing."""
+    with open_store(limits) as store:
+        store.append(new())
+        with locked(limits.path):
+            store.set_aside(1, "no")
+            store.set_aside(99, "no")
+            assert (store.queued, store.dropped) == (0, 1)

@@ -1,0 +1,124 @@
+"""A file that is no store any more: it is moved aside, and a new one begun."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.store import (
+    open_store,
+)
+from tests.unit.store.conftest import (
+    new,
+    numbers,
+    spoil_with_text,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config import StoreLimits
+
+
+def spoil_to_nothing(path: Path) -> None:
+    """What a power cut leaves of a file whose data was not on the disk."""
+    path.write_bytes(b"")
+
+
+def spoil_by_half(path: Path) -> None:
+    """Only the first half is there."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def spoil_the_middle(path: Path) -> None:
+    """The header is good, the pages behind it are not."""
+    data = path.read_bytes()
+    path.write_bytes(data[:2048] + b"\xa5" * (len(data) - 2048))
+
+
+def spoil_with_another_version(path: Path) -> None:
+    """A store of a later version."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+def spoil_with_a_foreign_database(path: Path) -> None:
+    """Somebody else's database."""
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE songs (title)")
+    db.close()
+
+
+def spoil_the_counters(path: Path) -> None:
+    """A table is empty."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM meta")
+    db.close()
+
+
+def spoil_the_schema(path: Path) -> None:
+    """A table is gone."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DROP TABLE records")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_with_text,
+        spoil_to_nothing,
+        spoil_by_half,
+        spoil_the_middle,
+        spoil_with_another_version,
+        spoil_with_a_foreign_database,
+        spoil_the_counters,
+        spoil_the_schema,
+    ],
+)
+def test_a_spoiled_file_is_moved_aside(limits: StoreLimits, spoil: object) -> None:
+    """A new store of another epoch begins; the old file is kept whole beside it."""
+    assert callable(spoil)
+    with open_store(limits) as store:
+        epoch = store.epoch
+        for _ in range(50):
+            store.append(new(text="x" * 200))
+    spoil(limits.path)
+    remains = limits.path.read_bytes()
+    log = limits.path.with_name("store.db-wal")
+    log.write_bytes(b"a log that is none")
+
+    with open_store(limits, wall_s=lambda: 1234.5) as store:
+        assert store.epoch != epoch
+        assert "store.db.corrupt-1234" in store.reset
+        assert store.append(new()).seq == 1
+    aside = limits.path.with_name("store.db.corrupt-1234")
+    assert aside.read_bytes() == remains
+    with open_store(limits, wall_s=lambda: 1234.5) as store:
+        assert (store.reset, numbers(store)) == ("", [1])
+
+
+def test_a_second_spoiled_file_does_not_replace_the_first(limits: StoreLimits) -> None:
+    """A Pi without a clock starts at the same time again and again."""
+    for name in ("store.db.corrupt-7", "store.db.corrupt-8"):
+        open_store(limits).close()
+        spoil_with_text(limits.path)
+        with open_store(limits, wall_s=lambda: 7.0) as store:
+            assert name in store.reset
+
+
+def test_a_version_that_never_was_is_moved_aside(limits: StoreLimits) -> None:
+    """One flipped bit in the header."""
+    open_store(limits).close()
+    with closing(sqlite3.connect(limits.path)) as db, db:
+        db.execute("PRAGMA user_version = 0")
+    db.close()
+    with open_store(limits) as store:
+        assert store.reset
