@@ -6,7 +6,6 @@ import os
 import sqlite3
 import subprocess
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
