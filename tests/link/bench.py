@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -39,18 +40,24 @@ class Case:
     mirrors: str
     run: Callable[[Bench], None]
     long: bool
+    busy: bool
 
 
 CASES: list[Case] = []
 
+BUSY = threading.Lock()
+
 
 def case(
-    name: str, *, mirrors: str = "", long: bool = False
+    name: str, *, mirrors: str = "", long: bool = False, busy: bool = False
 ) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
-    """Register a function as a case; `long` ones are started first."""
+    """Register a function as a case; `long` ones are started first.
+
+    Those that keep a processor `busy` take turns, so that what they measure is theirs.
+    """
 
     def register(run: Callable[[Bench], None]) -> Callable[[Bench], None]:
-        CASES.append(Case(name, mirrors, run, long))
+        CASES.append(Case(name, mirrors, run, long, busy))
         return run
 
     return register
@@ -99,6 +106,8 @@ def verdict(one: Case, directory: Path, protocol: str) -> str:
     directory.mkdir()
     try:
         with ExitStack() as stack:
+            if one.busy:
+                stack.enter_context(BUSY)
             one.run(Bench(directory, protocol, stack))
     except NotApplicableError as reason:
         return f"{NOT_APPLICABLE}: {reason}"

@@ -209,10 +209,14 @@ class Broker:
 
     def seen(self, kind: int, *, link: int | None = None, topic: str = "") -> list[Packet]:
         """All packets of a kind so far: of one connection, on topics that end with `topic`."""
+        return self._found(0, kind, link, topic)
+
+    def _found(self, behind: int, kind: int, link: int | None, topic: str) -> list[Packet]:
+        """The same, of those that came behind so many packets."""
         with self.changed:
             return [
                 one
-                for one in self.packets
+                for one in self.packets[behind:]
                 if one.kind == kind
                 and (link is None or one.link == link)
                 and one.topic.endswith(topic)
@@ -228,8 +232,18 @@ class Broker:
         timeout_s: float = 20,
     ) -> list[Packet]:
         """The same, once there are `count`; AssertionError says what came instead."""
-        self.until(lambda: len(self.seen(kind, link=link, topic=topic)) >= count, timeout_s)
-        return self.seen(kind, link=link, topic=topic)
+        found: list[Packet] = []
+        looked = 0
+
+        def enough() -> bool:  # of thousands, each packet is looked at once
+            nonlocal looked
+            with self.changed:
+                found.extend(self._found(looked, kind, link, topic))
+                looked = len(self.packets)
+            return len(found) >= count
+
+        self.until(enough, timeout_s)
+        return found
 
     def until(self, wanted: Callable[[], bool], timeout_s: float = 20) -> None:
         """Wait for what a packet or a connection brings about."""

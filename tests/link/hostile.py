@@ -154,7 +154,7 @@ def _flood(peer: Peer, count: int, payload: bytes) -> None:
         peer.send(b"".join(wire.publish(TOPIC, payload, five=peer.five, mid=mid) for mid in mids))
 
 
-@case("a flood: all acknowledged, publishing goes on", long=True)
+@case("a flood: all acknowledged, publishing goes on", long=True, busy=True)
 def _flooded(bench: Bench) -> None:
     broker, device = bench.online()
     device.count(5)
@@ -165,7 +165,7 @@ def _flooded(bench: Bench) -> None:
     assert len(broker.peers) == 1
 
 
-@case("a flood of large messages ends with a stop", long=True)
+@case("a flood of large messages ends with a stop", long=True, busy=True)
 def _flood_stops(bench: Bench) -> None:
     broker, device = bench.online()
     broker.on.pop(wire.PUBACK, None)
@@ -195,7 +195,7 @@ def _blocked(bench: Bench) -> tuple[Broker, Device]:
     return broker, device
 
 
-@case("zero window: a write that blocks", long=True)
+@case("zero window: a write that blocks", long=True, busy=True)
 def _zero_window(bench: Bench) -> None:
     broker, device = _blocked(bench)
     device.wait_condition("offline", "did not answer a ping", timeout_s=1.5 * 5 + SLACK_S)
@@ -203,7 +203,7 @@ def _zero_window(bench: Bench) -> None:
     device.wait_empty(timeout_s=40)
 
 
-@case("zero window: a stop is in time", long=True)
+@case("zero window: a stop is in time", long=True, busy=True)
 def _zero_window_stop(bench: Bench) -> None:
     _, device = _blocked(bench)
     time.sleep(1)
@@ -214,7 +214,7 @@ def _zero_window_stop(bench: Bench) -> None:
 PEAK_KIB = 64 * 1024
 
 
-@case("floods leave the process small", long=True)
+@case("floods leave the process small", long=True, busy=True)
 def _memory(bench: Bench) -> None:
     broker = bench.broker()
     mqtt = {"keepalive_s": 30, "backoff_max_s": 2}
