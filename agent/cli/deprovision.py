@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
-from agent.cli.registration import (
-    BY_HAND_S,
-    open_cloud,
-    print_line,
-    retrying,
-)
+from agent.cli.registration import BY_HAND_S, open_cloud, print_line, retrying
 from agent.errors import EXIT_OK
 from agent.provisioning.removal import deprovision
 

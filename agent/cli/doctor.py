@@ -27,12 +27,7 @@ from agent.health.conditions import ERROR, INFO
 from agent.identity import MissingCredentialsError
 from agent.identity import load as load_credentials
 from agent.model import COUNT
-from agent.mqtt.answers import (
-    REFUSED,
-    Subscribed,
-    UnansweredError,
-    reason_text,
-)
+from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, look_up, proxy_for
 from agent.sensors import open_sensor
 from agent.store import StoreMissingError, inspect

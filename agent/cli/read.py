@@ -6,12 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from agent.cli.main import (
-    COMMANDS,
-    PROGRAM,
-    complain,
-    settings,
-)
+from agent.cli.main import COMMANDS, PROGRAM, complain, settings
 from agent.clock import Clock
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
 from agent.sampling import Pool

@@ -26,12 +26,7 @@ from agent.config import (
     read_toml,
     with_value,
 )
-from agent.errors import (
-    EXIT_OK,
-    BusyError,
-    ConfigError,
-    NotPermittedError,
-)
+from agent.errors import EXIT_OK, BusyError, ConfigError, NotPermittedError
 from agent.provisioning import access_key
 
 if TYPE_CHECKING:

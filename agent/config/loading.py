@@ -15,16 +15,7 @@ from agent import board
 from agent.config import legacy
 from agent.config.document import mistakes, read_toml
 from agent.config.sensors import read_sensors
-from agent.config.settings import (
-    Aws,
-    Config,
-    Count,
-    Mqtt,
-    Paths,
-    Provisioning,
-    StoreLimits,
-    Thing,
-)
+from agent.config.settings import Aws, Config, Count, Mqtt, Paths, Provisioning, StoreLimits, Thing
 from agent.config.tables import Tables
 
 if TYPE_CHECKING:

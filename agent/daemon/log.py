@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from agent.health.conditions import (
-    ERROR,
-    LEVELS,
-)
+from agent.health.conditions import ERROR, LEVELS
 
 
 class _LineFormatter(logging.Formatter):

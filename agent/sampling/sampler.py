@@ -236,9 +236,8 @@ class Sampler:
         name, verdict = target.name, target.verdict
         doubt = verdict.doubt and f"{name}: {verdict.doubt}"
         self._health.stand(conditions.SENSOR_SUSPECT, doubt, key=name)
-        error = verdict.error.text if verdict.error else ""
-        hint = verdict.error.hint if verdict.error else ""
-        self._health.stand(conditions.SENSOR_FAILING, error, hint=hint, key=name)
+        error = verdict.error
+        self._health.stand(conditions.SENSOR_FAILING, error, hint=verdict.hint, key=name)
         news = (verdict.last_s, error)
         if news != self._told.get(name):
             self._told[name] = news

@@ -38,14 +38,15 @@ HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """State of a sensor: `error` is why it fails, `doubt` why a detector is not to be believed.
+    """State of a sensor, in words: why it fails, what to do, why a detector is not to be believed.
 
     It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
     """
 
     last_s: float | None = None
     took_s: float | None = None
-    error: SensorError | None = None
+    error: str = ""
+    hint: str = ""
     doubt: str = ""
 
 
@@ -165,7 +166,7 @@ class Target:
         self._failures += 1
         self._due_boot_s = now_s + delay_s
         self._dead_band.forget()
-        self.verdict = replace(self.verdict, error=error)
+        self.verdict = replace(self.verdict, error=error.text, hint=error.hint)
 
     def watched(self, wall_s: float) -> None:
         """Note that it has watched until then: that counts as a value."""
@@ -173,7 +174,7 @@ class Target:
 
     def _reading(self, poll: Poll) -> Reading | None:
         self._failures = self._missing = 0
-        self.verdict = replace(self.verdict, error=None)
+        self.verdict = replace(self.verdict, error="", hint="")
         if not (poll.values and poll.values_at):
             return None
         self.verdict = replace(self.verdict, last_s=poll.values_at.wall_s)

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.health import conditions
 from agent.model import COUNT
-from agent.mqtt.answers import (
-    WithheldError,
-)
+from agent.mqtt.answers import WithheldError
 from agent.store import BlockedError
 
 if TYPE_CHECKING:

@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.model import COUNT
-from agent.mqtt.answers import (
-    PAYLOAD_FORMAT_INVALID,
-    REFUSED,
-    TOPIC_NAME_INVALID,
-    reason_text,
-)
+from agent.mqtt.answers import PAYLOAD_FORMAT_INVALID, REFUSED, TOPIC_NAME_INVALID, reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.model import COUNT, Json, encode
-from agent.mqtt.answers import (
-    REFUSED,
-    Published,
-    SilentError,
-    reason_text,
-)
+from agent.mqtt.answers import REFUSED, Published, SilentError, reason_text
 from agent.uplink.outbox import POISON, Acknowledged, Refused, SetAside
 from agent.uplink.waits import BEAT_S
 

@@ -9,15 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model import (
-    COUNT,
-    Moment,
-    Reading,
-    Record,
-    encode,
-    plain_number,
-    reading_record,
-)
+from agent.model import COUNT, Moment, Reading, Record, encode, plain_number, reading_record
 
 MOMENT = Moment(wall_s=1795500600.1234567, boot_s=12.5, boot_id="6c2f")
 

@@ -17,15 +17,7 @@ from hypothesis import strategies as st
 
 from agent.config import SensorConfig
 from agent.errors import NoDataError, SensorError
-from agent.sensors import (
-    hwmon,
-    iio,
-    onewire,
-    options_of,
-    sysfs,
-    system,
-    thermal,
-)
+from agent.sensors import hwmon, iio, onewire, options_of, sysfs, system, thermal
 from tests.fakes import FakeClock
 from tests.tools import boards
 

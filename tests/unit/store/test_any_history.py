@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent.config import StoreLimits
-from agent.store import (
-    inspect,
-    open_store,
-)
-from tests.unit.store.conftest import (
-    new,
-    numbers,
-)
+from agent.store import inspect, open_store
+from tests.unit.store.conftest import new, numbers
 
 DAY_S = 86_400.0
 

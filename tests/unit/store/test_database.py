@@ -9,14 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.store import (
-    database,
-    open_store,
-)
-from tests.unit.store.conftest import (
-    new,
-    numbers,
-)
+from agent.store import database, open_store
+from tests.unit.store.conftest import new, numbers
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits

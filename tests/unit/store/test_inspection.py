@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.errors import StoreError
-from agent.store import (
-    StoreMissingError,
-    inspect,
-    open_store,
-    revive,
-)
-from tests.unit.store.conftest import (
-    new,
-    numbers,
-    spoil_with_text,
-)
+from agent.store import StoreMissingError, inspect, open_store, revive
+from tests.unit.store.conftest import new, numbers, spoil_with_text
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits

@@ -6,17 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.store import (
-    open_store,
-)
+from agent.store import open_store
 from tests.fakes import Ticks
-from tests.unit.store.conftest import (
-    MOMENT,
-    drain,
-    locked,
-    new,
-    outbox,
-)
+from tests.unit.store.conftest import MOMENT, drain, locked, new, outbox
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits

@@ -10,18 +10,10 @@ import pytest
 
 from agent.config import StoreLimits
 from agent.errors import StoreError
-from agent.store import (
-    open_store,
-    usable_again,
-)
+from agent.store import open_store, usable_again
 from agent.store.buffer import ROWS_MAX, Buffer
 from tests.fakes import House
-from tests.unit.store.conftest import (
-    fill_the_disk,
-    locked,
-    new,
-    numbers,
-)
+from tests.unit.store.conftest import fill_the_disk, locked, new, numbers
 
 if TYPE_CHECKING:
     from pathlib import Path

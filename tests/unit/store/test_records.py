@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 from agent import BUILT_S
 from agent.config import StoreLimits
 from agent.model import Moment
-from agent.store import (
-    open_store,
-)
-from tests.unit.store.conftest import (
-    new,
-    numbers,
-    reasons,
-)
+from agent.store import open_store
+from tests.unit.store.conftest import new, numbers, reasons
 
 if TYPE_CHECKING:
     from pathlib import Path

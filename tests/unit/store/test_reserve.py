@@ -6,16 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.store import (
-    open_store,
-)
+from agent.store import open_store
 from agent.store.reserve import BLOCK, NumberReserve
-from tests.unit.store.conftest import (
-    crash,
-    fill_the_disk,
-    new,
-    numbers,
-)
+from tests.unit.store.conftest import crash, fill_the_disk, new, numbers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.store import (
-    open_store,
-)
-from tests.unit.store.conftest import (
-    new,
-    numbers,
-    spoil_with_text,
-)
+from agent.store import open_store
+from tests.unit.store.conftest import new, numbers, spoil_with_text
 
 if TYPE_CHECKING:
     from pathlib import Path

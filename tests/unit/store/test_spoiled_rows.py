@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.store import (
-    inspect,
-    open_store,
-)
-from tests.unit.store.conftest import (
-    MOMENT,
-    new,
-    numbers,
-    spoil,
-)
+from agent.store import inspect, open_store
+from tests.unit.store.conftest import MOMENT, new, numbers, spoil
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits

@@ -17,16 +17,8 @@ import pytest
 from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.model import NewRecord
-from agent.store import (
-    inspect,
-    open_store,
-)
-from tests.unit.store.conftest import (
-    MOMENT,
-    WALL_S,
-    new,
-    numbers,
-)
+from agent.store import inspect, open_store
+from tests.unit.store.conftest import MOMENT, WALL_S, new, numbers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.store import (
-    inspect,
-    open_store,
-)
+from agent.store import inspect, open_store
 from tests.fakes import Ticks
-from tests.unit.store.conftest import (
-    new,
-    numbers,
-)
+from tests.unit.store.conftest import new, numbers
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits
