@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ def test_status_of_a_healthy_agent_ends_with_0(
         assert json.loads(capsys.readouterr().out) == json.loads(report(health))
     for fact in ("cat is online (a.b)", "3 queued", "9 published", "118", "Sensor motion works"):
         assert fact in text
-    assert "info: offline, since 0 s ago: no answer from a.b" in text
+    assert re.search(r"info: offline, since \d+ s ago: no answer from a\.b", text)
 
 
 def test_status_of_a_degraded_agent_ends_with_1(
@@ -75,9 +76,8 @@ def test_status_of_a_degraded_agent_ends_with_1(
         assert main(["status", "--config", config]) == 1
     text = capsys.readouterr().out
     assert "Sensor room fails: no such device; last value: never." in text
-    assert (
-        "warning: sensor-failing, since 0 s ago: room: no such device\n  hint: plug it in" in text
-    )
+    told = r"warning: sensor-failing, since \d+ s ago: room: no such device\n  hint: plug it in"
+    assert re.search(told, text)
 
 
 @pytest.mark.parametrize(

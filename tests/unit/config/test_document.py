@@ -37,7 +37,7 @@ def test_a_key_is_told_with_its_line(tmp_path: Path) -> None:
     assert [problem.rpartition(" (")[2] for problem in found] == ["line 3)", f"line {second})"]
 
 
-def test_a_missing_file_or_a_directory_or_a_locked_file_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     """The message begins with the path, whatever keeps the file from being read."""
     names = {
         tmp_path / "none.toml": "there is no such file",

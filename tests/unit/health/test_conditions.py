@@ -20,7 +20,6 @@ def test_every_code_is_declared_once() -> None:
             "provisioning-failing",
         ],
         *[
-            "provisioning-failing",
             "provisioning-refused",
             "credentials-invalid",
             "certificate-expiring",
