@@ -27,7 +27,7 @@ from dataclasses import replace
 from pathlib import Path
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.storage import open_store
+from agent.store import open_store
 
 def say(*words):
     os.write(1, (" ".join(str(word) for word in words) + "\\n").encode())
