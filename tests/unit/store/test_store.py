@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -208,7 +209,7 @@ from contextlib import closing
 from pathlib import Path
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.storage import open_store
+from agent.store import open_store
 
 store = open_store(StoreLimits(path=Path(sys.argv[1])))
 while True:
@@ -232,6 +233,7 @@ def test_what_append_returned_for_survives_a_kill(limits: StoreLimits) -> None:
                 told = int(line)
                 if told % 100 == 50:
                     program.kill()
+        assert program.returncode == -signal.SIGKILL, "it lived until it was killed"
         with open_store(limits) as store:
             left = numbers(store)
             assert store.reset == ""
