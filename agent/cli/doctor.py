@@ -30,7 +30,7 @@ from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, look_up, proxy_for
 from agent.sensors import open_sensor
-from agent.store import StoreMissingError, inspect
+from agent.store.inspection import StoreMissingError, inspect
 from agent.uplink import connect
 from agent.uplink.diagnosis import cause_of
 from agent.wakeup import Wakeup

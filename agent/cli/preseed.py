@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from agent import files, sensors
 from agent.cli.main import complain
-from agent.config import UneditableError, interpret, read_toml, without
+from agent.config import interpret, read_toml
+from agent.config.editor import UneditableError, without
 from agent.errors import EXIT_OK, AgentError, ConfigError
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey

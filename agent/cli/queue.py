@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.cli.main import COMMANDS, settings
 from agent.errors import EXIT_OK
-from agent.store import StoreMissingError, inspect, revive
+from agent.store.inspection import StoreMissingError, inspect, revive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.cli.main import Subparsers
     from agent.model import Record
-    from agent.store import Inspection
+    from agent.store.inspection import Inspection
 
 LIMIT = 10
 

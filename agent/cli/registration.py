@@ -13,7 +13,6 @@ from agent.provisioning import removal
 from agent.provisioning.cloud import Cloud, readable_by_others
 from agent.provisioning.provisioner import provision
 from agent.provisioning.retry import Retry
-from agent.uplink.connect import prove
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ BY_HAND_S = 120.0
 
 def register(config: Config, *, take_over: bool = False) -> None:
     """Provision and remove what has been replaced, telling a person each step; AgentError."""
+    from agent.uplink.connect import prove  # noqa: PLC0415 -- the daemon's child needs none of it
+
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,
         open_cloud(config, retry) as cloud,

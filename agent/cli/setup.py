@@ -16,16 +16,8 @@ from agent import files, sensors
 from agent.cli.main import COMMANDS
 from agent.cli.questions import NAME, REGION, Questions, ask, at_terminal
 from agent.cli.registration import BY_HAND_S, register
-from agent.config import (
-    DEFAULT_PATH,
-    Aws,
-    Thing,
-    UneditableError,
-    interpret,
-    problem_with,
-    read_toml,
-    with_value,
-)
+from agent.config import DEFAULT_PATH, Aws, Thing, interpret, problem_with, read_toml
+from agent.config.editor import UneditableError, with_value
 from agent.errors import EXIT_OK, BusyError, ConfigError, NotPermittedError
 from agent.provisioning import access_key
 

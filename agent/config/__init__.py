@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from agent.config.document import read_toml
-from agent.config.editor import UneditableError, with_value, without
 from agent.config.loading import DEFAULT_PATH, interpret, load
 from agent.config.sensors import OptionsOf
 from agent.config.settings import (
@@ -31,11 +30,8 @@ __all__ = [
     "SensorConfig",
     "StoreLimits",
     "Thing",
-    "UneditableError",
     "interpret",
     "load",
     "problem_with",
     "read_toml",
-    "with_value",
-    "without",
 ]

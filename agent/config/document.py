@@ -7,7 +7,6 @@ import tomllib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.config.editor import line_of
 from agent.errors import ConfigError
 from agent.model import MIB
 
@@ -60,6 +59,8 @@ def mistakes(path: Path, problems: list[str]) -> ConfigError:
 
 
 def _place(path: Path, problem: str) -> str:
+    from agent.config.editor import line_of  # noqa: PLC0415 -- only a mistake needs it
+
     with suppress(OSError, ValueError, RecursionError):
         text = path.read_text(encoding="utf-8-sig")
         if line := line_of(text, problem.partition(": ")[0]):

@@ -24,9 +24,9 @@ def read_sensors(
     tables: Tables, otherwise: dict[str, object] | None, options_of: OptionsOf
 ) -> tuple[SensorConfig, ...]:
     """The sensors of a document, or the one in `otherwise` if it has none; problems are noted."""
-    listed = tables.array("sensors")
+    listed = tables.array("sensors", [otherwise] if otherwise else [])
     if listed is None:
-        listed = [otherwise] if otherwise else []
+        return ()
     sensors = [
         _sensor(tables, table, f"sensors[{index}]", options_of)
         for index, table in enumerate(listed)

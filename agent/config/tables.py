@@ -34,13 +34,13 @@ class Tables:
         found = self.read(kind, self._document.get(name, {}), name, ours)
         return found or cast("Callable[..., T]", kind)(**ours)
 
-    def array(self, name: str) -> list[object] | None:
-        """The tables of the array `name`; None if the document has none."""
-        found = self._document.get(name)
-        if found is None or isinstance(found, list):
+    def array(self, name: str, default: list[object]) -> list[object] | None:
+        """The tables of the array `name`; None, and a problem noted, if it is something else."""
+        found = self._document.get(name, default)
+        if isinstance(found, list):
             return found
         self.note(f"{name}: expected [[{name}]], got {show(found)}")
-        return []
+        return None
 
     def given(self, name: str, key: str) -> object:
         """The value of one key of the table `name` as it stands there; None if it does not."""

@@ -6,7 +6,7 @@ The reason codes are those of MQTT 5, section 2.4.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.errors import LinkLostError
 from agent.net import tls_trouble
@@ -138,8 +138,7 @@ class ServerEndedError(LinkLostError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """CONNACK: whether the broker kept our session, and its limits; a `keepalive_s` of 0 is ours.
 
     `receive_maximum` is how much it takes unacknowledged, `maximum_packet_size` is in bytes.
@@ -151,16 +150,14 @@ class Accepted:
     keepalive_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """PUBACK for packet `mid`; 3.1.1 has no reasons, so there it is always 0."""
 
     mid: int
     reason: int
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(NamedTuple):
     """SUBACK for packet `mid`, one reason for each filter."""
 
     mid: int

@@ -191,7 +191,7 @@ class Connection:
                 return
 
     def _send(self, call: Callable[..., _Result], *arguments: object) -> _Result:
-        """Have paho do something of ours; what goes wrong then is never laid to the broker."""
+        """Have paho do something of ours; a defect in that is never laid to the broker."""
         try:
             return call(*arguments)
         except (AgentError, StoppingError):
@@ -263,4 +263,4 @@ class Connection:
             self._handler_error = error
             raise
         if message.mid:
-            self._client.acknowledge(message.mid)
+            self._send(self._client.acknowledge, message.mid)

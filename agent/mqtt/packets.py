@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -23,8 +23,7 @@ from agent.mqtt.answers import (
 TOPIC_MAX = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A PUBLISH; `mid` is 0 at QoS 0. What is no UTF-8 in the topic is shown in hexadecimal."""
 
     topic: str

@@ -229,18 +229,24 @@ class Sampler:
         self._recorder.report(so_far[0], record)
         for target in watching:
             target.watched(now.wall_s)
-            self._tell(target)
+            if not target.verdict.error:
+                self._tell(target)
 
     def _tell(self, target: Target) -> None:
         """Show how a sensor is, if that is news."""
         name, verdict = target.name, target.verdict
         doubt = verdict.doubt and f"{name}: {verdict.doubt}"
         self._health.stand(conditions.SENSOR_SUSPECT, doubt, key=name)
-        error = verdict.error
-        self._health.stand(conditions.SENSOR_FAILING, error, hint=verdict.hint, key=name)
-        news = (verdict.last_s, error)
+        if verdict.error is None:
+            return
+        self._health.stand(conditions.SENSOR_FAILING, verdict.error, hint=verdict.hint, key=name)
+        news = (verdict.last_s, verdict.error)
         if news != self._told.get(name):
             self._told[name] = news
             self._health.sensor(
-                name, last_s=verdict.last_s, ok=not error, error=error, took_s=verdict.took_s
+                name,
+                last_s=verdict.last_s,
+                ok=not verdict.error,
+                error=verdict.error,
+                took_s=verdict.took_s,
             )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import NoDataError, SensorError
 from agent.model import Reading
@@ -36,16 +35,16 @@ NO_DATA_MAX = 3
 HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """State of a sensor, in words: why it fails, what to do, why a detector is not to be believed.
 
     It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
+    `error` is empty while it works, None as long as nothing is known of that.
     """
 
     last_s: float | None = None
     took_s: float | None = None
-    error: str = ""
+    error: str | None = None
     hint: str = ""
     doubt: str = ""
 
@@ -146,7 +145,7 @@ class Target:
 
     def take(self, poll: Poll, now_s: float) -> Reading | None:
         """Take what came of a poll into the verdict; the reading that is worth sending, if any."""
-        self.verdict = replace(self.verdict, took_s=poll.took_s, doubt=self._doubt(poll))
+        self.verdict = self.verdict._replace(took_s=poll.took_s, doubt=self._doubt(poll))
         if poll.due:
             self._pace(now_s)
         if isinstance(poll.error, NoDataError):
@@ -166,18 +165,18 @@ class Target:
         self._failures += 1
         self._due_boot_s = now_s + delay_s
         self._dead_band.forget()
-        self.verdict = replace(self.verdict, error=error.text, hint=error.hint)
+        self.verdict = self.verdict._replace(error=error.text, hint=error.hint)
 
     def watched(self, wall_s: float) -> None:
         """Note that it has watched until then: that counts as a value."""
-        self.verdict = replace(self.verdict, last_s=wall_s)
+        self.verdict = self.verdict._replace(last_s=wall_s)
 
     def _reading(self, poll: Poll) -> Reading | None:
         self._failures = self._missing = 0
-        self.verdict = replace(self.verdict, error="", hint="")
+        self.verdict = self.verdict._replace(error="", hint="")
         if not (poll.values and poll.values_at):
             return None
-        self.verdict = replace(self.verdict, last_s=poll.values_at.wall_s)
+        self.verdict = self.verdict._replace(last_s=poll.values_at.wall_s)
         news = self._dead_band.is_news(poll.values, poll.values_at.boot_s)
         return Reading(self.name, poll.values, poll.values_at) if news else None
 

@@ -9,8 +9,7 @@ the boot clock. A record's time follows from that whenever it is sent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent import BUILT_S
 from agent.model import COUNT, next_by
@@ -31,8 +30,7 @@ ESTIMATED = "clock_estimated"
 FAULT = "sensor_fault"
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """Knowledge of one boot: wall time less boot time, and whether the wall clock was set."""
 
     offset_s: float

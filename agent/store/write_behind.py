@@ -116,11 +116,10 @@ class WriteBehind:
         new = replace(new, body=body)
         seq = self._buffer.add(new, encode(body), self._boot_s())
         try:
-            with self._changed(meta):
-                if self.meta.pending or self._buffer.due_s(self._commit_after_s) <= self._boot_s():
-                    self.commit()
-                else:
-                    self._reserve()
+            if meta.pending or self._buffer.due_s(self._commit_after_s) <= self._boot_s():
+                self.commit(meta)
+            else:
+                self._reserve()
         except BaseException:
             self._buffer.take_back()
             raise
@@ -160,17 +159,18 @@ class WriteBehind:
 
     def set_total(self, value: int, command_id: str | None) -> bool:
         """Set the total, at once and once for each id; False, and nothing done, if it is known."""
-        with self._changed(self.meta.changed(total=value)) as unchanged, self.transaction():
-            if command_id is None or self._commands.is_new(command_id):
-                return True
-            self.meta = unchanged
+        if command_id is not None and self._commands.has(command_id):
             return False
+        with self.transaction(self.meta.changed(total=value)):
+            if command_id is not None:
+                self._commands.add(command_id)
+        return True
 
     def remember(self, facts: Mapping[str, Fact]) -> None:
         """Commit facts for the next process."""
-        self.meta = self.meta.changed(**facts)
-        if self.meta.pending:
-            self.commit()
+        meta = self.meta.changed(**facts)
+        if meta.pending:
+            self.commit(meta)
 
     def flush(self) -> None:
         """Commit what is not on the disk yet; while blocked, find out whether that is over."""
@@ -181,30 +181,34 @@ class WriteBehind:
         """The time on the boot clock at which `flush` is due; infinite if nothing is buffered."""
         return self._again_boot_s if self.blocked else self._buffer.due_s(self._commit_after_s)
 
-    def commit(self) -> None:
-        """Commit what is not on the disk yet; while the file takes no commit, buffer it."""
+    def commit(self, meta: Meta | None = None) -> None:
+        """Commit all that is not on the disk yet, and `meta`; while blocked, keep it in memory."""
         if not self.blocked or self._boot_s() >= self._again_boot_s:
             try:
-                with self.transaction():
+                with self.transaction(meta):
                     return
             except (sqlite3.Error, OSError) as error:
-                self.blocked = database.explained(self._limits.path, error)
-                if not isinstance(self.blocked, BlockedError):
+                blocked = database.explained(self._limits.path, error)
+                if not isinstance(blocked, BlockedError):
                     raise
+                self.blocked = blocked
                 self._again_boot_s = self._boot_s() + COMMIT_AGAIN_S
                 if isinstance(self.blocked, DiskFullError):
                     self._let_go()
         self._reserve()
+        self.meta = meta or self.meta
         self._given_up += self._buffer.bound()
 
     @contextmanager
-    def transaction(self, *, only_let_go: bool = False) -> Iterator[Figures]:
-        """One transaction, which takes along all that is not on the disk yet.
+    def transaction(
+        self, meta: Meta | None = None, *, only_let_go: bool = False
+    ) -> Iterator[Figures]:
+        """One transaction, which takes along all that is not on the disk yet, and facts in `meta`.
 
         With `only_let_go` it takes the acknowledgements alone. Yields figures to change; nothing
         counts unless the commit succeeds.
         """
-        figures = replace(self._figures)
+        figures, meta = replace(self._figures), meta or self.meta
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self.records.remove(figures, self._acknowledged)
@@ -212,7 +216,7 @@ class WriteBehind:
                 self._take_along(figures)
             yield figures
             if not only_let_go:
-                self.meta.write(self._db)
+                meta.write(self._db)
                 self.boots.write()
             self._db.execute("COMMIT")
         except BaseException:
@@ -222,7 +226,7 @@ class WriteBehind:
         self._figures = figures
         self._acknowledged.clear()
         if not only_let_go:
-            self._kept()
+            self._kept(meta)
 
     def close(self) -> None:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
@@ -240,16 +244,6 @@ class WriteBehind:
             self._numbers = None
             self._db.close()
 
-    @contextmanager
-    def _changed(self, meta: Meta) -> Iterator[Meta]:
-        """Have `meta` count inside, and for good unless that fails; yields what counted before."""
-        before, self.meta = self.meta, meta
-        try:
-            yield before
-        except BaseException:
-            self.meta = before
-            raise
-
     def _take_along(self, figures: Figures) -> None:
         for seq, new, body in self._buffer:
             self.records.make_room(figures, self._limits, new, len(body), self.boots.age_s)
@@ -259,11 +253,11 @@ class WriteBehind:
         if self._given_up:
             self.records.count_dropped(figures, "memory", self._given_up)
 
-    def _kept(self) -> None:
+    def _kept(self, meta: Meta) -> None:
         """All is on the disk."""
         self._buffer.clear()
         self._given_up = 0
-        self.meta = self.meta.kept()
+        self.meta = meta.kept()
         self.boots.kept()
         if self._space and self.blocked:
             self._space.keep()

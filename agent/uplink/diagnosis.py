@@ -5,8 +5,7 @@ The daemon and `doctor` say it in the same words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
 from agent.mqtt.answers import NOT_AUTHORIZED as REASON_NOT_AUTHORIZED
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 POLICY_SETTLES_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Cause of a lost connection: `condition` is None where `offline` says it all."""
 
     condition: Condition | None

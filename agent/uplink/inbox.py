@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
 from agent.model import COUNT
@@ -23,23 +23,20 @@ COMMAND_ID_MAX = 256
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Echo:
+class Echo(NamedTuple):
     """Our own record `seq`, come back from the broker: the whole way works."""
 
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetTotal:
+class SetTotal(NamedTuple):
     """A command: the running total is to be `value`; once for each `command_id`, if it has one."""
 
     value: int
     command_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(NamedTuple):
     """A message that means nothing to us; `reason` says why not."""
 
     reason: str

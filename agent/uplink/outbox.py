@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT
 from agent.mqtt.answers import PAYLOAD_FORMAT_INVALID, REFUSED, TOPIC_NAME_INVALID, reason_text
@@ -35,31 +34,17 @@ POISON = "the broker ends the connection on it"
 HOPELESS = frozenset({TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID})
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The record has arrived; `guilty_seq` is one that this proves to be at fault, set aside."""
+class Outcome(NamedTuple):
+    """What the broker's answer did to a record: it has arrived where there is no `reason` why not.
+
+    Else it was `set_aside`, since no waiting mends that, or it stays, and all wait for the backoff.
+    `guilty_seq` is a record that this arrival proves to be at fault, and that was set aside for it.
+    """
 
     record: Record
+    reason: str = ""
+    set_aside: bool = False
     guilty_seq: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """No waiting mends what is wrong with the record: `reason`, in words."""
-
-    record: Record
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The record stays, and all wait for the backoff: `reason`, in words."""
-
-    record: Record
-    reason: str
-
-
-Outcome = Acknowledged | SetAside | Refused
 
 
 class Outbox:
@@ -133,10 +118,10 @@ class Outbox:
         """Note that packet `mid`, which is no record, takes room in the window until answered."""
         self._others.add(mid)
 
-    def set_aside(self, record: Record, reason: str) -> SetAside:
+    def set_aside(self, record: Record, reason: str) -> Outcome:
         """Give up a record that was taken and never can be sent; the store keeps it apart."""
         self._store.set_aside(record.seq, reason)
-        return SetAside(record, reason)
+        return Outcome(record, reason, set_aside=True)
 
     def answered(self, mid: int, reason: int) -> Outcome | None:
         """Note the broker's answer for packet `mid`; what became of its record, if it is one.
@@ -154,13 +139,13 @@ class Outbox:
             if guilty_seq is not None:
                 self._store.set_aside(guilty_seq, POISON)
                 self._begin_again(guilty_seq)
-            return Acknowledged(record, guilty_seq)
+            return Outcome(record, guilty_seq=guilty_seq)
         if reason in HOPELESS:
             return self.set_aside(record, reason_text(reason))
         self._again = deque(sorted([*self._again, record], key=lambda one: one.seq))
         if self._held_until_s <= self._monotonic_s():
             self._held_until_s = self._monotonic_s() + self._backoff.next_s()
-        return Refused(record, reason_text(reason))
+        return Outcome(record, reason_text(reason))
 
     def ended(self, lost: LinkLostError) -> None:
         """Note how the connection ended, for the next one's outbox to take care."""

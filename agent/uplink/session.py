@@ -11,7 +11,7 @@ from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.model import COUNT, Json, encode
 from agent.mqtt.answers import REFUSED, Published, SilentError, reason_text
-from agent.uplink.outbox import POISON, Acknowledged, Refused, SetAside
+from agent.uplink.outbox import POISON, Outcome
 from agent.uplink.waits import BEAT_S
 
 if TYPE_CHECKING:
@@ -129,21 +129,21 @@ class Session:
         self._subscription.sent()
 
     def _published(self, answer: Published) -> None:
-        match self._outbox.answered(answer.mid, answer.reason):
-            case Acknowledged() as acknowledged:
-                self._was_acknowledged(acknowledged)
-            case SetAside() as set_aside:
-                self._was_set_aside(set_aside)
-            case Refused(reason=reason):
-                text = f"the broker refuses to publish: {reason}"
-                self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
-            case None if answer.mid == self._status_mid:
-                self._status_mid = 0
-                if answer.reason < REFUSED:
-                    self._totals.announced = True
-                    self._store.told_skipped()
+        outcome = self._outbox.answered(answer.mid, answer.reason)
+        if answer.mid == self._status_mid:
+            self._status_mid = 0
+            if answer.reason < REFUSED:
+                self._totals.announced = True
+                self._store.told_skipped()
+        elif outcome and not outcome.reason:
+            self._arrived(outcome)
+        elif outcome and outcome.set_aside:
+            self._was_set_aside(outcome)
+        elif outcome:
+            text = f"the broker refuses to publish: {outcome.reason}"
+            self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
 
-    def _was_acknowledged(self, outcome: Acknowledged) -> None:
+    def _arrived(self, outcome: Outcome) -> None:
         self._totals.acked += 1
         self._totals.last_ack = round(self._clock.wall_s(), 3)
         self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
@@ -153,7 +153,7 @@ class Session:
         if outcome.record.kind == COUNT:
             self._check_echoes(outcome.record.seq)
 
-    def _was_set_aside(self, outcome: SetAside) -> None:
+    def _was_set_aside(self, outcome: Outcome) -> None:
         text = f"record {outcome.record.seq}, {outcome.record.kind}: {outcome.reason}"
         self._health.report(conditions.RECORD_REFUSED, text)
 

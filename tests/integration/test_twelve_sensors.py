@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import pytest
 
-from agent.store import inspect
+from agent.store.inspection import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

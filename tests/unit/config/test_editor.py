@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import UneditableError, with_value, without
+from agent.config.editor import UneditableError, with_value, without
 
 NAME = ("thing", "name")
 SHIPPED = Path(__file__).parents[3] / "etc/agent.toml"

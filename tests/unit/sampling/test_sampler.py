@@ -11,7 +11,7 @@ from agent.config import Count, SensorConfig
 from agent.errors import StoreError
 from agent.sampling import Sampler
 from agent.sensors.simulated import Options
-from agent.store import inspect
+from agent.store.inspection import inspect
 from tests import fakes
 from tests.fakes import START_S, FakeDetector
 from tests.unit.sampling.conftest import Bench, told

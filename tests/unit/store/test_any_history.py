@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent.config import StoreLimits
-from agent.store import inspect, open_store
+from agent.store import open_store
+from agent.store.inspection import inspect
 from tests.unit.store.conftest import new, numbers
 
 DAY_S = 86_400.0

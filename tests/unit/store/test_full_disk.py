@@ -12,7 +12,8 @@ import pytest
 
 from agent.config import StoreLimits
 from agent.model import NewRecord
-from agent.store import BlockedError, DiskFullError, inspect, open_store, usable_again
+from agent.store import BlockedError, DiskFullError, open_store, usable_again
+from agent.store.inspection import inspect
 from agent.store.reserve import FREE_MIN
 from tests.fakes import House, Ticks
 from tests.unit.store.conftest import (

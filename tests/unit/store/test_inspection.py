@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.errors import StoreError
-from agent.store import StoreMissingError, inspect, open_store, revive
+from agent.store import open_store
+from agent.store.inspection import StoreMissingError, inspect, revive
 from tests.unit.store.conftest import new, numbers, spoil_with_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.store import inspect, open_store
+from agent.store import open_store
+from agent.store.inspection import inspect
 from tests.unit.store.conftest import MOMENT, new, numbers, spoil
 
 if TYPE_CHECKING:

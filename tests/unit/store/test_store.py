@@ -18,7 +18,8 @@ import pytest
 from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.model import NewRecord
-from agent.store import inspect, open_store
+from agent.store import open_store
+from agent.store.inspection import inspect
 from tests.unit.store.conftest import MOMENT, WALL_S, new, numbers
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.store import inspect, open_store
+from agent.store import open_store
+from agent.store.inspection import inspect
 from tests.fakes import Ticks
 from tests.unit.store.conftest import new, numbers
 

@@ -10,7 +10,7 @@ from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.mqtt.answers import NOT_AUTHORIZED, TOPIC_NAME_INVALID
 from agent.store import open_store
-from agent.uplink.outbox import Acknowledged, Outbox
+from agent.uplink.outbox import Outbox, Outcome
 from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
 from tests.fakes import Ticks
@@ -121,7 +121,7 @@ def test_an_acknowledged_record_leaves_the_store(store: Store, ticks: Ticks) -> 
     box.sent(1, first, 10)
     take_all(box)
 
-    assert box.answered(1, 0) == Acknowledged(first)
+    assert box.answered(1, 0) == Outcome(first)
     assert [record.seq for record in store.waiting(0, 10)] == [2]
 
 

@@ -10,7 +10,8 @@ from agent.config import StoreLimits
 from agent.errors import LinkLostError
 from agent.model import Moment, NewRecord
 from agent.mqtt.answers import SESSION_TAKEN_OVER, ClosedError, ServerEndedError
-from agent.store import inspect, open_store
+from agent.store import open_store
+from agent.store.inspection import inspect
 from agent.uplink.outbox import POISON, Outbox
 from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
