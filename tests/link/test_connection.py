@@ -267,3 +267,17 @@ def test_an_error_of_ours_is_not_laid_to_the_broker(line: Line) -> None:
         line.connection.publish("living-room/#", b"{}")
     assert "endpoint" not in caught.value.hint
     assert not isinstance(caught.value, MalformedError)
+
+
+def test_a_puback_of_ours_that_cannot_be_made_is_not_laid_to_the_broker(line: Line) -> None:
+    """A defect while a message is answered is a lost link with a reason of its own."""
+    line.open()
+
+    def defect(_mid: int) -> None:
+        raise TypeError("no such packet")
+
+    line.connection._client.acknowledge = defect  # type: ignore[assignment,method-assign]  # fails on purpose
+    line.broker.sendall(wire.publish(TOPIC, b"1", five=True, mid=5))
+    with pytest.raises(LinkLostError, match="the MQTT library failed: TypeError") as caught:
+        line.connection.step(5.0)
+    assert not isinstance(caught.value, MalformedError)

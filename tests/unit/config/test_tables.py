@@ -48,6 +48,12 @@ def test_a_table_that_does_not_fit_is_told_with_its_key(
     check_told(tmp_path, content, problem)
 
 
+def test_sensors_in_a_table_that_is_no_array_are_one_problem(tmp_path: Path) -> None:
+    """What is then missing elsewhere, such as the counted sensor, follows from it."""
+    content = '[sensors]\nname = "motion"\n[count]\nsensor = "motion"\n'
+    assert problems(tmp_path, content) == ["sensors: expected [[sensors]], got a table (line 1)"]
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     """Nobody mends a file one error at a time."""
     content = (

@@ -133,6 +133,18 @@ def test_no_value_three_times_in_a_row_is_a_failure(bench: Bench) -> None:
     assert (bench.opened, bench.drivers["room"].closed) == (["room"], 0)
 
 
+def test_of_a_sensor_that_never_gave_a_value_nothing_is_told_yet(bench: Bench) -> None:
+    """Neither that it works nor that it fails: at first nobody knows."""
+    sampler = bench.sampler(bench.thermometer("room"))
+    bench.drivers["room"].trouble = NoDataError("CRC")
+    sampler.step()
+    assert bench.health.snapshot().facts["sensors"] == {}
+    bench.drivers["room"].trouble = None
+    bench.clock.pass_by(60.0)
+    sampler.step()
+    assert bench.health.snapshot().facts["sensors"]["room"]["ok"] is True  # type: ignore[index,call-overload]
+
+
 def test_a_detector_that_is_stuck_is_suspect_and_its_counts_a_fault(bench: Bench) -> None:
     """The condition goes, and the counts are believed again, when it moves."""
     motion, driver = bench.motion()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.errors import StoreError
 from agent.store import open_store
 from tests.fakes import Ticks
 from tests.unit.store.conftest import MOMENT, drain, locked, new, outbox
@@ -47,6 +49,38 @@ def test_a_block_is_over_when_nothing_waits_any_more(limits: StoreLimits, waits:
         store.flush()
         assert store.flush_due_s() > ticks()
         assert not store.blocked
+
+
+def test_a_total_counts_once_it_is_on_the_disk(limits: StoreLimits) -> None:
+    """Nobody sees the new one while a lock keeps it from the file; a known id waits for nothing."""
+    with open_store(limits) as store:
+        store.set_total(7, "a")
+        refused: list[StoreError] = []
+
+        def command() -> None:
+            try:
+                store.set_total(999, "b")
+            except StoreError as error:
+                refused.append(error)
+
+        with locked(limits.path):
+            worker = threading.Thread(target=command)
+            worker.start()
+            seen = {store.total}
+            while worker.is_alive():
+                seen.add(store.total)
+            assert not store.set_total(999, "a")
+        assert (seen, store.total, len(refused)) == ({7}, 7, 1)
+
+
+def test_a_fact_that_could_not_be_kept_is_not_known(limits: StoreLimits) -> None:
+    """A file that cannot be written at all: the method raises, and has done nothing."""
+    with open_store(limits) as store:
+        store._write_behind._db.execute("PRAGMA query_only = 1")
+        with pytest.raises(StoreError):
+            store.remember(ended="stopped")
+        assert (store.recall("ended"), store.blocked) == ("", None)
+        store._write_behind._db.execute("PRAGMA query_only = 0")
 
 
 def test_what_is_let_go_in_a_block_is_counted(limits: StoreLimits) -> None:
