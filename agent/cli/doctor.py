@@ -86,7 +86,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield from _clock(Clock())
     yield _store(config)
     try:
-        status = read_status(config.paths.runtime)
+        status = read_status(config.paths)
     except AgentError as error:
         yield Finding(WARN, "agent", error.text, error.hint)
         status = None

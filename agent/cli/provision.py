@@ -81,9 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def print_json(report: Progress) -> None:
+def print_json(progress: Progress) -> None:
     """Print a line of JSON for the daemon."""
-    print(report.encode(), flush=True)
+    print(progress.encode(), flush=True)
 
 
 def end_with_parent(parent: int) -> None:

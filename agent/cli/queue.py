@@ -15,9 +15,8 @@ from agent.errors import EXIT_OK
 from agent.store.inspection import StoreMissingError, inspect, revive
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.cli.main import Subparsers
+    from agent.config import Config
     from agent.model import Record
     from agent.store.inspection import Inspection
 
@@ -49,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     path, thing = config.store.path, config.thing.name
     try:
         if arguments.replay:
-            print(_replay(path, config.paths.runtime))
+            print(_replay(config))
         elif arguments.dead:
             print(dead_listing(inspect(path, arguments.limit, dead=True), thing))
         else:
@@ -59,11 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _replay(path: Path, runtime: Path) -> str:
+def _replay(config: Config) -> str:
     with files.explained():
-        files.make_directory(runtime)
-        with files.lock(runtime / "agent.lock", "the agent"):
-            count = revive(path)
+        files.make_directory(config.paths.runtime)
+        with files.lock(config.paths.lock_file, "the agent"):
+            count = revive(config.store.path)
     return f"{count} set aside before wait again; start the agent to send them"
 
 

@@ -67,6 +67,6 @@ def open_cloud(config: Config, retry: Retry) -> Cloud:
     return Cloud(config)
 
 
-def print_line(report: Progress) -> None:
+def print_line(progress: Progress) -> None:
     """Print a line for a person."""
-    print(report.line(), flush=True)
+    print(progress.line(), flush=True)

@@ -165,5 +165,5 @@ def _restart(config: Config) -> None:
             return
     if installed:
         print(f"To have the agent use this: sudo systemctl restart {UNIT}")
-    elif files.is_locked(config.paths.runtime / "agent.lock"):
+    elif files.is_locked(config.paths.lock_file):
         print("The agent runs: stop and start it, so that it uses this.")

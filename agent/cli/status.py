@@ -16,9 +16,9 @@ from agent.model import DAY_S, HOUR_S, KIB, MINUTE_S
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-    from pathlib import Path
 
     from agent.cli.main import Subparsers
+    from agent.config import Paths
     from agent.model import Json
 
 EXIT_NOT_RUNNING = 3
@@ -42,10 +42,10 @@ def add(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the status: 0 healthy, 1 degraded, 3 not running. Raises UnreadableError."""
-    runtime = settings(arguments).paths.runtime
-    status = read_status(runtime)
+    paths = settings(arguments).paths
+    status = read_status(paths)
     if status is None:
-        print(f"{PROGRAM}: not running; nobody holds {runtime / 'agent.lock'}", file=sys.stderr)
+        print(f"{PROGRAM}: not running; nobody holds {paths.lock_file}", file=sys.stderr)
         print("hint: start it with `sudo systemctl start pi-iot-agent`", file=sys.stderr)
         return EXIT_NOT_RUNNING
     if arguments.json:
@@ -55,14 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_FAILURE if degraded(status) else EXIT_OK
 
 
-def read_status(runtime: Path) -> dict[str, Json] | None:
-    """The last status of the agent that works in `runtime`; None if it does not run.
+def read_status(paths: Paths) -> dict[str, Json] | None:
+    """The last status of the agent that works in `paths`; None if it does not run.
 
     Raises UnreadableError.
     """
-    path = runtime / "status.json"
+    path = paths.status_file
     try:
-        if not files.is_locked(runtime / "agent.lock"):
+        if not files.is_locked(paths.lock_file):
             return None
         status = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -116,6 +116,16 @@ class Paths:
     state: Path = file(Path("/var/lib/pi-iot-agent"))
     runtime: Path = file(Path("/run/pi-iot-agent"))
 
+    @property
+    def lock_file(self) -> Path:
+        """The file that a running agent keeps locked."""
+        return self.runtime / "agent.lock"
+
+    @property
+    def status_file(self) -> Path:
+        """The file in which it reports."""
+        return self.runtime / "status.json"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorConfig:

@@ -77,8 +77,8 @@ class Supervisor:
     def run(self, sampler: Sampler, uplink: Uplink) -> int:
         """Start both workers, supervise until told to stop or one of them dies; the exit code."""
         workers = [
-            Worker("sampler", sampler.run, self._urgent),
-            Worker("uplink", uplink.run, self._urgent),
+            Worker(sampler.name, sampler.run, self._urgent),
+            Worker(uplink.name, uplink.run, self._urgent),
         ]
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop())
@@ -88,8 +88,10 @@ class Supervisor:
         self._notifier.ready()
         while not self._stopping and all(worker.is_alive() for worker in workers):
             self._wait(self.tick())
-        self._shut_down(sampler, uplink, workers)
-        return EXIT_FAILURE if any(worker.failed for worker in workers) else EXIT_OK
+        in_order = self._shut_down(sampler, uplink, workers)
+        return (
+            EXIT_OK if in_order and not any(worker.failed for worker in workers) else EXIT_FAILURE
+        )
 
     def tick(self) -> float:
         """Feed the watchdog and tell the status; the seconds to the next call at the latest."""
@@ -140,9 +142,12 @@ class Supervisor:
         self._stopping = True
         self._urgent.set()
 
-    def _shut_down(self, sampler: Sampler, uplink: Uplink, workers: list[Worker]) -> None:
-        """Stop both workers, the sampler first, so that its last records go up too."""
-        began_s = self._monotonic_s()
+    def _shut_down(self, sampler: Sampler, uplink: Uplink, workers: list[Worker]) -> bool:
+        """Stop both workers, the sampler first, so that its last records go up too.
+
+        False if the last records could not be kept.
+        """
+        began_s, in_order = self._monotonic_s(), True
         self._notifier.stopping()
         self._health.update(state="stopping")
         self._show(self._health.snapshot())
@@ -151,14 +156,15 @@ class Supervisor:
         try:
             sampler.close()
         except AgentError as error:
-            log.critical("sampler: %s (%s)", error.text, error.hint)
-            workers[0].failed = True
+            log.critical("%s: %s (%s)", sampler.name, error.text, error.hint)
+            in_order = False
         uplink.stop(began_s + DRAIN_S)
         workers[1].join(max(0.0, began_s + STOP_S - self._monotonic_s()))
         self._show(self._health.snapshot())
         for worker in workers:
             if worker.is_alive():
                 log.warning("%s is stuck and is left behind", worker.name)
+        return in_order
 
 
 class Worker(threading.Thread):

@@ -38,12 +38,11 @@ def run(config: Config) -> int:
     # the uplink for seconds, not for the better part of a minute.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
     with ExitStack() as stack:
-        status_file = config.paths.runtime / "status.json"
         with files.explained():
             for directory in (config.paths.state, config.paths.runtime):
                 files.make_directory(directory)
-            stack.enter_context(files.lock(config.paths.runtime / "agent.lock", "another agent"))
-            status_file.unlink(missing_ok=True)  # of a process that was killed
+            stack.enter_context(files.lock(config.paths.lock_file, "another agent"))
+            config.paths.status_file.unlink(missing_ok=True)  # of a process that was killed
         clock = Clock()
         changed = stack.enter_context(Wakeup())
         urgent = stack.enter_context(Wakeup())
@@ -73,7 +72,7 @@ def run(config: Config) -> int:
         )
         _tell_first(health, config, store)
         supervisor = Supervisor(
-            health, Notifier(), changed=changed, urgent=urgent, status_file=status_file
+            health, Notifier(), changed=changed, urgent=urgent, status_file=config.paths.status_file
         )
         code = supervisor.run(sampler, uplink)
         if code == EXIT_OK:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Longest time of a step that nothing can interrupt: an fsync on a dying card.
 FSYNC_S = 120.0
 
+#: The workers that beat.
+SAMPLER, UPLINK = "sampler", "uplink"
+
 log = logging.getLogger(__name__)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.model import MIB
 from agent.mqtt.lean_paho import paho
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The largest packet that is read; AWS IoT sends payloads up to 128 KiB. A hostile broker could
 #: announce 256 MiB.
-LARGEST_PACKET = 1_048_576
+LARGEST_PACKET = MIB
 
 #: The same for all but PUBLISH, which have no payload, but properties that paho reads slowly.
 LARGEST_ANSWER = 16_384
@@ -133,6 +134,10 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     def ping(self) -> int:
         """Send PINGREQ; paho's error code. Its own clock would obey a keep-alive of 0."""
         return int(self._send_pingreq())
+
+    def accepted(self, keepalive_s: float) -> None:
+        """Note CONNACK: pings are due from now on."""
+        self.keepalive_s = keepalive_s
 
     def acknowledge(self, mid: int) -> None:
         """Send PUBACK."""

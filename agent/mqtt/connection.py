@@ -242,7 +242,7 @@ class Connection:
             raise MalformedError("CONNACK twice, or something before it")
         if kind == paho.CONNACK:
             self._accepted = packets.connack(body, five=five)
-            self._client.keepalive_s = self._accepted.keepalive_s or self._options.keepalive_s
+            self._client.accepted(self._accepted.keepalive_s or self._options.keepalive_s)
         elif kind == paho.PUBACK:
             answer = packets.puback(body, five=five)
             self._client.answered(answer.mid)

@@ -64,9 +64,9 @@ class Retry:
         def tell(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
             if isinstance(error, AgentError):
-                report = trouble(step, error)
+                progress = trouble(step, error)
                 once = state.attempt_number == 1  # a single hiccup is no condition yet
-                self.say(Progress(step, report.text) if once else report)
+                self.say(Progress(step, progress.text) if once else progress)
 
         retrying = Retrying(
             sleep=self._sleep,

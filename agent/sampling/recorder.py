@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from agent.errors import StoreError
 from agent.health import conditions
-from agent.health.health import FSYNC_S
+from agent.health.health import FSYNC_S, SAMPLER
 from agent.model import DAY_S
 from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import WindowMirror
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from agent.health.health import Health
     from agent.model import NewRecord
     from agent.store import Store
-
-WORKER = "sampler"
 
 #: Acknowledgements that no new record takes along are committed after this time.
 FLUSH_S = 59.0
@@ -66,7 +64,7 @@ class Recorder:
         self._mirror = WindowMirror(config.paths.runtime)
         self._card_wear = CardWear(clock.boot_s)
         self._committed_boot_s = clock.boot_s()
-        self._retry_boot_s = clock.boot_s() + FILE_AGAIN_S
+        self._file_again_boot_s = clock.boot_s() + FILE_AGAIN_S
         self._dropped = store.dropped
         self._dropped_boot_s = -math.inf
 
@@ -82,7 +80,7 @@ class Recorder:
 
     def append(self, record: NewRecord) -> None:
         """Keep a record."""
-        self._health.beat(WORKER, within_s=FSYNC_S)
+        self._health.beat(SAMPLER, within_s=FSYNC_S)
         with self._card_wear.by(record.kind):
             self._store.append(record)
         self._kept()
@@ -91,7 +89,7 @@ class Recorder:
         """Keep the report of a window, whose detections add to the total, once for its name."""
         if self._returning:
             return  # the next process reports it, from the mirror, to the file
-        self._health.beat(WORKER, within_s=FSYNC_S)
+        self._health.beat(SAMPLER, within_s=FSYNC_S)
         detections = cast("int", record.body["detect_count"])
         with self._card_wear.by(record.kind):
             self._store.append(record, detections=detections, window=window)
@@ -111,11 +109,11 @@ class Recorder:
         is_set = self._clock.is_set()
         self._store.note_clock(now, is_set=is_set)
         if now.boot_s >= min(self._committed_boot_s + FLUSH_S, self._store.flush_due_s()):
-            self._health.beat(WORKER, within_s=FSYNC_S)
+            self._health.beat(SAMPLER, within_s=FSYNC_S)
             self._store.flush()
             self._committed_boot_s = now.boot_s
-        if self._store.memory_only and now.boot_s >= self._retry_boot_s:
-            self._retry_boot_s = now.boot_s + FILE_AGAIN_S
+        if self._store.memory_only and now.boot_s >= self._file_again_boot_s:
+            self._file_again_boot_s = now.boot_s + FILE_AGAIN_S
             if not self._store.queued and usable_again(self._limits):
                 self._returning = True
                 # Crash-only: the way back to the file is the way in.

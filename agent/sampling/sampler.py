@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from agent.errors import SensorError
 from agent.health import conditions
+from agent.health.health import SAMPLER
 from agent.model import reading_record
 from agent.sampling.counting import CountWindow
 from agent.sampling.poll import Poller
@@ -62,6 +63,8 @@ class Sampler:
     `wakeup` ends the wait of `run`, `open_sensor(config, clock=...)` is that of `agent.sensors`.
     """
 
+    name = SAMPLER
+
     def __init__(
         self,
         config: Config,
@@ -105,7 +108,7 @@ class Sampler:
         """Sample until `stop`. Raises StoreError when a record cannot be stored."""
         while not self._stopping:
             wait_s = self.step()
-            self._health.beat("sampler", within_s=wait_s + LATENESS_S)
+            self._health.beat(self.name, within_s=wait_s + LATENESS_S)
             self._wakeup.wait(wait_s)
 
     def stop(self) -> None:

@@ -79,7 +79,7 @@ class Gpio:
         self._call: Callable[[], None] = lambda: None
         self._told = 0  # changes
         self._differs_since: int | None = None  # of what was told until then, the pin's level
-        self._edges = Debouncer(
+        self._debouncer = Debouncer(
             active=self._is_active(self._pin.state),
             now_s=clock.boot_s(),
             debounce_s=options.debounce_ms / 1000,
@@ -95,7 +95,7 @@ class Gpio:
         """Detections since the last call, active seconds, and edges before debouncing."""
         with self._lock:
             self._compare()
-            return self._edges.drain(self._clock.boot_s())
+            return self._debouncer.drain(self._clock.boot_s())
 
     def listen(self, call: Callable[[], None]) -> None:
         """Have `call` called at each edge, in the back end's thread."""
@@ -104,7 +104,7 @@ class Gpio:
     def quiet_s(self) -> float:
         """Seconds until the level is steady and counts; infinite if it is."""
         with self._lock:
-            return self._edges.settles_s(self._clock.boot_s())
+            return self._debouncer.settles_s(self._clock.boot_s())
 
     def close(self) -> None:
         """Give the pin back."""
@@ -117,12 +117,12 @@ class Gpio:
         For a moment the pin may well be ahead of what is told.
         """
         active = self._is_active(self._pin.state)
-        if active == self._edges.level:
+        if active == self._debouncer.level:
             self._differs_since = None
         elif self._differs_since != self._told:
             self._differs_since = self._told
         else:
-            self._edges.change(active=active, now_s=self._clock.boot_s())
+            self._debouncer.change(active=active, now_s=self._clock.boot_s())
 
     def _changed(self, ticks: object, state: object) -> None:
         """Note an edge, some time after it was: `ticks` is the back end's clock at that time."""
@@ -131,7 +131,9 @@ class Gpio:
             age_s = 0.0
         with self._lock:
             self._told += 1
-            self._edges.change(active=self._is_active(state), now_s=self._clock.boot_s() - age_s)
+            self._debouncer.change(
+                active=self._is_active(state), now_s=self._clock.boot_s() - age_s
+            )
         self._call()
 
     def _is_active(self, state: object) -> bool:

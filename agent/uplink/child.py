@@ -92,7 +92,7 @@ class Child:
         self._speaks = True  # so it handles SIGHUP, which would have ended it before
         *lines, self._line = (self._line + data).split(b"\n")
         self._line = self._line[-CHUNK:]
-        return [report for line in lines if (report := decode(line))]
+        return [progress for line in lines if (progress := decode(line))]
 
     def retry(self) -> None:
         """End its wait between two attempts; one that has said nothing yet does not wait."""

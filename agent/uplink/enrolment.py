@@ -92,8 +92,8 @@ class Enrolment:
     def tend(self) -> None:
         """Log the progress of that removal; one that fails is tried again an hour later."""
         if self._retiring:
-            for report in self._retiring.poll(0.0):
-                log.info("%s", report.text)
+            for progress in self._retiring.poll(0.0):
+                log.info("%s", progress.text)
             if self._retiring.exit_code is not None:
                 self.disconnected()
 
@@ -119,15 +119,15 @@ class Enrolment:
             self._waits.wait(self._backoff.next_s())
 
     def _relay(self, child: Child) -> None:
-        for report in child.poll(BEAT_S):
+        for progress in child.poll(BEAT_S):
             for condition in PROVISIONING_CONDITIONS:
-                if report.code == condition.code:
-                    self._health.report(condition, report.text, hint=report.hint)
-                elif report.code:
+                if progress.code == condition.code:
+                    self._health.report(condition, progress.text, hint=progress.hint)
+                elif progress.code:
                     self._health.clear(condition)
-            if not report.code:
-                log.info("provisioning, %s: %s", report.step, report.text)
-            self._health.update(progress=f"{report.step}: {report.text}")
+            if not progress.code:
+                log.info("provisioning, %s: %s", progress.step, progress.text)
+            self._health.update(progress=f"{progress.step}: {progress.text}")
 
     def _wait_for_change(self) -> None:
         before = self._aws_credentials()

@@ -95,6 +95,28 @@ class Totals:
     last_ack: float | None = None
     announced: bool = False  # the cloud knows that this process began, and why
 
+    def was_published(self) -> None:
+        """Count a record that was sent."""
+        self.published += 1
+
+    def was_acknowledged(self, wall_s: float) -> None:
+        """Count a record that has arrived, at `wall_s`."""
+        self.acked += 1
+        self.last_ack = round(wall_s, 3)
+
+    def was_confirmed(self) -> None:
+        """Count a record that came back."""
+        self.confirmed += 1
+
+    def was_ignored(self) -> bool:
+        """Count a message that means nothing to us; True for the first."""
+        self.ignored += 1
+        return self.ignored == 1
+
+    def was_announced(self) -> None:
+        """Note that the cloud knows of this process."""
+        self.announced = True
+
 
 class Inbox:
     """Acts on what arrives on `<thing>/count`; called in the uplink thread before the PUBACK."""
@@ -114,14 +136,13 @@ class Inbox:
         """
         match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
             case Echo(seq=seq):
-                self._totals.confirmed += 1
+                self._totals.was_confirmed()
                 self.echoed_seq = max(self.echoed_seq, seq)
                 self._health.clear(conditions.NOT_CONFIRMED)
             case SetTotal(value=value, command_id=command_id):
                 self._set_total(value, command_id)
             case other:
-                self._totals.ignored += 1
-                if self._totals.ignored == 1:
+                if self._totals.was_ignored():
                     log.warning("ignored a message that is no command of ours: %.200r", other)
         self._health.update(confirmed=self._totals.confirmed, ignored=self._totals.ignored)
 

@@ -92,7 +92,7 @@ class Session:
             else:
                 mid = self._connection.publish(topic, payload)
                 self._outbox.sent(mid, record, len(payload))
-                self._totals.published += 1
+                self._totals.was_published()
         wait_s = min(at_most_s, self._outbox.wait_s(), self._subscription.wait_s())
         for answer in self._connection.step(min(wait_s, self._silence_s())):
             if isinstance(answer, Published):
@@ -133,7 +133,7 @@ class Session:
         if answer.mid == self._status_mid:
             self._status_mid = 0
             if answer.reason < REFUSED:
-                self._totals.announced = True
+                self._totals.was_announced()
                 self._store.told_skipped()
         elif outcome and not outcome.reason:
             self._arrived(outcome)
@@ -144,8 +144,7 @@ class Session:
             self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
 
     def _arrived(self, outcome: Outcome) -> None:
-        self._totals.acked += 1
-        self._totals.last_ack = round(self._clock.wall_s(), 3)
+        self._totals.was_acknowledged(self._clock.wall_s())
         self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
         if outcome.guilty_seq is not None:
             text = f"record {outcome.guilty_seq}: {POISON}"

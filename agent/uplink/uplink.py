@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError, LinkLostError, StoppingError
 from agent.health import conditions
+from agent.health.health import UPLINK
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from agent.uplink.birth import Birth
     from agent.wakeup import Wakeup
 
-WORKER = "uplink"
-
 #: A second take-over within this time means that another device uses the name.
 TAKEN_OVER_AGAIN_S = 3600.0
 
@@ -52,6 +51,8 @@ class Uplink:
 
     `under_voltage` tells whether the board had too little since it started, None if unknown.
     """
+
+    name = UPLINK
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Uplink:
         self._health = health
         self._clock = clock
         self._wakeup = wakeup
-        self._waits = Waits(WORKER, health=health, wakeup=wakeup)
+        self._waits = Waits(self.name, health=health, wakeup=wakeup)
         self._backoff = self._new_backoff()
         self._enrolment = Enrolment(config, health=health, waits=self._waits, backoff=self._backoff)
         self._ports = Ports(config.mqtt.port)

@@ -113,7 +113,7 @@ class Bench:
 
 
 def told(*, last: float | None, error: str = "") -> dict[str, object]:
-    """What health is told of a sensor; whether the look took no time does not matter."""
+    """What health is told of a sensor; whether the poll took no time does not matter."""
     return {"last": last, "ok": not error, "error": error, "took_ms": ANY}
 
 

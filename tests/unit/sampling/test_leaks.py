@@ -76,40 +76,40 @@ def test_threads_that_stay_are_a_leak_until_they_end() -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # that is what this is about
 def test_a_plug_in_that_leaves_files_open_loses_them_with_its_sensor() -> None:
     """It is a failure, with its driver the files go, and it may begin anew."""
-    looks = poller(Leaking)
-    poll = looks.poll(None, due=True)
+    polls = poller(Leaking)
+    poll = polls.poll(None, due=True)
     reads = 1
     while not poll.error:
-        poll = looks.poll(poll.sensor, due=True)
+        poll = polls.poll(poll.sensor, due=True)
         reads += 1
     assert reads == FILES_MAX + 2
     assert poll.error.text == f"well: it leaves files open, {FILES_MAX + 1} by now"
     assert poll.sensor is None
-    assert looks.poll(None, due=True).error is None
+    assert polls.poll(None, due=True).error is None
 
 
 def test_what_nobody_can_close_keeps_the_sensor_shut() -> None:
     """So that it does not take the others' files in the end."""
     descriptors: list[int] = []
-    looks = poller(Leaking(descriptors))
-    poll = looks.poll(None, due=True)
+    polls = poller(Leaking(descriptors))
+    poll = polls.poll(None, due=True)
     for _ in range(3 * FILES_MAX):
-        poll = looks.poll(poll.sensor, due=True)
+        poll = polls.poll(poll.sensor, due=True)
     assert poll.error
     assert len(descriptors) == FILES_MAX + 1
     for descriptor in descriptors:
         os.close(descriptor)
-    assert looks.poll(None, due=True).error is None
+    assert polls.poll(None, due=True).error is None
     os.close(descriptors.pop())
 
 
 def test_built_in_drivers_are_not_watched() -> None:
     """They give back what they take, and are looked at the cheaper."""
     descriptors: list[int] = []
-    looks = poller(Leaking(descriptors), "thermal")
-    poll = looks.poll(None, due=True)
+    polls = poller(Leaking(descriptors), "thermal")
+    poll = polls.poll(None, due=True)
     for _ in range(2 * FILES_MAX):
-        poll = looks.poll(poll.sensor, due=True)
+        poll = polls.poll(poll.sensor, due=True)
     assert poll.error is None
     for descriptor in descriptors:
         os.close(descriptor)

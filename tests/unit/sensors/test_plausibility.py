@@ -17,9 +17,9 @@ class Waiter:
     """A detector that is judged once a minute; a test says what it sees."""
 
     def __init__(self, active_max_s: float = HOUR_S, max_per_min: float = 60.0) -> None:
-        self.truth = Plausibility(Limits(active_max_s, max_per_min))
+        self.plausibility = Plausibility(Limits(active_max_s, max_per_min))
         self.now_s = 0.0
-        self.truth.begin(0.0)
+        self.plausibility.begin(0.0)
 
     def sees(
         self, seconds: float, *, count: int = 0, active_s: float = 0.0, edges: int = 0
@@ -28,7 +28,9 @@ class Waiter:
         verdicts = []
         for _ in range(round(seconds / 60.0)):
             self.now_s += 60.0
-            verdict = self.truth.judge(self.now_s, count=count, active_s=active_s, edges=edges)
+            verdict = self.plausibility.judge(
+                self.now_s, count=count, active_s=active_s, edges=edges
+            )
             verdicts += [verdict] if verdict and verdict not in verdicts else []
         return verdicts
 
@@ -85,7 +87,7 @@ def test_more_than_it_can_detect_is_a_fault_while_it_lasts() -> None:
 
 
 def test_a_line_that_changes_for_nothing_is_a_fault() -> None:
-    """A loose contact: debouncing takes it away, and the truth test tells of it."""
+    """A loose contact: debouncing takes it away, and the judge of plausibility tells of it."""
     watch = Waiter()
     assert watch.sees(600.0, count=1, active_s=1.0, edges=122) == []
     assert watch.sees(60.0, count=1, active_s=1.0, edges=123) == [
@@ -96,10 +98,10 @@ def test_a_line_that_changes_for_nothing_is_a_fault() -> None:
 
 def test_a_rate_is_taken_over_a_minute_however_often_it_is_asked() -> None:
     """Two detections within a tenth of a second are no 1200 a minute."""
-    truth = Plausibility(Limits(HOUR_S, 70.0))
-    truth.begin(0.0)
+    judge = Plausibility(Limits(HOUR_S, 70.0))
+    judge.begin(0.0)
     verdicts = [
-        truth.judge(n / 10, count=2 if n % 20 == 0 else 0, active_s=0.0) for n in range(1800)
+        judge.judge(n / 10, count=2 if n % 20 == 0 else 0, active_s=0.0) for n in range(1800)
     ]
     assert not any(verdicts)
 
@@ -109,7 +111,7 @@ def test_what_was_not_watched_is_neither_quiet_nor_active() -> None:
     watch = Waiter()
     watch.lives_for(3)
     watch.now_s += 30 * DAY_S
-    watch.truth.begin(watch.now_s)
+    watch.plausibility.begin(watch.now_s)
     assert watch.sees(20 * HOUR_S) == []
     assert watch.sees(7 * HOUR_S) != []
 
@@ -125,12 +127,12 @@ def test_whatever_is_seen_a_verdict_is_one_line(
     looks: list[tuple[float, int, float, int]],
 ) -> None:
     """Nothing is raised; the words fit into a condition."""
-    truth = Plausibility(Limits(HOUR_S, 60.0))
-    truth.begin(0.0)
+    judge = Plausibility(Limits(HOUR_S, 60.0))
+    judge.begin(0.0)
     now_s = 0.0
     for span_s, count, active_s, edges in looks:
         now_s += span_s
-        verdict = truth.judge(now_s, count=count, active_s=active_s, edges=edges)
+        verdict = judge.judge(now_s, count=count, active_s=active_s, edges=edges)
         assert len(verdict) < 100
         assert verdict.isprintable()
 
