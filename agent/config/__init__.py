@@ -1,7 +1,5 @@
 """Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
 
-from __future__ import annotations
-
 from agent.config.document import read_toml
 from agent.config.loading import DEFAULT_PATH, interpret, load
 from agent.config.sensors import OptionsOf

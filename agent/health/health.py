@@ -41,11 +41,6 @@ class Standing:
     text: str
     hint: str
 
-    @property
-    def bad(self) -> bool:
-        """True if it makes the agent degraded."""
-        return self.severity != INFO
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -1,7 +1,5 @@
 """Identity: certificate, key and trusted roots, their generations on disk, the TLS context."""
 
-from __future__ import annotations
-
 from agent.identity.credentials import (
     Credentials,
     Identity,

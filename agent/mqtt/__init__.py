@@ -1,7 +1,5 @@
 """MQTT: one connection, in the only room that knows paho, 1.6 and 2.x, MQTT 5 and 3.1.1."""
 
-from __future__ import annotations
-
 from agent.mqtt.answers import BETWEEN_CONNECTS_S
 from agent.mqtt.client import Options
 from agent.mqtt.connection import Connection

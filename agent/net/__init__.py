@@ -1,7 +1,5 @@
 """Network: a TLS connection by name, address, proxy and port, and its failures in words."""
 
-from __future__ import annotations
-
 from agent.net.dialer import Dialer
 from agent.net.failures import UnreachableError, tls_trouble
 from agent.net.ports import DETOUR_PORT, Ports

@@ -1,7 +1,5 @@
 """The worker that turns what sensors see into records in the store."""
 
-from __future__ import annotations
-
 from agent.sampling.pool import Pool
 from agent.sampling.recorder import Recorder
 from agent.sampling.sampler import Sampler

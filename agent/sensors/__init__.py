@@ -1,7 +1,5 @@
 """Sensors: one file a driver, and one guarded face over each of them."""
 
-from __future__ import annotations
-
 from agent.sensors.plausibility import Plausibility
 from agent.sensors.registry import BUILT_IN, open_sensor, options_of
 from agent.sensors.sensor import Detections, Detector, Driver, Sensor

@@ -1,7 +1,5 @@
 """The durable queue: every record from its reading to its PUBACK, in one SQLite file."""
 
-from __future__ import annotations
-
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.opening import open_store, usable_again
 from agent.store.store import Store

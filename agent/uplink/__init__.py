@@ -1,7 +1,5 @@
 """Uplink: the worker that owns all that the daemon says to AWS."""
 
-from __future__ import annotations
-
 from agent.uplink.birth import note_start, note_stop
 from agent.uplink.uplink import Uplink
 
