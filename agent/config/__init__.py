@@ -1,8 +1,7 @@
 """Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
 
 from agent.config.document import read_toml
-from agent.config.loading import DEFAULT_PATH, interpret, load
-from agent.config.sensors import OptionsOf
+from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
 from agent.config.settings import (
     Aws,
     Config,
