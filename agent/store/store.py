@@ -3,7 +3,7 @@
 A record is on the disk when `append` returns, or `commit_after_s` later. One that was acknowledged
 leaves the file in the next commit, so that a reading costs one commit, not two; after a power cut
 it may be sent again. The newest row is kept even when acknowledged, marked: numbers go on behind
-it, without holes. What a full disk cannot take is held in memory until there is room again.
+it, without holes.
 """
 
 from __future__ import annotations
