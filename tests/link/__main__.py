@@ -1,10 +1,11 @@
-"""`python3 -m tests.link [NAME...]`: runs the cases of these names, or all of them, at once.
+"""`python3 -m tests.link [NAME...]`: runs the cases of these names, or all, most of them at once.
 
 Prints one JSON object for each verdict, as it comes.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import paho.mqtt
 
 from tests.link import advisor, causes, hostile, network
-from tests.link.bench import CASES, PROTOCOLS, verdict
+from tests.link.bench import CASES, PROTOCOLS, Case, verdict
 
 #: So many run at a time: they wait more than they work.
 AT_ONCE = 48
@@ -33,20 +34,29 @@ def main(names: list[str]) -> None:
         if not names or one.name in names
     ]
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(AT_ONCE) as pool:
+        places = (Path(name) / str(number) for number in itertools.count())
+        for one, protocol in chosen:
+            if one.busy:
+                tell(one, protocol, verdict(one, next(places), protocol))
         running = {
-            pool.submit(verdict, one, Path(name) / str(number), protocol): (one, protocol)
-            for number, (one, protocol) in enumerate(chosen)
+            pool.submit(verdict, one, next(places), protocol): (one, protocol)
+            for one, protocol in chosen
+            if not one.busy
         }
         for done in as_completed(running):
-            one, protocol = running[done]
-            told = {
-                "case": one.name,
-                "mirrors": one.mirrors,
-                "protocol": protocol,
-                "paho": paho.mqtt.__version__,
-                "verdict": done.result(),
-            }
-            print(json.dumps(told), flush=True)
+            tell(*running[done], done.result())
+
+
+def tell(one: Case, protocol: str, verdict: str) -> None:
+    """Print a verdict as a line of JSON."""
+    told = {
+        "case": one.name,
+        "mirrors": one.mirrors,
+        "protocol": protocol,
+        "paho": paho.mqtt.__version__,
+        "verdict": verdict,
+    }
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

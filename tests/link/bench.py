@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -45,15 +44,13 @@ class Case:
 
 CASES: list[Case] = []
 
-BUSY = threading.Lock()
-
 
 def case(
     name: str, *, mirrors: str = "", long: bool = False, busy: bool = False
 ) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
     """Register a function as a case; `long` ones are started first.
 
-    Those that keep a processor `busy` take turns, so that what they measure is theirs.
+    Those that keep a processor `busy` run before the others, one by one: what they take is theirs.
     """
 
     def register(run: Callable[[Bench], None]) -> Callable[[Bench], None]:
@@ -106,8 +103,6 @@ def verdict(one: Case, directory: Path, protocol: str) -> str:
     directory.mkdir()
     try:
         with ExitStack() as stack:
-            if one.busy:
-                stack.enter_context(BUSY)
             one.run(Bench(directory, protocol, stack))
     except NotApplicableError as reason:
         return f"{NOT_APPLICABLE}: {reason}"

@@ -51,6 +51,11 @@ class Runs:
         self._readers: dict[str, threading.Thread] = {}
         self.verdicts: Verdicts = {}
 
+    @property
+    def whole(self) -> bool:
+        """True if it is all cases on both pahos."""
+        return not self._names and list(self._pahos) == list(PAHOS)
+
     def __enter__(self) -> Self:
         for paho in self._pahos:
             environment = {**os.environ, "PYTHONPATH": PAHOS[paho]}
@@ -90,7 +95,7 @@ class Runs:
         key = (name, protocol, paho)
         with self._changed:
             self._changed.wait_for(
-                lambda: key in self.verdicts or not self._readers[paho].is_alive(), 240
+                lambda: key in self.verdicts or not self._readers[paho].is_alive(), 400
             )
             return self.verdicts.get(key, "FAIL\nthe run ended before that")
 

@@ -46,7 +46,7 @@ DEVICE_ADVISOR = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("paho", PAHOS)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("name", NAMES)
@@ -65,14 +65,17 @@ def test_every_case_of_device_advisor_has_its_mirror() -> None:
     assert {one.mirrors for one in CASES} - {""} == DEVICE_ADVISOR
 
 
+@pytest.mark.timeout(420)
 def test_the_documented_table_is_that_of_these_cases(runs: Runs) -> None:
     """docs/link-results.md is what `scripts/link` writes where all pass."""
+    if not runs.whole:
+        pytest.skip("not all cases were chosen, or paho 1.6.1 is not here")
     verdicts = {
         (one.name, protocol, paho): runs.verdict(one.name, protocol, paho)
         for one in CASES
         for protocol in PROTOCOLS
-        for paho in HERE
+        for paho in PAHOS
     }
-    if not all(passes(verdict) for verdict in verdicts.values()) or list(PAHOS) != HERE:
-        pytest.skip("not every case could be run here")
+    if not all(passes(verdict) for verdict in verdicts.values()):
+        pytest.skip("not every case could be run here, or passed")
     assert DOCUMENT.read_text() == document(verdicts)
