@@ -55,7 +55,9 @@ def test_a_backlog_drains_in_order_with_flat_memory(cloud: LocalAws, make_agent:
         peak_kib = max(peak_kib, rss_kib(agent.pid))
     agent.wait_status(lambda status: status["queued"] == 0 and status["state"] == "online")
     idle_kib = rss_kib(agent.pid)
-    records = [message for message in cloud.observer.messages("backlog/#") if message != birth]
+    # The observer reads what was acknowledged a moment ago; the birth comes on top.
+    arrived = cloud.observer.wait("backlog/#", count=BACKLOG + 1, timeout_s=60)
+    records = [message for message in arrived if message != birth]
     first, *others = [message for message in records if b'"seq"' in message.payload]
 
     assert (first.topic, first.json()["seq"]) == ("backlog/count", newest_count.seq)
