@@ -195,7 +195,7 @@ def _blocked(bench: Bench) -> tuple[Broker, Device]:
     return broker, device
 
 
-@case("zero window: a write that blocks", long=True, busy=True)
+@case("zero window: a write that blocks", long=True)
 def _zero_window(bench: Bench) -> None:
     broker, device = _blocked(bench)
     device.wait_condition("offline", "did not answer a ping", timeout_s=1.5 * 5 + SLACK_S)
