@@ -35,7 +35,7 @@ HOPELESS = frozenset({TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID})
 
 
 class Outcome(NamedTuple):
-    """What the broker's answer did to a record: it has arrived where there is no `reason` why not.
+    """Outcome of the broker's answer for a record: it has arrived if there is no `reason` why not.
 
     Else it was `set_aside`, since no waiting mends that, or it stays, and all wait for the backoff.
     `guilty_seq` is a record that this arrival proves to be at fault, and that was set aside for it.
