@@ -1,4 +1,7 @@
-"""Registration by a person's hand: the same steps as the daemon's child, told line by line."""
+"""Registration: the session with AWS and the retries that the commands share, and all in one go.
+
+`register` is for a person, who is told line by line; the daemon's child uses the rest.
+"""
 
 from __future__ import annotations
 
