@@ -26,6 +26,9 @@ class Condition:
 
 
 CONFIG_WARNING = Condition("config-warning", WARNING, "run `pi-iot-agent check`")
+CONFIG_CHANGED = Condition(
+    "config-changed", INFO, "`sudo systemctl restart pi-iot-agent` has the agent use the new one"
+)
 CLOCK_UNSET = Condition(
     "clock-unset",
     WARNING,
@@ -48,6 +51,20 @@ PROVISIONING_REFUSED = Condition(
 )
 CREDENTIALS_INVALID = Condition(
     "credentials-invalid", ERROR, "run `pi-iot-agent provision` to make a new certificate"
+)
+CA_FILE_INVALID = Condition(
+    "ca-file-invalid", ERROR, "see ca_file of [mqtt]: registering anew does not mend it"
+)
+IDENTITY_COPIED = Condition(
+    "identity-copied",
+    WARNING,
+    "give one of the two another [thing] name; if this board took the place of the other for good, "
+    "run `sudo pi-iot-agent provision --take-over`",
+)
+LEFTOVER_CERTIFICATE = Condition(
+    "leftover-certificate",
+    WARNING,
+    "it can still connect: run `sudo pi-iot-agent provision` with an AWS key that may remove it",
 )
 CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `pi-iot-agent rotate`")
 OFFLINE = Condition(

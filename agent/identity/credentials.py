@@ -38,7 +38,10 @@ class MissingCredentialsError(CredentialsError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Names of the device at AWS: the content of `identity.json`; `created` in epoch seconds."""
+    """Names of the device at AWS: the content of `identity.json`; `created` in epoch seconds.
+
+    `serial` is the board that it was made on; "" where an older version made it, or no board tells.
+    """
 
     thing: str
     account: str
@@ -48,6 +51,7 @@ class Identity:
     certificate_id: str
     policy: str
     created: int
+    serial: str = ""
 
     def encode(self) -> bytes:
         """The JSON text."""
@@ -156,12 +160,13 @@ def read_identity(path: Path) -> Identity:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise CredentialsError(f"{path}: {_reason(error)}", hint=PROVISION) from error
-    wanted = {field.name: int if field.name == "created" else str for field in fields(Identity)}
+    names = [field.name for field in fields(Identity) if field.name != "serial"]
     if not isinstance(found, dict) or any(
-        not found.get(name) or not isinstance(found[name], kind) for name, kind in wanted.items()
+        not found.get(name) or not isinstance(found[name], int if name == "created" else str)
+        for name in names
     ):
-        raise CredentialsError(f"{path}: lacks some of {', '.join(wanted)}", hint=PROVISION)
-    return Identity(**{name: found[name] for name in wanted})
+        raise CredentialsError(f"{path}: lacks some of {', '.join(names)}", hint=PROVISION)
+    return Identity(**{name: found[name] for name in names}, serial=str(found.get("serial") or ""))
 
 
 def _check(credentials: Credentials, *, hint: str) -> None:
