@@ -47,8 +47,8 @@ DEBIAN = {
     "tenacity": "python3-tenacity",
 }
 
-#: Commands that the package calls, and that the help does not list.
-INTERNAL = ("preseed",)
+#: Commands that the package and the agent call, and that the help does not list.
+INTERNAL = ("preseed", "provision-child")
 
 #: Exit code that a shell reports for a process that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
@@ -159,7 +159,7 @@ def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
 def _load(name: str) -> Command:
     """The command's file. Raises AgentError if a package that it needs is not installed."""
     try:
-        command: Command = importlib.import_module(f"agent.cli.{name}")
+        command: Command = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise AgentError(
