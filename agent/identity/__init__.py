@@ -7,7 +7,7 @@ from agent.identity.credentials import (
     load,
     tls_context,
 )
-from agent.identity.generations import Generations, NewCertificate, has_replaced
+from agent.identity.generations import Generations, NewCertificate, has_replaced, other_things
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "certificates",
     "has_replaced",
     "load",
+    "other_things",
     "tls_context",
 ]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ID_DIGITS = 12
 HEX = "[0-9a-f]{8}"
 GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
+NAME = "[a-zA-Z0-9:_-]{1,128}"
+OF_A_THING = re.compile(rf"\.({NAME})\.(?:{GENERATION.pattern}|pending)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,19 @@ def has_replaced(certs: Path, thing: str) -> bool:
         return bool(Generations(certs, thing).stale())
     except OSError:
         return False
+
+
+def other_things(certs: Path, thing: str) -> list[str]:
+    """Names of the other things that have an identity or generations in `<certs>`. Never raises."""
+    names = set()
+    with suppress(OSError):
+        for path in certs.iterdir():
+            if match := OF_A_THING.fullmatch(path.name):
+                names.add(match[1])
+            with suppress(CredentialsError):
+                identity = read_identity(Files(path, path.name).identity)
+                names |= {path.name} & {identity.thing}
+    return sorted(name for name in names - {thing} if re.fullmatch(NAME, name))
 
 
 class Generations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.identity import Generations, has_replaced
+from agent.identity import Generations, Identity, has_replaced, other_things
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,3 +29,19 @@ def test_half_made_things_are_removed_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "..a.pending.01234567").symlink_to("x")
     Generations(tmp_path, "a").prepare()
     assert [path.name for path in tmp_path.iterdir()] == [".b.new-01234567"]
+
+
+def test_other_things_are_those_with_an_identity_or_generations(tmp_path: Path) -> None:
+    """Not the thing itself, not what is half-made, and nothing whose name no thing could have."""
+    for name in (".a.0123456789ab", ".b:1.0123456789ab", ".c.new-01234567", ".d.moved-01234567"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".e.pending").symlink_to(".e.0123456789ab")
+    for name, thing in (("a", "a"), ("f", "f"), ("g", "another"), ("h i", "h i")):
+        identity = Identity(thing, "1", "r", "e", "arn", "id", "p", 1)
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "identity.json").write_bytes(identity.encode())
+    (tmp_path / "plain").mkdir()
+    (tmp_path / ".lock").touch()
+    assert other_things(tmp_path, "a") == ["b:1", "d", "e", "f"]
+    assert other_things(tmp_path / "missing", "a") == []
+    assert other_things(tmp_path / ".lock", "a") == []
