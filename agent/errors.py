@@ -53,6 +53,10 @@ class NotPermittedError(AgentError):
     exit_code = EXIT_REFUSED
 
 
+class OutputError(AgentError):
+    """What a command prints cannot be written, or nobody reads it any more."""
+
+
 class StoreError(AgentError, OSError):
     """The store cannot be read or written."""
 

@@ -1,24 +1,33 @@
-"""Files: whole or absent, private from the first byte.
+"""Files: whole or absent, private from the first byte, and never through a link.
 
 Every function is safe against a power cut at any instant, but for `replace` with `durable=False`:
 data reaches the disk before the name that points to it does. Nothing is ever made with a wide mode
-and narrowed afterwards.
+and narrowed afterwards. The last name of a path is never followed as a link, what is changed is
+changed by descriptor, and what is no regular file is never waited for, so that nobody who can write
+in a directory leads a process out of it. A link that its owner has made is resolved by the caller.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
+import shutil
 import stat
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import BusyError, NotPermittedError, StorageError
+from agent.model import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    #: A user's number and a group's, for chown(2).
+    Owner = tuple[int, int]
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -41,21 +50,33 @@ def make_directory(path: Path, mode: int = PRIVATE_DIRECTORY) -> None:
         raise NotADirectoryError(20, "Not a directory", str(path))
 
 
-def write_new(path: Path, data: bytes, *, mode: int = PRIVATE_FILE) -> None:
+def read(path: Path, *, limit: int = MIB) -> bytes:
+    """Content of a regular file of at most `limit` bytes. Raises OSError, for anything else too."""
+    with os.fdopen(_open_file(path, os.O_RDONLY), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"is longer than {limit} bytes", str(path))
+    return data
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Give a file or directory, no link, the mode. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(
+    path: Path, data: bytes, *, mode: int = PRIVATE_FILE, owner: Owner | None = None
+) -> None:
     """Create `path` with `mode`, whatever the umask; write all of `data`, force it to the disk.
 
     Raises FileExistsError if the name is taken; any other OSError leaves no file behind.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)  # gives back what a strict umask took
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+    with _opened(path.parent) as directory:
+        _write_new(directory, path.name, data, mode=mode, owner=owner, durable=True)
 
 
 def replace(
@@ -64,29 +85,42 @@ def replace(
     *,
     mode: int = PRIVATE_FILE,
     durable: bool = True,
-    owner: Path | None = None,
+    owner: Owner | None = None,
 ) -> None:
     """Put `data` in place of `path` at once: a reader sees the old file or the new, never a part.
 
-    `durable=False` leaves out the two fsyncs, for files in memory (tmpfs). What root writes gets
-    the owner of the file `owner`. Raises OSError.
+    `durable=False` leaves out the two fsyncs, for files in memory (tmpfs). Raises OSError.
     """
-    beside = _beside(path)
-    try:
+    beside = _beside(path).name
+    with _opened(path.parent) as directory:
+        _write_new(directory, beside, data, mode=mode, owner=owner, durable=durable)
+        try:
+            os.replace(beside, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError:
+            os.unlink(beside, dir_fd=directory)
+            raise
         if durable:
-            write_new(beside, data, mode=mode)
+            os.fsync(directory)
+
+
+def _write_new(
+    directory: int, name: str, data: bytes, *, mode: int, owner: Owner | None, durable: bool
+) -> None:
+    """Create a file in an open directory, with nothing left of it where that fails."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(name, flags, mode & PRIVATE_FILE, dir_fd=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             if owner:
-                hand_over(beside, like=owner)
-        else:
-            with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-                os.fchmod(file.fileno(), mode)
-                file.write(data)
-        beside.replace(path)
+                os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)  # not before it is its owner's
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
     except OSError:
-        beside.unlink(missing_ok=True)
+        os.unlink(name, dir_fd=directory)
         raise
-    if durable:
-        sync_directory(path.parent)
 
 
 def rewrite(path: Path, data: bytes) -> None:
@@ -95,14 +129,16 @@ def rewrite(path: Path, data: bytes) -> None:
     Raises OSError.
     """
     real = path.resolve()
-    replace(real, data, mode=stat.S_IMODE(real.stat().st_mode), owner=real)
+    before = real.stat()
+    owner = (before.st_uid, before.st_gid) if os.geteuid() == 0 else None
+    replace(real, data, mode=stat.S_IMODE(before.st_mode), owner=owner)
 
 
 def hand_over(path: Path, *, like: Path) -> None:
     """Give what root made to the owner of `like`; for anybody else it is right as it is."""
     if os.geteuid() == 0:
         owner = like.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def wipe(path: Path) -> None:
@@ -111,7 +147,7 @@ def wipe(path: Path) -> None:
     On flash the old cells may survive until the card's controller reuses them. Raises OSError.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = _open_file(path, os.O_WRONLY)
     except FileNotFoundError:
         return
     with os.fdopen(descriptor, "wb") as file:
@@ -155,41 +191,48 @@ def switch_link(link: Path, target: str) -> None:
 
 def sync_directory(path: Path) -> None:
     """Force the names in `path` to the disk (fsync(2): a file's own fsync does not)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with _opened(path) as directory:
+        os.fsync(directory)
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory with all that is in it, or a link or file; fine if there is none."""
-    if path.is_dir() and not path.is_symlink():
-        for entry in path.iterdir():
-            remove_tree(entry)
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)
+    """Remove a directory with all that is in it, or a link or file; fine if there is none.
+
+    Raises OSError.
+    """
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    except IsADirectoryError:
+        shutil.rmtree(path)  # by descriptors, so that nothing can be swapped under it
 
 
 @contextmanager
-def lock(path: Path, holder: str) -> Iterator[None]:
+def lock(
+    path: Path, holder: str, *, hint: str = "wait until it ends, or stop it"
+) -> Iterator[None]:
     """Hold an exclusive lock on `path` while inside; the kernel drops it when the process ends.
 
-    `holder` names in words who else could hold it. Raises BusyError, soon, if someone does.
+    `holder` names in words who else could hold it. Only this user may open the file, since whoever
+    can read it can lock it (flock(2)). Raises BusyError, soon, if someone holds it, and OSError.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PUBLIC_FILE)
+    descriptor = _open_lock(path)
     try:
         if not _taken(descriptor):
-            raise BusyError(
-                f"{path}: {holder} is running already",
-                hint="wait until it ends, or stop it",
-            )
-        with suppress(PermissionError):  # everybody may see that it is held, whatever the umask
-            os.fchmod(descriptor, PUBLIC_FILE)
+            raise BusyError(f"{path}: {holder} is running already", hint=hint)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(path: Path) -> int:
+    descriptor = _open_file(path, os.O_RDWR | os.O_CREAT)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) & ~PRIVATE_FILE:
+        os.close(descriptor)  # an older version's, which anybody may hold
+        path.unlink(missing_ok=True)
+        descriptor = _open_file(path, os.O_RDWR | os.O_CREAT)
+    return descriptor
 
 
 def _taken(descriptor: int) -> bool:
@@ -203,11 +246,16 @@ def _taken(descriptor: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether some process holds the lock on `path`; False if there is no such file."""
+    """Tell whether some process holds the lock on `path`; False if there is no such file.
+
+    Who may not open it asks the kernel's list (proc_locks(5)). Raises OSError.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = _open_file(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return _is_listed(path.stat(follow_symlinks=False))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -215,6 +263,36 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _is_listed(found: os.stat_result) -> bool:
+    device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+    held = rf"FLOCK\s+ADVISORY\s+WRITE\s+-?\d+\s+{device}:{found.st_ino}\s"
+    return re.search(held, Path("/proc/locks").read_text(encoding="ascii")) is not None
+
+
+def _open_file(path: Path, flags: int) -> int:
+    """A descriptor of a regular file, made private where `flags` say so. Raises OSError."""
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, PRIVATE_FILE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a link, not a file", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    return descriptor
+
+
+@contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _beside(path: Path) -> Path:

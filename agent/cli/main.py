@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import io
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from agent import __version__, config, sensors
-from agent.errors import EXIT_FAILURE, EXIT_USAGE, AgentError, ConfigError
+from agent.cli.output import PROGRAM, guarded, streams
+from agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    #: What root has read for a process that could not: the bytes of each file.
+    Content = Mapping[Path, bytes]
 
     # argparse gives what add_subparsers() returns no public name
     Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
-
-PROGRAM = "pi-iot-agent"
 
 #: Each command's file is agent/cli/<command>.py; this is its line in the help.
 COMMANDS = {
@@ -50,11 +51,8 @@ DEBIAN = {
 #: Commands that the package and the agent call, and that the help does not list.
 INTERNAL = ("preseed", "provision-child")
 
-#: Exit code that a shell reports for a process that Ctrl-C ended.
-EXIT_INTERRUPTED = 130
-
-#: Set in the environment, it shows the traceback of an internal error.
-DEBUG = "PI_IOT_AGENT_DEBUG"
+#: Commands of which a part is root's own; every other is wholly done by the service's user.
+PARTLY_ROOTS = ("setup", "preseed", "deprovision")
 
 
 class Command(Protocol):
@@ -70,63 +68,53 @@ class Command(Protocol):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (those of the process by default) and return its exit code.
 
-    Errors go to stderr in words; a defect's traceback only with PI_IOT_AGENT_DEBUG set.
+    Errors go to stderr in words. What root runs is done by a process that has become the service's
+    user; it is given the configuration's text, which may lie where only root can read it.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal shows names it cannot write
-            stream.reconfigure(errors="backslashreplace")
     chosen = sys.argv[1:] if arguments is None else list(arguments)
+    with streams():
+        if os.geteuid() == 0 and chosen[:1] not in [[name] for name in PARTLY_ROOTS]:
+            from agent import account  # noqa: PLC0415 -- the daemon needs none of it
+
+            if service := account.of_service():
+                content = _lent(chosen, lambda path: account.lend(service, path))
+                return account.run_as(service, lambda: guarded(lambda: _run(chosen, content)))
+        return guarded(lambda: _run(chosen, {}))
+
+
+def _run(chosen: list[str], content: Content) -> int:
+    command, parsed = _parse(chosen)
+    parsed.content = content
+    return command.run(parsed)
+
+
+def _lent(chosen: list[str], lend: Callable[[Path], bytes | None]) -> Content:
+    """The text of the configuration that is named, as far as root lends it."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    _add_config(parser)
     try:
-        command, parsed = _parse(chosen)
-        code = command.run(parsed)
-        sys.stdout.flush()
-    except SystemExit as end:  # argparse's way to say that it has printed help or a usage error
-        return end.code if isinstance(end.code, int) else EXIT_USAGE
-    except AgentError as error:
-        complain(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
-        if isinstance(error, BrokenPipeError):  # the reader, head for one, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_FAILURE
-        _say(f"{PROGRAM}: internal error: {error!r}; set {DEBUG}=1 for more")
-        return EXIT_FAILURE
-    return code
+        path: Path = parser.parse_known_args(chosen)[0].config
+    except argparse.ArgumentError:
+        return {}
+    paths = (path, path.parent / "iot_prov_config")
+    return {one: data for one in paths if (data := lend(one)) is not None}
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=config.DEFAULT_PATH,
+        metavar="FILE",
+        help="the configuration (default: %(default)s)",
+    )
 
 
 def settings(arguments: argparse.Namespace) -> config.Config:
     """The configuration that `--config` names. Raises ConfigError."""
     path: Path = arguments.config
-    return config.load(path, options_of=sensors.options_of)
-
-
-def complain(error: AgentError) -> None:
-    """Print to stderr what went wrong and what to do next.
-
-    A configuration's problems begin with the file's path, as compilers' messages do.
-    """
-    if isinstance(error, ConfigError):
-        lines = list(error.problems)
-    else:
-        lines = [f"{PROGRAM}: {line}" for line in error.text.splitlines()]
-    _say(*lines, *([f"hint: {error.hint}"] if error.hint else []))
-
-
-def _say(*lines: str) -> None:
-    """Print to stderr; where that is systemd's journal, each line as an error (sd-daemon(3)).
-
-    systemd says in JOURNAL_STREAM which file that is (systemd.exec(5)).
-    """
-    try:
-        status = os.fstat(sys.stderr.fileno())
-        journal = os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
-    except OSError:  # it is no file
-        journal = False
-    print(*(f"<3>{line}" if journal else line for line in lines), sep="\n", file=sys.stderr)
+    content = {"content": arguments.content} if arguments.content else {}
+    return config.load(path, options_of=sensors.options_of, **content)
 
 
 def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
@@ -141,13 +129,7 @@ def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
         if arguments[:1] == [name]:
             command = _load(name)
             command.add(subparsers)
-            subparsers.choices[name].add_argument(
-                "--config",
-                type=Path,
-                default=config.DEFAULT_PATH,
-                metavar="FILE",
-                help="the configuration (default: %(default)s)",
-            )
+            _add_config(subparsers.choices[name])
         elif name in COMMANDS:
             subparsers.add_parser(name, help=COMMANDS[name])
     parsed = parser.parse_args(arguments)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files, sensors
-from agent.cli.main import complain
+from agent.cli.output import complain
 from agent.config import interpret, read_toml
 from agent.config.editor import UneditableError, without
 from agent.errors import EXIT_OK, AgentError, ConfigError

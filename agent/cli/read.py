@@ -6,7 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from agent.cli.main import COMMANDS, PROGRAM, complain, settings
+from agent.cli.main import COMMANDS, settings
+from agent.cli.output import PROGRAM, complain
 from agent.clock import Clock
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
 from agent.sampling import Pool

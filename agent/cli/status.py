@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.cli.main import COMMANDS, PROGRAM, settings
+from agent.cli.main import COMMANDS, settings
+from agent.cli.output import PROGRAM
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
 from agent.health.conditions import INFO
 from agent.model import DAY_S, HOUR_S, KIB, MINUTE_S

@@ -7,6 +7,7 @@ touched. No error quotes a line of it, which may be the secret.
 from __future__ import annotations
 
 import configparser
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -70,8 +71,10 @@ def read(path: Path, profile: str) -> Profile:
     return Profile(key, section.get(_REGION, ""))
 
 
-def save(path: Path, profile: str, key: AccessKey, region: str, *, owner: Path) -> None:
-    """Put the key into the file, mode 0600; root gives it to the owner of `owner`.
+def save(
+    path: Path, profile: str, key: AccessKey, region: str, *, owner: files.Owner | None = None
+) -> None:
+    """Put the key into the file, which only this user may read, or `owner`'s group too.
 
     Other profiles stay. Raises ConfigError, OSError.
     """
@@ -79,7 +82,7 @@ def save(path: Path, profile: str, key: AccessKey, region: str, *, owner: Path) 
     _write(path, profile, values, owner=owner)
 
 
-def erase(path: Path, profile: str, *, owner: Path) -> None:
+def erase(path: Path, profile: str, *, owner: files.Owner | None = None) -> None:
     """Take the key out of the file; wipe the file where nothing else is in it.
 
     Raises ConfigError, OSError.
@@ -93,7 +96,9 @@ def erase(path: Path, profile: str, *, owner: Path) -> None:
         _write(path, profile, region, owner=owner)
 
 
-def _write(path: Path, profile: str, values: dict[str, str], *, owner: Path) -> None:
+def _write(
+    path: Path, profile: str, values: dict[str, str], *, owner: files.Owner | None = None
+) -> None:
     """Write the file with `values` for all that is ours in `profile`."""
     text = _content(path)
     wanted = _sections(text, path)
@@ -104,8 +109,10 @@ def _write(path: Path, profile: str, values: dict[str, str], *, owner: Path) -> 
         raise _unusual(path)
     if not path.parent.is_dir():
         files.make_directory(path.parent)
-        files.hand_over(path.parent, like=owner)
-    files.replace(path.resolve(), new.encode(), owner=owner)
+        if owner:
+            os.chown(path.parent, *owner)
+            files.set_mode(path.parent, 0o750)
+    files.replace(path.resolve(), new.encode(), mode=0o640 if owner else 0o600, owner=owner)
 
 
 def _edited(text: str, profile: str, values: dict[str, str]) -> str:

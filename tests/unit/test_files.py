@@ -79,18 +79,15 @@ def test_a_new_file_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_a_strict_umask_closes_nothing_that_is_public(tmp_path: Path) -> None:
-    """Under systemd's UMask=0077 everybody may still read the status and ask for the lock."""
+    """Under systemd's UMask=0077 everybody may still read the status."""
     before = os.umask(0o077)
     try:
         files.write_new(tmp_path / "certificate", b"public", mode=files.PUBLIC_FILE)
         files.replace(tmp_path / "status", b"facts", mode=files.PUBLIC_FILE, durable=False)
-        with files.lock(tmp_path / "lock", "it"):
-            pass
     finally:
         os.umask(before)
     assert mode(tmp_path / "certificate") == 0o644
     assert mode(tmp_path / "status") == 0o644
-    assert mode(tmp_path / "lock") == 0o644
 
 
 def test_a_new_file_never_replaces_another(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ s3 =
 
 def save(path: Path, profile: str = "default") -> None:
     """Put KEY into the file."""
-    access_key.save(path, profile, KEY, "eu-west-1", owner=path.parent.parent)
+    access_key.save(path, profile, KEY, "eu-west-1")
 
 
 def test_a_key_is_written_for_its_owner_only(tmp_path: Path) -> None:
@@ -73,15 +73,15 @@ def test_a_key_is_erased(tmp_path: Path) -> None:
     path = tmp_path / "credentials"
     save(path)
     for _ in range(2):
-        access_key.erase(path, "default", owner=tmp_path)
+        access_key.erase(path, "default")
         assert not path.exists()
     path.write_text(OTHERS)
     save(path)
-    access_key.erase(path, "default", owner=tmp_path)
+    access_key.erase(path, "default")
     assert access_key.read(path, "default") == Profile(None, "eu-west-1")
     assert path.read_text().startswith(OTHERS)
     assert KEY.secret not in path.read_text()
-    access_key.erase(path, "none", owner=tmp_path)
+    access_key.erase(path, "none")
 
 
 @pytest.mark.parametrize("content", [b"secret", b"[a]\nx=1\n[a]\n", b"\xff", b"[default]\nsecret"])
