@@ -26,8 +26,8 @@ from agent.model import MIB
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    #: A user's number and a group's, for chown(2).
-    Owner = tuple[int, int]
+#: A user's number and a group's, for chown(2).
+Owner = tuple[int, int]
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600

@@ -2,6 +2,7 @@
 
 from agent.config.document import read_toml
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
+from agent.config.naming import NAME_FILE, registered_name
 from agent.config.settings import (
     Aws,
     Config,
@@ -17,6 +18,7 @@ from agent.config.tables import problem_with
 
 __all__ = [
     "DEFAULT_PATH",
+    "NAME_FILE",
     "Aws",
     "Config",
     "Count",
@@ -31,4 +33,5 @@ __all__ = [
     "load",
     "problem_with",
     "read_toml",
+    "registered_name",
 ]

@@ -16,6 +16,7 @@ from agent import board
 from agent.config import legacy
 from agent.config.document import mistakes, read_toml
 from agent.config.fields import show
+from agent.config.naming import registered_name
 from agent.config.settings import (
     Aws,
     Config,
@@ -75,7 +76,8 @@ def load(
     """The configuration in the file `path`, and in an `iot_prov_config` beside it.
 
     A path that the file does not give comes from systemd's variables in `environment`. The default
-    name is made from `hostname` (this system's if empty) and the serial number below `root`.
+    name is the one that the device has registered with, else it is made from `hostname` (this
+    system's if empty) and the serial number below `root`.
     Raises ConfigError with all problems, each beginning with the file's path and the key or line.
     """
     return interpret(
@@ -97,14 +99,18 @@ def interpret(
     hostname: str = "",
     root: Path = board.ROOT,
     source: Path | None = None,
+    registered: Callable[[Path], str] = registered_name,
 ) -> Config:
-    """Interpret `document` as the content of `path`; problems name `source`. As `load`."""
+    """Interpret `document` as the content of `path`; problems name `source`. As `load`.
+
+    `registered` gives the name that is written down in a directory of certificates.
+    """
     known = {one.name for one in fields(Config)} - {"path", "warnings"}
     tables = Tables(document, path.absolute().parent, known=known)
     old = legacy.read(path.parent / legacy.FILE_NAME)
     given = systemd_directories(environment)
-    name = old.thing or board.default_name(hostname, root=root)
     paths = tables.table("paths", Paths, given)
+    name = old.thing or registered(paths.certs) or board.default_name(hostname, root=root)
     config = Config(
         path=path,
         thing=tables.table("thing", Thing, {"name": name}),

@@ -8,6 +8,7 @@ from agent.identity.credentials import (
     tls_context,
 )
 from agent.identity.generations import Generations, NewCertificate, has_replaced, other_things
+from agent.identity.naming import forget_name, remember_name
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 
 __all__ = [
@@ -21,8 +22,10 @@ __all__ = [
     "NewCertificate",
     "amazon_roots",
     "certificates",
+    "forget_name",
     "has_replaced",
     "load",
     "other_things",
+    "remember_name",
     "tls_context",
 ]

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 #: A room is a file of `agent/`, or a package in it. It imports only from lower floors.
 FLOORS = {
     1: ("errors", "model", "board", "wakeup"),
-    2: ("files", "account", "clock", "config", "health", "net"),
-    3: ("store", "sensors", "identity", "mqtt"),
+    2: ("files", "clock", "config", "health", "net"),
+    3: ("account", "store", "sensors", "identity", "mqtt"),
     4: ("sampling", "uplink", "provisioning"),
     5: ("daemon",),
     6: ("cli",),

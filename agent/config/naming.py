@@ -1,0 +1,36 @@
+"""Name of a device: the one that it registered with stays, whatever its host is called later.
+
+It is written down in `<certs>/.name`. A device that an older version registered has none: there the
+only identity on disk tells it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from agent.config.fields import THING_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME_FILE = ".name"
+
+_LENGTH = 256
+
+
+def registered_name(certs: Path) -> str:
+    """The name that this device registered with last; "" where it never did, or may not tell."""
+    with suppress(OSError, ValueError):
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(certs / NAME_FILE, flags), encoding="ascii") as file:
+            name = file.read(_LENGTH).strip()
+        if re.fullmatch(THING_NAME, name):
+            return name
+    with suppress(OSError):
+        names = [path.parent.name for path in certs.glob("*/identity.json")]
+        if len(names) == 1 and re.fullmatch(THING_NAME, names[0]):
+            return names[0]
+    return ""
