@@ -2,13 +2,16 @@
 
 from agent.identity.credentials import (
     Credentials,
+    ForbiddenCredentialsError,
     Identity,
     MissingCredentialsError,
+    RootsError,
     load,
     tls_context,
 )
 from agent.identity.generations import Generations, NewCertificate, has_replaced, other_things
 from agent.identity.naming import forget_name, remember_name
+from agent.identity.own_files import close_key, mqtt_problems
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 
 __all__ = [
@@ -16,15 +19,19 @@ __all__ = [
     "ROOT_CA_1",
     "SYSTEM_BUNDLES",
     "Credentials",
+    "ForbiddenCredentialsError",
     "Generations",
     "Identity",
     "MissingCredentialsError",
     "NewCertificate",
+    "RootsError",
     "amazon_roots",
     "certificates",
+    "close_key",
     "forget_name",
     "has_replaced",
     "load",
+    "mqtt_problems",
     "other_things",
     "remember_name",
     "tls_context",

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError
-from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots
+from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots, pinned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +30,23 @@ SUITES = (
 ALPN = "x-amzn-mqtt-ca"
 
 PROVISION = "run `pi-iot-agent provision` to make new ones"
+OWN = "see cert_file, key_file and ca_file of [mqtt]"
 
 
 class MissingCredentialsError(CredentialsError):
     """Credentials are not there yet: the device has to be provisioned."""
+
+
+class ForbiddenCredentialsError(CredentialsError):
+    """Credentials that this user may not read; nothing is known of how they are."""
+
+
+class RootsError(CredentialsError):
+    """The file of trusted roots that the owner names is of no use; no registration mends that."""
+
+
+class ForbiddenRootsError(RootsError, ForbiddenCredentialsError):
+    """The file of trusted roots that the owner names may not be read by this user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +73,18 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A certificate with its key, and whom to trust; no `roots`: the system's Amazon roots.
+    """A certificate with its key, and whom to trust.
 
-    `identity` is None where the owner brought the certificate.
+    `roots` are files that the owner names, whatever they hold. Without them `pinned` is trusted,
+    PEM texts of Amazon's; without either, the system's Amazon roots. `identity` is None where the
+    owner brought the certificate.
     """
 
     certificate: Path
     key: Path
     roots: tuple[Path, ...]
     identity: Identity | None
+    pinned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +128,15 @@ class Files:
 def load(config: Config) -> Credentials:
     """The credentials that `config` leads to, complete and checked.
 
-    Raises MissingCredentialsError where nothing has been provisioned yet, CredentialsError where
-    something is spoiled; both name the file. Makes no call to AWS. Called in any thread.
+    Raises MissingCredentialsError where nothing has been provisioned yet, RootsError where ca_file
+    is to blame, ForbiddenCredentialsError where this user may not read, and CredentialsError where
+    something is spoiled; each names the file. Makes no call to AWS. Called in any thread.
     """
     mqtt = config.mqtt
     ca_file = () if mqtt.ca_file is None else (mqtt.ca_file,)
     if mqtt.cert_file is not None and mqtt.key_file is not None:
         own = Credentials(mqtt.cert_file, mqtt.key_file, ca_file, None)
-        _check(own, hint="see cert_file, key_file and ca_file of [mqtt]")
+        _check(own, hint=OWN)
         return own
     return read(config.paths.certs / config.thing.name, config.thing.name, roots=ca_file)
 
@@ -133,7 +150,7 @@ def read(directory: Path, thing: str, *, roots: tuple[Path, ...] = ()) -> Creden
     try:
         return _read(directory, thing, roots)
     except OSError as error:  # such as a directory that another user keeps closed
-        raise CredentialsError(f"{directory}: {_reason(error)}", hint=PROVISION) from error
+        raise _unusable(directory, error, hint=PROVISION) from error
 
 
 def _read(directory: Path, thing: str, roots: tuple[Path, ...]) -> Credentials:
@@ -149,7 +166,8 @@ def _read(directory: Path, thing: str, roots: tuple[Path, ...]) -> Credentials:
     for path in (files.public_key, files.root):
         if not path.is_file():
             raise CredentialsError(f"{path}: missing", hint=PROVISION)
-    found = Credentials(files.certificate, files.key, roots or files.roots, identity)
+    trusted = "" if roots else "".join(_pinned(path) for path in files.roots)
+    found = Credentials(files.certificate, files.key, roots, identity, trusted)
     _check(found, hint=PROVISION)
     return found
 
@@ -159,7 +177,7 @@ def read_identity(path: Path) -> Identity:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise CredentialsError(f"{path}: {_reason(error)}", hint=PROVISION) from error
+        raise _unusable(path, error, hint=PROVISION) from error
     names = [field.name for field in fields(Identity) if field.name != "serial"]
     if not isinstance(found, dict) or any(
         not found.get(name) or not isinstance(found[name], int if name == "created" else str)
@@ -169,14 +187,27 @@ def read_identity(path: Path) -> Identity:
     return Identity(**{name: found[name] for name in names}, serial=str(found.get("serial") or ""))
 
 
+def _pinned(path: Path) -> str:
+    """The PEM text of a root file. Raises CredentialsError unless all in it is pinned."""
+    try:
+        return pinned(path.read_text(encoding="ascii", errors="replace"))
+    except (OSError, ValueError) as error:
+        raise _unusable(path, error, hint=PROVISION) from error
+
+
 def _check(credentials: Credentials, *, hint: str) -> None:
     """Raise CredentialsError unless all can be read, key and certificate match, roots parse."""
-    for path in (credentials.certificate, credentials.key, *credentials.roots):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise CredentialsError(f"{path}: {_reason(error)}", hint=hint) from error
+    for path in (credentials.certificate, credentials.key):
+        check_readable(path, hint=hint)
     tls_context(credentials, alpn=False, hint=hint)
+
+
+def check_readable(path: Path, *, hint: str) -> None:
+    """Raise CredentialsError unless the file can be read."""
+    try:
+        path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, error, hint=hint) from error
 
 
 def tls_context(credentials: Credentials, *, alpn: bool, hint: str = PROVISION) -> ssl.SSLContext:
@@ -194,19 +225,26 @@ def tls_context(credentials: Credentials, *, alpn: bool, hint: str = PROVISION) 
         context.set_alpn_protocols([ALPN])
     load_pair(context, credentials.certificate, credentials.key, hint=hint)
     for path in credentials.roots:
-        try:
-            context.load_verify_locations(cafile=path)
-        except (OSError, ValueError) as error:
-            raise CredentialsError(f"{path}: {_reason(error)}", hint=hint) from error
+        trust(context, path)
     if not credentials.roots:
-        roots = amazon_roots()
+        roots = credentials.pinned or "".join(amazon_roots().values())
         if not roots:
             raise CredentialsError(
                 "the system has no Amazon root certificates",
                 hint="install the package ca-certificates, or set [mqtt] ca_file",
             )
-        context.load_verify_locations(cadata="\n".join(roots.values()))
+        context.load_verify_locations(cadata=roots)
     return context
+
+
+def trust(context: ssl.SSLContext, path: Path) -> None:
+    """Have `context` trust what is in the owner's file. Raises RootsError."""
+    try:
+        context.load_verify_locations(cafile=path)
+    except (OSError, ValueError) as error:
+        kind = ForbiddenRootsError if isinstance(error, PermissionError) else RootsError
+        unusable = _unusable(path, error, hint="see ca_file of [mqtt]")
+        raise kind(unusable.text, hint=unusable.hint) from error
 
 
 def load_pair(
@@ -216,10 +254,20 @@ def load_pair(
     try:
         # An encrypted key would have OpenSSL ask at the terminal; no password is an error instead.
         context.load_cert_chain(certificate, key, password=lambda: "")
+    except PermissionError as error:
+        raise _unusable(key, error, hint=hint) from error
     except (OSError, ValueError) as error:
         raise CredentialsError(
             f"{certificate}: not usable with {key.name}: {_reason(error)}", hint=hint
         ) from error
+
+
+def _unusable(path: Path, error: Exception, *, hint: str) -> CredentialsError:
+    """The error for a file, which a lack of permission tells nothing of."""
+    if isinstance(error, PermissionError):
+        text = f"{error.filename or path}: may not be read by this user"
+        return ForbiddenCredentialsError(text, hint="run this with sudo")
+    return CredentialsError(f"{path}: {_reason(error)}", hint=hint)
 
 
 def _reason(error: Exception) -> str:

@@ -49,6 +49,15 @@ def amazon_roots(bundles: Iterable[Path] = SYSTEM_BUNDLES) -> dict[str, str]:
     return found
 
 
+def pinned(text: str) -> str:
+    """The certificates in a PEM text, all of them Amazon's. Raises ValueError if one is not."""
+    found = list(certificates(text))
+    whole = len(found) == text.count("-----BEGIN ") > 0
+    if not whole or not {one for _, one in found} <= set(AMAZON_ROOTS.values()):
+        raise ValueError("not the Amazon root that it should be")
+    return "".join(pem for pem, _ in found)
+
+
 def certificates(text: str) -> Iterator[tuple[str, str]]:
     """Each certificate in a PEM text with the SHA-256 of its DER (AWS's certificate id), in hex."""
     for match in CERTIFICATE.finditer(text):

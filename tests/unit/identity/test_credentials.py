@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -14,9 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent import config as configuration
 from agent.errors import CredentialsError
 from agent.identity import (
+    ROOT_CA_1,
     Credentials,
+    ForbiddenCredentialsError,
     Identity,
     MissingCredentialsError,
+    RootsError,
     amazon_roots,
     load,
     tls_context,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
 NAME = "living-room:a"
 AUTHORITY = Authority("A root")
+ROOT_1 = amazon_roots()[ROOT_CA_1]
 IDENTITY = Identity(
     thing=NAME,
     account="123456789012",
@@ -63,7 +68,7 @@ def config(tmp_path: Path) -> Config:
     files.key.write_bytes(key_pem(key))
     files.certificate.write_text(AUTHORITY.issue_device(key.public_key()))
     files.public_key.write_text("a public key")
-    files.root.write_text(AUTHORITY.pem)
+    files.root.write_text(ROOT_1)
     files.identity.write_bytes(IDENTITY.encode())
     toml = tmp_path / "agent.toml"
     toml.write_text(f'thing.name = "{NAME}"\npaths.certs = "{tmp_path}/certs"\n')
@@ -78,7 +83,7 @@ def files_of(config: Config) -> Files:
 def test_what_is_whole_is_loaded(config: Config) -> None:
     """Certificate, key, roots and identity, from a directory or through a link to one."""
     files = files_of(config)
-    expected = Credentials(files.certificate, files.key, (files.root,), IDENTITY)
+    expected = Credentials(files.certificate, files.key, (), IDENTITY, ROOT_1)
     assert load(config) == expected
     aside = files.directory.rename(config.paths.certs / ".aside")
     files.directory.symlink_to(".aside")
@@ -154,6 +159,55 @@ def test_an_encrypted_key_asks_nobody(config: Config) -> None:
     files_of(config).key.write_bytes(key_pem(key, b"secret"))
     with pytest.raises(CredentialsError):
         load(config)
+
+
+@pytest.mark.parametrize("more", ["", ROOT_1])
+def test_no_root_is_trusted_that_is_not_amazons(config: Config, more: str) -> None:
+    """Not even beside one that is; provisioning writes the file anew."""
+    files_of(config).root.write_text(more + AUTHORITY.pem)
+    with pytest.raises(CredentialsError, match=r"RootCA1\.pem: not the Amazon root") as caught:
+        load(config)
+    assert not isinstance(caught.value, RootsError)
+
+
+def test_the_roots_are_those_that_were_checked(config: Config) -> None:
+    """What becomes of the file after the check is not looked at."""
+    found = load(config)
+    files_of(config).root.write_text(AUTHORITY.pem)
+    (trusted,) = tls_context(found, alpn=False).get_ca_certs()
+    assert "Amazon Root CA 1" in str(trusted)
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "directory"])
+def test_a_spoiled_ca_file_is_told_from_a_spoiled_identity(config: Config, how: str) -> None:
+    """No registration mends it, so it has an error of its own, with a hint at its key."""
+    path = config.paths.certs / "ca.pem"
+    if how == "directory":
+        path.mkdir()
+    elif how == "empty":
+        path.touch()
+    with pytest.raises(RootsError, match=str(path)) as caught:
+        load(replace(config, mqtt=replace(config.mqtt, ca_file=path)))
+    assert "ca_file" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["certificate", "key", "identity", "root", "directory", "ca_file"])
+def test_what_this_user_may_not_read_is_not_called_spoiled(config: Config, name: str) -> None:
+    """It may be as it should, and root can tell."""
+    if name == "ca_file":
+        path = config.paths.certs / "ca.pem"
+        path.touch()
+        config = replace(config, mqtt=replace(config.mqtt, ca_file=path))
+    else:
+        path = getattr(files_of(config), name)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(ForbiddenCredentialsError, match="may not be read by this user") as caught:
+        load(config)
+    path.chmod(0o700)
+    assert "sudo" in caught.value.hint
+    assert isinstance(caught.value, RootsError) == (name == "ca_file")
 
 
 def test_a_file_of_roots_replaces_the_others(config: Config, tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""The owner's own files are judged beforehand; a private key is closed to others."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from agent import config as configuration
+from agent.identity import close_key, mqtt_problems
+from tests.tools.cloud.authority import Authority
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.config import Config
+
+AUTHORITY = Authority("A root")
+
+
+def new_key() -> tuple[bytes, str]:
+    """A private key, and a certificate for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return pem, AUTHORITY.issue_device(key.public_key())
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A device with a certificate of its owner's."""
+    key, certificate = new_key()
+    (tmp_path / "mine.key").write_bytes(key)
+    (tmp_path / "mine.crt").write_text(certificate)
+    (tmp_path / "ca.pem").write_text(AUTHORITY.pem)
+    toml = tmp_path / "agent.toml"
+    toml.write_text(
+        '[mqtt]\nendpoint = "localhost"\nca_file = "ca.pem"\n'
+        'cert_file = "mine.crt"\nkey_file = "mine.key"\n'
+    )
+    return configuration.load(toml, options_of=lambda _: dict, environment={})
+
+
+def test_good_files_have_no_problems(config: Config) -> None:
+    """Nor has a configuration that names none."""
+    assert mqtt_problems(config) == []
+    bare = replace(config.mqtt, ca_file=None, cert_file=None, key_file=None)
+    assert mqtt_problems(replace(config, mqtt=bare)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("ca.pem", "ca_file"), ("mine.crt", "cert_file"), ("mine.key", "key_file")]
+)
+def test_a_missing_file_is_told_by_its_key(
+    config: Config, tmp_path: Path, name: str, key: str
+) -> None:
+    """Each with its path."""
+    (tmp_path / name).unlink()
+    (problem,) = mqtt_problems(config)
+    assert problem == f"mqtt.{key}: {tmp_path / name}: No such file or directory"
+
+
+def test_a_file_of_other_content_is_told(config: Config, tmp_path: Path) -> None:
+    """All at once."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    (tmp_path / "mine.key").write_bytes(new_key()[0])
+    roots, key = mqtt_problems(config)
+    assert roots.startswith(f"mqtt.ca_file: {tmp_path / 'ca.pem'}: ")
+    assert key.startswith("mqtt.key_file: ")
+    assert "mismatch" in key
+
+
+def test_what_this_user_may_not_read_is_no_problem(config: Config, tmp_path: Path) -> None:
+    """The agent's user may."""
+    for name in ("ca.pem", "mine.crt", "mine.key"):
+        (tmp_path / name).chmod(0)
+    if os.access(tmp_path / "ca.pem", os.R_OK):
+        pytest.skip("this user may read everything")
+    assert mqtt_problems(config) == []
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_an_open_key_is_closed_and_told(tmp_path: Path, mode: int) -> None:
+    """Once: it is closed then. Who read it before can connect as this device."""
+    key = tmp_path / "mine.key"
+    key.touch()
+    key.chmod(mode)
+    assert "can connect as this device" in (told := close_key(key))
+    assert "closed to them now" in told
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert close_key(key) == ""
+
+
+def test_an_open_key_behind_a_link_is_told_with_the_remedy(tmp_path: Path) -> None:
+    """A link is not followed, so that nothing else is changed by way of it."""
+    key, link = tmp_path / "mine.key", tmp_path / "link.key"
+    key.touch()
+    key.chmod(0o644)
+    link.symlink_to(key)
+    assert f"`sudo chmod go= {link}`" in close_key(link)
+    assert stat.S_IMODE(key.stat().st_mode) == 0o644
+
+
+def test_a_key_that_is_gone_is_nobodys(tmp_path: Path) -> None:
+    """Whoever loads it says so."""
+    assert close_key(tmp_path / "missing") == ""
