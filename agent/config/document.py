@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 import tomllib
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,16 +14,26 @@ from agent.errors import ConfigError
 from agent.model import MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _MAX_BYTES = MIB
 
+#: What to type for a character that is pasted often.
+_TYPED = {
+    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4", "'"),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+}
 
-def read_toml(path: Path) -> dict[str, object]:
-    """The document in the file `path`. Raises ConfigError with the path and, for TOML, the line."""
+
+def contents(path: Path) -> bytes:
+    """The bytes of the file `path`, at most 1 MiB, without ever waiting for them.
+
+    Raises ConfigError with the path.
+    """
     try:
-        with path.open("rb") as content:
-            data = content.read(_MAX_BYTES + 1)
+        data = _read(path)
     except FileNotFoundError:
         hint = "make it (an empty file is valid), or name another one with --config"
         raise ConfigError([f"{path}: there is no such file"], hint=hint) from None
@@ -31,44 +44,103 @@ def read_toml(path: Path) -> dict[str, object]:
         hint = f"name the file in it: --config {path / 'agent.toml'}"
         raise ConfigError([f"{path}: is a directory, not a file"], hint=hint) from None
     except (OSError, ValueError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or error
-        raise ConfigError([f"{path}: cannot be read: {why}"], hint="check the path") from None
+        why = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        if getattr(error, "errno", None) == errno.ENXIO:
+            why = "is not a regular file"
+        raise ConfigError([f"{path}: {why}"], hint="check the path") from None
     if len(data) > _MAX_BYTES:
         hint = "name the right file with --config"
         raise ConfigError([f"{path}: is longer than 1 MiB, no configuration file"], hint=hint)
+    return data
+
+
+def read_toml(path: Path, data: bytes | None = None) -> dict[str, object]:
+    """The document in the file `path`, or in `data`, which somebody else has read from it.
+
+    Raises ConfigError with the path and, for TOML, the line.
+    """
+    if data is None:
+        data = contents(path)
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        problem = f"line {line}: is not UTF-8 text (byte 0x{data[error.start]:02x})"
+        wrong = f"is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8"
+        raise mistakes(path, [f"line {line}: {wrong}"], data) from None
+    try:
+        return tomllib.loads(text)
     except RecursionError:
         problem = "is nested too deeply"
     except ValueError as error:
-        what, _, place = str(error).rpartition(" (at ")
-        line = data.count(b"\n") + 1 if place == "end of document)" else _line(place)
-        problem = f"line {line}: {what}" if line else str(error)
-    raise mistakes(path, [problem])
+        problem = _mistake(text, error)
+    raise mistakes(path, [problem], data)
 
 
-def mistakes(path: Path, problems: list[str]) -> ConfigError:
-    """The error for `problems` in `path`; those that begin with a key gain its line."""
+def mistakes(
+    path: Path, problems: list[str], data: bytes | None = None, *, beside: Iterable[str] = ()
+) -> ConfigError:
+    """The error for `problems` in `path`; those that begin with a key gain its line in `data`.
+
+    `data` is what stands in the file; it is read if it is not given. The problems `beside` are
+    another file's, and begin with its path.
+    """
+    from agent.config.statements import lines  # noqa: PLC0415 -- only a mistake needs it
+
+    known: dict[str, int] = {}
+    with suppress(ValueError, RecursionError):  # a ConfigError is a ValueError
+        known = lines((contents(path) if data is None else data).decode("utf-8-sig"))
     return ConfigError(
-        [f"{path}: {problem}{_place(path, problem)}" for problem in problems],
+        [*(f"{path}: {problem}{_place(known, problem)}" for problem in problems), *beside],
         hint=f"correct this, then try `pi-iot-agent check --config {path}`",
     )
 
 
-def _place(path: Path, problem: str) -> str:
-    from agent.config.editor import line_of  # noqa: PLC0415 -- only a mistake needs it
+def _read(path: Path) -> bytes:
+    def at_once(name: str, flags: int) -> int:  # not when somebody opens a pipe's other end
+        return os.open(name, flags | os.O_NONBLOCK)
 
-    with suppress(OSError, ValueError, RecursionError):
-        text = path.read_text(encoding="utf-8-sig")
-        if line := line_of(text, problem.partition(": ")[0]):
-            return f" (line {line})"
+    with open(path, "rb", opener=at_once) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISCHR(mode):
+            raise OSError(errno.ENXIO, "")  # as a socket answers
+        return file.read(_MAX_BYTES + 1) or b""
+
+
+def _place(known: dict[str, int], problem: str) -> str:
+    """The line of a problem's key in words; of its table where it is missing there."""
+    key = problem.partition(": ")[0]
+    while key and key not in known:
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return f" (line {known[key]})" if key else ""
+
+
+def _mistake(text: str, error: ValueError) -> str:
+    """What tomllib says of `text`, with the line first, and with what to type instead."""
+    what, _, place = str(error).rpartition(" (at ")
+    rows = text.replace("\r\n", "\n").split("\n")
+    if place == "end of document)":
+        line, column = len(rows), len(rows[-1]) + 1
+    elif found := re.match(r"line (\d+), column (\d+)\)", place):
+        line, column = int(found[1]), int(found[2])
+    else:
+        return str(error)
+    return f"line {line}: {what}{_advice(rows[line - 1], column)}"
+
+
+def _advice(row: str, column: int) -> str:
+    """What to type instead of what stands in a row; empty if that is not clear."""
+    rest = row[column - 1 :]
+    # At the end of a row a string lacks its end, which may be a quote of another kind.
+    char = rest[:1] or next((one for one in reversed(row) if one in _TYPED), "")
+    if not char.isascii():
+        import unicodedata  # noqa: PLC0415 -- only a mistake needs it
+
+        typed = _TYPED.get(char) or unicodedata.normalize("NFKC", char)
+        advice = f"; type {'a plain space' if typed == ' ' else typed} instead"
+        name = unicodedata.name(char, "without a name")
+        return f": U+{ord(char):04X} ({name}){advice if typed.isascii() else ''}"
+    if re.match(r"(?i)(true|false)\b", rest):
+        return ": write true or false in small letters"
+    if re.match(r"[A-Za-z]", rest) and re.search(r"=\s*$", row[: column - 1]):
+        return ': a text needs quotes: "..."'
     return ""
-
-
-def _line(place: str) -> int:
-    """The number in tomllib's `line 3, column 5)`; 0 if it is worded differently."""
-    found = re.match(r"line (\d+),", place)
-    return int(found[1]) if found else 0

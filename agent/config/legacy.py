@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import re
 import shlex
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.config.document import contents
 from agent.config.fields import THING_NAME, show
+from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,20 +22,34 @@ FILE_NAME = "iot_prov_config"
 #: The pin that every older device has its motion sensor on (BCM numbering).
 PIN = 21
 
-_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: A line up to its remark, which begins with a "#" outside of quotes and behind a blank.
+_CODE = re.compile(r"""(?:[^#'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.|(?<=\S)\#)*""")
+
+#: A line that cannot be understood, and yet is meant to give the device its name.
+_NAMES_THING = re.compile(r"(?<![$\w{])THING_NAME\b")
+
+#: Longer than any name or topic that AWS takes, and than any line that sets some.
+_VALUE_LENGTH = 256
+_CODE_LENGTH = 4096
+
+_ADVICE = "; correct it, or set [thing] name in agent.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Legacy:
     """Settings of an older device; `thing` is empty and `sensor` None where it had none.
 
-    `sensor` has the keys of a [[sensors]] table. `warnings` begin with the file's path.
+    `sensor` has the keys of a [[sensors]] table. `problem` says why it gives no name though it has
+    one. It and the `warnings` begin with the file's path.
     """
 
     path: Path
     thing: str = ""
     topic: str = ""
     sensor: dict[str, object] | None = None
+    problem: str = ""
     warnings: tuple[str, ...] = ()
 
     def topic_warnings(self, thing: str) -> tuple[str, ...]:
@@ -41,25 +60,32 @@ class Legacy:
         return (f"{self.path}: TOPIC_DETECT: {now}; change the rules that read them",)
 
 
-def read(path: Path) -> Legacy:
-    """The content of `path`; nothing at all if there is no such file, never an exception."""
-    try:
-        content = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return Legacy(path)
-    except OSError as error:
-        return Legacy(path, warnings=(f"{path}: cannot be read: {error.strerror}",))
-    values: dict[str, str] = {}
-    warnings: list[str] = []
-    for place, line in enumerate(content.splitlines(), start=1):
+def read(path: Path, data: bytes | None = None) -> Legacy:
+    """The content of `path`, or `data` in place of it; nothing at all if there is no such file.
+
+    It raises nothing: what is wrong is a `problem` or a warning.
+    """
+    if data is None:
+        if not os.path.lexists(path):
+            return Legacy(path)
         try:
-            values.update(_assignment(line, values))
+            data = contents(path)
+        except ConfigError as error:
+            return Legacy(path, problem=f"{error}{_ADVICE}")
+    values: dict[str, str] = {}
+    problems: list[str] = []
+    warnings: list[str] = []
+    for place, line in enumerate(re.split(r"\r\n?|\n", _text(data)), start=1):
+        try:
+            values |= _assignments(line, values)
         except ValueError:
-            warnings.append(f"{path}: line {place}: is not NAME=value and is left out")
-    thing = values.get("THING_NAME", "")
-    if thing and not re.fullmatch(THING_NAME, thing):
-        warnings.append(f"{path}: THING_NAME: AWS allows letters, digits and :_- only; left out")
-        thing = ""
+            if _NAMES_THING.search(line.replace("\0", "")):
+                problems.append(f"line {place}: THING_NAME is not set as NAME=value")
+            else:
+                warnings.append(f"{path}: line {place}: is not NAME=value and is left out")
+    thing = values.get("THING_NAME")
+    if thing is not None and not re.fullmatch(THING_NAME, thing):
+        problems.append("THING_NAME: AWS wants 1 to 128 of the characters a-z A-Z 0-9 : _ -")
     sensor: dict[str, object] | None = None
     if "TOPIC_DETECT" in values or "SENSOR_NO" in values:
         # SENSOR_NO: the contact is normally open, so its line is low while it detects
@@ -67,18 +93,49 @@ def read(path: Path) -> Legacy:
             warnings.append(f"{path}: SENSOR_NO: expected 0 or 1; taken as 0")
         active = "low" if values.get("SENSOR_NO") == "1" else "high"
         sensor = {"name": "motion", "driver": "gpio", "pin": PIN, "active": active}
-    return Legacy(path, thing, values.get("TOPIC_DETECT", ""), sensor, tuple(warnings))
-
-
-def _assignment(line: str, known: dict[str, str]) -> dict[str, str]:
-    """The name and value in `line`, none in an empty one; `known` values are put in for $NAME."""
-    parts = shlex.split(line, comments=True)
-    if not parts:
-        return {}
-    match = _LINE.fullmatch(" ".join(parts))
-    if not match:
-        raise ValueError(line)
-    value = re.sub(
-        r"\$\{?(\w+)\}?", lambda name: known.get(name[1], name[0]), match["value"].strip()
+    return Legacy(
+        path,
+        thing="" if problems else thing or "",
+        topic=values.get("TOPIC_DETECT", ""),
+        sensor=sensor,
+        problem=f"{path}: {problems[0]}{_ADVICE}" if problems else "",
+        warnings=tuple(warnings),
     )
-    return {match["name"]: value}
+
+
+def _text(data: bytes) -> str:
+    """The text in `data`, which Notepad may have saved with a mark of its encoding."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if marked else "utf-8-sig", errors="replace")
+
+
+def _assignments(line: str, known: dict[str, str]) -> dict[str, str]:
+    """What `line` assigns; `known` values are put in for $NAME. Raises ValueError.
+
+    It is read as a shell reads it, but for blanks round the "=", which are forgiven.
+    """
+    code = _CODE.match(line)
+    end = code.end() if code else 0
+    if line[end : end + 1] not in {"", "#"} or end > _CODE_LENGTH:
+        raise ValueError("a quote is not closed, or the line is too long")
+    words = deque(shlex.split(line[:end]))
+    found: dict[str, str] = {}
+
+    def meant(name: re.Match[str]) -> str:
+        return found.get(name[1], known.get(name[1], name[0]))
+
+    exported = bool(words) and words[0] == "export"
+    if exported:
+        words.popleft()
+    while words:
+        name, equals, value = words.popleft().partition("=")
+        if not equals and words and words[0].startswith("="):
+            equals, value = "=", words.popleft()[1:]
+        if not equals and exported:
+            continue  # it was assigned before
+        if not equals or not _NAME.fullmatch(name):
+            raise ValueError("no assignment")
+        if not value and words and "=" not in words[0]:
+            value = words.popleft()
+        found[name] = re.sub(r"\$\{?(\w+)\}?", meant, value.strip())[:_VALUE_LENGTH]
+    return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config import legacy
-from agent.config.document import mistakes, read_toml
+from agent.config.document import contents, mistakes, read_toml
 from agent.config.fields import show
 from agent.config.naming import registered_name
 from agent.config.settings import (
@@ -72,21 +72,27 @@ def load(
     environment: Mapping[str, str] = os.environ,
     hostname: str = "",
     root: Path = board.ROOT,
+    content: Mapping[Path, bytes] | None = None,
 ) -> Config:
     """The configuration in the file `path`, and in an `iot_prov_config` beside it.
 
-    A path that the file does not give comes from systemd's variables in `environment`. The default
-    name is the one that the device has registered with, else it is made from `hostname` (this
-    system's if empty) and the serial number below `root`.
+    What somebody else has read from either is taken from `content`, by its path. A path
+    that the file does not give comes from systemd's variables in `environment`. The default name is
+    the one that the device has registered with, else it is made from `hostname` (this system's if
+    empty) and the serial number below `root`.
     Raises ConfigError with all problems, each beginning with the file's path and the key or line.
     """
+    content = dict(content or {})
+    if path not in content:
+        content[path] = contents(path)
     return interpret(
-        read_toml(path),
+        read_toml(path, content[path]),
         path,
         options_of=options_of,
         environment=environment,
         hostname=hostname,
         root=root,
+        content=content,
     )
 
 
@@ -100,6 +106,7 @@ def interpret(
     root: Path = board.ROOT,
     source: Path | None = None,
     registered: Callable[[Path], str] = registered_name,
+    content: Mapping[Path, bytes] | None = None,
 ) -> Config:
     """Interpret `document` as the content of `path`; problems name `source`. As `load`.
 
@@ -107,7 +114,9 @@ def interpret(
     """
     known = {one.name for one in fields(Config)} - {"path", "warnings"}
     tables = Tables(document, path.absolute().parent, known=known)
-    old = legacy.read(path.parent / legacy.FILE_NAME)
+    content = content or {}
+    beside = path.parent / legacy.FILE_NAME
+    old = legacy.read(beside, content.get(beside))
     given = systemd_directories(environment)
     paths = tables.table("paths", Paths, given)
     name = old.thing or registered(paths.certs) or board.default_name(hostname, root=root)
@@ -122,9 +131,13 @@ def interpret(
         paths=paths,
         sensors=_sensors(tables, old.sensor, options_of),
     )
-    if tables.problems:
-        raise mistakes(source or path, tables.problems)
-    return replace(config, warnings=(*old.warnings, *old.topic_warnings(config.thing.name)))
+    said = (old.problem,) if old.problem else ()
+    unnamed = tables.given("thing", "name") in (None, "")
+    if tables.problems or (said and unnamed):
+        source = source or path
+        raise mistakes(source, tables.problems, content.get(source), beside=said if unnamed else ())
+    warnings = (*said, *old.warnings, *old.topic_warnings(config.thing.name))
+    return replace(config, warnings=warnings)
 
 
 def _sensors(

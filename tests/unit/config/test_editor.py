@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config.editor import UneditableError, with_value, without
+from tests.unit.config.conftest import steps_of
 
 NAME = ("thing", "name")
 SHIPPED = Path(__file__).parents[3] / "etc/agent.toml"
@@ -139,3 +140,15 @@ def test_an_unusual_way_of_writing_is_refused(text: str) -> None:
         with_value(text, NAME, "cat")
     with pytest.raises((UneditableError, tomllib.TOMLDecodeError)):
         without(text, NAME)
+
+
+def there_and_back(text: str) -> str:
+    """The text after the key was put in and taken out."""
+    return without(with_value(text, NAME, "cat"), NAME)
+
+
+def test_a_text_twice_as_long_costs_twice_the_work() -> None:
+    """Whether it is long by its tables or by one list."""
+    for head, row, tail in (("list = [\n", "[1, 2],\n", "]\n"), ("", "[[x]]\na = 1\n", "")):
+        few, more = (steps_of(there_and_back, head + row * count + tail) for count in (100, 200))
+        assert more < 2.2 * few

@@ -1,13 +1,15 @@
-"""An iot_prov_config of the older kind gives defaults; whatever is wrong in it is a warning."""
+"""An iot_prov_config of the older kind gives defaults; a wrong name in it stops the agent."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import sensors
 from agent.config import load
+from agent.errors import ConfigError
 from agent.sensors import gpio
 from tests.unit.config.conftest import SENSOR, Gpio, read, write
 
@@ -55,16 +57,85 @@ def test_agent_toml_wins_over_the_older_file(tmp_path: Path) -> None:
     assert "new/count" in warning
 
 
+MARKED = "\ufeffTHING_NAME=cats-bed\r\nSENSOR_NO=1\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MARKED.encode(),
+        MARKED.encode("utf-16-le"),
+        MARKED.encode("utf-16-be"),
+        b"# mine\nTHING_NAME = cats-bed\nSENSOR_NO= 1\n",
+        b"THING_NAME ='cats-bed'\nexport\tSENSOR_NO =1",
+        b'export THING_NAME="cats-bed" SENSOR_NO=1',
+        b"THING_NAME=cats-bed SENSOR_NO = '1' # it's mine",
+        b"#it's mine\nTHING_NAME=cats-bed\nSENSOR_NO=1\nexport THING_NAME SENSOR_NO",
+        b"TOPIC_DETECT= THING_NAME=cats-bed SENSOR_NO=1",
+        b"THING_NAME=wrong! \nTHING_NAME=cats-bed\rSENSOR_NO=1",
+    ],
+)
+def test_the_older_file_is_read_however_it_was_saved(tmp_path: Path, content: bytes) -> None:
+    """As Notepad writes it, with blanks round the sign, with several on a line."""
+    (tmp_path / "iot_prov_config").write_bytes(content)
+    config = read(write(tmp_path, ""))
+    assert config.thing.name == "cats-bed"
+    assert config.sensors[0].options == Gpio(pin=21, active="low")
+    assert config.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("THING_NAME='open", "line 1: THING_NAME"),
+        ("\nTHING_NAME = living room", "line 2: THING_NAME"),
+        ("THING_NAME: attic", "line 1: THING_NAME"),
+        ("set THING_NAME=attic", "line 1: THING_NAME"),
+        ("\xa0THING_NAME=attic", "line 1: THING_NAME"),
+        ("THING_NAME=attic\\", "line 1: THING_NAME"),
+        ("T\0H\0I\0N\0G\0_\0N\0A\0M\0E\0=\0x\0", "line 1: THING_NAME"),
+        ("THING_NAME='living room'", "THING_NAME: "),
+        ("THING_NAME=attic#1", "THING_NAME: "),
+        ("THING_NAME=at\ftic", "THING_NAME: "),
+        ("THING_NAME=at\0tic", "THING_NAME: "),
+        ("THING_NAME=\udce9", "THING_NAME: "),
+        ("THING_NAME=\u201cattic\u201d", "THING_NAME: "),
+        ("THING_NAME=$HOSTNAME", "THING_NAME: "),
+        (f"THING_NAME={'x' * 129}", "THING_NAME: "),
+        ("THING_NAME=", "THING_NAME: "),
+        ("THING_NAME=''", "THING_NAME: "),
+        ("A=xxxxxxxxxxxxxxxx\n" + "A=$A$A\n" * 50 + "THING_NAME=$A", "THING_NAME: "),
+    ],
+)
+def test_a_name_that_cannot_be_used_stops_the_agent(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    """It never goes by another name than the one it was given, unless agent.toml has one."""
+    old = tmp_path / "iot_prov_config"
+    old.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError) as caught:
+        read(write(tmp_path, "[thing]\nname = ''"))
+    (told,) = caught.value.problems
+    assert told.startswith(f"{old}: {problem}")
+    assert told.endswith("; correct it, or set [thing] name in agent.toml")
+    assert "attic" not in told
+    config = read(write(tmp_path, "[thing]\nname = 'shed'"))
+    assert config.thing.name == "shed"
+    assert told in config.warnings
+
+
 @pytest.mark.parametrize(
     ("line", "warning"),
     [
-        ("what is this", "line 1: "),
-        ("THING_NAME='open", "line 1: "),
-        ("THING_NAME='living room'", "THING_NAME: "),
+        ("what is this", "line 1: is not NAME=value and is left out"),
+        ("TOPIC_DETECT='open", "line 1: "),
+        ("TOPIC_DETECT=${THING_NAME}/count what", "line 1: "),
         ("SENSOR_NO=maybe", "SENSOR_NO: "),
     ],
 )
-def test_a_bad_line_of_the_older_file_is_a_warning(tmp_path: Path, line: str, warning: str) -> None:
+def test_another_bad_line_of_the_older_file_is_a_warning(
+    tmp_path: Path, line: str, warning: str
+) -> None:
     """It says where, and the agent starts nevertheless."""
     old = tmp_path / "iot_prov_config"
     old.write_text(line)
@@ -73,8 +144,22 @@ def test_a_bad_line_of_the_older_file_is_a_warning(tmp_path: Path, line: str, wa
     assert [one.startswith(f"{old}: {warning}") for one in config.warnings] == [True]
 
 
-def test_an_unreadable_older_file_is_a_warning(tmp_path: Path) -> None:
-    """A directory of that name is no reason to stop."""
-    (tmp_path / "iot_prov_config").mkdir()
-    (warning,) = read(write(tmp_path, "")).warnings
-    assert warning.endswith("cannot be read: Is a directory")
+@pytest.mark.parametrize("kind", ["directory", "pipe", "huge", "dangling"])
+def test_an_older_file_that_cannot_be_read_stops_the_agent(tmp_path: Path, kind: str) -> None:
+    """At once, unless agent.toml has the name; the problem is told beside those of agent.toml."""
+    old = tmp_path / "iot_prov_config"
+    if kind == "directory":
+        old.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(old)
+    elif kind == "huge":
+        old.write_bytes(b"#" * 1_100_000)
+    else:
+        old.symlink_to(tmp_path / "nothing")
+    with pytest.raises(ConfigError) as caught:
+        read(write(tmp_path, "[mqtt]\nport = 0"))
+    port, told = caught.value.problems
+    assert port.startswith(f"{tmp_path / 'agent.toml'}: mqtt.port: ")
+    assert told.startswith(f"{old}: ")
+    (warning,) = read(write(tmp_path, "[thing]\nname = 'shed'")).warnings
+    assert warning == told
