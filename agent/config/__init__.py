@@ -1,8 +1,10 @@
 """Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
 
-from agent.config.document import read_toml
+from agent.config.document import contents, read_toml
+from agent.config.legacy import FILE_NAME as LEGACY_FILE
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
 from agent.config.naming import NAME_FILE, registered_name
+from agent.config.resolved import resolved
 from agent.config.settings import (
     Aws,
     Config,
@@ -18,6 +20,7 @@ from agent.config.tables import problem_with
 
 __all__ = [
     "DEFAULT_PATH",
+    "LEGACY_FILE",
     "NAME_FILE",
     "Aws",
     "Config",
@@ -29,9 +32,11 @@ __all__ = [
     "SensorConfig",
     "StoreLimits",
     "Thing",
+    "contents",
     "interpret",
     "load",
     "problem_with",
     "read_toml",
     "registered_name",
+    "resolved",
 ]

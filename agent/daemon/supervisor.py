@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agent.daemon.config_watch import ConfigWatch
     from agent.health.health import Health, Snapshot
     from agent.sampling import Sampler
     from agent.uplink import Uplink
@@ -57,6 +58,7 @@ class Supervisor:
         changed: Wakeup,
         urgent: Wakeup,
         status_file: Path,
+        config_watch: ConfigWatch,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
@@ -64,6 +66,7 @@ class Supervisor:
         self._changed = changed
         self._urgent = urgent
         self._status_file = status_file
+        self._config_watch = config_watch
         self._monotonic_s = monotonic_s
         self._stopping = False
         self._written = b""
@@ -99,6 +102,7 @@ class Supervisor:
         if now_s - self._fed_s >= self._feed_every_s and not self._late():
             self._notifier.watchdog()
             self._fed_s = now_s
+        self._config_watch.look()
         self._changed.clear()
         snapshot = self._health.snapshot()
         self._notifier.status(snapshot.line())

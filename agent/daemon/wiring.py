@@ -11,8 +11,10 @@ import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from agent import files
+from agent import board, files
 from agent.clock import Clock
+from agent.config import LEGACY_FILE
+from agent.daemon.config_watch import ConfigWatch
 from agent.daemon.log import log_to_stderr
 from agent.daemon.notify import Notifier
 from agent.daemon.supervisor import Supervisor
@@ -49,6 +51,7 @@ def run(config: Config) -> int:
         health = Health(
             on_change=changed.set, on_turn=urgent.set, wall_s=clock.wall_s, boot_s=clock.boot_s
         )
+        config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         store = stack.enter_context(
             open_store(config.store, wall_s=clock.wall_s, boot_s=clock.boot_s)
         )
@@ -60,8 +63,9 @@ def run(config: Config) -> int:
             store,
             birth=note_start(store, clock.now(), config.paths.runtime, window=window),
             health=health,
-            clock=clock,
+            clock=Clock(),  # one of its own: a single thread asks each whether it is set
             wakeup=uplink_wakeup,
+            serial=board.serial(),
             under_voltage=under_voltage,
         )
         on_record = uplink.record_waits
@@ -72,7 +76,12 @@ def run(config: Config) -> int:
         )
         _tell_first(health, config, store)
         supervisor = Supervisor(
-            health, Notifier(), changed=changed, urgent=urgent, status_file=config.paths.status_file
+            health,
+            Notifier(),
+            changed=changed,
+            urgent=urgent,
+            status_file=config.paths.status_file,
+            config_watch=config_watch,
         )
         code = supervisor.run(sampler, uplink)
         if code == EXIT_OK:

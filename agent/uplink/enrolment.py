@@ -1,33 +1,49 @@
-"""Enrolment: credentials from the disk, else made by running the provisioning command.
+"""Enrolment: credentials from the disk, else made by a child process that provisions.
 
-The command runs as a child process, since boto3 costs more memory than all the rest of the agent
-and is needed once (see docs/decisions).
+It is a process of its own since boto3 costs more memory than all the rest of the agent and is
+needed once (see docs/decisions).
 """
 
 from __future__ import annotations
 
 import logging
-import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.errors import EXIT_OK, EXIT_REFUSED, CredentialsError, StoppingError
+from agent import files
+from agent.errors import EXIT_OK, EXIT_REFUSED, EXIT_TEMPORARY, CredentialsError, StoppingError
 from agent.health import conditions
-from agent.identity import MissingCredentialsError, has_replaced, load
+from agent.identity import (
+    ForbiddenCredentialsError,
+    MissingCredentialsError,
+    RootsError,
+    close_key,
+    load,
+)
 from agent.uplink.child import Child
-from agent.uplink.waits import BEAT_S
+from agent.uplink.clock_watch import LOOK_AGAIN_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.config import Config
     from agent.health.health import Health
+    from agent.health.progress import Progress
     from agent.identity import Credentials
+    from agent.uplink.clock_watch import ClockWatch
     from agent.uplink.waits import Backoff, Waits
 
-#: A refusal is tried again this often, or once the AWS credentials change, looked at this often.
+#: A refusal is tried again this often, or once the AWS key or the clock changes.
 REFUSED_RETRY_S = 300.0
-LOOK_AGAIN_S = 5.0
 
-RETIRE_EVERY_S = 3600.0
+#: Time between two looks at whether a person still registers this device.
+BY_HAND_LOOK_S = 2.0
 
+UNUSABLE_CONDITIONS = (
+    conditions.UNPROVISIONED,
+    conditions.CREDENTIALS_INVALID,
+    conditions.CA_FILE_INVALID,
+)
 PROVISIONING_CONDITIONS = (
     conditions.PROVISIONING_FAILING,
     conditions.PROVISIONING_REFUSED,
@@ -38,15 +54,30 @@ log = logging.getLogger(__name__)
 
 
 class Enrolment:
-    """Source of the credentials; used in the uplink thread."""
+    """Source of the credentials; used in the uplink thread.
 
-    def __init__(self, config: Config, *, health: Health, waits: Waits, backoff: Backoff) -> None:
+    `serial` is this board's. `start` starts the child.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        serial: str | None,
+        health: Health,
+        waits: Waits,
+        backoff: Backoff,
+        clock_watch: ClockWatch,
+        start: Callable[..., Child] = Child,
+    ) -> None:
         self._config = config
+        self._serial = serial
         self._health = health
         self._waits = waits
         self._backoff = backoff
-        self._retiring: Child | None = None
-        self._retire_after_s = 0.0
+        self._clock_watch = clock_watch
+        self._start = start
+        self._proven: Credentials | None = None
 
     def credentials(self) -> Credentials:
         """The credentials on disk, made first if there are none; may take as long as it takes.
@@ -54,92 +85,147 @@ class Enrolment:
         Raises StoppingError once stopped.
         """
         while True:
+            self._clock_watch.wait_until_plausible()
             try:
-                credentials = load(self._config)
-            except MissingCredentialsError as missing:
-                self._health.report(conditions.UNPROVISIONED, missing.text)
-            except CredentialsError as spoiled:
-                self._health.report(conditions.CREDENTIALS_INVALID, spoiled.text, hint=spoiled.hint)
+                found = load(self._config)
+            except CredentialsError as unusable:
+                if not self._let_a_person_finish():
+                    self._mend(unusable)
             else:
-                for condition in (
-                    conditions.UNPROVISIONED,
-                    conditions.CREDENTIALS_INVALID,
-                    *PROVISIONING_CONDITIONS,
-                ):
-                    self._health.clear(condition)
-                self._health.update(progress="")
-                return credentials
-            if self._config.mqtt.cert_file:
-                # The certificate is the owner's own: nothing of ours can replace it.
-                self._health.update(state="offline")
-                self._waits.wait(self._backoff.next_s())
-            else:
-                self._provision()
+                # A person's command proves new ones by connecting: two would throw each other out.
+                if found == self._proven or not self._let_a_person_finish():
+                    self._tell_usable(found)
+                    return found
 
     def connected(self, credentials: Credentials) -> None:
-        """Have what `credentials` replaced removed at AWS: a CONNACK has just proven them.
+        """Note that a CONNACK has just proven `credentials`."""
+        self._proven = credentials
 
-        At most once an hour, since there may be no AWS key any more.
-        """
-        if time.monotonic() < self._retire_after_s or credentials.identity is None:
-            return
-        if not has_replaced(self._config.paths.certs, self._config.thing.name):
-            return
-        if load(self._config) == credentials:  # else a newer generation waits for its own proof
-            self._retire_after_s = time.monotonic() + RETIRE_EVERY_S
-            self._retiring = Child(self._config.path, wakeup=self._waits.wakeup, retire=True)
+    def _let_a_person_finish(self) -> bool:
+        """Wait while a person's command registers or removes this device; True if one did."""
+        waited = False
+        while registering(self._config):
+            waited = True
+            self._health.update(
+                state="provisioning", progress="a registration by hand is going on: waiting for it"
+            )
+            self._waits.wait(BY_HAND_LOOK_S)
+        if waited:
+            self._health.update(progress="")
+        return waited
 
-    def tend(self) -> None:
-        """Log the progress of that removal; one that fails is tried again an hour later."""
-        if self._retiring:
-            for progress in self._retiring.poll(0.0):
-                log.info("%s", progress.text)
-            if self._retiring.exit_code is not None:
-                self.disconnected()
+    def _mend(self, unusable: CredentialsError) -> None:
+        """Tell what is wrong with the credentials, and register if that can mend it."""
+        condition, hint = conditions.CREDENTIALS_INVALID, unusable.hint
+        if isinstance(unusable, MissingCredentialsError):
+            condition, hint = conditions.UNPROVISIONED, ""
+        elif isinstance(unusable, RootsError):
+            condition, hint = conditions.CA_FILE_INVALID, ""
+        if isinstance(unusable, ForbiddenCredentialsError):
+            hint = "have the agent's user own it, or put it where that user may read"
+        for other in UNUSABLE_CONDITIONS:
+            if other is not condition:
+                self._health.clear(other)
+        self._health.report(condition, unusable.text, hint=hint)
+        if self._config.mqtt.cert_file or condition is conditions.CA_FILE_INVALID:
+            # The file is the owner's own: nothing of ours can replace it.
+            self._health.update(state="offline")
+            self._waits.wait(self._backoff.next_s())
+        else:
+            self._health.update(state="provisioning")
+            self._clock_watch.wait_until_set()
+            self._provision()
 
-    def disconnected(self) -> None:
-        """Stop that removal if it still runs."""
-        if self._retiring:
-            self._retiring.close()
-            self._retiring = None
+    def _tell_usable(self, found: Credentials) -> None:
+        for condition in (*UNUSABLE_CONDITIONS, *PROVISIONING_CONDITIONS):
+            self._health.clear(condition)
+        self._health.update(progress="")
+        made_on = found.identity.serial if found.identity else ""
+        copied = ""
+        if made_on and self._serial and made_on != self._serial:
+            copied = (
+                f"the identity was made on the board {made_on}, this is the board {self._serial}"
+            )
+        self._health.stand(conditions.IDENTITY_COPIED, copied)
+        if opened := close_key(found.key):
+            hint = "if somebody may have read it: `sudo pi-iot-agent deprovision`, then `setup`"
+            self._health.report(conditions.CONFIG_WARNING, opened, hint=hint, key=str(found.key))
 
     def _provision(self) -> None:
-        self._health.update(state="provisioning")
-        with Child(self._config.path, wakeup=self._waits.wakeup) as child:
-            while child.exit_code is None:
-                self._waits.beat()
-                self._relay(child)
-                if self._waits.stopping:
-                    raise StoppingError
-                if self._waits.retry_wanted():
-                    child.retry()
-        if child.exit_code == EXIT_REFUSED:
-            self._wait_for_change()
-        elif child.exit_code != EXIT_OK:
-            self._waits.wait(self._backoff.next_s())
+        """Make one attempt; unless the credentials are sound then, wait before the next.
 
-    def _relay(self, child: Child) -> None:
-        for progress in child.poll(BEAT_S):
-            for condition in PROVISIONING_CONDITIONS:
-                if progress.code == condition.code:
-                    self._health.report(condition, progress.text, hint=progress.hint)
-                elif progress.code:
-                    self._health.clear(condition)
-            if not progress.code:
-                log.info("provisioning, %s: %s", progress.step, progress.text)
-            self._health.update(progress=f"{progress.step}: {progress.text}")
-
-    def _wait_for_change(self) -> None:
-        before = self._aws_credentials()
-        waited_s = 0.0
-        while waited_s < REFUSED_RETRY_S and self._aws_credentials() == before:
-            if self._waits.wait(LOOK_AGAIN_S):
+        A new AWS key ends the wait within seconds; so does a clock that was set or stepped, since
+        AWS refuses what is signed at a wrong time.
+        """
+        key = self._aws_key()
+        left_s = self._attempt()
+        while left_s > 0:
+            part_s = min(left_s, LOOK_AGAIN_S)
+            if self._waits.wait(part_s) or self._aws_key() != key or self._clock_watch.turned():
                 return
-            waited_s += LOOK_AGAIN_S
+            left_s -= part_s
 
-    def _aws_credentials(self) -> tuple[int, int] | None:
+    def _attempt(self) -> float:
+        """Run the child to its end; the seconds to wait then, 0 if the credentials are sound."""
+        self._clock_watch.turned()
+        try:
+            child = self._start(self._config, wakeup=self._waits.wakeup)
+        except OSError as error:
+            text = f"the registration cannot be started: {error.strerror}"
+            self._health.report(conditions.PROVISIONING_FAILING, text)
+            return self._backoff.next_s()
+        with child:
+            self._follow(child)
+        text, hint = child.ending()
+        if child.exit_code == EXIT_OK:
+            try:
+                load(self._config)
+            except RootsError:
+                return 0.0
+            except CredentialsError as still:
+                text = f"{text}, and still {still.text}"
+            else:
+                return 0.0
+        elif child.troubled and child.exit_code == EXIT_REFUSED:
+            return REFUSED_RETRY_S
+        elif child.troubled and child.exit_code == EXIT_TEMPORARY:
+            return self._backoff.next_s()
+        text = f"the registration did not say how it went: {text}"
+        self._health.report(conditions.PROVISIONING_FAILING, text, hint=hint)
+        return self._backoff.next_s()
+
+    def _follow(self, child: Child) -> None:
+        """Relay what the child tells, until its end. Raises StoppingError once stopped."""
+        while child.exit_code is None:
+            self._waits.beat()
+            for progress in child.poll(LOOK_AGAIN_S):
+                self._relay(progress)
+            if self._waits.stopping:
+                raise StoppingError
+            if self._waits.retry_wanted() | self._clock_watch.turned():
+                child.retry()
+
+    def _relay(self, progress: Progress) -> None:
+        for condition in PROVISIONING_CONDITIONS:
+            if progress.code == condition.code:
+                self._health.report(condition, progress.text, hint=progress.hint)
+            elif progress.code:
+                self._health.clear(condition)
+        if not progress.code:
+            log.info("provisioning, %s: %s", progress.step, progress.text)
+        self._health.update(progress=f"{progress.step}: {progress.text}")
+
+    def _aws_key(self) -> tuple[int, int] | None:
+        """What tells one content of the file with the AWS key from another."""
         try:
             found = self._config.provisioning.credentials_file.stat()
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size
+
+
+def registering(config: Config) -> bool:
+    """True while a process registers or removes this device; False where that cannot be told."""
+    with suppress(OSError):
+        return files.is_locked(config.paths.certs / ".lock")
+    return False

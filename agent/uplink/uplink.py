@@ -17,11 +17,13 @@ from agent.health.health import UPLINK
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
+from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.diagnosis import cause_of
-from agent.uplink.enrolment import LOOK_AGAIN_S, Enrolment
+from agent.uplink.enrolment import Enrolment
 from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
 from agent.uplink.poison import PoisonWatch
+from agent.uplink.retirement import Retirement
 from agent.uplink.session import Session
 from agent.uplink.subscription import Subscription
 from agent.uplink.waits import STABLE_S, Backoff, Waits
@@ -49,7 +51,8 @@ log = logging.getLogger(__name__)
 class Uplink:
     """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`.
 
-    `under_voltage` tells whether the board had too little since it started, None if unknown.
+    `serial` is the board's number. `under_voltage` tells whether the board had too little since it
+    started, None if unknown. No other thread asks `clock` whether it is set.
     """
 
     name = UPLINK
@@ -63,6 +66,7 @@ class Uplink:
         health: Health,
         clock: Clock,
         wakeup: Wakeup,
+        serial: str | None = None,
         under_voltage: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self._config = config
@@ -75,7 +79,16 @@ class Uplink:
         self._wakeup = wakeup
         self._waits = Waits(self.name, health=health, wakeup=wakeup)
         self._backoff = self._new_backoff()
-        self._enrolment = Enrolment(config, health=health, waits=self._waits, backoff=self._backoff)
+        clock_watch = ClockWatch(clock, health=health, waits=self._waits)
+        self._enrolment = Enrolment(
+            config,
+            serial=serial,
+            health=health,
+            waits=self._waits,
+            backoff=self._backoff,
+            clock_watch=clock_watch,
+        )
+        self._retirement = Retirement(config, health=health, waits=self._waits)
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
         self._subscription = Subscription()
@@ -112,7 +125,6 @@ class Uplink:
 
         Raises StoppingError once stopped.
         """
-        self._wait_for_clock()
         credentials = self._enrolment.credentials()
         self._health.update(state="connecting")
         try:
@@ -123,15 +135,7 @@ class Uplink:
                 self._waits.wait(BETWEEN_CONNECTS_S)
         except CredentialsError as changed:
             log.warning("%s", changed.text)  # since they were checked; the next step looks again
-
-    def _wait_for_clock(self) -> None:
-        while not self._clock.plausible():
-            self._health.report(
-                conditions.CLOCK_UNSET, "the clock is earlier than this version was made"
-            )
-            self._health.update(state="offline")
-            self._waits.wait(LOOK_AGAIN_S)
-        self._health.clear(conditions.CLOCK_UNSET)
+            self._waits.wait(self._backoff.next_s())
 
     def _connect(self, credentials: Credentials) -> None:
         """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
@@ -176,13 +180,14 @@ class Uplink:
         )
         self._went_online(accepted)
         self._enrolment.connected(credentials)
+        self._retirement.connected(credentials)
         online_s = time.monotonic()
         try:
             session.announce("online", **self._birth_facts(accepted))
             while not self._waits.stopping:
                 self._waits.beat()
                 session.step()
-                self._enrolment.tend()
+                self._retirement.tend()
                 if time.monotonic() - online_s > STABLE_S:
                     self._health.clear(conditions.TAKEN_OVER)
             session.finish(self._stop_by_s)
@@ -192,7 +197,7 @@ class Uplink:
         finally:
             self._online = False
             self._lost_s = time.monotonic()
-            self._enrolment.disconnected()
+            self._retirement.disconnected()
             self._subscription.ended()
             self._backoff.ended(time.monotonic() - online_s)
             self._waits.retry_wanted()  # one from this session's time has nothing to retry

@@ -51,7 +51,7 @@ def watch(
     reports = []
     with (
         Wakeup() as wakeup,
-        Child(device.toml, wakeup=wakeup, retire=retire, environment=environment) as child,
+        Child(device.config, wakeup=wakeup, retire=retire, environment=environment) as child,
     ):
         until_s = time.monotonic() + 60
         while child.exit_code is None and time.monotonic() < until_s:
@@ -79,7 +79,7 @@ class TestChild:
     ) -> None:
         """The daemon's own connection is the proof; then it asks for the removal."""
         code, reports = watch(device)
-        assert code == EXIT_OK
+        assert code == EXIT_OK, reports
         assert reports[0].step == "account"
         assert reports[-1].step == "ready"
         device.check_whole()
@@ -110,8 +110,9 @@ class TestChild:
         device.aws.faults.inject(fault.THROTTLED, "CreateThing")
         program = (
             "import sys, time; from pathlib import Path; from agent.wakeup import Wakeup\n"
-            "from agent.uplink.child import Child\n"
-            "child = Child(Path(sys.argv[1]), wakeup=Wakeup())\n"
+            "from agent.config import load; from agent.uplink.child import Child\n"
+            "config = load(Path(sys.argv[1]), options_of=lambda _: dict)\n"
+            "child = Child(config, wakeup=Wakeup())\n"
             "while not child.poll(1): pass\n"
             "print(child._process.pid, flush=True); time.sleep(60)"
         )
@@ -135,7 +136,7 @@ class TestChild:
         """It is gone within two seconds; closing again does no harm."""
         device.aws.faults.inject(fault.hang(20), "CreateThing", first=1)
         with Wakeup() as wakeup:
-            child = Child(device.toml, wakeup=wakeup, environment=device.aws.environment)
+            child = Child(device.config, wakeup=wakeup, environment=device.aws.environment)
             while not child.poll(1.0):
                 assert child.exit_code is None
             began_s = time.monotonic()
@@ -149,7 +150,7 @@ class TestChild:
         device.aws.faults.inject(fault.hang(20), "GetCallerIdentity", first=1)
         with (
             Wakeup() as wakeup,
-            Child(device.toml, wakeup=wakeup, environment=device.aws.environment) as child,
+            Child(device.config, wakeup=wakeup, environment=device.aws.environment) as child,
         ):
             threading.Timer(0.1, wakeup.set).start()
             began_s = time.monotonic()

@@ -1,0 +1,78 @@
+"""`provision-child`: registers this device, as the daemon's child.
+
+The configuration comes from the daemon, as JSON on stdin, and no file of it is read. Progress goes
+to stdout, a line of JSON each. Ends when the daemon does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent import config as configuration
+from agent.cli.registration import open_cloud, retrying
+from agent.errors import EXIT_OK, AgentError
+from agent.health.progress import Progress, trouble
+from agent.provisioning import removal
+from agent.provisioning.provisioner import provision
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.cli.main import Subparsers
+
+#: Longest time that a step is tried again: the daemon waits better than this process.
+BY_DAEMON_S = 600.0
+
+PR_SET_PDEATHSIG = 1
+
+
+def add(subparsers: Subparsers) -> None:
+    """Declare the command and its arguments."""
+    parser = subparsers.add_parser("provision-child", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--parent", type=int, required=True, metavar="PID", help="the daemon")
+    parser.add_argument(
+        "--retire", action="store_true", help="only remove the certificates that were replaced"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Provision, or remove what has been replaced; the exit code says whether to try again.
+
+    `--config` says where the configuration came from; it is not read.
+    """
+    end_with_parent(arguments.parent)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # where there is no wait to end
+    try:
+        config = configuration.interpret(
+            json.load(sys.stdin), arguments.config, options_of=lambda _: dict, environment={}
+        )
+        with (
+            retrying(print_json, patience_s=BY_DAEMON_S) as retry,
+            open_cloud(config, retry) as cloud,
+        ):
+            if arguments.retire:
+                removal.retire(config, cloud, retry, prove=None)
+            else:
+                provision(config, cloud, retry, serial=board.serial())
+    except AgentError as error:
+        print_json(trouble("provision", error))
+        return error.exit_code
+    return EXIT_OK
+
+
+def print_json(progress: Progress) -> None:
+    """Print a line of JSON for the daemon."""
+    print(progress.encode(), flush=True)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process once the one that started it is gone (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:  # it went before we could say so
+        sys.exit(EXIT_OK)

@@ -1,0 +1,120 @@
+"""Retirement of certificates: what a new one has replaced is removed at AWS, or told."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import TYPE_CHECKING
+
+from agent.errors import EXIT_OK, CredentialsError
+from agent.health import conditions
+from agent.identity import has_replaced, load, other_things
+from agent.uplink.child import Child
+from agent.uplink.enrolment import registering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.config import Config
+    from agent.health.health import Health
+    from agent.identity import Credentials
+    from agent.uplink.waits import Waits
+
+#: There may be no AWS key any more, for ever.
+TRY_EVERY_S = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Retirement:
+    """Removal of what the credentials in use have replaced; used in the uplink thread.
+
+    `start` starts the child that removes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        health: Health,
+        waits: Waits,
+        start: Callable[..., Child] = Child,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._certs, self._thing = config.paths.certs, config.thing.name
+        self._health = health
+        self._waits = waits
+        self._start = start
+        self._monotonic_s = monotonic_s
+        self._child: Child | None = None
+        self._try_after_s = -math.inf
+        self._others: list[str] = []
+
+    def connected(self, credentials: Credentials) -> None:
+        """Have what `credentials` replaced removed: a CONNACK has just proven them.
+
+        At most once an hour. What has been left behind otherwise is told, and left alone.
+        """
+        if credentials.identity is None:
+            return
+        self._tell_others()
+        if not has_replaced(self._certs, self._thing):
+            self._health.clear(conditions.LEFTOVER_CERTIFICATE)
+        elif self._monotonic_s() >= self._try_after_s and self._in_use(credentials):
+            self._try_after_s = self._monotonic_s() + TRY_EVERY_S
+            try:
+                self._child = self._start(self._config, wakeup=self._waits.wakeup, retire=True)
+            except OSError as error:
+                self._tell(f"its removal cannot be started: {error.strerror}", "")
+
+    def tend(self) -> None:
+        """Relay the progress of that removal; one that fails is tried again in a later session."""
+        child = self._child
+        if child is None:
+            return
+        for progress in child.poll(0.0):
+            if not progress.code:
+                log.info("%s", progress.text)
+            elif progress.code != conditions.NO_AWS_CREDENTIALS.code:
+                self._tell(progress.text, progress.hint)
+            else:
+                self._tell("there is no AWS key to remove it with", "")
+        if child.exit_code is None:
+            return
+        if child.exit_code == EXIT_OK:
+            self._health.clear(conditions.LEFTOVER_CERTIFICATE)
+        elif not child.troubled:
+            self._tell(*child.ending())
+        self.disconnected()
+
+    def disconnected(self) -> None:
+        """Stop that removal if it still runs."""
+        if self._child:
+            self._child.close()
+            self._child = None
+
+    def _tell(self, text: str, hint: str) -> None:
+        """Say why the replaced certificate still lives, unless a person has removed it."""
+        if has_replaced(self._certs, self._thing):
+            text = f"the certificate that was replaced still lives at AWS: {text}"
+            self._health.report(conditions.LEFTOVER_CERTIFICATE, text, hint=hint)
+
+    def _tell_others(self) -> None:
+        before, self._others = self._others, other_things(self._certs, self._thing)
+        for name in {*before, *self._others}:
+            text = f"{self._certs} holds an identity of {name}, which this device does not use"
+            self._health.stand(
+                conditions.LEFTOVER_CERTIFICATE,
+                text if name in self._others else "",
+                hint=f"`sudo pi-iot-agent deprovision --thing {name}` removes it",
+                key=name,
+            )
+
+    def _in_use(self, credentials: Credentials) -> bool:
+        """True unless a newer generation waits for its own proof, or a person is at it."""
+        try:
+            return load(self._config) == credentials and not registering(self._config)
+        except CredentialsError:
+            return False
