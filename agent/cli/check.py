@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from agent.cli.main import COMMANDS, settings
-from agent.errors import EXIT_OK
+from agent.errors import EXIT_OK, ConfigError
+from agent.identity import mqtt_problems
 
 if TYPE_CHECKING:
     import argparse
@@ -21,8 +22,15 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print warnings to stderr and a summary to stdout. Raises ConfigError with all problems."""
+    """Print warnings to stderr and a summary to stdout. Raises ConfigError with all problems.
+
+    The files that [mqtt] names are looked at too.
+    """
     config = settings(arguments)
+    if problems := mqtt_problems(config):
+        raise ConfigError(
+            [f"{config.path}: {problem}" for problem in problems], hint="see [mqtt] in this file"
+        )
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(summary(config))

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent import board
 from agent.cli.main import COMMANDS, settings
 from agent.cli.status import degraded, read_status
 from agent.clock import Clock
@@ -24,13 +25,18 @@ from agent.errors import (
 )
 from agent.health import conditions
 from agent.health.conditions import ERROR, INFO
-from agent.identity import MissingCredentialsError
+from agent.identity import (
+    ForbiddenCredentialsError,
+    MissingCredentialsError,
+    RootsError,
+    other_things,
+)
 from agent.identity import load as load_credentials
 from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, look_up, proxy_for
 from agent.sensors import open_sensor
-from agent.store.inspection import StoreMissingError, inspect
+from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
 from agent.uplink import connect
 from agent.uplink.diagnosis import cause_of
 from agent.wakeup import Wakeup
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
 
     from agent.cli.main import Subparsers
     from agent.config import Config
-    from agent.identity import Credentials
+    from agent.identity import Credentials, Identity
     from agent.model import Json
     from agent.mqtt.answers import Answer
     from agent.net import Dialer
@@ -96,13 +102,32 @@ def examine(config: Config) -> Iterator[Finding]:
         found = load_credentials(config)
     except MissingCredentialsError as missing:
         yield Finding(FAIL, conditions.UNPROVISIONED.code, missing.text, missing.hint)
+    except ForbiddenCredentialsError as forbidden:
+        yield Finding(WARN, "credentials", forbidden.text, forbidden.hint)
+    except RootsError as wrong:
+        yield Finding(FAIL, conditions.CA_FILE_INVALID.code, wrong.text, wrong.hint)
     except CredentialsError as spoiled:
         yield Finding(FAIL, conditions.CREDENTIALS_INVALID.code, spoiled.text, spoiled.hint)
     else:
         yield Finding(OK, "credentials", f"{found.certificate} and its key match")
+        if status is None:
+            yield from _identity(config, found.identity)
         yield from _way(config, found, running=status is not None)
     if status is not None:
         yield from _agent(status)
+
+
+def _identity(config: Config, identity: Identity | None) -> Iterator[Finding]:
+    """Findings on the identities here, which a running agent tells by itself."""
+    here = board.serial() or ""
+    if identity and identity.serial and here and identity.serial != here:
+        text = f"made on the board {identity.serial}, and this is {here}"
+        copied = conditions.IDENTITY_COPIED
+        yield Finding(WARN, copied.code, text, copied.hint)
+    for name in other_things(config.paths.certs, config.thing.name):
+        text = f"{config.paths.certs} holds an identity of {name}, which this device does not use"
+        hint = f"`sudo pi-iot-agent deprovision --thing {name}` removes it here and at AWS"
+        yield Finding(WARN, conditions.LEFTOVER_CERTIFICATE.code, text, hint)
 
 
 def _configuration(config: Config) -> Iterator[Finding]:
@@ -136,6 +161,8 @@ def _store(config: Config) -> Finding:
         queued = inspect(config.store.path, 0).queued
     except StoreMissingError:
         return Finding(OK, "store", f"{config.store.path} is made at the first start")
+    except StoreForbiddenError as forbidden:
+        return Finding(WARN, "store", forbidden.text, forbidden.hint)
     except AgentError as error:
         return Finding(FAIL, "store", error.text, error.hint)
     return Finding(OK, "store", f"{queued} records wait in {config.store.path}")

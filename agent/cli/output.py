@@ -21,6 +21,9 @@ EXIT_INTERRUPTED = 130
 #: Set in the environment, it shows the traceback of an internal error.
 DEBUG = "PI_IOT_AGENT_DEBUG"
 
+#: Home of a process that has become the service's user (see account).
+NO_HOME = "/nonexistent"
+
 #: Controls of a terminal, shown as what they are: a status or a payload may come from anywhere.
 CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
@@ -121,7 +124,10 @@ def complain(error: AgentError) -> None:
         lines = list(error.problems)
     else:
         lines = [f"{PROGRAM}: {line}" for line in error.text.splitlines()]
-    say(*lines, *([f"hint: {error.hint}"] if error.hint else []))
+    hint = error.hint
+    if "with sudo" in hint and os.environ.get("HOME") == NO_HOME:  # that is how it was run
+        hint = "the service's user pi-iot-agent must be able to do that: see owner and mode"
+    say(*lines, *([f"hint: {hint}"] if hint else []))
 
 
 def say(*lines: str) -> None:

@@ -9,13 +9,16 @@ elsewhere. Used by pi-iot-agent-preseed.service, as root, before the agent start
 
 from __future__ import annotations
 
+import json
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import files, sensors
+from agent import account, files, sensors
 from agent.cli.output import complain
-from agent.config import interpret, read_toml
+from agent.cli.service import ask_service
+from agent.config import contents, interpret, read_toml
 from agent.config.editor import UneditableError, without
 from agent.errors import EXIT_OK, AgentError, ConfigError
 from agent.provisioning import access_key
@@ -50,8 +53,10 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Take over each file that is there; the exit code of the last trouble."""
     code = EXIT_OK
+    service = account.of_service()
+    owner = (0, service.gid) if service else None
     for path in arguments.files or FILES:
-        preseed = Preseed(path, arguments.config, options_of=sensors.options_of)
+        preseed = Preseed(path, arguments.config, key_owner=owner)
         try:
             with files.explained():
                 if preseed.take():
@@ -65,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 class Preseed:
     """The file `path` that becomes the configuration `target`."""
 
-    def __init__(self, path: Path, target: Path, *, options_of: OptionsOf) -> None:
+    def __init__(self, path: Path, target: Path, *, key_owner: files.Owner | None = None) -> None:
         self.path = path
         self.target = target
         #: Name of the file while it is wiped: all that it said is in place by then.
@@ -73,15 +78,16 @@ class Preseed:
         #: Problems of the file, for a person who has the card in a reader.
         self.error = path.with_name(f"{path.name}.error")
         self.kept = target.with_name(f"{target.name}.before-preseed")
-        self._options_of = options_of
+        self._key_owner = key_owner
 
     def take(self) -> bool:
         """Take the file over and wipe it; False if there is none.
 
         Raises OSError, and ConfigError where it is wrong: nothing is taken, and `error` says why.
         """
-        if self.taken.exists():
-            files.wipe(self.taken)
+        if self.taken.is_dir():  # not ours; it must not keep the file from being taken over
+            self.taken.rename(self.taken.with_name(f"{self.taken.name}.{secrets.token_hex(4)}"))
+        files.wipe(self.taken)
         if not self.path.exists():
             return False
         try:
@@ -92,7 +98,7 @@ class Preseed:
                     config.aws.profile or access_key.DEFAULT_PROFILE,
                     key,
                     config.aws.region,
-                    owner=config.home,
+                    owner=self._key_owner,
                 )
         except ConfigError as error:
             self._complain(error)
@@ -105,29 +111,54 @@ class Preseed:
         return True
 
     def _read(self) -> tuple[str, Config, AccessKey | None]:
-        """The text without the key, the configuration in it, and the key. Raises ConfigError."""
+        """The text without the key, the configuration in it, and the key. Raises ConfigError.
+
+        The sensors are judged by the service's user, since a plug-in may have a say.
+        """
+        data = contents(self.path)
+        problems = json.loads(ask_service(lambda: json.dumps(self._problems(data))))
+        if problems:
+            raise ConfigError(
+                [f"{self.path}: {problem}" for problem in problems],
+                hint="correct the file, and start the device again",
+            )
+        document = read_toml(self.path, data)
+        pair = _take_pair(document, [])
+        config = self._interpreted(document, lambda _: dict)
+        text = data.decode("utf-8-sig")
+        for key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if pair else ():
+            text = without(text, key)
+        return text, config, AccessKey(*pair) if pair else None
+
+    def _problems(self, data: bytes) -> list[str]:
+        """All that is wrong with the content of the file."""
         problems: list[str] = []
         try:
-            document = read_toml(self.path)
+            document = read_toml(self.path, data)
+            if not document:
+                problems.append("is empty: nothing in it is set")
             pair = _take_pair(document, problems)
-            config = interpret(
-                document, self.target, options_of=self._options_of, source=self.path, environment={}
-            )
+            config = self._interpreted(document, sensors.options_of)
             if pair and not config.aws.region:
                 problems.append("aws.region: is missing; it goes with access_key_id")
-            text = self.path.read_bytes().decode("utf-8-sig")
+            text = data.decode("utf-8-sig")
             for key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if pair else ():
                 text = without(text, key)
         except ConfigError as error:
             problems += [problem.removeprefix(f"{self.path}: ") for problem in error.problems]
         except UneditableError as error:
             problems.append(f"{error}; give it a line of its own below [aws]")
-        if problems:
-            raise ConfigError(
-                [f"{self.path}: {problem}" for problem in problems],
-                hint="correct the file, and start the device again",
-            )
-        return text, config, AccessKey(*pair) if pair else None
+        return problems
+
+    def _interpreted(self, document: dict[str, object], options_of: OptionsOf) -> Config:
+        return interpret(
+            document,
+            self.target,
+            options_of=options_of,
+            source=self.path,
+            environment={},
+            registered=lambda _: "",
+        )
 
     def _configure(self, data: bytes) -> None:
         """Put the configuration in place; what was there before is kept beside it."""
@@ -138,7 +169,7 @@ class Preseed:
             files.replace(self.target, data, mode=files.PUBLIC_FILE)
             return
         if before != data:  # else an earlier run did it, and what it kept is older still
-            files.replace(self.kept, before, owner=self.target)
+            files.replace(self.kept, before)
             files.rewrite(self.target, data)
 
     def _complain(self, error: ConfigError) -> None:

@@ -6,6 +6,7 @@ What the broker will never take is set aside: --dead shows it, --replay has it w
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _replay(config: Config) -> str:
-    with files.explained():
-        files.make_directory(config.paths.runtime)
-        with files.lock(config.paths.lock_file, "the agent"):
-            count = revive(config.store.path)
+    with files.explained(), ExitStack() as stack:
+        if config.paths.runtime.is_dir():  # else no agent has run since the machine started
+            hint = "stop it first: sudo systemctl stop pi-iot-agent"
+            stack.enter_context(files.lock(config.paths.lock_file, "the agent", hint=hint))
+        count = revive(config.store.path)
     return f"{count} set aside before wait again; start the agent to send them"
 
 

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import files, sensors
+from agent import account, files, sensors
 from agent.cli.main import COMMANDS
-from agent.cli.questions import NAME, REGION, Questions, ask, at_terminal
-from agent.cli.registration import BY_HAND_S, register
+from agent.cli.questions import NAME, REGION, Questions
+from agent.cli.service import as_service, ask_service
 from agent.config import DEFAULT_PATH, Aws, Thing, interpret, problem_with, read_toml
 from agent.config.editor import UneditableError, with_value
 from agent.errors import EXIT_OK, BusyError, ConfigError, NotPermittedError
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from agent.cli.main import Subparsers
     from agent.cli.questions import Answers
-    from agent.config import Config
+    from agent.config import Config, OptionsOf
+    from agent.provisioning.access_key import AccessKey
 
-UNIT = "pi-iot-agent.service"
+#: Longest wait for a registration that somebody else has begun.
+BUSY_S = 120.0
 _BOM = "\ufeff"
 
 
@@ -43,64 +45,92 @@ def add(subparsers: Subparsers) -> None:
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--secret-file", type=Path, metavar="FILE", help="the key's secret in it")
     secret.add_argument("--secret-stdin", action="store_true", help="read the secret from stdin")
+    parser.add_argument(
+        "--session-token-file", type=Path, metavar="FILE", help="a temporary key's session token"
+    )
     erase = parser.add_mutually_exclusive_group()
-    erase.add_argument("--erase-key", action="store_true", default=None, help="after success")
-    erase.add_argument("--keep-key", action="store_false", dest="erase_key", help="(default)")
+    erase.add_argument("--keep-key", action="store_true", help="keep the AWS key on this device")
+    erase.add_argument("--erase-key", action="store_true", help="after success (default)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, write, register, start. Raises AgentError; each file is then the old or the new one."""
+    """Ask, write, register, start. Raises AgentError; each file is then the old or the new one.
+
+    The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
+    """
     path: Path = arguments.config
-    known = _known(path)
+    # With the sensors, and so with what a plug-in of theirs does: never as root.
+    name = ask_service(lambda: _known(path, sensors.options_of).thing.name)
+    known = _known(path, lambda _: dict, "" if problem_with(Thing, *NAME, name) else name)
     key_file = known.provisioning.credentials_file
-    for written in (path, key_file, known.paths.certs):
+    for written in (path, key_file):
         _check_writable(written)
     own_certificate = known.mqtt.cert_file is not None
     with files.explained():
         stored = access_key.read(key_file, _profile(known))
         answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
-        config = _write(path, known, answers)
-    erased = False
+        config = _configure(path, known, answers)
+        _make_certs(config.paths.certs)
+    done = own_certificate
     try:
         if not own_certificate:
-            _register(config)
-            erased = _erase(config, arguments.erase_key)
+            as_service(lambda: _register(config, answers.key))
+            done = True
     finally:  # a start with the new settings also goes on with what has failed here
+        if not own_certificate:
+            with files.explained():
+                _settle_key(config, answers.key, keep=arguments.keep_key or not done)
         _restart(config)
-    if not erased and not own_certificate:
-        print(f"The AWS key stays in {key_file}; it may be removed.")
     print("Done. `pi-iot-agent status` tells how it is.")
     return EXIT_OK
 
 
-def _known(path: Path) -> Config:
+def _known(path: Path, options_of: OptionsOf, name: str = "") -> Config:
     """The present configuration; a name or region that is wrong counts as not given.
 
-    Raises ConfigError for anything else that is wrong, before anybody is asked.
+    `name` is the device's own so far, where it may not be looked for on the disk. Raises
+    ConfigError for anything else that is wrong, before anybody is asked.
     """
     document = read_toml(path)
     for (table, key), kind in ((NAME, Thing), (REGION, Aws)):
         inner = document.get(table)
         if isinstance(inner, dict) and problem_with(kind, table, key, inner.get(key)):
             del inner[key]
-    return interpret(document, path, options_of=sensors.options_of)
+    if name:
+        return interpret(document, path, options_of=options_of, registered=lambda _: name)
+    return interpret(document, path, options_of=options_of)
 
 
 def _check_writable(path: Path) -> None:
-    """Raise NotPermittedError, before anybody is asked, if `path` could not be replaced."""
+    """Raise NotPermittedError, before anybody is asked, if `path` could not be replaced.
+
+    Root writes nothing where the service, or anybody else, could put something else in its way.
+    """
     directory = path.resolve().parent
     while not directory.exists():
         directory = directory.parent
+    if account.of_service() and not account.only_root_writes(directory):
+        raise NotPermittedError(
+            f"{path}: others than root can write in {directory}; root writes nothing there",
+            hint=f"sudo chown root: {directory}; sudo chmod go-w {directory}",
+        )
     if not os.access(directory, os.W_OK | os.X_OK):
         raise NotPermittedError(f"{path}: this user may not write it", hint="run this with sudo")
+
+
+def _make_certs(certs: Path) -> None:
+    """Make the directory of certificates for the service where only root can make it."""
+    service = account.of_service()
+    if service and not certs.exists():
+        account.make_directory_for(service, certs)
 
 
 def _profile(config: Config) -> str:
     return config.aws.profile or access_key.DEFAULT_PROFILE
 
 
-def _write(path: Path, known: Config, answers: Answers) -> Config:
-    """Write what is new into both files; the configuration that results. ConfigError, OSError."""
+def _configure(path: Path, known: Config, answers: Answers) -> Config:
+    """Write what is new into the file; the configuration that results. ConfigError, OSError."""
     before = path.read_bytes().decode()
     text = before.removeprefix(_BOM)
     for key, old, new in (
@@ -121,49 +151,48 @@ def _write(path: Path, known: Config, answers: Answers) -> Config:
     if text != before:
         files.rewrite(path, text.encode())
         print(f"{path}: name {answers.name}, region {answers.region}")
-    key_file = known.provisioning.credentials_file
-    if answers.key:
-        access_key.save(key_file, _profile(known), answers.key, answers.region, owner=known.home)
-        print(f"{key_file}: AWS key {answers.key.id}")
-    return interpret(read_toml(path), path, options_of=sensors.options_of)
+    return _known(path, lambda _: dict, known.thing.name)
 
 
-def _register(config: Config) -> None:
-    """Register; the agent's own attempt, which may have begun when the key came, goes first."""
-    until_s = time.monotonic() + BY_HAND_S
+def _register(config: Config, key: AccessKey | None) -> int:
+    """Register; an attempt of the agent's own, which may have begun before, goes first."""
+    from agent.cli.registration import register  # noqa: PLC0415 -- boto3 is never loaded as root
+
+    until_s = time.monotonic() + BUSY_S
     while True:
         try:
-            register(config)
-            return
+            register(config, key=key)
         except BusyError as busy:
             if time.monotonic() > until_s:
                 raise
             print(f"{busy.text}; waiting for it")
             time.sleep(2)
+        else:
+            return EXIT_OK
 
 
-def _erase(config: Config, wanted: bool | None) -> bool:  # noqa: FBT001 -- a flag, or None to ask
-    """Erase the AWS key if that is wanted; True if it was."""
-    if wanted is None and at_terminal():
-        print("The AWS key is needed again only to renew or remove the registration.")
-        wanted = ask("Erase it from this device? [y/N]: ").lower() in {"y", "yes"}
-    key_file = config.provisioning.credentials_file
-    if wanted:
-        with files.explained():
-            access_key.erase(key_file, _profile(config), owner=config.home)
-        print(f"{key_file}: the AWS key is erased")
-    return bool(wanted)
+def _settle_key(config: Config, given: AccessKey | None, *, keep: bool) -> None:
+    """Write the key that was given, or take away what is there. Raises ConfigError, OSError."""
+    file, profile = config.provisioning.credentials_file, _profile(config)
+    service = account.of_service()
+    owner = (0, service.gid) if service else None
+    if keep and given:
+        access_key.save(file, profile, given, config.aws.region, owner=owner)
+        print(f"{file}: AWS key {given.id}")
+    elif not keep:
+        access_key.erase(file, profile, owner=owner)
+        print(f"{file}: the AWS key is erased, or was never written; --keep-key keeps it")
 
 
 def _restart(config: Config) -> None:
     """Have systemd start the agent anew with these settings, or say who should."""
     installed = config.path.resolve() == DEFAULT_PATH and Path("/run/systemd/system").is_dir()
     if installed and os.geteuid() == 0:
-        done = subprocess.run(["systemctl", "restart", UNIT], check=False)  # noqa: S607 -- as PATH
+        done = subprocess.run(["systemctl", "restart", account.UNIT], check=False)  # noqa: S607 -- as PATH
         if done.returncode == 0:
-            print(f"{UNIT} has been started anew with these settings.")
+            print(f"{account.UNIT} has been started anew with these settings.")
             return
     if installed:
-        print(f"To have the agent use this: sudo systemctl restart {UNIT}")
-    elif files.is_locked(config.paths.lock_file):
+        print(f"To have the agent use this: sudo systemctl restart {account.UNIT}")
+    elif account.of_service() is None and files.is_locked(config.paths.lock_file):
         print("The agent runs: stop and start it, so that it uses this.")

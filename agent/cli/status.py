@@ -12,7 +12,7 @@ from agent.cli.main import COMMANDS, settings
 from agent.cli.output import PROGRAM
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
 from agent.health.conditions import INFO
-from agent.model import DAY_S, HOUR_S, KIB, MINUTE_S
+from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from agent.model import Json
 
 EXIT_NOT_RUNNING = 3
+
+#: More than any number of sensors needs.
+LONGEST = 16 * MIB
 
 
 class UnreadableError(AgentError):
@@ -65,7 +68,7 @@ def read_status(paths: Paths) -> dict[str, Json] | None:
     try:
         if not files.is_locked(paths.lock_file):
             return None
-        status = json.loads(path.read_bytes())
+        status = json.loads(files.read(path, limit=LONGEST))
     except FileNotFoundError:
         raise UnreadableError(
             f"{path}: the agent runs and has not reported yet",
@@ -77,7 +80,8 @@ def read_status(paths: Paths) -> dict[str, Json] | None:
         ) from None
     except (OSError, ValueError) as error:
         raise UnreadableError(
-            f"{path}: cannot be read: {error}", hint="see `journalctl -u pi-iot-agent`"
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}",
+            hint="see `journalctl -u pi-iot-agent`",
         ) from None
     if not isinstance(status, dict):
         raise UnreadableError(f"{path}: is not a report of the agent", hint="restart the agent")

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.errors import StoreError
+from agent.errors import EXIT_REFUSED, StoreError
 from agent.model import Record
 from agent.store import database
 from agent.store.records import Records
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 class StoreMissingError(StoreError):
     """There is no store yet."""
+
+
+class StoreForbiddenError(StoreError):
+    """The operating system keeps this user from the store."""
+
+    exit_code = EXIT_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,8 @@ class Inspection:
 def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
     """Inspect what waits, or what is dead, in a store that another process may have open.
 
-    Nothing in it is changed. Raises StoreMissingError if there is none, StoreError if it cannot be
-    read.
+    Nothing in it is changed. Raises StoreMissingError if there is none, StoreForbiddenError if this
+    user may not read it, StoreError if it cannot be read.
     """
     with _opened(path, read_only=True) as db:
         figures, facts = database.load(db)
@@ -77,8 +83,15 @@ def revive(path: Path) -> int:
 @contextmanager
 def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     with database.translated(path):
-        if not path.exists():
-            raise StoreMissingError(f"{path}: no such store", hint="it is made by the agent")
+        try:
+            with path.open("rb"):
+                pass
+        except FileNotFoundError:
+            raise StoreMissingError(f"{path}: no such store", hint="made by the agent") from None
+        except PermissionError:
+            raise StoreForbiddenError(
+                f"{path}: may not be read by this user", hint="run this with sudo"
+            ) from None
         with closing(database.connect(path, read_only=read_only)) as db:
             try:
                 yield db

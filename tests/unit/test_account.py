@@ -1,0 +1,212 @@
+"""Root becomes the service's user for good, and is led nowhere by it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import account
+from agent.account import Account
+
+ROOT = Path(__file__).parents[2]
+
+#: Nobody of this machine, in a group of its own.
+NUMBER = 64_321
+NOBODY = Account(NUMBER, NUMBER, (NUMBER, NUMBER + 1))
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+RUN = """
+import os, subprocess, sys, time
+from agent.account import Account, run_as
+from agent.cli.output import streams
+secret = os.open("/etc/shadow", os.O_RDONLY)
+os.set_inheritable(secret, True)
+def work():
+{work}
+with streams():
+    sys.exit(run_as(Account({uid}, {uid}, ({uid}, {uid} + 1)), work))
+"""
+
+
+def run(work: str, *, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    """Have the lines of `work` done by NOBODY, in a process of root's with a terminal's manners."""
+    body = "".join(f"    {line}\n" for line in work.strip().splitlines())
+    return subprocess.run(
+        [sys.executable, "-c", RUN.format(work=body, uid=NUMBER)],
+        cwd=ROOT,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "SUDO_USER": "somebody", "LANG": "C.UTF-8", "AWS_REGION": "r"},
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_nothing_of_root_is_left_in_the_child() -> None:
+    """Users, groups, capabilities, open files, session, environment and home are the service's."""
+    done = run("""
+print(os.getresuid(), os.getresgid(), os.getgroups())
+for number in range(3, 64):
+    try:
+        os.fstat(number)
+    except OSError:
+        continue
+    print("open:", number)
+print([l for l in open("/proc/self/status") if l.startswith(("CapEff", "NoNewPrivs"))])
+print(os.getsid(0) == os.getpid(), os.umask(0o77) == 0o77)
+print(sorted({"HOME", "SUDO_USER", "LANG", "AWS_REGION"} & set(os.environ)), os.environ["HOME"])
+try:
+    os.setresuid(0, 0, 0)
+except PermissionError:
+    print("for good")
+try:
+    open("/etc/shadow")
+except PermissionError:
+    print("closed")
+return 7
+""")
+    me = (NUMBER,) * 3
+    assert done.stdout.splitlines() == [
+        f"{me} {me} {[NUMBER, NUMBER + 1]}",
+        "['CapEff:\\t0000000000000000\\n', 'NoNewPrivs:\\t1\\n']",
+        "True True",
+        "['AWS_REGION', 'HOME', 'LANG'] /nonexistent",
+        "for good",
+        "closed",
+    ]
+    assert (done.returncode, done.stderr) == (7, "")
+
+
+def test_a_process_that_could_be_root_again_does_nothing() -> None:
+    """What is verified is the outcome, not the calls."""
+    program = "from agent.account import *; become(Account(0, 0, ()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "NotPermittedError: this process is still root" in done.stderr
+
+
+def test_what_it_says_reaches_the_terminal_without_controls() -> None:
+    """On both streams; letters that arrive in two pieces stay whole."""
+    done = run("""
+sys.stdout.write("a\\x1b]0;title\\x07b\\tc\\rd\\u009b\\n")
+os.write(2, b"\\x1b[2J")
+half, rest = "\\u00fc\\n".encode()[:1], "\\u00fc\\n".encode()[1:]
+os.write(1, half); time.sleep(0.05); os.write(1, rest)
+os.write(1, b"\\xff\\n")
+return 0
+""")
+    assert done.stdout == "a\\x1b]0;title\\x07b\tc\\x0dd\\x9b\nü\n\\xff\n"
+    assert done.stderr == "\\x1b[2J"
+
+
+def test_what_it_leaves_behind_keeps_nobody_waiting() -> None:
+    """A process that it started holds the pipes, and goes on talking; all that it said is shown."""
+    done = run("""
+print("x" * 60_000)
+left = subprocess.Popen(["sh", "-c", "while :; do echo more; sleep 0.01; done"])
+print(left.pid, file=sys.stderr)
+return 0
+""")
+    os.kill(int(done.stderr), signal.SIGKILL)
+    assert done.stdout.startswith("x" * 60_000)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("os.kill(os.getpid(), 9)", 137), ("raise ValueError('x')", 1)]
+)
+def test_its_end_is_the_exit_code_of_the_command(end: str, code: int) -> None:
+    """As a shell has it."""
+    assert run(end).returncode == code
+
+
+def test_a_signal_to_root_goes_on_to_the_child() -> None:
+    """The child, which leads a session of its own, would not get it from the terminal."""
+    body = "    print('ready', flush=True)\n    time.sleep(60)\n    return 0\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN.format(work=body, uid=NUMBER)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "ready\n"
+        parent.terminate()
+        assert parent.wait(20) == 128 + signal.SIGTERM
+
+
+def test_a_reader_that_has_seen_enough_ends_nothing() -> None:
+    """The work is done to its end, whoever listens."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run('os.write(1, b"x\\n")\ntime.sleep(0.1)\nreturn 5', stdout=writer)
+    os.close(writer)
+    assert done.returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "expected"),
+    [
+        (0o755, 0, 0, True),
+        (0o775, 0, 0, True),
+        (0o775, 0, NUMBER, False),
+        (0o757, 0, 0, False),
+        (0o1777, 0, 0, False),
+        (0o755, NUMBER, 0, False),
+    ],
+)
+def test_root_writes_where_nobody_else_can(
+    tmp_path: Path, mode: int, owner: int, group: int, *, expected: bool
+) -> None:
+    """The directory itself counts, and each above it."""
+    directory = tmp_path / "a"
+    (directory / "below").mkdir(parents=True)
+    os.chown(directory, owner, group)
+    directory.chmod(mode)
+    assert account.only_root_writes(directory) == expected
+    sticky = mode & 0o1000
+    assert account.only_root_writes(directory / "below") == (expected or bool(sticky))
+
+
+def test_a_directory_is_made_for_the_service_where_only_root_could(tmp_path: Path) -> None:
+    """It is private; what lies above it stays root's own."""
+    made = tmp_path / "a" / "certs"
+    assert account.make_directory_for(NOBODY, made)
+    found = made.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (NUMBER, NUMBER, 0o700)
+    assert (tmp_path / "a").stat().st_uid == 0
+    assert not account.make_directory_for(NOBODY, made / "deeper" / "certs")
+    assert not (made / "deeper").exists()
+
+
+def test_root_lends_only_what_nobody_could_have_led_it_to(tmp_path: Path) -> None:
+    """A person's own draft, or root's file in root's directory; never one of the service's."""
+    mine = tmp_path / "agent.toml"
+    mine.write_text("mine")
+    assert account.lend(NOBODY, mine) == b"mine"
+    (tmp_path / "link").symlink_to(mine)
+    assert account.lend(NOBODY, tmp_path / "link") == b"mine"
+    assert account.lend(NOBODY, tmp_path / "missing") is None
+    assert account.lend(NOBODY, tmp_path) is None
+
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "link").symlink_to("/etc/shadow")
+    os.chown(theirs / "link", NUMBER, NUMBER, follow_symlinks=False)
+    assert account.lend(NOBODY, theirs / "link") is None
+    os.chown(theirs, NUMBER, NUMBER)
+    (theirs / "agent.toml").write_text("theirs")
+    assert account.lend(NOBODY, theirs / "agent.toml") is None
+
+    everybodys = tmp_path / "tmp"
+    everybodys.mkdir()
+    everybodys.chmod(0o1777)
+    (everybodys / "agent.toml").write_text("root's, put there by somebody")
+    assert account.lend(NOBODY, everybodys / "agent.toml") is None
