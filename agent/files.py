@@ -268,7 +268,7 @@ def is_locked(path: Path) -> bool:
 def _is_listed(found: os.stat_result) -> bool:
     device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
     held = rf"FLOCK\s+ADVISORY\s+WRITE\s+-?\d+\s+{device}:{found.st_ino}\s"
-    return re.search(held, Path("/proc/locks").read_text(encoding="ascii")) is not None
+    return re.search(held, Path("/proc/locks").read_text(encoding="utf-8")) is not None
 
 
 def _open_file(path: Path, flags: int) -> int:

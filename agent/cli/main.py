@@ -96,7 +96,7 @@ def _lent(chosen: list[str], lend: Callable[[Path], bytes | None]) -> Content:
         path: Path = parser.parse_known_args(chosen)[0].config
     except argparse.ArgumentError:
         return {}
-    paths = (path, path.parent / "iot_prov_config")
+    paths = (path, path.parent / config.LEGACY_FILE)
     return {one: data for one in paths if (data := lend(one)) is not None}
 
 
@@ -113,8 +113,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def settings(arguments: argparse.Namespace) -> config.Config:
     """The configuration that `--config` names. Raises ConfigError."""
     path: Path = arguments.config
-    content = {"content": arguments.content} if arguments.content else {}
-    return config.load(path, options_of=sensors.options_of, **content)
+    return config.load(path, options_of=sensors.options_of, content=arguments.content)
 
 
 def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from agent import files
 from agent.errors import BusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,6 +210,104 @@ def test_a_tree_a_link_or_nothing_is_removed(tmp_path: Path) -> None:
     for name in ("tree", "link", "absent"):
         files.remove_tree(tmp_path / name)
     assert names(tmp_path) == ["kept"]
+
+
+def test_a_tree_that_is_swapped_for_a_link_while_it_is_removed_leads_nowhere(
+    tmp_path: Path,
+) -> None:
+    """Whatever is put in its place at any moment, what it points to stays."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    tree, aside = tmp_path / "tree", tmp_path / "aside"
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            with suppress(OSError):
+                (tree / "below").rename(aside)
+                (tree / "below").symlink_to(kept)
+            with suppress(OSError):
+                (tree / "below").unlink()
+                aside.rename(tree / "below")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    for _ in range(100):
+        with suppress(OSError):
+            (tree / "below").mkdir(parents=True)
+            (tree / "below" / "file").touch()
+        with suppress(OSError):
+            files.remove_tree(tree)
+    stop.set()
+    swapper.join()
+    assert names(kept) == ["file"]
+
+
+@pytest.mark.parametrize("what", ["link", "dangling", "fifo", "directory", "missing", "long"])
+def test_only_a_file_is_read_or_locked_or_given_a_mode(tmp_path: Path, what: str) -> None:
+    """No link is followed, nothing is waited for, nothing is made where a link points to."""
+    secret, path = tmp_path / "secret", tmp_path / what
+    secret.write_text("secret")
+    secret.chmod(0o644)
+    makes: dict[str, Callable[[], object]] = {
+        "link": lambda: path.symlink_to(secret),
+        "dangling": lambda: path.symlink_to(tmp_path / "nowhere"),
+        "fifo": lambda: os.mkfifo(path),
+        "directory": path.mkdir,
+        "missing": lambda: None,
+        "long": lambda: path.write_text("x" * 11),
+    }
+    makes[what]()
+    with pytest.raises(OSError, match=str(path)):
+        files.read(path, limit=10)
+    if "link" in what or what in {"dangling", "fifo", "directory"}:
+        with pytest.raises(OSError, match=str(path)):
+            files.lock(path, "it").__enter__()
+        with pytest.raises(OSError, match=str(path)):
+            files.wipe(path)
+    if what in {"link", "dangling"}:
+        with pytest.raises(OSError, match=str(path)):
+            files.set_mode(path, 0o600)
+    assert not (tmp_path / "nowhere").exists()
+    assert (secret.read_text(), mode(secret)) == ("secret", 0o644)
+
+
+def test_a_lock_that_anybody_could_hold_is_made_anew(tmp_path: Path) -> None:
+    """Who may read a file may lock it: an older version's 0644 would keep the service down."""
+    path = tmp_path / "lock"
+    path.touch(0o644)
+    with path.open() as held_by_a_stranger:
+        fcntl.flock(held_by_a_stranger, fcntl.LOCK_EX)
+        with files.lock(path, "the agent"):
+            assert mode(path) == 0o600
+            assert files.is_locked(path)
+
+
+ASK_AS = """
+import os, sys
+from pathlib import Path
+from agent import files
+os.setgroups([])
+os.setresgid(64321, 64321, 64321)
+os.setresuid(64321, 64321, 64321)
+print(files.is_locked(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+def test_whoever_may_not_open_a_lock_still_sees_whether_it_is_held() -> None:
+    """`status` works for every user."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        path = Path(directory) / "lock"
+        ask = [sys.executable, "-c", ASK_AS, str(path)]
+        told = []
+        for _ in range(2):
+            with files.lock(path, "the agent"):
+                told.append(subprocess.check_output(ask, cwd=ROOT, text=True).strip())
+            told.append(subprocess.check_output(ask, cwd=ROOT, text=True).strip())
+    assert told == ["True", "False"] * 2
 
 
 HOLD = """

@@ -8,15 +8,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import sensors
 from agent.cli.main import main
 from agent.cli.preseed import Preseed
 from agent.errors import ConfigError
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[3]
 KEY = AccessKey("AKIAABCDEFGHIJKLMNOP", "the-secret")
@@ -59,7 +62,7 @@ class Card:
     @property
     def preseed(self) -> Preseed:
         """Made anew by every start."""
-        return Preseed(self.file, self.target, options_of=sensors.options_of)
+        return Preseed(self.file, self.target)
 
     @property
     def profile(self) -> Profile:
@@ -146,6 +149,37 @@ def test_of_a_wrong_file_nothing_is_taken(card: Card, old: str, new: str, proble
     assert card.on_boot() == []
 
 
+@pytest.mark.parametrize("content", ["", "\n", "# nothing but a remark\n"])
+def test_an_empty_file_replaces_nothing(card: Card, content: str) -> None:
+    """A card that was prepared half-way does not end a device that works."""
+    card.file.write_text(content)
+    with pytest.raises(ConfigError, match="is empty: nothing in it is set"):
+        card.preseed.take()
+    assert card.target.read_text() == "# the owner's own\n"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_told_and_never_waited_for(
+    card: Card, make: Callable[[Path], None]
+) -> None:
+    """A FIFO would hang the start of the service."""
+    card.file.unlink()
+    make(card.file)
+    with pytest.raises(ConfigError, match=r"pi-iot-agent.toml: is (a directory|not a regular)"):
+        card.preseed.take()
+
+
+def test_a_directory_in_the_place_of_the_taken_file_blocks_nothing(card: Card) -> None:
+    """It is moved away with what is in it."""
+    card.preseed.taken.mkdir()
+    (card.preseed.taken / "x").touch()
+    assert card.preseed.take()
+    (moved,) = card.boot.iterdir()
+    assert moved.name.startswith("pi-iot-agent.toml.taken.")
+    assert (moved / "x").exists()
+    assert card.target.read_text() == REST
+
+
 def test_a_key_in_an_inline_table_is_refused(card: Card) -> None:
     """It could not be taken out without rewriting what the owner wrote."""
     inline = 'region = "eu-west-1", access_key_id = "AKIAABCDEFGHIJKLMNOP"'
@@ -165,7 +199,6 @@ def test_the_configuration_proper_never_holds_a_key(card: Card) -> None:
 CRASHING = """
 import os, sys
 from pathlib import Path
-from agent import sensors
 from agent.cli.preseed import Preseed
 
 left = int(sys.argv[3])
@@ -178,7 +211,7 @@ def hook(event, arguments):
             os._exit(9)
         left -= 1
 
-preseed = Preseed(Path(sys.argv[1]), Path(sys.argv[2]), options_of=sensors.options_of)
+preseed = Preseed(Path(sys.argv[1]), Path(sys.argv[2]))
 sys.addaudithook(hook)
 preseed.take()
 """
