@@ -14,9 +14,6 @@ _TAIL = 8
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9:_-]")
 _SERIAL = re.compile(r"[A-Za-z0-9]+")
 
-#: Host names that many boards share, so that they name none.
-_SHARED = frozenset({"raspberrypi", "debian", "localhost"})
-
 
 def serial(root: Path = ROOT) -> str | None:
     """The board's serial number, else the system's machine-id; None if it has neither.
@@ -37,13 +34,14 @@ def serial(root: Path = ROOT) -> str | None:
 
 
 def default_name(hostname: str = "", *, root: Path = ROOT) -> str:
-    """A legal thing name made of the host name, and of the serial number where that is shared.
+    """A legal thing name: the host name without its domain, and the end of the serial number.
 
     An empty `hostname` stands for this system's.
     """
-    name = _ILLEGAL.sub("-", hostname or os.uname().nodename)[:_NAME_LENGTH] or "localhost"
-    number = serial(root) if name in _SHARED else None
-    return f"{name}-{number[-_TAIL:]}" if number else name
+    host = (hostname or os.uname().nodename).partition(".")[0].lower() or "localhost"
+    number = serial(root)
+    end = f"-{number[-_TAIL:]}" if number else ""
+    return _ILLEGAL.sub("-", host)[: _NAME_LENGTH - len(end)] + end
 
 
 def _content(path: Path) -> str:

@@ -35,6 +35,7 @@ _SHOWN = 80
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _HOST_LENGTH = 253
+_LOOPBACK = r"localhost|::1|127(\.\d+){3}"
 
 
 def integer(default: int | EllipsisType | None, low: int, high: int) -> int:
@@ -148,18 +149,23 @@ def host(default: str | EllipsisType) -> str:
 
 
 def url(default: str | EllipsisType) -> str:
-    """An http or https URL."""
+    """An https URL, or an http one of this machine, without a user's name."""
 
     def check(value: object, _base: Path) -> str:
         plain = _string(value)
         try:
             parts = urlsplit(plain)
-            _host(parts.hostname or "")
-            usable = parts.scheme in {"http", "https"} and parts.port != 0
+            name = _host(parts.hostname or "")
+            usable = parts.scheme in {"http", "https"} and parts.port != 0 and "@" not in plain
         except ValueError:
             usable = False
-        if not usable:
-            raise _misfit('a URL such as "http://127.0.0.1:5000"', value)
+        if not usable:  # before the "@" there may be a password
+            raise _misfit('a URL such as "http://127.0.0.1:5000"', plain.rpartition("@")[2])
+        if parts.scheme == "http" and not re.fullmatch(_LOOPBACK, name):
+            raise ValueError(
+                "expected https, or http on this machine (localhost, 127.0.0.1, ::1): "
+                "the new private key would travel in clear"
+            )
         return plain
 
     return _declare(default, check, blank=True)

@@ -43,6 +43,17 @@ OptionsOf = Callable[[str], type | None]
 #: Keys that every sensor has; the others are its driver's.
 COMMON = {one.name for one in fields(SensorConfig)} - {"options"}
 
+_IIO, _HWMON, _DHT = 'driver = "iio"', 'driver = "hwmon"', 'driver = "iio", device = "dht11"'
+
+#: What reads a part whose name people take for its driver's.
+_READ_BY = {
+    **dict.fromkeys(("dht11", "dht22", "am2302"), _DHT),
+    **dict.fromkeys(("bme280", "bmp280", "bme680", "bh1750", "ads1115", "scd41"), _IIO),
+    **dict.fromkeys(("sht3x", "sht30", "sht31", "sht4x", "sht40", "aht20", "ina219"), _HWMON),
+    **dict.fromkeys(("ds18b20", "ds18s20", "1wire", "1-wire", "w1"), 'driver = "onewire"'),
+    **dict.fromkeys(("pir", "hc-sr501", "motion", "button", "reed"), 'driver = "gpio"'),
+}
+
 
 def systemd_directories(environment: Mapping[str, str]) -> dict[str, object]:
     """Directories from systemd, by key, instead of the defaults of [paths] and credentials_file."""
@@ -151,11 +162,12 @@ def _sensors(
         _sensor(tables, table, f"sensors[{index}]", options_of)
         for index, table in enumerate(listed)
     ]
-    names = [table.get("name") for table in listed if isinstance(table, dict)]
-    for index, name in enumerate(names):
-        if name is not None and names.index(name) < index:
-            first = f"sensors[{names.index(name)}]"
-            tables.note(f"sensors[{index}].name: {show(name)} is the name of {first} too")
+    names: dict[str, int] = {}
+    for index, table in enumerate(listed):
+        name = table.get("name") if isinstance(table, dict) else None
+        if isinstance(name, str) and (first := names.setdefault(name, index)) < index:
+            told = f"{show(name)} is the name of sensors[{first}] too"
+            tables.note(f"sensors[{index}].name: {told}")
     wanted = tables.given("count", "sensor")
     for name in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(name, str) and name and name not in names:
@@ -176,7 +188,9 @@ def _sensor(tables: Tables, table: object, key: str, options_of: OptionsOf) -> S
             kind = options_of(driver)
         except KeyError as error:
             known = ", ".join(str(name) for name in error.args[1:])
-            tables.note(f"{key}.driver: no driver {show(driver)}; known: {known}")
+            part = _READ_BY.get(driver.lower())
+            advice = f"; it is read by {part}" if part else ""
+            tables.note(f"{key}.driver: no driver {show(driver)}{advice}; known: {known}")
         else:
             if kind and is_dataclass(kind):
                 shared = {one.name for one in fields(kind)} & own.keys()  # such as timeout_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -15,10 +16,22 @@ if TYPE_CHECKING:
 #: AWS fills this in for a connected device ("Thing policy variables", AWS IoT developer guide).
 THING = "${iot:Connection.Thing.ThingName}"
 
+_END = "_subscribe"
+_NAME_LENGTH = 128
+_HASH_LENGTH = 32
+
 
 def policy_name(thing: str) -> str:
-    """The policy's name, without the `:` that a thing's may hold (CreatePolicy, AWS IoT API)."""
-    return f"{thing}_subscribe".replace(":", ".")
+    """The policy's name, legal and another one for each thing (CreatePolicy, AWS IoT API).
+
+    It has no `:`, which a thing's may hold. One that would be too long is cut, and gets a hash
+    behind a `=`, which no thing's can hold.
+    """
+    name = thing.replace(":", ".")
+    if len(name + _END) > _NAME_LENGTH:
+        mark = f"={sha256(thing.encode()).hexdigest()[:_HASH_LENGTH]}"
+        name = name[: _NAME_LENGTH - len(mark + _END)] + mark
+    return name + _END
 
 
 def policy_document(caller: Caller) -> Mapping[str, Json]:

@@ -47,25 +47,27 @@ def test_the_board_goes_before_the_machine_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hostname", "name"),
     [
-        ("living-room", "living-room"),
-        ("pi.home.arpa", "pi-home-arpa"),
+        ("living-room", "living-room-abcdef12"),
+        ("Living_Room", "living_room-abcdef12"),
+        ("pi.home.arpa", "pi-abcdef12"),
         ("raspberrypi", "raspberrypi-abcdef12"),
-        ("debian", "debian-abcdef12"),
-        ("localhost", "localhost-abcdef12"),
-        ("x" * 200, "x" * 128),
+        ("k\u00fcche 1", "k-che-1-abcdef12"),
+        (".", "localhost-abcdef12"),
+        ("x" * 200, "x" * 119 + "-abcdef12"),
     ],
 )
 def test_the_default_name_is_legal_and_tells_boards_apart(
     tmp_path: Path, hostname: str, name: str
 ) -> None:
-    """Host names that many boards share get the end of the serial number."""
+    """The host name without its domain, and always the end of the serial number."""
     put(tmp_path, "proc/device-tree/serial-number", "10000000abcdef12\0")
     assert board.default_name(hostname, root=tmp_path) == name
 
 
 def test_a_board_without_any_number_keeps_its_host_name(tmp_path: Path) -> None:
     """There is nothing to add."""
-    assert board.default_name("raspberrypi", root=tmp_path) == "raspberrypi"
+    assert board.default_name("raspberrypi.local", root=tmp_path) == "raspberrypi"
+    assert board.default_name("x" * 200, root=tmp_path) == "x" * 128
 
 
 def test_this_machine_has_a_name() -> None:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
         ("[aws]\nendpoint_url = 'localhost:5000'", "aws.endpoint_url: expected a URL such as"),
         ("[aws]\nendpoint_url = 'http://[::1'", "aws.endpoint_url: expected a URL such as"),
         ("[aws]\nendpoint_url = 'http://a:99999'", "aws.endpoint_url: expected a URL such as"),
+        ("[aws]\nendpoint_url = 'ftp://a:80'", "aws.endpoint_url: expected a URL such as"),
+        ("[aws]\nendpoint_url = 'http://aws.home:5000'", "aws.endpoint_url: expected https, or"),
+        ("[aws]\nendpoint_url = 'http://127.0.0.1.home'", "aws.endpoint_url: expected https"),
+        ("[aws]\nendpoint_url = 'HTTP://128.0.0.1'", "aws.endpoint_url: expected https"),
+        ("[aws]\nendpoint_url = 'http://a\\@127.0.0.1'", "aws.endpoint_url: expected a URL such"),
         ("[provisioning]\nmethod = 'magic'", 'provisioning.method: expected "keys" or "csr" or'),
         ("[mqtt]\nport = '8883'", 'mqtt.port: expected an integer, got "8883"'),
         ("[mqtt]\nport = true", "mqtt.port: expected an integer, got true"),
@@ -78,6 +83,36 @@ def test_a_value_that_does_not_fit_is_told_with_its_key(
 def test_host_names_and_addresses_are_endpoints(tmp_path: Path, endpoint: str) -> None:
     """A broker at home is as good as AWS."""
     assert read(write(tmp_path, f"[mqtt]\nendpoint = '{endpoint}'")).mqtt.endpoint == endpoint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:5000",
+        "http://LOCALHOST",
+        "http://127.0.0.1:5000",
+        "http://127.3.2.1/aws",
+        "http://[::1]:5000",
+        "https://aws.home:5000",
+        "https://10.0.0.7",
+    ],
+)
+def test_a_local_aws_is_on_this_machine_or_behind_tls(tmp_path: Path, url: str) -> None:
+    """The new private key comes from it."""
+    assert read(write(tmp_path, f"[aws]\nendpoint_url = '{url}'")).aws.endpoint_url == url
+
+
+def test_a_password_in_a_url_is_not_told(tmp_path: Path) -> None:
+    """Whatever else is wrong with it."""
+    for scheme in ("http", "https", "htps"):
+        (problem,) = problems(tmp_path, f"[aws]\nendpoint_url = '{scheme}://me:secret@aws.home'")
+        assert "secret" not in problem
+
+
+def test_an_unsafe_url_is_told_with_the_reason(tmp_path: Path) -> None:
+    """It is not a matter of taste."""
+    (problem,) = problems(tmp_path, "[aws]\nendpoint_url = 'http://aws.home'")
+    assert "the new private key would travel in clear" in problem
 
 
 def test_several_sensors_may_be_counted(tmp_path: Path) -> None:

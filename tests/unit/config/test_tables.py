@@ -35,6 +35,14 @@ if TYPE_CHECKING:
             "[[sensors]]\nname = 'a'\ndriver = 'gpoi'",
             'sensors[0].driver: no driver "gpoi"; known: gpio, probe, simulated',
         ),
+        (
+            "[[sensors]]\nname = 'a'\ndriver = 'DHT22'",
+            'sensors[0].driver: no driver "DHT22"; it is read by driver = "iio", device',
+        ),
+        (
+            "[[sensors]]\nname = 'a'\ndriver = 'ds18b20'",
+            'sensors[0].driver: no driver "ds18b20"; it is read by driver = "onewire"; known: gpio',
+        ),
         (GPIO, "sensors[0].pin: is missing"),
         (GPIO + "pin = 4\npinn = 5", "sensors[0].pinn: unknown key; did you mean pin?"),
         (GPIO + "pin = 13", "sensors[0].pin: 13 brings bad luck"),
