@@ -124,6 +124,7 @@ def _mistake(text: str, error: ValueError) -> str:
         line, column = int(found[1]), int(found[2])
     else:
         return str(error)
+    what = what.encode("ascii", "backslashreplace").decode()  # a key may have any letter
     return f"line {line}: {what}{_advice(rows[line - 1], column)}"
 
 

@@ -28,6 +28,7 @@ from tests.unit.config.conftest import (
         ("a = [\n", "line 2: "),
         ("\n[mqtt\n", "line 2: Expected ']'"),
         ("a = 1\na = 2\n", "line 2: Cannot overwrite a value"),
+        ("[\"\xe9\"]\n['\xe9']\n", "line 2: Cannot declare ('\\xe9',) twice"),
         ("a = " + "[" * 5000, "is nested too deeply"),
         (b"\n\nname = '\xe9'", "line 3: is not UTF-8 text (byte 0xe9)"),
         ("[thing]\n".encode("utf-16"), "line 1: is not UTF-8 text (byte 0xff); save it as UTF-8"),
