@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 import stat
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 import botocore.session
 from botocore.config import Config as ClientConfig
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, ProfileNotFound
 
-from agent.errors import NoAwsCredentialsError, RefusedError
-from agent.provisioning.failures import answer_error, failure
+from agent.errors import ConfigError, NoAwsCredentialsError, RefusedError
+from agent.provisioning import answer
+from agent.provisioning.access_key import DEFAULT_PROFILE, AccessKey, check, text_of
+from agent.provisioning.credentials_file import FORM, load
+from agent.provisioning.failures import NEW_KEY_HINT, Call, failure, key_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from agent.config import Config
@@ -24,7 +32,9 @@ CLIENT_CONFIG = ClientConfig(
     retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=15, user_agent_extra="pi-iot"
 )
 
-Answer = dict[str, Any]
+
+#: What a call returns.
+Answer = answer.Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +54,13 @@ class Caller:
 class Cloud:
     """A session with AWS. Made without a call; raises RefusedError where key or region is missing.
 
-    `region` is the one of the configuration, else the one beside the key.
+    `key`, if given, is used in place of the one in the credentials file. `region` is the one of the
+    configuration, else the one beside the key.
     """
 
-    def __init__(self, config: Config) -> None:
-        file = config.provisioning.credentials_file
-        try:
-            core = _session(file, config.aws.profile)
-            key = core.get_credentials()
-            region = config.aws.region or _region(core)
-        except ProfileNotFound as error:
-            raise RefusedError(
-                f"there is no profile {error.kwargs['profile']!r} with an AWS key",
-                hint=f"add it to {file}, or set [aws] profile",
-            ) from None
-        except (BotoCoreError, OSError) as error:
-            # Said without its words: a parser's error quotes the line, which may hold the key.
-            why = "not in the format of an AWS credentials file"
-            if isinstance(error, OSError):
-                why = error.strerror or "unreadable"
-            elif not isinstance(error, ConfigParseError):
-                why = type(error).__name__
-            raise RefusedError(f"{file}: {why}", hint=f"write {file} anew") from None
-        if key is None:
-            raise NoAwsCredentialsError(
-                "there is no AWS key to register this device with",
-                hint=f"run `sudo pi-iot-agent setup`, or write an AWS key to {file}",
-            )
+    def __init__(self, config: Config, key: AccessKey | None = None) -> None:
+        core = _session(config, key)
+        region = config.aws.region or _region(core)
         if not region:
             raise RefusedError("no AWS region is set", hint="set [aws] region")
         self.region = region
@@ -111,8 +101,10 @@ class Cloud:
             found = self._call(client, "get_caller_identity", "sts", "*", {})
         finally:
             client.close()
-        arn = str(found["Arn"])
-        return Caller(str(found["Account"]), arn.split(":")[1], self.region, arn)
+        arn, account = found["Arn"], found["Account"]
+        if not (named := re.match(r"arn:([\w-]+):", arn)) or not account.isdecimal():
+            raise found.unusable("no account in it")
+        return Caller(account, named[1], self.region, arn)
 
     def call(self, operation: str, resource: str, **parameters: object) -> Answer:
         """The answer to one call of AWS IoT, such as `create_thing`; `resource` is for errors.
@@ -130,6 +122,8 @@ class Cloud:
             items += page.get(key) or []
             if not page.get(next_marker):
                 return items
+            if page[next_marker] == parameters.get(marker):
+                raise page.unusable("the same page again")
             parameters[marker] = page[next_marker]
 
     def _call(
@@ -140,17 +134,22 @@ class Cloud:
         resource: str,
         parameters: dict[str, object],
     ) -> Answer:
-        action = f"{service}:{''.join(word.title() for word in operation.split('_'))}"
+        function = getattr(client, operation)
+        name = client.meta.method_to_api_mapping[operation]
+        call = Call(f"{service}:{name}", resource, client.meta.endpoint_url, self.region)
         try:
-            answer: Answer = getattr(client, operation)(**parameters)
-        except ClientError as error:
-            raise answer_error(error, action, resource) from None
+            found = function(**parameters)
         except Exception as error:
-            known = failure(error, action, client.meta.endpoint_url)
+            if isinstance(error, ClientError) and error.operation_name != name:
+                # A role is taken on by a call of its own, before the one that was meant.
+                call = replace(call, action=f"sts:{error.operation_name}", resource="*")
+            known = failure(error, call)
             if known is None:
                 raise
             raise known from None
-        return answer
+        return answer.checked(
+            found, client.meta.service_model.operation_model(name).output_shape, call
+        )
 
 
 #: Calls that page by a marker: the parameter to send, and the field that it comes from.
@@ -160,22 +159,78 @@ MARKERS = {
 }
 
 
-def _session(file: Path, profile: str) -> botocore.session.Session:
-    """A session with the key in `file` if there is one, else with what botocore finds itself.
+def _session(config: Config, key: AccessKey | None) -> botocore.session.Session:
+    """A session with `key`, else the key in the credentials file, else what botocore finds itself.
 
     The file is then the only source: named as a profile it goes before the environment. The
     metadata service of EC2 is never asked: a Raspberry Pi has none, and waiting for it takes long.
     """
-    if file.is_file():
-        with file.open("rb"):
-            pass  # botocore takes an unreadable file for an empty one
-        core = botocore.session.Session(profile=profile or "default")
-        core.set_config_variable("credentials_file", str(file))
-        core.set_config_variable("config_file", str(file))
+    file = config.provisioning.credentials_file
+    profile = config.aws.profile or DEFAULT_PROFILE
+    text = text_of(profile, key) if key else _checked_text(file, profile)
+    if text is None:
+        core = botocore.session.Session(profile=config.aws.profile or None)
+        found = _found(core, f"the AWS key of [{profile}]: ")
     else:
-        core = botocore.session.Session(profile=profile or None)
-    core.get_component("credential_provider").remove("iam-role")
+        core = botocore.session.Session(profile=profile)
+        with _copy(text) as path:
+            core.set_config_variable("credentials_file", path)
+            core.set_config_variable("config_file", path)
+            found = _found(core, f"{file}: [{profile}]: ")
+    if found is None:
+        raise NoAwsCredentialsError(
+            "there is no AWS key to register this device with",
+            hint=f"run `sudo pi-iot-agent setup`, or write an AWS key to {file}",
+        )
     return core
+
+
+def _checked_text(file: Path, profile: str) -> str | None:
+    """The text of the credentials file; None if there is none. Raises RefusedError."""
+    try:
+        content = load(file)
+        check(content, profile)
+    except FileNotFoundError:
+        return None
+    except ConfigError as error:
+        raise RefusedError(error.text, hint=error.hint) from None
+    except OSError as error:
+        hint = f"make {file} a file that this user may read, with an AWS key in it"
+        raise RefusedError(f"{file}: {error.strerror or 'cannot be read'}", hint=hint) from None
+    return content.text if content.headers() else f"[{profile}]\n"
+
+
+@contextmanager
+def _copy(text: str) -> Iterator[str]:
+    """The path of a copy in memory: botocore then reads just what has been checked, as UTF-8."""
+    descriptor = os.memfd_create("credentials")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(text.encode())
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def _found(core: botocore.session.Session, where: str) -> object:
+    """What botocore finds for a key, checked as far as that can be here. Raises RefusedError."""
+    try:
+        core.get_component("credential_provider").remove("iam-role")
+        found = core.get_credentials()
+        _region(core)  # so that it has read all before the copy goes
+    except ProfileNotFound as error:
+        raise RefusedError(
+            f"there is no profile {error.kwargs['profile']!r} with an AWS key",
+            hint="add it to the credentials file, or set [aws] profile",
+        ) from None
+    except ConfigParseError as error:
+        hint = "save it as plain text in UTF-8; " + FORM
+        raise RefusedError(f"{error.kwargs['path']}: cannot be read", hint=hint) from None
+    except (BotoCoreError, OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise key_failure(error, where) from None
+    if type(found) is Credentials:  # any other is got by a call, when it is needed
+        key = AccessKey(found.access_key, found.secret_key, found.token or "")
+        for name, problem in key.problems():
+            raise RefusedError(f"{where}{name}: {problem} (from {found.method})", hint=NEW_KEY_HINT)
+    return found
 
 
 def _region(core: botocore.session.Session) -> str:
@@ -188,3 +243,11 @@ def readable_by_others(file: Path) -> bool:
         return bool(stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO)
     except OSError:
         return False
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, such as aws or aws-cn, without a call; "" where it is unknown."""
+    try:
+        return str(botocore.session.Session().get_partition_for_region(region))
+    except (BotoCoreError, ValueError):
+        return ""

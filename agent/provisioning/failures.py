@@ -7,13 +7,15 @@ Errors of AWS are told apart by their code, never by the HTTP status: throttling
 from __future__ import annotations
 
 import re
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
 
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
 from agent.errors import CloudError, NoAwsCredentialsError, RefusedError, TransientCloudError
 
-SERVER_ERROR = 500
 LONGEST_MESSAGE = 200
 
 TRANSIENT = (
@@ -27,7 +29,6 @@ TRANSIENT = (
     "InternalServer",
     "InternalException",
     "SlowDown",
-    "429",
 )
 DENIED = ("AccessDenied", "Unauthorized", "Forbidden", "NotAuthorized")
 BAD_KEY = (
@@ -37,20 +38,27 @@ BAD_KEY = (
     "IncompleteSignature",
     "MissingAuthenticationToken",
     "InvalidToken",
-)
-BAD_SIGNATURE = (
-    "SignatureDoesNotMatch",
-    "InvalidSignature",
-    "ExpiredToken",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
     "AuthFailure",
 )
+NOT_ENABLED = ("OptInRequired", "RegionDisabled", "SubscriptionRequired")
+ENDED = "ExpiredToken"
+WRONG_TIME = ("RequestExpired", "RequestTimeTooSkewed")
+BAD_SIGNATURE = ("SignatureDoesNotMatch", "InvalidSignature")
+IN_TIME = re.compile(r"expired|not yet current", re.IGNORECASE)
+SECOND_FACTOR = re.compile(r"multi-?factor|\bMFA\b", re.IGNORECASE)
+EXPLICIT_DENY = "explicit deny"
+
+#: AWS's own errors have a code like this; that of other servers is the HTTP status, or none.
+CODE = re.compile(r"[A-Z][A-Za-z0-9.]*")
 ON_RESOURCE = re.compile(r"on resource: (arn:\S+)")
 ATTACHED = ("DeleteConflict", "CertificateState")
 STILL_HAS_PRINCIPALS = ("iot:DeleteThing", "InvalidRequestException")
-KEY_HINT = "check the key in the credentials file"
-CLOCK_HINT = "check the key in the credentials file, and that the clock is right"
+
+PROCESS = "custom-process"
+SIGN_ON = ("SSO", "UnauthorizedSSOToken", "TokenRetrieval", "NoAuthToken", "Login")
+PORTAL_HINT = "a login page may stand before the internet: open one from another device there"
+CLOCK_HINT = "the clock is set from the network (NTP): check that it may be; it is tried again"
+NEW_KEY_HINT = "write a new one with `sudo pi-iot-agent setup`, or into the credentials file"
 
 
 class NotFoundError(TransientCloudError):
@@ -69,71 +77,172 @@ class StillAttachedError(TransientCloudError):
     """AWS still sees an attachment that was taken away: this takes seconds, or minutes."""
 
 
-def answer_error(error: exceptions.ClientError, action: str, resource: str) -> CloudError:
-    """The failure if AWS answers the IAM action `action` on `resource` with an error."""
-    code = str(error.response.get("Error", {}).get("Code") or "no code")
+class ClockError(TransientCloudError):
+    """This machine's clock is wrong; it passes when the clock is set."""
+
+    def __init__(self, text: str) -> None:
+        now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        super().__init__(f"{text}; here it is {now}", hint=CLOCK_HINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to AWS: the IAM action, the resource that it is on, and where it goes."""
+
+    action: str
+    resource: str
+    endpoint: str
+    region: str
+
+    def unusable(self, what: str) -> TransientCloudError:
+        """The failure if the answer is none of AWS's."""
+        return TransientCloudError(
+            f"{self.action}: no usable answer from {self.endpoint} ({what})", hint=PORTAL_HINT
+        )
+
+
+def failure(error: Exception, call: Call) -> CloudError | None:
+    """The failure of a call that ends with this error of botocore; None for any other kind.
+
+    The words are our own: those of botocore may quote a credentials file or a request's headers.
+    """
+    if isinstance(error, exceptions.ClientError):
+        return _answered(error, call)
+    return _unanswered(error, call)
+
+
+def _answered(error: exceptions.ClientError, call: Call) -> CloudError:
+    """The failure if AWS answers with an error; told by its code."""
+    found = error.response.get("Error") or {}
+    code = str(found.get("Code") or "")
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+    message = " ".join(str(found.get("Message") or "").split())
+    action, resource = call.action, call.resource
     text = f"{action} on {resource}: {code}: {message[:LONGEST_MESSAGE]}".rstrip(": ")
     known: CloudError
-    if code.startswith(DENIED):
-        named = ON_RESOURCE.search(message)
-        resource = named[1] if named else resource
-        known = RefusedError(
-            f"AWS refuses {action} on {resource}",
-            hint=f"allow {action} on {resource} for the AWS key in use",
-        )
-    elif code.startswith(BAD_KEY):
-        known = RefusedError(f"AWS does not accept the AWS key ({code})", hint=KEY_HINT)
-    elif code.startswith(BAD_SIGNATURE):
-        known = RefusedError(f"AWS does not accept the key's signature ({code})", hint=CLOCK_HINT)
+    if not CODE.fullmatch(code):
+        known = call.unusable(f"HTTP {status}" if status else "no code")
+    elif code.startswith(DENIED):
+        known = _denied(message, call)
+    elif code.startswith((*BAD_KEY, *NOT_ENABLED, ENDED, *WRONG_TIME, *BAD_SIGNATURE)):
+        known = _bad_key(code, message, call)
     elif code.startswith(ATTACHED) or (action, code) == STILL_HAS_PRINCIPALS:
         known = StillAttachedError(f"AWS is still detaching {resource} ({code})")
     elif code.startswith("ResourceNotFound"):
         known = NotFoundError(f"AWS does not know {resource} ({action}: {code})")
     elif code.startswith("ResourceAlreadyExists"):
         known = ExistsError(f"{resource} exists already")
-    elif code.startswith(TRANSIENT) or status >= SERVER_ERROR:
+    elif code.startswith(TRANSIENT) or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         known = TransientCloudError(text)
     else:
         known = RefusedError(text, hint="AWS will not do this until something is changed")
     return known
 
 
-def failure(error: Exception, action: str, endpoint: str) -> CloudError | None:
-    """The failure if there is no answer to `action`; None for an error of any other kind.
+def _denied(message: str, call: Call) -> RefusedError:
+    """The refusal of an action, with what would allow it."""
+    named = ON_RESOURCE.search(message)
+    what = f"{call.action} on {named[1] if named else call.resource}"
+    if SECOND_FACTOR.search(message):
+        return RefusedError(
+            f"AWS asks for a second factor (MFA) before {what}",
+            hint="use a key that needs none: a device cannot give a code",
+        )
+    if EXPLICIT_DENY in message:
+        return RefusedError(
+            f"AWS refuses {what}: a policy denies it",
+            hint=f"take the denial of {call.action} away (it may be one without MFA), or use"
+            " another key",
+        )
+    return RefusedError(f"AWS refuses {what}", hint=f"allow {what} for the AWS key in use")
 
-    The words are our own: those of botocore may quote a credentials file or a request's headers.
-    """
-    for kinds, found in (
-        ((exceptions.NoCredentialsError,), NoAwsCredentialsError("there is no AWS key")),
+
+def _bad_key(code: str, message: str, call: Call) -> CloudError:
+    """The failure if AWS does not accept the key, or what is signed with it."""
+    if code.startswith(WRONG_TIME) or (code.startswith(BAD_SIGNATURE) and IN_TIME.search(message)):
+        return ClockError(f"AWS does not accept the time of the signature ({code})")
+    if code.startswith(BAD_SIGNATURE):
+        return RefusedError(
+            f"the secret of the AWS key is wrong: its signature does not match ({code})",
+            hint="write id and secret anew with `sudo pi-iot-agent setup`",
+        )
+    if code.startswith(ENDED):
+        return RefusedError(f"the temporary AWS key has ended ({code})", hint=NEW_KEY_HINT)
+    if code.startswith(NOT_ENABLED):
+        return RefusedError(
+            f"the account may not use AWS in {call.region} ({code})",
+            hint=f"enable the region {call.region} for the account, or set another [aws] region",
+        )
+    return RefusedError(
+        f"AWS does not accept the AWS key in {call.region} ({code})",
+        hint="the id is wrong, or the key deleted or inactive; or the region is not enabled for"
+        " the account, or of another partition (China and GovCloud have keys of their own)",
+    )
+
+
+def _unanswered(error: Exception, call: Call) -> CloudError | None:
+    """The failure if there is no answer, or none that can be read."""
+    action, endpoint = call.action, call.endpoint
+    if isinstance(error, exceptions.SSLError):
+        return _insecure(str(error), call)
+    for kinds, text, hint in (
         (
             (exceptions.EndpointConnectionError, exceptions.ProxyConnectionError),
-            TransientCloudError(f"{action}: cannot connect to {endpoint}"),
+            f"cannot connect to {endpoint}",
+            "check the network, and [aws] region: one that does not exist cannot be found",
         ),
         (
             (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError),
-            TransientCloudError(f"{action}: no answer from {endpoint} in time"),
-        ),
-        (
-            (exceptions.SSLError,),
-            TransientCloudError(
-                f"{action}: no secure connection to {endpoint}",
-                hint="check the clock, and that no login page stands before the internet",
-            ),
-        ),
-        (
-            (exceptions.HTTPClientError, exceptions.ConnectionError, ResponseParserError),
-            TransientCloudError(f"{action}: no usable answer from {endpoint}"),
-        ),
-        (
-            (exceptions.BotoCoreError,),
-            RefusedError(
-                f"{action}: {type(error).__name__}",
-                hint="check [aws] and the credentials file",
-            ),
+            f"no answer from {endpoint} in time",
+            "check the network; it is tried again",
         ),
     ):
         if isinstance(error, kinds):
-            return found
+            return TransientCloudError(f"{action}: {text}", hint=hint)
+    if isinstance(error, exceptions.NoCredentialsError):
+        return NoAwsCredentialsError("there is no AWS key", hint=NEW_KEY_HINT)
+    if isinstance(
+        error,
+        exceptions.HTTPClientError
+        | exceptions.ConnectionError
+        | ResponseParserError
+        # What botocore stumbles over in an answer that has not the form of AWS's:
+        | LookupError
+        | TypeError
+        | AttributeError
+        | ValueError,
+    ):
+        return call.unusable(type(error).__name__)
+    if isinstance(error, exceptions.BotoCoreError):
+        return key_failure(error, f"{action}: ")
     return None
+
+
+def _insecure(words: str, call: Call) -> TransientCloudError:
+    """The failure if TLS does not come about, by the words of OpenSSL."""
+    text = f"{call.action}: no secure connection to {call.endpoint}"
+    if "not yet valid" in words or "has expired" in words:
+        return ClockError(f"{text}: by the clock its certificate is not valid")
+    if "CERTIFICATE_VERIFY_FAILED" in words or "match" in words:
+        return TransientCloudError(
+            f"{text}: somebody else's certificate is shown",
+            hint="a login page or a filter stands before the internet; or ca-certificates is not"
+            " installed",
+        )
+    return TransientCloudError(text, hint="check the clock; " + PORTAL_HINT)
+
+
+def key_failure(error: Exception, where: str) -> RefusedError:
+    """The refusal if botocore cannot get a key where the profile says; never in its own words."""
+    kind = type(error).__name__
+    if kind.startswith(SIGN_ON):
+        return RefusedError(
+            f"{where}the AWS key is to come from a sign-on (SSO), and nobody is signed in ({kind})",
+            hint="a device cannot sign in: write an access key (AKIA...) into the profile",
+        )
+    if isinstance(error, exceptions.BotoCoreError) and error.kwargs.get("provider") != PROCESS:
+        return RefusedError(f"{where}{kind}", hint="check [aws] and the credentials file")
+    return RefusedError(
+        f"{where}the program of credential_process gives no AWS key ({kind})",
+        hint="run it by hand as the user of this process, or write an access key into the profile",
+    )
