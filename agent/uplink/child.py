@@ -95,20 +95,7 @@ class Child:
 
     def ending(self) -> tuple[str, str]:
         """How it has ended, with its last line on stderr; and a hint."""
-        lines = [line.strip() for line in self._errors.decode("utf-8", "replace").splitlines()]
-        lines = [SECRET.sub("…", line)[:SHOWN] for line in lines if line]
-        hint = "`sudo pi-iot-agent provision` does the same before your eyes"
-        if lines and lines[-1].startswith("hint: "):
-            hint = lines.pop().removeprefix("hint: ")
-        code = self._process.returncode
-        how = f"it ended with exit code {code}"
-        if code < 0:
-            how = f"it was ended by signal {-code}"
-            with suppress(ValueError):
-                how = f"it was ended by {signal.Signals(-code).name}"
-        if code == -signal.SIGKILL:
-            hint = "memory may have run out: see `journalctl -k`"
-        return ": ".join([how, *lines[-1:]]), hint
+        return ending(self._process.returncode, self._errors)
 
     def poll(self, timeout_s: float) -> list[Progress]:
         """Progress of the child; waits for it, at most `timeout_s`, until woken or until its end.
@@ -167,3 +154,20 @@ class Child:
         for pipe in self._pipes:
             pipe.close()
         self._ended = True
+
+
+def ending(code: int, errors: bytes) -> tuple[str, str]:
+    """How a process has ended by its exit code and its last line on stderr; and a hint."""
+    lines = [line.strip() for line in errors.decode("utf-8", "replace").splitlines()]
+    lines = [SECRET.sub("…", line)[:SHOWN] for line in lines if line]
+    hint = "`sudo pi-iot-agent provision` does the same before your eyes"
+    if lines and lines[-1].startswith("hint: "):
+        hint = lines.pop().removeprefix("hint: ")
+    how = f"it ended with exit code {code}"
+    if code < 0:
+        how = f"it was ended by signal {-code}"
+        with suppress(ValueError):
+            how = f"it was ended by {signal.Signals(-code).name}"
+    if code == -signal.SIGKILL:
+        hint = "memory may have run out: see `journalctl -k`"
+    return ": ".join([how, *lines[-1:]]), hint
