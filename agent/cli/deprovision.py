@@ -2,31 +2,100 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from agent import board
+from agent import board, files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.registration import BY_HAND_S, open_cloud, print_line, retrying
-from agent.errors import EXIT_OK
-from agent.provisioning.removal import deprovision
+from agent.cli.service import as_service
+from agent.config import Thing, load, problem_with
+from agent.errors import EXIT_OK, BusyError
+from agent.identity import Generations
+from agent.provisioning import access_key
+from agent.provisioning.removal import deprovision, forget
 
 if TYPE_CHECKING:
-    import argparse
+    from contextlib import AbstractContextManager
 
     from agent.cli.main import Subparsers
+    from agent.config import Config
 
 
 def add(subparsers: Subparsers) -> None:
-    """Declare the command."""
-    subparsers.add_parser("deprovision", help=COMMANDS["deprovision"], description=__doc__)
+    """Declare the command and its arguments."""
+    parser = subparsers.add_parser(
+        "deprovision", help=COMMANDS["deprovision"], description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--thing", type=_thing, metavar="NAME", default="", help="remove what this name left behind"
+    )
+    parser.add_argument(
+        "--forget", action="store_true", help="remove the local files alone, and nothing at AWS"
+    )
+    parser.add_argument(
+        "--erase-key", action="store_true", help="afterwards erase the AWS key from this device"
+    )
+
+
+def _thing(text: str) -> str:
+    """A thing's name. Raises ArgumentTypeError."""
+    if problem := problem_with(Thing, "thing", "name", text):
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Remove certificates, policy, thing, then the files. Raises AgentError."""
+    """Remove certificates, policy, thing, the files, and the AWS key. Raises AgentError."""
+    as_service(lambda: work(arguments))
+    config = load(arguments.config, options_of=lambda _: dict)  # and so without any plug-in
+    settle_key(config, erase=arguments.erase_key)
+    return EXIT_OK
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """Remove what is at AWS and below `<certs>`, as the service's user. Raises AgentError."""
     config = settings(arguments)
+    thing = arguments.thing or config.thing.name
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,
-        open_cloud(config, retry) as cloud,
+        _without_agent(config, thing),
+        Generations(config.paths.certs, thing).locked(),
     ):
-        deprovision(config, cloud, retry, serial=board.serial())
+        if arguments.forget:
+            forget(config, retry, thing=thing)
+            return EXIT_OK
+        with open_cloud(config, retry) as cloud:
+            deprovision(config, cloud, retry, serial=board.serial(), thing=thing)
     return EXIT_OK
+
+
+def settle_key(config: Config, *, erase: bool) -> None:
+    """Erase the AWS key, or say that it is still there. Raises AgentError."""
+    file = config.provisioning.credentials_file
+    profile = config.aws.profile or access_key.DEFAULT_PROFILE
+    with files.explained():
+        if access_key.read(file, profile).key is None:
+            return
+        if erase:
+            access_key.erase(file, profile)
+            print(f"{file}: the AWS key is erased")
+        else:
+            print(f"{file}: the AWS key is still there (`deprovision --erase-key` erases it)")
+
+
+def _without_agent(config: Config, thing: str) -> AbstractContextManager[None]:
+    """Keep the agent from running while inside, where this user may. Raises BusyError.
+
+    A running one would register itself again.
+    """
+    file = config.paths.lock_file
+    command = "disable --now" if thing == config.thing.name else "stop"
+    hint = f"end it first: `sudo systemctl {command} pi-iot-agent`"
+    if files.is_locked(file):
+        raise BusyError("the agent is running, and would register itself again", hint=hint)
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return nullcontext()
+    return files.lock(file, "the agent", hint=hint)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent import board
 from agent.errors import AgentError, CredentialsError
 from agent.health.progress import Progress
+from agent.identity import Generations
 from agent.provisioning import removal
 from agent.provisioning.cloud import Cloud, readable_by_others
 from agent.provisioning.provisioner import provision
@@ -22,20 +23,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agent.config import Config
+    from agent.provisioning.access_key import AccessKey
 
 #: Longest time that a step is tried again: a person waits.
 BY_HAND_S = 120.0
 
 
-def register(config: Config, *, take_over: bool = False) -> None:
-    """Provision and remove what has been replaced, telling a person each step; AgentError."""
+def register(
+    config: Config,
+    *,
+    take_over: bool = False,
+    reactivate: bool = False,
+    reset_policy: bool = False,
+    key: AccessKey | None = None,
+) -> None:
+    """Provision, connect, and remove what has been replaced, telling a person each step.
+
+    `<certs>` is held all the time, so that no agent connects in between. Raises AgentError.
+    """
     from agent.uplink.connect import prove  # noqa: PLC0415 -- the daemon's child needs none of it
 
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,
-        open_cloud(config, retry) as cloud,
+        Generations(config.paths.certs, config.thing.name).locked(),
+        open_cloud(config, retry, key) as cloud,
     ):
-        provision(config, cloud, retry, serial=board.serial(), take_over=take_over)
+        provision(
+            config,
+            cloud,
+            retry,
+            serial=board.serial(),
+            take_over=take_over,
+            reactivate=reactivate,
+            reset_policy=reset_policy,
+        )
         removal.retire(config, cloud, retry, prove=lambda: prove(config))
 
 
@@ -61,13 +82,13 @@ def retrying(say: Callable[[Progress], None], *, patience_s: float) -> Iterator[
             signal.signal(signal.SIGHUP, before)
 
 
-def open_cloud(config: Config, retry: Retry) -> Cloud:
-    """The session with AWS; warns of a key that is open to all."""
+def open_cloud(config: Config, retry: Retry, key: AccessKey | None = None) -> Cloud:
+    """The session with AWS, by `key` if given; warns of a file with a key that is open to all."""
     file = config.provisioning.credentials_file
-    if readable_by_others(file):
+    if not key and readable_by_others(file):
         text = f"{file}: every user of this machine can read the AWS key (chmod 600 mends it)"
         retry.say(Progress("account", text))
-    return Cloud(config)
+    return Cloud(config, key)
 
 
 def print_line(progress: Progress) -> None:

@@ -5,6 +5,7 @@
     .<thing>.0123456789ab/                        a generation; the digits begin its id at AWS
     .<thing>.new-1a2b3c4d/                        one being written; of no use to anybody
     .<thing>.moved-1a2b3c4d                       what had the name <thing> and was no link of ours
+    .<thing>.unproven                             what may be left at AWS: see `note`
 
 What lies there says what to do next; there is no journal. A generation that no link points at is
 stale: its certificate is to be removed at AWS, then it. A thing's name holds no dot, so that one
@@ -13,10 +14,11 @@ thing's files are never taken for another's. Imports neither boto3 nor anything 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import ssl
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,7 @@ from agent.identity.credentials import Files, load_pair, read_identity
 from agent.identity.roots import certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from agent.identity.credentials import Identity
@@ -36,6 +38,11 @@ HEX = "[0-9a-f]{8}"
 GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
 NAME = "[a-zA-Z0-9:_-]{1,128}"
 OF_A_THING = re.compile(rf"\.({NAME})\.(?:{GENERATION.pattern}|pending)")
+
+HOLDER = "another `pi-iot-agent provision` or `deprovision`"
+
+#: More calls than this are not noted: the oldest are forgotten.
+MOST_CALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,10 @@ class NewCertificate:
 
 
 def has_replaced(certs: Path, thing: str) -> bool:
-    """True if there are stale generations, for `provision --retire` to remove. Never raises."""
+    """True if there are stale generations, or others at AWS, to be removed. Never raises."""
     try:
-        return bool(Generations(certs, thing).stale())
+        generations = Generations(certs, thing)
+        return generations.unproven.exists() or bool(generations.stale())
     except OSError:
         return False
 
@@ -71,23 +79,38 @@ def other_things(certs: Path, thing: str) -> list[str]:
 
 
 class Generations:
-    """The generations of one thing; its methods raise OSError. Change them only while locked."""
+    """The generations of one thing; its methods raise OSError. Change them only while `locked`."""
 
     def __init__(self, certs: Path, thing: str) -> None:
         self.certs = certs
         self.thing = thing
         self.current = certs / thing
         self.pending = certs / f".{thing}.pending"
+        self.unproven = certs / f".{thing}.unproven"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold `<certs>`, made if need be, while inside: all that changes it, and the proof.
+
+        A daemon does not connect meanwhile. Raises BusyError, soon, if another process holds it.
+        """
+        files.make_directory(self.certs)
+        with files.lock(self.certs / ".lock", HOLDER):
+            yield
 
     def prepare(self) -> None:
-        """Make `<certs>` if need be, and remove what an interrupted run was still writing."""
-        files.make_directory(self.certs)
-        half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|\.\.{self.thing}\.pending\.{HEX}")
+        """Remove what an interrupted run was still writing."""
+        links = rf"\.\.{self.thing}\.(pending|unproven)\.{HEX}"
+        half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|{links}")
         for path in self.certs.iterdir():
             if half_made.fullmatch(path.name):
                 files.remove_tree(path)
-            elif path.name == ".lock":
-                self._hand_over(path)
+
+    def identity(self, path: Path) -> Identity | None:
+        """The identity that a generation names, whole or not; None if it names none."""
+        with suppress(CredentialsError):
+            return read_identity(Files(path, self.thing).identity)
+        return None
 
     def sound(self, link: Path) -> Identity | None:
         """The identity behind `current` or `pending` if its key and certificate are good.
@@ -112,12 +135,11 @@ class Generations:
 
     def certificate_ids(self, path: Path) -> set[str]:
         """Ids of the certificate in a generation, whole or not; else the first digits of one."""
-        ids = {self.fingerprint(path)}
-        with suppress(CredentialsError):
-            ids.add(read_identity(Files(path, self.thing).identity).certificate_id)
-        ids.discard("")
-        name = path.name.rpartition(".")[2]
-        return ids or ({name} if re.fullmatch("[0-9a-f]+", name) else set())
+        identity = self.identity(path)
+        ids = {self.fingerprint(path), identity.certificate_id if identity else ""} - {""}
+        name = (path.readlink() if self._ours(path) else path).name
+        digits = re.fullmatch(rf"\.{self.thing}\.([0-9a-f]{{{ID_DIGITS}}})", name)
+        return ids or ({digits[1]} if digits else set())
 
     def save(self, new: NewCertificate, identity: Identity) -> None:
         """Write a new generation and have `pending` point at it; it is whole or absent."""
@@ -129,7 +151,6 @@ class Generations:
         files.write_new(made.public_key, new.public_key.encode(), mode=files.PUBLIC_FILE)
         files.write_new(made.certificate, new.certificate.encode(), mode=files.PUBLIC_FILE)
         files.write_new(made.identity, identity.encode(), mode=files.PUBLIC_FILE)
-        self._hand_over(beside)
         files.sync_directory(beside)
         beside.rename(final)
         files.sync_directory(self.certs)
@@ -144,9 +165,8 @@ class Generations:
         for name, pem in roots.items():
             _update(directory / name, pem.encode())
         _update(found.identity, identity.encode())
-        directory.chmod(files.PRIVATE_DIRECTORY)
-        found.key.chmod(files.PRIVATE_FILE)
-        self._hand_over(directory)
+        files.set_mode(directory, files.PRIVATE_DIRECTORY)
+        files.set_mode(found.key, files.PRIVATE_FILE)
 
     def switch(self) -> None:
         """Have the device use what is pending, and then call it pending no more.
@@ -174,8 +194,22 @@ class Generations:
             if GENERATION.fullmatch(path.name.rpartition(".")[2]) and path.name not in used
         )
 
+    def note(self, calls_s: Sequence[float]) -> None:
+        """Note that the thing may have certificates at AWS that the disk has not.
+
+        `calls_s` is when, by AWS's clock, a certificate was asked for whose answer may be lost.
+        """
+        data = json.dumps(calls_s[-MOST_CALLS:]).encode()
+        files.replace(self.unproven, data)
+
+    def noted_s(self) -> list[float]:
+        """The times in that note; none where it cannot be read."""
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            return [float(call_s) for call_s in json.loads(files.read(self.unproven))]
+        return []
+
     def remove(self, path: Path) -> None:
-        """Remove one stale generation."""
+        """Remove one stale generation, or the note."""
         files.remove_tree(path)
         files.sync_directory(self.certs)
 
@@ -184,11 +218,6 @@ class Generations:
         found = sorted(self.certs.glob(f".{self.thing}.*"))
         named = self.current.exists() or self.current.is_symlink()
         return [*found, self.current] if named else found
-
-    def _hand_over(self, path: Path) -> None:
-        """Give what root makes to the owner of `<certs>`, the user as whom the agent runs."""
-        for each in (path, *(path.iterdir() if path.is_dir() else ())):
-            files.hand_over(each, like=self.certs)
 
     def _ours(self, link: Path) -> bool:
         """True if `link` is one that points at a generation beside it."""

@@ -1,226 +1,132 @@
-"""Removal at AWS: of certificates that were replaced, and of a whole device."""
+"""Removal: of certificates that were replaced, and of a whole device, at AWS and then here."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent import files
 from agent.errors import CredentialsError, RefusedError
-from agent.health.progress import Progress
-from agent.identity import Generations
+from agent.identity import Generations, forget_name, has_replaced
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
-from agent.provisioning.failures import NotFoundError, StillAttachedError
-from agent.provisioning.policy import policy_name
-from agent.provisioning.provisioner import HOLDER
+from agent.provisioning.remover import Remover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from agent.config import Config
+    from agent.identity import Identity
     from agent.provisioning.cloud import Caller, Cloud
     from agent.provisioning.retry import Retry
 
 #: A new policy takes 6 to 8 minutes to be known everywhere ("AWS IoT Core policies").
 PROOF_S = 600.0
 
-#: AWS takes up to 5 minutes to see that a policy is attached to nothing any more (DeletePolicy).
-DETACH_S = 420.0
-
-ID_LENGTH = 64
-
 
 def retire(config: Config, cloud: Cloud, retry: Retry, *, prove: Callable[[], None] | None) -> None:
-    """Remove the certificates that were replaced, once the one in use has proven itself.
+    """Remove every other certificate of the thing, once the one in use has proven itself.
 
     `prove` connects with it, or raises LinkLostError; None if that has been seen already. Where it
-    does not connect in ten minutes all stays as it is, for the next run. Raises also CloudError,
-    BusyError, CredentialsError, OSError.
+    does not connect in ten minutes all stays as it is, for the next run. What cannot be removed is
+    said, stays on disk too, and is raised in the end. Called while `Generations.locked`. Raises
+    also CloudError, CredentialsError, OSError.
     """
     thing = config.thing.name
     generations = Generations(config.paths.certs, thing)
-    with files.lock(config.paths.certs / ".lock", HOLDER):
-        stale = generations.stale()
-        if not stale:
-            return
-        used = generations.sound(generations.current)
-        if used is None:
-            raise CredentialsError(
-                f"{generations.current}: not sound; what it replaced is kept",
-                hint="run `pi-iot-agent provision`",
+    if not has_replaced(config.paths.certs, thing):
+        return
+    used = generations.sound(generations.current)
+    if used is None:
+        raise CredentialsError(
+            f"{generations.current}: not sound; what it replaced is kept",
+            hint="run `pi-iot-agent provision`",
+        )
+    if prove:
+        retry.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
+        retry.done("proof", "connected with the new certificate")
+    caller = retry.run("account", cloud.caller)
+    remover = Remover(thing, cloud, retry)
+    needed = generations.certificate_ids(generations.pending) | {used.certificate_id}
+    for path in generations.stale():
+        if elsewhere := _elsewhere(generations, path, caller):
+            remover.leave(
+                f"certificate {elsewhere.certificate_id}",
+                f"it is in account {elsewhere.account}, region {elsewhere.region}",
+                hint="remove it there; then `pi-iot-agent deprovision --forget` and `provision`",
             )
-        if prove:
-            retry.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
-            retry.say(Progress("proof", "connected with the new certificate"))
-        remover = _Remover(thing, cloud, retry)
-        for path in stale:
-            for certificate_id in sorted(remover.whole(generations.certificate_ids(path))):
-                if certificate_id != used.certificate_id:
-                    remover.certificate(certificate_id)
+        elif remover.generation(generations.certificate_ids(path), but=needed):
             generations.remove(path)
-
-
-def deprovision(config: Config, cloud: Cloud, retry: Retry, *, serial: str | None) -> None:
-    """Remove the device's certificates, policy and thing at AWS, then its files.
-
-    The files go last: they are what a run that follows a killed one goes by. What other devices
-    share is left, and said. Raises CloudError, BusyError, OSError.
-    """
-    thing = config.thing.name
-    number = steps.legal_serial(serial)
-    generations = Generations(config.paths.certs, thing)
-    files.make_directory(config.paths.certs)
-    with files.lock(config.paths.certs / ".lock", HOLDER):
-        generations.prepare()
-        known = generations.everything()
-        if not known:
-            retry.say(Progress("done", f"nothing is provisioned as {thing}"))
-            return
-
-        caller = retry.run("account", cloud.caller)
-        retry.say(Progress("account", f"account {caller.account}, region {caller.region}"))
-        _same_account(generations, caller)
-
-        remover = _Remover(thing, cloud, retry)
+    if generations.unproven.exists():
         owner = retry.run("thing", lambda: steps.owner_of(cloud, thing))
-        found = remover.whole(set().union(*map(generations.certificate_ids, known)))
-        if owner and owner == number:  # certificates of this very board that the disk has lost
-            found |= set(retry.run("thing", lambda: steps.certificates_of(cloud, thing)))
-        for certificate_id in sorted(found):
-            remover.certificate(certificate_id)
-        remover.policy(found)
-        remover.thing(found, owner, number)
-
-        for path in known:
-            generations.remove(path)
-        retry.say(Progress("files", f"files removed: {generations.current}"))
+        found = remover.lost(generations.noted_s(), but=needed)
+        if remover.others(but=needed, ours=bool(owner) and owner == used.serial) & found:
+            generations.remove(generations.unproven)
+    remover.raise_first()
 
 
-def _same_account(generations: Generations, caller: Caller) -> None:
-    """Raise RefusedError if the AWS key in use cannot reach what the device has."""
-    identity = generations.sound(generations.current)
-    if identity and (identity.account, identity.region) != (caller.account, caller.region):
-        raise RefusedError(
-            f"{generations.thing} is registered in account {identity.account}, region "
-            f"{identity.region}; the AWS key is for {caller.account}, {caller.region}",
-            hint="use a key of that account, and set [aws] region",
-        )
+def deprovision(
+    config: Config, cloud: Cloud, retry: Retry, *, serial: str | None, thing: str = ""
+) -> None:
+    """Remove certificates, policy and thing at AWS, then the files: of `thing`, else our own.
+
+    The files go last, once AWS confirms: they are what a run that follows a killed one goes by.
+    What other devices share is left, and said. Called while `Generations.locked`. Raises
+    CloudError, OSError.
+    """
+    thing = thing or config.thing.name
+    generations = Generations(config.paths.certs, thing)
+    generations.prepare()
+    known = generations.everything()
+
+    caller = retry.run("account", cloud.caller)
+    retry.done("account", f"account {caller.account}, region {caller.region}")
+    for path in known:
+        if elsewhere := _elsewhere(generations, path, caller):
+            raise RefusedError(
+                f"{path} is registered in account {elsewhere.account}, region {elsewhere.region};"
+                f" the AWS key is for {caller.account}, {caller.region}",
+                hint="use a key of that account, and set [aws] region",
+            )
+    owner = retry.run("thing", lambda: steps.owner_of(cloud, thing))
+    ours = bool(owner) and owner == serial
+    if not known and not ours:
+        retry.done("done", f"nothing is provisioned as {thing}")
+        return
+
+    remover = Remover(thing, cloud, retry)
+    remover.generation(set().union(*map(generations.certificate_ids, known)))
+    remover.lost(generations.noted_s(), but=set())
+    if ours:  # certificates of this very board that the disk has lost
+        remover.others(but=set(), ours=True)
+    remover.policy()
+    remover.thing(owner, serial or "")
+    remover.raise_first()
+    remover.verify()
+    _remove_files(generations, known, retry)
 
 
-class _Remover:
-    """Removes what a thing has at AWS. Each method says what it did and may be called again."""
+def forget(config: Config, retry: Retry, *, thing: str = "") -> None:
+    """Remove the files alone, of `thing`, else our own; what AWS has stays, and is said.
 
-    def __init__(self, thing: str, cloud: Cloud, retry: Retry) -> None:
-        self._thing = thing
-        self._policy = policy_name(thing)
-        self._cloud = cloud
-        self._retry = retry
+    Called while `Generations.locked`. Raises OSError.
+    """
+    generations = Generations(config.paths.certs, thing or config.thing.name)
+    generations.prepare()
+    known = generations.everything()
+    for certificate_id in sorted(set().union(*map(generations.certificate_ids, known))):
+        retry.done("forget", f"certificate {certificate_id} stays at AWS, if it is there")
+    _remove_files(generations, known, retry)
 
-    def _say(self, step: str, text: str) -> None:
-        self._retry.say(Progress(step, text))
 
-    def _do(self, step: str, operation: str, resource: str, **parameters: object) -> None:
-        """One call that removes something; what is gone already is fine."""
+def _remove_files(generations: Generations, known: list[Path], retry: Retry) -> None:
+    for path in known:
+        generations.remove(path)
+    forget_name(generations.certs, generations.thing)
+    retry.done("files", f"files removed: {generations.current}")
 
-        def act() -> None:
-            with suppress(NotFoundError):
-                self._cloud.call(operation, resource, **parameters)
 
-        self._retry.run(step, act, patience_s=DETACH_S)
-
-    def _list(
-        self, step: str, operation: str, resource: str, key: str, **which: object
-    ) -> list[str]:
-        """One call that lists names; what is gone already has none."""
-
-        def act() -> list[str]:
-            try:
-                items = self._cloud.pages(operation, resource, key, **which)
-            except NotFoundError:
-                return []
-            return [item["policyName"] if isinstance(item, dict) else item for item in items]
-
-        return self._retry.run(step, act)
-
-    def whole(self, ids: set[str]) -> set[str]:
-        """The full ids, where of some only the first digits are known."""
-        heads = {head for head in ids if len(head) < ID_LENGTH}
-        if not heads:
-            return ids
-        attached = self._retry.run(
-            "certificate", lambda: steps.certificates_of(self._cloud, self._thing)
-        )
-        found = {one for one in attached if any(one.startswith(head) for head in heads)}
-        return (ids - heads) | found
-
-    def certificate(self, certificate_id: str) -> None:
-        """Detach, deactivate and delete a certificate; one of another thing's is only detached."""
-        step, resource = "certificate", f"cert/{certificate_id}"
-        known = self._retry.run(step, lambda: steps.find_certificate(self._cloud, certificate_id))
-        if known is None:
-            self._say(step, f"certificate {certificate_id}, not known to AWS (any more)")
-            return
-        arn = known.arn
-        things = self._list(step, "list_principal_things", resource, "things", principal=arn)
-        others = [thing for thing in things if thing != self._thing]
-        policies = [self._policy]
-        if not others:
-            policies = self._list(step, "list_attached_policies", resource, "policies", target=arn)
-        for policy in policies:
-            self._do(step, "detach_policy", resource, policyName=policy, target=arn)
-        if self._thing in things:
-            which = {"thingName": self._thing, "principal": arn}
-            self._do(step, "detach_thing_principal", resource, **which)
-        if others:
-            self._say(step, f"certificate {certificate_id}, detached, kept for {', '.join(others)}")
-            return
-        which = {"certificateId": certificate_id}
-        self._do(step, "update_certificate", resource, newStatus="INACTIVE", **which)
-        self._do(step, "delete_certificate", resource, **which)
-        self._say(step, f"certificate {certificate_id}, deleted")
-
-    def policy(self, certificate_ids: set[str]) -> None:
-        """Delete the policy unless certificates other than these have it."""
-        step, resource, which = "policy", f"policy/{self._policy}", {"policyName": self._policy}
-        targets = self._list(step, "list_targets_for_policy", resource, "targets", **which)
-        if any(target.rpartition("/")[2] not in certificate_ids for target in targets):
-            self._say(step, f"policy {self._policy}, kept: other certificates have it")
-            return
-
-        def old_versions() -> list[str]:
-            try:
-                found = self._cloud.call("list_policy_versions", resource, **which)
-            except NotFoundError:
-                return []
-            versions = found["policyVersions"]
-            return [one["versionId"] for one in versions if not one.get("isDefaultVersion")]
-
-        for version in self._retry.run(step, old_versions):
-            self._do(step, "delete_policy_version", resource, policyVersionId=version, **which)
-        self._do(step, "delete_policy", resource, **which)
-        self._say(step, f"policy {self._policy}, deleted")
-
-    def thing(self, certificate_ids: set[str], owner: str | None, serial: str) -> None:
-        """Delete the thing if it is this board's and has no certificates other than these."""
-        step = "thing"
-        if owner is None:
-            self._say(step, f"thing {self._thing}, not known to AWS (any more)")
-            return
-        if owner not in ("", serial):
-            self._say(step, f"thing {self._thing}, kept: it belongs to the board {owner}")
-            return
-
-        def delete() -> bool:
-            attached = steps.certificates_of(self._cloud, self._thing)
-            if set(attached) - certificate_ids:
-                return False
-            if attached:
-                raise StillAttachedError(f"AWS is still detaching thing/{self._thing}")
-            with suppress(NotFoundError):
-                self._cloud.call("delete_thing", f"thing/{self._thing}", thingName=self._thing)
-            return True
-
-        deleted = self._retry.run(step, delete, patience_s=DETACH_S)
-        outcome = "deleted" if deleted else "kept: other certificates are attached to it"
-        self._say(step, f"thing {self._thing}, {outcome}")
+def _elsewhere(generations: Generations, path: Path, caller: Caller) -> Identity | None:
+    """The identity of a generation that the AWS key in use cannot reach."""
+    found = generations.identity(path)
+    same = found and (found.account, found.region) == (caller.account, caller.region)
+    return None if same else found

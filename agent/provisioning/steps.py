@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
@@ -14,9 +15,10 @@ from agent.provisioning.policy import same_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from agent.model import Json
-    from agent.provisioning.cloud import Cloud
+    from agent.provisioning.cloud import Answer, Cloud
 
 #: The attribute of a thing that tells which board it is.
 SERIAL = "serial"
@@ -24,7 +26,22 @@ SERIAL = "serial"
 #: A policy has at most this many versions ("AWS IoT Core policy quotas").
 POLICY_VERSIONS = 5
 
+ID_LENGTH = 64
 USABLE = ("ACTIVE", "INACTIVE")
+SHUT_OUT = ("INACTIVE", "REVOKED")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Host name that devices connect to, and what AWS's clock said at our monotonic `at_s`."""
+
+    host: str
+    time_s: float
+    at_s: float
+
+    def now_s(self) -> float:
+        """AWS's clock now, in epoch seconds; ours may be hours wrong, or step."""
+        return self.time_s + time.monotonic() - self.at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +58,27 @@ class KnownCertificate:
         return self.status in USABLE
 
 
-def endpoint(cloud: Cloud) -> str:
-    """The host name that devices connect to."""
+def endpoint(cloud: Cloud) -> Endpoint:
+    """The host name that devices connect to, with AWS's time."""
     answer = cloud.call("describe_endpoint", "*", endpointType="iot:Data-ATS")
-    return str(answer["endpointAddress"])
+    return Endpoint(str(answer["endpointAddress"]), time_of(answer), time.monotonic())
 
 
-def legal_serial(serial: str | None) -> str:
-    """The board's serial number in the characters that a thing's attribute may have."""
-    return re.sub(r"[^a-zA-Z0-9_.,@/:#-]", "-", serial or "")
+def time_of(answer: Answer) -> float:
+    """AWS's time of an answer in epoch seconds; ours where it tells none."""
+    date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return time.time()
 
 
-def register_thing(
-    cloud: Cloud, name: str, board_serial: str | None, *, take_over: bool = False
-) -> str:
+def register_thing(cloud: Cloud, name: str, serial: str, *, take_over: bool = False) -> str:
     """Have the thing `name` be this board; tells in a word how that came about.
 
-    Raises RefusedError where the name is another board's, which is then left alone.
+    One without a serial number gets ours. Raises RefusedError where the name is another board's,
+    which is then left alone.
     """
-    serial = legal_serial(board_serial)
     resource = f"thing/{name}"
     attributes = {SERIAL: serial} if serial else {}
     try:
@@ -67,11 +86,10 @@ def register_thing(
             "create_thing", resource, thingName=name, attributePayload={"attributes": attributes}
         )
     except ExistsError:
-        known = cloud.call("describe_thing", resource, thingName=name)
-        owner = known.get("attributes", {}).get(SERIAL, "")
-        if owner in ("", serial):
+        owner = owner_of(cloud, name) or ""
+        if owner == serial:
             return "registered before"
-        if not take_over:
+        if owner and not take_over:
             raise RefusedError(
                 f"this name belongs to another device: {resource} has the serial number {owner},"
                 f" this board has {serial or 'none'}",
@@ -81,14 +99,19 @@ def register_thing(
             "update_thing",
             resource,
             thingName=name,
-            attributePayload={"attributes": attributes or {SERIAL: ""}, "merge": True},
+            attributePayload={"attributes": {SERIAL: serial}, "merge": True},
         )
-        return f"taken over from the board {owner}"
+        return f"taken over from the board {owner}" if owner else "adopted: it had no serial number"
     return "registered"
 
 
-def put_policy(cloud: Cloud, name: str, document: Mapping[str, Json]) -> str:
-    """Have the policy `name` say just `document`; tells in a word how that came about."""
+def put_policy(
+    cloud: Cloud, name: str, document: Mapping[str, Json], *, correct: bool = True
+) -> str:
+    """Have the policy `name` say just `document`; tells in a word how that came about.
+
+    Without `correct` one that says something else is left as it is.
+    """
     resource = f"policy/{name}"
     text = json.dumps(document, separators=(",", ":"))
     try:
@@ -97,6 +120,11 @@ def put_policy(cloud: Cloud, name: str, document: Mapping[str, Json]) -> str:
         known = cloud.call("get_policy", resource, policyName=name)
         if same_policy(str(known["policyDocument"]), document):
             return "there already"
+        if not correct:
+            return (
+                "differs from ours; left as it is, since that may be on purpose"
+                " (`pi-iot-agent provision --reset-policy` resets it)"
+            )
         versions = cloud.call("list_policy_versions", resource, policyName=name)["policyVersions"]
         spare = [version for version in versions if not version.get("isDefaultVersion")]
         if len(versions) >= POLICY_VERSIONS and spare:
@@ -116,6 +144,15 @@ def put_policy(cloud: Cloud, name: str, document: Mapping[str, Json]) -> str:
         )
         return "corrected"
     return "made"
+
+
+def policy_exists(cloud: Cloud, name: str) -> bool:
+    """True if there is such a policy."""
+    try:
+        cloud.call("get_policy", f"policy/{name}", policyName=name)
+    except NotFoundError:
+        return False
+    return True
 
 
 def find_certificate(cloud: Cloud, certificate_id: str) -> KnownCertificate | None:
@@ -185,3 +222,10 @@ def certificates_of(cloud: Cloud, thing: str) -> list[str]:
     except NotFoundError:
         return []
     return [arn.rpartition("/")[2] for arn in arns if ":cert/" in arn]
+
+
+def whole_ids(cloud: Cloud, thing: str, ids: AbstractSet[str]) -> set[str]:
+    """The ids; one of which only the first digits are known counts if the thing has it."""
+    heads = tuple(one for one in ids if len(one) < ID_LENGTH)
+    attached = certificates_of(cloud, thing) if heads else []
+    return {*(ids - set(heads)), *(one for one in attached if one.startswith(heads))}

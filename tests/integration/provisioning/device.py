@@ -37,6 +37,7 @@ CALLS = [
     "CreateKeysAndCertificate",
     "AttachPolicy",
     "AttachThingPrincipal",
+    "ListThingPrincipals",
     "UpdateCertificate",
 ]
 
@@ -102,6 +103,11 @@ class Device:
         return self.directory / "certs"
 
     @property
+    def generations(self) -> Generations:
+        """Its generations."""
+        return Generations(self.certs, self.name)
+
+    @property
     def files(self) -> Files:
         """What it uses."""
         return Files(self.certs / self.name, self.name)
@@ -120,26 +126,53 @@ class Device:
 
     def retry(self, *, patience_s: float = 20.0) -> Retry:
         """Attempts that note their waits and do not wait."""
-        return Retry(self.reports.append, patience_s=patience_s, sleep=self.waited_s.append)
+        return Retry(self.reports.append, patience_s=patience_s, sleep=self.sleep)
 
-    def provision(self, *, crash_at: int = 0, prove: Callable[[], None] = lambda: None) -> int:
-        """Provision and retire as the command does; the number of calls to IoT."""
+    def sleep(self, seconds: float) -> None:
+        """Note a wait, which passes on AWS's clock alone."""
+        self.waited_s.append(seconds)
+        self.aws.faults.ahead_s += seconds
+
+    def register(self, *, crash_at: int = 0, **overrules: bool) -> int:
+        """Provision without the proof, as the daemon's child does; the number of calls to IoT."""
         cloud = self.cloud(crash_at)
-        provision(
-            self.config,
-            cloud,
-            self.retry(),
-            serial=self.serial,
-            bundles=[one_root(self.directory)],
-        )
-        removal.retire(self.config, cloud, self.retry(), prove=prove)
+        with self.generations.locked():
+            provision(
+                self.config,
+                cloud,
+                self.retry(),
+                serial=self.serial,
+                bundles=[one_root(self.directory)],
+                **overrules,
+            )
         return cloud.made
 
-    def deprovision(self, *, crash_at: int = 0) -> int:
+    def provision(
+        self, *, crash_at: int = 0, prove: Callable[[], None] = lambda: None, **overrules: bool
+    ) -> int:
+        """Provision and retire as the command does; the number of calls to IoT."""
+        self.register(crash_at=crash_at, **overrules)
+        return self.retire(self._cloud, prove=prove)
+
+    def retire(
+        self, cloud: CrashingCloud | None = None, *, prove: Callable[[], None] = lambda: None
+    ) -> int:
+        """Remove what has been replaced; the number of calls to IoT."""
+        cloud = cloud or self.cloud()
+        with self.generations.locked():
+            removal.retire(self.config, cloud, self.retry(), prove=prove)
+        return cloud.made
+
+    def deprovision(self, *, crash_at: int = 0, thing: str = "") -> int:
         """Deprovision; the number of calls to IoT."""
         cloud = self.cloud(crash_at)
-        removal.deprovision(self.config, cloud, self.retry(), serial=self.serial)
+        with self.generations.locked():
+            removal.deprovision(self.config, cloud, self.retry(), serial=self.serial, thing=thing)
         return cloud.made
+
+    def said(self, code: str = "") -> str:
+        """The texts and hints of the reports with this condition; of outcomes, where none."""
+        return "\n".join(each.line() for each in self.reports if each.code == code)
 
     def command(self, *words: str) -> subprocess.Popen[str]:
         """A command of the agent as a process of its own."""
@@ -187,7 +220,7 @@ class Device:
         assert found.identity.endpoint == self.aws.endpoint
         visible = {path.name for path in self.certs.iterdir()}
         generation = f".{self.name}.{one.certificate_id[:12]}"
-        assert visible == {self.name, ".lock", generation}
+        assert visible == {self.name, ".lock", ".name", generation}
         assert not list((self.certs / self.name).glob(".*"))
 
     def check_gone(self) -> None:

@@ -7,9 +7,7 @@ import pytest
 from agent.errors import LinkLostError
 from agent.identity import has_replaced
 from agent.provisioning import removal
-from agent.provisioning.cloud import Cloud
 from agent.provisioning.policy import policy_name
-from agent.provisioning.provisioner import provision
 from tests.integration.provisioning.device import Device, policies, spoil_key, things
 
 
@@ -22,15 +20,14 @@ def test_the_replaced_certificate_stays_until_the_new_one_has_connected(device: 
     device.provision()
     (old,) = device.own()
     spoil_key(device)
-    with Cloud(device.config) as cloud:
-        provision(device.config, cloud, device.retry(), serial=device.serial)
-        before = removal.PROOF_S
-        removal.PROOF_S = 0.1
-        try:
-            with pytest.raises(LinkLostError):
-                removal.retire(device.config, cloud, device.retry(patience_s=0.1), prove=fail)
-        finally:
-            removal.PROOF_S = before
+    device.register()
+    before = removal.PROOF_S
+    removal.PROOF_S = 0.1
+    try:
+        with device.generations.locked(), pytest.raises(LinkLostError):
+            removal.retire(device.config, device.cloud(), device.retry(patience_s=0.1), prove=fail)
+    finally:
+        removal.PROOF_S = before
     assert old in device.own()
     assert has_replaced(device.certs, device.name)
     device.provision()

@@ -19,7 +19,7 @@ from tests.tools.cloud import faults as fault
 
 
 def test_a_device_is_provisioned_in_the_order_of_the_design(device: Device) -> None:
-    """Eight calls, the certificate inactive until its key is on disk and it is attached."""
+    """Nine calls, the certificate inactive until its key is on disk and it is attached."""
     device.provision()
     device.check_whole()
     assert device.aws.faults.operations() == CALLS
@@ -54,17 +54,8 @@ def test_files_have_the_names_and_modes_of_the_design(device: Device) -> None:
         "certificate_id",
         "policy",
         "created",
+        "serial",
     }
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
-def test_what_root_makes_belongs_to_the_agents_user(device: Device) -> None:
-    """`sudo pi-iot-agent provision` leaves files that the agent can use: the owner of `<certs>`."""
-    device.certs.mkdir(mode=0o700)
-    os.chown(device.certs, 65534, 65534)
-    device.provision()
-    found = [device.certs / ".lock", *(device.certs / device.name).resolve().iterdir()]
-    assert {(path.stat().st_uid, path.stat().st_gid) for path in found} == {(65534, 65534)}
 
 
 def test_provisioning_again_keeps_the_certificate(device: Device) -> None:
@@ -84,20 +75,23 @@ def test_provisioning_again_keeps_the_certificate(device: Device) -> None:
 def test_each_call_may_fail_three_times(device: Device, found: fault.Fault) -> None:
     """What passes by itself is tried again, with growing waits, until it has passed."""
     device.aws.faults.inject(found, first=3)
-    device.provision()
-    device.check_whole()
-    assert len(device.aws.certificates()) == 1
+    device.register()
     assert len(device.waited_s) == 3 * len(CALLS)
     assert all(0 <= wait_s <= 2 for wait_s in device.waited_s)
+    device.retire()
+    device.check_whole()
+    assert len(device.aws.certificates()) == 1
 
 
 @pytest.mark.parametrize("operation", CALLS)
 def test_an_answer_may_be_lost_after_the_effect(device: Device, operation: str) -> None:
-    """The call is made again; a certificate whose key nobody has is never active."""
+    """The call is made again; a certificate whose key nobody has is never active, then removed."""
     device.aws.faults.inject(fault.RESPONSE_LOST, operation, first=2)
-    device.provision()
-    device.check_whole()
+    device.register()
     assert [one.status for one in device.aws.certificates()].count("ACTIVE") == 1
+    device.retire()
+    device.check_whole()
+    assert len(device.aws.certificates()) == 1
 
 
 def test_a_call_may_hang(device: Device) -> None:
@@ -111,7 +105,11 @@ def test_a_call_may_hang(device: Device) -> None:
 def test_patience_ends(device: Device) -> None:
     """What does not pass is given up, as a failure that may pass yet."""
     device.aws.faults.inject(fault.THROTTLED)
-    with Cloud(device.config) as cloud, pytest.raises(TransientCloudError, match="Throttling"):
+    with (
+        device.generations.locked(),
+        Cloud(device.config) as cloud,
+        pytest.raises(TransientCloudError, match="Throttling"),
+    ):
         provision(device.config, cloud, device.retry(patience_s=0.2), serial=device.serial)
     codes = [report.code for report in device.reports]
     assert codes[0] == ""
@@ -157,18 +155,21 @@ def test_a_name_of_another_board_can_be_taken_over(device: Device) -> None:
     device.aws.iot.create_thing(
         thingName=device.name, attributePayload={"attributes": {"serial": "77"}}
     )
-    with Cloud(device.config) as cloud:
-        provision(device.config, cloud, device.retry(), serial=device.serial, take_over=True)
+    device.provision(take_over=True)
     device.check_whole()
     (thing,) = things(device.aws, device.name)
     assert thing["attributes"] == {"serial": device.serial}
 
 
 def test_a_thing_without_a_serial_number_is_adopted(device: Device) -> None:
-    """The tutorial's things carry none."""
-    device.aws.iot.create_thing(thingName=device.name)
+    """The tutorial's things carry none; they get ours beside what they have."""
+    device.aws.iot.create_thing(
+        thingName=device.name, attributePayload={"attributes": {"room": "kitchen"}}
+    )
     device.provision()
     device.check_whole()
+    (thing,) = things(device.aws, device.name)
+    assert thing["attributes"] == {"serial": device.serial, "room": "kitchen"}
 
 
 @pytest.mark.parametrize("operation", CALLS[1:])

@@ -142,6 +142,7 @@ class ControlPlane:
         values = {
             "issue": staticmethod(self._issue),
             "data_endpoint": self._endpoint,
+            "faults": self.faults,
             "__module__": IoTBackend.__module__,  # moto looks for its urls beside the class
         }
         iot_backends.reset()

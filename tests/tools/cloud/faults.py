@@ -107,8 +107,11 @@ class Faults:
     """What shall go wrong, and what was called; any thread.
 
     `on_call(operation, number)` is called after each call's effect and before its answer leaves:
-    a test may kill the agent there. `number` counts all calls from 1 on.
+    a test may kill the agent there. `number` counts all calls from 1 on. AWS's clock is `ahead_s`
+    ahead of ours.
     """
+
+    ahead_s = 0.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -139,6 +142,7 @@ class Faults:
             self._calls.clear()
             self._started = 0
             self.on_call = None
+            self.ahead_s = 0.0
 
     def heal(self) -> None:
         """Nothing goes wrong any more; the record goes on."""

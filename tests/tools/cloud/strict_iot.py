@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -15,6 +16,8 @@ from tests.tools.cloud.policies import MalformedPolicyError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.tools.cloud.faults import Faults
 
 THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
@@ -33,12 +36,19 @@ class MalformedPolicyException(exceptions.IoTClientError):  # type: ignore[misc]
 class StrictIot(IoTBackend):  # type: ignore[misc]
     """The methods' names and parameters are moto's.
 
-    `issue(public_key)` signs and returns PEM; `data_endpoint` is the one stable endpoint. Both are
-    set on a subclass, since moto makes the instances.
+    `issue(public_key)` signs and returns PEM; `data_endpoint` is the one stable endpoint; `faults`
+    knows how far the clock is ahead. They are set on a subclass, since moto makes the instances.
     """
 
     issue: Callable[[Any], str]
     data_endpoint: str
+    faults: Faults
+
+    def create_keys_and_certificate(self, set_as_active: bool) -> Any:  # noqa: FBT001  # as moto
+        """Made at the time that the clock shows."""
+        certificate, pair = super().create_keys_and_certificate(set_as_active)
+        certificate.creation_date += timedelta(seconds=self.faults.ahead_s)
+        return certificate, pair
 
     def _generate_certificate_pem(self, domain_name: str, subject: Any, key: Any = None) -> str:
         """Signed by our CA, instead of by the device's own key."""
