@@ -16,12 +16,15 @@ from agent.provisioning.access_key import AccessKey
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from agent.config import Config
     from agent.provisioning.access_key import Profile
 
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 -- its name only
+TOKEN_VARIABLE = "AWS_SESSION_TOKEN"  # noqa: S105 -- its name only
 SECRET_FLAGS = f"--secret-file, --secret-stdin or {SECRET_VARIABLE}"
+TOKEN_FLAGS = f"--session-token-file, a second line of --secret-stdin, or {TOKEN_VARIABLE}"
 
 NAME, REGION = ("thing", "name"), ("aws", "region")
 
@@ -100,39 +103,76 @@ class Questions:
         given = self._arguments.access_key_id
         default = stored.key.id if stored.key else ""
         key_id = self._answer(
-            "--access-key-id", given, "AWS access key id", default, access_key.id_problem
+            "--access-key-id",
+            given,
+            "AWS access key id",
+            default,
+            lambda text: access_key.id_problem(text, token=True),
         )
-        secret = self._given_secret(key_id if given else "")
+        secret, token = self._given_secret(key_id if given else "")
         if secret is not None:
             if problem := access_key.secret_problem(secret):
                 raise UsageError(f"the secret access key {problem}")
         elif self._asking:
-            keeps = key_id == default
-            secret = self._asked_secret(keeps=keeps)
+            question = "AWS secret access key"
+            secret = _asked(question, access_key.secret_problem, keeps=key_id == default)
         elif key_id and key_id != default:
             self._missing.append(SECRET_FLAGS)
-        return AccessKey(key_id, secret) if secret else None
+        return AccessKey(key_id, secret, self._token(key_id, token)) if secret else None
 
-    def _given_secret(self, key_id: str) -> str | None:
-        """The secret from a file, stdin or, with an id on the command line, the environment."""
-        if self._arguments.secret_file:
-            content: bytes = self._arguments.secret_file.read_bytes()
-            return content.decode(errors="replace").strip()
-        if self._arguments.secret_stdin:
-            return sys.stdin.readline().strip()
-        return os.environ.get(SECRET_VARIABLE) if key_id else None
+    def _token(self, key_id: str, given: str) -> str:
+        """The session token of a new key, which only a temporary one has."""
+        temporary = key_id.startswith(access_key.TEMPORARY)
+        if given:
+            if problem := access_key.token_problem(given):
+                raise UsageError(f"the session token {problem}")
+            if key_id and not temporary:
+                raise UsageError(
+                    "a session token goes with a temporary key alone",
+                    hint=f"give the id that it came with ({access_key.TEMPORARY}...), or no token",
+                )
+        elif temporary and self._asking:
+            return _asked("AWS session token", access_key.token_problem)
+        elif temporary:
+            self._missing.append(TOKEN_FLAGS)
+        return given
 
-    def _asked_secret(self, *, keeps: bool) -> str:
-        question = "AWS secret access key (not shown"
-        while True:
-            secret = ask(
-                f"{question}; Enter keeps it): " if keeps else f"{question}): ", echo=False
-            )
-            if keeps and not secret:
-                return ""
-            if not (problem := access_key.secret_problem(secret)):
-                return secret
-            print(f"  {problem}")
+    def _given_secret(self, key_id: str) -> tuple[str | None, str]:
+        """Secret and session token from files, stdin or, with an id given, the environment."""
+        arguments = self._arguments
+        temporary = key_id.startswith(access_key.TEMPORARY)
+        secret, token = None, ""
+        if arguments.secret_file:
+            secret = _content(arguments.secret_file)
+        elif arguments.secret_stdin:
+            secret = sys.stdin.readline().strip()
+            token = sys.stdin.readline().strip() if temporary else ""
+        elif key_id:
+            secret = os.environ.get(SECRET_VARIABLE)
+        if arguments.session_token_file:
+            token = _content(arguments.session_token_file)
+        elif temporary:
+            token = token or os.environ.get(TOKEN_VARIABLE, "")
+        return secret, token
+
+
+def _content(path: Path) -> str:
+    """The one word in a file, which may be a pipe. Raises UsageError."""
+    try:
+        return path.read_bytes().decode("utf-8-sig", errors="replace").strip()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or 'cannot be read'}") from None
+
+
+def _asked(what: str, check: Callable[[str], str], *, keeps: bool = False) -> str:
+    """What a person types without its being shown; "" where the stored one stays."""
+    while True:
+        answer = ask(f"{what} (not shown{'; Enter keeps it' if keeps else ''}): ", echo=False)
+        if keeps and not answer:
+            return ""
+        if not (problem := check(answer)):
+            return answer
+        print(f"  {problem}")
 
 
 def ask(question: str, *, echo: bool = True) -> str:
