@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
 from agent.errors import EXIT_OK, EXIT_REFUSED
 from agent.provisioning.policy import policy_name
 from tests.integration.provisioning.device import Device, spoil_key
 from tests.tools.cloud import faults as fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ID = "aws_access_key_id = AKIALOCALCLOUD000000\n"
+SSO = """\
+[default]
+sso_start_url = https://x.awsapps.com/start
+sso_region = us-east-1
+sso_account_id = 123456789012
+sso_role_name = Admin
+"""
+
+
+def point_to(device: Device, file: Path) -> None:
+    """Have the device use this credentials file."""
+    text = device.toml.read_text()
+    device.toml.write_text(text.replace(str(device.aws.credentials_file), str(file)))
 
 
 class TestCommand:
@@ -47,13 +70,37 @@ class TestCommand:
         assert not device.aws.faults.calls
         assert not device.certs.exists()
 
-    def test_a_spoiled_credentials_file_is_not_quoted(self, device: Device) -> None:
-        """What is wrong is said without the line that may hold the key."""
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("[default]\naws_secret_access_key hunter2\n", "line 2: is neither"),
+            ('export AWS_SECRET_ACCESS_KEY="hunter2"\n', "line 1: is a command for a shell"),
+            (f"[default]\n{ID}aws_secret_access_key = 'hunter2'\n", "line 3: .* in quotes"),
+            (f"[default]\n{ID}aws_secret_access_key = hunter2 # x\n", "line 3: .* a remark"),
+            (SSO, "nobody is signed in"),
+        ],
+        ids=["no-value", "shell", "quotes", "remark", "sso"],
+    )
+    def test_a_wrong_credentials_file_is_told_and_not_quoted(
+        self, device: Device, text: str, words: str
+    ) -> None:
+        """What is wrong is said without the line that may hold the key; AWS is not asked."""
         mine = device.directory / "mine"
-        mine.write_text("[default]\naws_secret_access_key hunter2\n")
-        text = device.toml.read_text()
-        device.toml.write_text(text.replace(str(device.aws.credentials_file), str(mine)))
+        mine.write_text(text)
+        point_to(device, mine)
         code, output = device.finish("provision")
         assert code == EXIT_REFUSED
-        assert str(mine) in output
+        assert re.search(words, output)
         assert "hunter2" not in output
+        assert "internal error" not in output
+        assert not device.aws.faults.calls
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+    def test_a_credentials_file_with_a_mark_is_used(self, device: Device, encoding: str) -> None:
+        """As an editor of Windows saves it."""
+        mine = device.directory / "mine"
+        mine.write_text(device.aws.credentials, encoding=encoding)
+        point_to(device, mine)
+        code, output = device.finish("provision")
+        assert code == EXIT_OK, output
+        device.check_whole()

@@ -11,6 +11,7 @@ import pytest
 from agent.errors import BusyError, RefusedError, TransientCloudError
 from agent.files import lock
 from agent.identity import load
+from agent.provisioning.access_key import AccessKey
 from agent.provisioning.cloud import Cloud
 from agent.provisioning.policy import policy_name
 from agent.provisioning.provisioner import provision
@@ -81,6 +82,46 @@ def test_each_call_may_fail_three_times(device: Device, found: fault.Fault) -> N
     device.retire()
     device.check_whole()
     assert len(device.aws.certificates()) == 1
+
+
+def test_a_clock_that_is_set_meanwhile_is_waited_for(device: Device) -> None:
+    """A signature refused for its time is no refusal of the key; the report names the time here."""
+    device.aws.faults.inject(fault.SIGNATURE_EXPIRED, first=3)
+    device.provision()
+    device.check_whole()
+    told = [report for report in device.reports if report.code]
+    assert {report.code for report in told} == {"provisioning-failing"}
+    assert all("here it is 20" in report.text for report in told)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (fault.EXPIRED_TOKEN, "the temporary AWS key has ended"),
+        (fault.INVALID_TOKEN, "does not accept the AWS key in "),
+    ],
+    ids=["ended", "unknown"],
+)
+@pytest.mark.parametrize("operation", ["GetCallerIdentity", "CreateThing"])
+def test_a_key_that_is_not_accepted_is_a_refusal(
+    device: Device, operation: str, found: fault.Fault, words: str
+) -> None:
+    """STS and AWS IoT have codes of their own for it; it is said in the same words."""
+    device.aws.faults.inject(found, operation)
+    with pytest.raises(RefusedError, match=words):
+        device.provision()
+    assert not device.waited_s
+
+
+def test_a_key_in_memory_needs_no_file(device: Device) -> None:
+    """`setup` hands it on without writing it; a role's comes with a session token."""
+    text = device.toml.read_text()
+    file = str(device.aws.credentials_file)
+    device.toml.write_text(text.replace(file, str(device.directory / "none")))
+    key = AccessKey("ASIALOCALCLOUD000000", "local", "token")
+    with device.generations.locked(), Cloud(device.config, key) as cloud:
+        provision(device.config, cloud, device.retry(), serial=device.serial)
+    device.check_whole()
 
 
 @pytest.mark.parametrize("operation", CALLS)

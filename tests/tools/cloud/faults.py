@@ -52,6 +52,12 @@ EXPIRED_TOKEN = Fault(
     "The security token included in the request is expired",
     sts_code="ExpiredToken",
 )
+SIGNATURE_EXPIRED = Fault(
+    403,
+    "InvalidSignatureException",
+    "Signature expired: 20000101T000000Z is now earlier than 20261126T063033Z",
+    sts_code="SignatureDoesNotMatch",
+)
 CONNECTION_RESET = Fault(reset=True)
 RESPONSE_LOST = Fault(reset=True, after_effect=True)
 
