@@ -56,7 +56,7 @@ STILL_HAS_PRINCIPALS = ("iot:DeleteThing", "InvalidRequestException")
 
 PROCESS = "custom-process"
 SIGN_ON = ("SSO", "UnauthorizedSSOToken", "TokenRetrieval", "NoAuthToken", "Login")
-PORTAL_HINT = "a login page may stand before the internet: open one from another device there"
+PORTAL_HINT = "a login page may stand before the internet: log in there from another device"
 CLOCK_HINT = "the clock is set from the network (NTP): check that it may be; it is tried again"
 NEW_KEY_HINT = "write a new one with `sudo pi-iot-agent setup`, or into the credentials file"
 
