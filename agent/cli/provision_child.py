@@ -18,6 +18,7 @@ from agent import config as configuration
 from agent.cli.registration import open_cloud, retrying
 from agent.errors import EXIT_OK, AgentError
 from agent.health.progress import Progress, trouble
+from agent.identity import Generations
 from agent.provisioning import removal
 from agent.provisioning.provisioner import provision
 
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         with (
             retrying(print_json, patience_s=BY_DAEMON_S) as retry,
+            Generations(config.paths.certs, config.thing.name).locked(),
             open_cloud(config, retry) as cloud,
         ):
             if arguments.retire:

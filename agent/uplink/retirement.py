@@ -98,7 +98,7 @@ class Retirement:
     def _tell(self, text: str, hint: str) -> None:
         """Say why the replaced certificate still lives, unless a person has removed it."""
         if has_replaced(self._certs, self._thing):
-            text = f"the certificate that was replaced still lives at AWS: {text}"
+            text = f"a certificate that was replaced may still live at AWS: {text}"
             self._health.report(conditions.LEFTOVER_CERTIFICATE, text, hint=hint)
 
     def _tell_others(self) -> None:

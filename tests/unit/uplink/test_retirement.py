@@ -1,4 +1,4 @@
-"""What a new certificate replaced is removed at AWS, or the device says that it still lives."""
+"""What a new certificate replaced is removed at AWS, or the device says that it may still live."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def test_a_removal_that_succeeds_leaves_no_condition(retiring: Retiring) -> None
 @pytest.mark.parametrize(
     ("script", "text"),
     [
-        (Script([REFUSED], 77), "still lives at AWS: AWS refuses it (grant it)"),
-        (Script([NO_KEY], 77), "still lives at AWS: there is no AWS key to remove it with (it can"),
-        (Script([], -9), "still lives at AWS: it was ended by SIGKILL (memory"),
-        (Script([DONE], 1), "still lives at AWS: it ended with exit code 1"),
+        (Script([REFUSED], 77), "may still live at AWS: AWS refuses it (grant it)"),
+        (Script([NO_KEY], 77), "may still live at AWS: there is no AWS key to remove it with (it can"),
+        (Script([], -9), "may still live at AWS: it was ended by SIGKILL (memory"),
+        (Script([DONE], 1), "may still live at AWS: it ended with exit code 1"),
     ],
 )
 def test_a_removal_that_fails_is_told_until_one_succeeds(
