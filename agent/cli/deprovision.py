@@ -30,7 +30,7 @@ def add(subparsers: Subparsers) -> None:
         "deprovision", help=COMMANDS["deprovision"], description=__doc__, allow_abbrev=False
     )
     parser.add_argument(
-        "--thing", type=_thing, metavar="NAME", default="", help="remove what this name left behind"
+        "--thing", type=_thing, metavar="NAME", help="remove what this name has left behind"
     )
     parser.add_argument(
         "--forget", action="store_true", help="remove the local files alone, and nothing at AWS"
@@ -42,8 +42,9 @@ def add(subparsers: Subparsers) -> None:
 
 def _thing(text: str) -> str:
     """A thing's name. Raises ArgumentTypeError."""
-    if problem := problem_with(Thing, "thing", "name", text):
-        raise argparse.ArgumentTypeError(problem)
+    problem = problem_with(Thing, "thing", "name", text)
+    if problem or not text:  # an empty one would stand for the configured name
+        raise argparse.ArgumentTypeError(problem or "the name is empty")
     return text
 
 

@@ -37,6 +37,7 @@ class Remover:
         self._cloud = cloud
         self._retry = retry
         self._errors: list[CloudError] = []
+        self._tried: set[str] = set()
         self._detached: set[str] = set()
         self._deleted: dict[str, Callable[[], bool]] = {}
         self.kept: dict[str, str] = {}
@@ -115,7 +116,7 @@ class Remover:
 
         what = f"what else is attached to {self._thing}"
         found = self._attempt(what, lambda: self._retry.run("certificate", look))
-        mine = attached - but - self._detached
+        mine = attached - but - self._tried
         if mine and not ours:
             self.leave(what, "the thing does not carry this board's serial number")
             return found
@@ -124,6 +125,7 @@ class Remover:
     def _certificates(self, ids: AbstractSet[str], *, known: bool = True) -> bool:
         """Remove each, whatever becomes of the others; True if no try has failed."""
         done = []
+        self._tried |= ids
         for one in sorted(ids):
             what = f"certificate {one}"
             done.append(self._attempt(what, partial(self._remove, one, what, known=known)))

@@ -8,8 +8,6 @@ import re
 import socket
 import struct
 import threading
-import time
-from email.utils import formatdate
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -76,8 +74,6 @@ class FaultyApplication:
             return [answer]
         started: list[Any] = []
         chunks = self._pass_on(environ, lambda *arguments: started.extend(arguments[:2]))
-        now = formatdate(time.time() + self._faults.ahead_s, usegmt=True)
-        started[1] = [*started[1], ("Date", now)]
         code = "lost" if fault.reset else dict(started[1]).get("x-amzn-ErrorType", "")
         self._faults.end(begun, int(started[0].split()[0]), code.split(":")[0])
         if fault.reset:

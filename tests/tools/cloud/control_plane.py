@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -85,8 +86,9 @@ class ControlPlane:
                 faults=self.faults,
                 effect=lambda: self._on_change(self.access()),
             )
+            handler = type("Handler", (_Handler,), {"faults": self.faults})
             server = make_server(
-                "127.0.0.1", 0, application, threaded=True, request_handler=_Handler
+                "127.0.0.1", 0, application, threaded=True, request_handler=handler
             )
             stack.callback(server.server_close)
             self.url = f"http://127.0.0.1:{server.port}"
@@ -170,6 +172,13 @@ def _restore_moto() -> None:
 
 class _Handler(WSGIRequestHandler):
     """Says nothing, and takes a connection that we have reset for ended."""
+
+    faults: Faults
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The time that AWS's clock shows, for the header Date."""
+        del timestamp
+        return super().date_time_string(time.time() + self.faults.ahead_s)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
         """No access log: Faults has the record."""
