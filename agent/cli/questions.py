@@ -58,7 +58,7 @@ class Questions:
         self._missing: list[str] = []
 
     def all(self, known: Config, stored: Profile, *, own_certificate: bool) -> Answers:
-        """All answers. Raises UsageError."""
+        """All answers. Raises UsageError, and OSError for a file with a secret."""
         name = self._answer(
             "--name",
             self._arguments.name,
@@ -157,11 +157,8 @@ class Questions:
 
 
 def _content(path: Path) -> str:
-    """The one word in a file, which may be a pipe. Raises UsageError."""
-    try:
-        return path.read_bytes().decode("utf-8-sig", errors="replace").strip()
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    """The one word in a file, which may be a pipe. Raises OSError."""
+    return path.read_bytes().decode("utf-8-sig", errors="replace").strip()
 
 
 def _asked(what: str, check: Callable[[str], str], *, keeps: bool = False) -> str:

@@ -137,6 +137,6 @@ def test_what_is_no_part_of_a_key_is_told_without_it(  # noqa: PLR0917 -- a tabl
 
 @pytest.mark.parametrize("flag", ["--secret-file", "--session-token-file"])
 def test_a_file_that_cannot_be_read_is_told(known: Config, tmp_path: Path, flag: str) -> None:
-    """By its name, not as a full card."""
-    with pytest.raises(UsageError, match=f"{tmp_path}/none: No such file"):
+    """By its name."""
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/none"):
         key(known, "--access-key-id", TEMPORARY, flag, str(tmp_path / "none"))
