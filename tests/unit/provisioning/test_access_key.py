@@ -180,6 +180,8 @@ def test_what_is_no_secret_is_told_without_it(text: str) -> None:
     assert (problem := access_key.secret_problem(text))
     assert not text or text not in problem
     assert not access_key.secret_problem(KEY.secret)
+    assert text == KEY.id or access_key.token_problem(text)
+    assert not access_key.token_problem("the/token+==" * 100)
 
 
 @pytest.mark.parametrize(
