@@ -16,7 +16,15 @@ from agent import account, files, sensors
 from agent.cli.main import COMMANDS
 from agent.cli.questions import NAME, REGION, Questions
 from agent.cli.service import as_service, ask_service
-from agent.config import DEFAULT_PATH, Aws, Thing, interpret, problem_with, read_toml
+from agent.config import (
+    DEFAULT_PATH,
+    Aws,
+    Thing,
+    contents,
+    interpret,
+    problem_with,
+    read_toml,
+)
 from agent.config.editor import UneditableError, with_value
 from agent.errors import EXIT_OK, BusyError, ConfigError, NotPermittedError
 from agent.provisioning import access_key
@@ -131,7 +139,7 @@ def _profile(config: Config) -> str:
 
 def _configure(path: Path, known: Config, answers: Answers) -> Config:
     """Write what is new into the file; the configuration that results. ConfigError, OSError."""
-    before = path.read_bytes().decode()
+    before = contents(path).decode()
     text = before.removeprefix(_BOM)
     for key, old, new in (
         (NAME, read_toml(path).get("thing"), answers.name),

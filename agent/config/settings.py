@@ -161,8 +161,3 @@ class Config:
     paths: Paths
     sensors: tuple[SensorConfig, ...]
     warnings: tuple[str, ...] = ()
-
-    @property
-    def home(self) -> Path:
-        """A directory that belongs to the agent's user, who owns what is made for the agent."""
-        return self.paths.certs if self.paths.certs.is_dir() else self.path.absolute().parent

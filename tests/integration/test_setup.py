@@ -19,6 +19,7 @@ import pytest
 
 from agent.files import lock
 from tests.integration.agent_process import AgentProcess
+from tests.tools.cloud.faults import ACCESS_DENIED
 from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -93,15 +94,15 @@ def flags(name: str, *, key: str = ACCESS_KEY, region: str = "ap-northeast-1") -
 
 
 def test_flags_alone_set_a_device_up(device: Fresh) -> None:
-    """Configuration and key are written, the device is registered, each step is told."""
+    """Name and region are written, the device is registered, each step is told; the key may stay."""
     before = device.config.read_text()
     device.config.chmod(0o640)
-    done = device.setup(*flags("by-flags"), environment={"AWS_SECRET_ACCESS_KEY": SECRET})
+    secret = {"AWS_SECRET_ACCESS_KEY": SECRET}
+    done = device.setup(*flags("by-flags"), "--keep-key", environment=secret)
     assert (done.returncode, done.stderr) == (0, "")
     assert device.provisioned("by-flags")
     for step in ("name by-flags, region ap-northeast-1", ACCESS_KEY, "certificate activated"):
         assert step in done.stdout
-    assert f"The AWS key stays in {device.credentials}" in done.stdout
     text = device.config.read_text()
     assert (
         text.replace('name = "by-flags"\n', "").replace('region = "ap-northeast-1"\n', "") == before
@@ -112,13 +113,13 @@ def test_flags_alone_set_a_device_up(device: Fresh) -> None:
 
 
 def test_set_up_again_only_what_is_given_changes(device: Fresh) -> None:
-    """Without flags all stays; the key can be erased, and is then asked for."""
+    """Without flags all stays but the key, which is erased, and is then asked for."""
     secret = device.directory / "secret"
     secret.write_text(f"{SECRET}\n")
-    done = device.setup(*flags("again"), "--secret-file", str(secret))
+    done = device.setup(*flags("again"), "--secret-file", str(secret), "--keep-key")
     assert done.returncode == 0, done.stderr
     config = device.config.read_text()
-    done = device.setup("--erase-key")
+    done = device.setup()
     assert done.returncode == 0, done.stderr
     assert "the AWS key is erased" in done.stdout
     assert device.config.read_text() == config
@@ -182,6 +183,18 @@ def test_a_table_on_one_line_is_left_to_its_owner(device: Fresh) -> None:
     assert 'hint: write name = "b" below [thing] by hand' in done.stderr
     assert device.config.read_text() == before
     assert not device.credentials.exists()
+
+
+def test_the_key_touches_the_card_only_where_it_is_needed_again(device: Fresh) -> None:
+    """After success it was never there; after a failure the agent goes on with it."""
+    assert device.setup(*flags("x"), "--secret-stdin", text=SECRET).returncode == 0
+    assert not device.credentials.exists()
+    device.aws.faults.inject(ACCESS_DENIED, "CreateThing")
+    done = device.setup(*flags("y"), "--secret-stdin", text=SECRET)
+    assert done.returncode == 77, done.stderr
+    assert "allow iot:CreateThing" in done.stderr
+    assert device.credentials.read_text() == device.aws.credentials
+    assert stat.S_IMODE(device.credentials.stat().st_mode) == 0o600
 
 
 def test_it_waits_for_another_registration(device: Fresh) -> None:
@@ -266,7 +279,7 @@ def _plain(seen: str) -> str:
 
 
 def test_at_a_terminal_it_asks(device: Fresh) -> None:
-    """A wrong answer is asked again; the secret is not shown; the key is erased if wished."""
+    """A wrong answer is asked again; the secret is not shown; the key is left nowhere."""
     terminal = Terminal(device)
     terminal.answer("Name of this device in AWS IoT []: ", "a b\n")
     terminal.answer("Name of this device in AWS IoT []: ", "asked\n")
@@ -276,7 +289,6 @@ def test_at_a_terminal_it_asks(device: Fresh) -> None:
     terminal.answer("AWS access key id: ", f"{OTHER_KEY}\n")
     terminal.answer("AWS secret access key (not shown): ", "not one word\n")
     terminal.answer("AWS secret access key (not shown): ", "Zz9SECRETzZ\n")
-    terminal.answer("Erase it from this device? []: ", "y\n")
     assert terminal.end() == 0, terminal.seen
     assert device.provisioned("asked")
     assert "SECRET" not in terminal.seen
@@ -287,15 +299,14 @@ def test_at_a_terminal_it_asks(device: Fresh) -> None:
 
 def test_at_a_terminal_enter_keeps_what_there_is(device: Fresh) -> None:
     """Name, region, key and secret; nothing is written anew."""
-    done = device.setup(*flags("kept"), "--secret-stdin", text=SECRET)
+    done = device.setup(*flags("kept"), "--secret-stdin", "--keep-key", text=SECRET)
     assert done.returncode == 0, done.stderr
     before = device.config.stat().st_ino, device.credentials.stat().st_ino
-    terminal = Terminal(device)
+    terminal = Terminal(device, "--keep-key")
     terminal.answer("Name of this device in AWS IoT []: ", "\n")
     terminal.answer("AWS region, such as ap-northeast-1 []: ", "\n")
     terminal.answer("AWS access key id []: ", "\n")
     terminal.answer("(not shown; Enter keeps it): ", "\n")
-    terminal.answer("Erase it from this device? []: ", "\n")
     assert terminal.end() == 0, terminal.seen
     assert (device.config.stat().st_ino, device.credentials.stat().st_ino) == before
 
