@@ -100,8 +100,8 @@ class Generations:
 
     def prepare(self) -> None:
         """Remove what an interrupted run was still writing."""
-        links = rf"\.\.{self.thing}\.(pending|unproven)\.{HEX}"
-        half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|{links}")
+        beside = rf"\.\.({self.thing}\.(pending|unproven)|name)\.{HEX}"
+        half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|{beside}")
         for path in self.certs.iterdir():
             if half_made.fullmatch(path.name):
                 files.remove_tree(path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from agent.errors import BusyError
 from agent.identity import Generations, Identity, has_replaced, other_things
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ def test_half_made_things_are_removed_at_the_start(tmp_path: Path) -> None:
     (tmp_path / ".b.new-01234567").mkdir()
     (tmp_path / ".a.01234567").symlink_to("x")
     (tmp_path / "..a.pending.01234567").symlink_to("x")
+    for name in ("..a.unproven.01234567", "..name.01234567"):
+        (tmp_path / name).touch()
     Generations(tmp_path, "a").prepare()
     assert [path.name for path in tmp_path.iterdir()] == [".b.new-01234567"]
 
@@ -45,3 +50,25 @@ def test_other_things_are_those_with_an_identity_or_generations(tmp_path: Path) 
     assert other_things(tmp_path, "a") == ["b:1", "d", "e", "f"]
     assert other_things(tmp_path / "missing", "a") == []
     assert other_things(tmp_path / ".lock", "a") == []
+
+
+def test_a_note_of_what_may_be_left_counts_as_replaced(tmp_path: Path) -> None:
+    """Its times are bounded in number, and one that is spoiled holds none."""
+    generations = Generations(tmp_path, "a")
+    assert generations.noted_s() == []
+    generations.note([1.5, *range(100)])
+    assert has_replaced(tmp_path, "a")
+    assert generations.noted_s() == [float(second) for second in range(100)]
+    for text in ("[", '{"a": 1}', "[null]", "3", "\xff"):
+        generations.unproven.write_text(text, encoding="latin-1")
+        assert generations.noted_s() == []
+    generations.remove(generations.unproven)
+    assert not has_replaced(tmp_path, "a")
+
+
+def test_the_certificates_are_held_by_one_at_a_time(tmp_path: Path) -> None:
+    """The directory is made if need be."""
+    generations = Generations(tmp_path / "certs", "a")
+    with generations.locked(), pytest.raises(BusyError), generations.locked():
+        pass
+    assert (tmp_path / "certs/.lock").is_file()
