@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -61,6 +62,7 @@ class Account(NamedTuple):
         return self.uid, self.gid
 
 
+@cache
 def of_service(name: str = NAME) -> Account | None:
     """The account that a process of root's is to become; None for another user, or without one."""
     if os.geteuid() != 0:

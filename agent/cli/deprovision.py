@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from agent import board, files
 from agent.cli.main import COMMANDS, settings
-from agent.cli.registration import BY_HAND_S, open_cloud, print_line, retrying
 from agent.cli.service import as_service
 from agent.config import Thing, load, problem_with
 from agent.errors import EXIT_OK, BusyError
 from agent.identity import Generations
 from agent.provisioning import access_key
-from agent.provisioning.removal import deprovision, forget
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -51,13 +49,23 @@ def _thing(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Remove certificates, policy, thing, the files, and the AWS key. Raises AgentError."""
     as_service(lambda: work(arguments))
-    config = load(arguments.config, options_of=lambda _: dict)  # and so without any plug-in
+    # Without any plug-in, and without a look at what the service has written.
+    config = load(arguments.config, options_of=lambda _: dict, registered=lambda _: "")
     settle_key(config, erase=arguments.erase_key)
     return EXIT_OK
 
 
 def work(arguments: argparse.Namespace) -> int:
     """Remove what is at AWS and below `<certs>`, as the service's user. Raises AgentError."""
+    # boto3 is never loaded as root.
+    from agent.cli.registration import (  # noqa: PLC0415
+        BY_HAND_S,
+        open_cloud,
+        print_line,
+        retrying,
+    )
+    from agent.provisioning.removal import deprovision, forget  # noqa: PLC0415
+
     config = settings(arguments)
     thing = arguments.thing or config.thing.name
     with (

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.errors import AgentError, CredentialsError
+from agent.errors import AgentError, CredentialsError, NotPermittedError, OutputError
 from agent.health.progress import Progress
 from agent.identity import Generations
 from agent.provisioning import removal
@@ -71,6 +71,10 @@ def retrying(say: Callable[[Progress], None], *, patience_s: float) -> Iterator[
         before = signal.signal(signal.SIGHUP, lambda _number, _frame: wakeup.set())
         try:
             yield Retry(say, patience_s=patience_s, sleep=sleep)
+        except PermissionError as error:
+            raise NotPermittedError(
+                f"{error.filename}: this user may not do that", hint="run this with sudo"
+            ) from error
         except OSError as error:
             if isinstance(error, AgentError):
                 raise
@@ -92,5 +96,6 @@ def open_cloud(config: Config, retry: Retry, key: AccessKey | None = None) -> Cl
 
 
 def print_line(progress: Progress) -> None:
-    """Print a line for a person."""
-    print(progress.line(), flush=True)
+    """Print a line for a person; that nobody reads it any more ends no registration."""
+    with suppress(OutputError):
+        print(progress.line(), flush=True)

@@ -83,6 +83,7 @@ def load(
     environment: Mapping[str, str] = os.environ,
     hostname: str = "",
     root: Path = board.ROOT,
+    registered: Callable[[Path], str] = registered_name,
     content: Mapping[Path, bytes] | None = None,
 ) -> Config:
     """The configuration in the file `path`, and in an `iot_prov_config` beside it.
@@ -103,6 +104,7 @@ def load(
         environment=environment,
         hostname=hostname,
         root=root,
+        registered=registered,
         content=content,
     )
 
