@@ -69,7 +69,7 @@ def test_the_changelog_has_the_version_of_the_code() -> None:
 @pytest.mark.parametrize("command", [*COMMANDS, *INTERNAL])
 def test_the_manual_describes_every_command(command: str) -> None:
     """Each command has a paragraph, in which each of its options is named."""
-    heading = rf"^\.TP\n\.BR? {command}\b.*$"
+    heading = rf"^\.TP\n\.BR? {re.escape(command.replace('-', chr(92) + '-'))}\b.*$"
     found = re.search(heading + r"(?:\n(?!\.TP|\.SH|\.SS).*)*", MANUAL, re.MULTILINE)
     assert found
     assert {option for option in options(command) if option not in plain(found[0])} == set()
