@@ -170,3 +170,22 @@ def test_an_identity_of_another_board_is_told_while_it_is_used(
     agent.start().wait_online()
     assert "00000000deadbeef" in agent.wait_condition("identity-copied")["text"]
     assert "UpdateThing" not in cloud.faults.operations()
+
+
+def test_a_replaced_certificate_that_stays_is_told_until_it_is_removed(
+    cloud: LocalAws, make_agent: MakeAgent
+) -> None:
+    """With the permission that is missing; the next start tries again."""
+    agent = make_agent(mqtt=QUICK).start()
+    agent.wait_online()
+    agent.stop()
+    name = name_of(agent)
+    (agent.directory / "certs" / name / f"{name}-private.pem.key").unlink()
+    cloud.faults.inject(ACCESS_DENIED, "DeleteCertificate")
+    agent.start().wait_online()
+    assert "iot:DeleteCertificate" in agent.wait_condition("leftover-certificate")["text"]
+    agent.stop()
+    cloud.faults.heal()
+    agent.start().wait_online()
+    agent.wait_status(lambda _: len([c for c in cloud.certificates() if name in c.things]) == 1)
+    agent.wait_status(lambda status: status["conditions"] == [])
