@@ -50,7 +50,10 @@ PROVISIONING_REFUSED = Condition(
     "provisioning-refused", ERROR, "grant what is missing; it is tried again every 5 minutes"
 )
 CREDENTIALS_INVALID = Condition(
-    "credentials-invalid", ERROR, "run `pi-iot-agent provision` to make a new certificate"
+    "credentials-invalid",
+    ERROR,
+    "run `pi-iot-agent provision` to make a new certificate, unless somebody has shut this device "
+    "out at AWS on purpose",
 )
 CA_FILE_INVALID = Condition(
     "ca-file-invalid", ERROR, "see ca_file of [mqtt]: registering anew does not mend it"
@@ -76,7 +79,8 @@ OFFLINE = Condition(
 NOT_AUTHORIZED = Condition(
     "not-authorized",
     WARNING,
-    "a new policy takes some minutes; if it lasts, run `pi-iot-agent provision`",
+    "a new policy takes some minutes; if it lasts, run `pi-iot-agent provision`, unless somebody "
+    "has shut this device out at AWS on purpose",
 )
 TAKEN_OVER = Condition(
     "taken-over", WARNING, "another device connects with this name: give each its own [thing] name"

@@ -1,0 +1,44 @@
+"""The IAM policy in the documentation grants what the code asks for, and nothing more."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import botocore.session
+
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs/provisioning.md").read_text()
+
+
+def called() -> set[str]:
+    """The IAM actions of all calls to AWS IoT, by the names that the sources have of them."""
+    model = botocore.session.Session().get_service_model("iot")
+    names = {botocore.xform_name(operation): operation for operation in model.operation_names}
+    words = {
+        node.value
+        for path in (ROOT / "agent/provisioning").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {f"iot:{operation}" for name, operation in names.items() if name in words}
+
+
+def granted() -> set[str]:
+    """The actions of the policy in the guide."""
+    (text,) = re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)
+    return {action for one in json.loads(text)["Statement"] for action in one["Action"]}
+
+
+def test_the_documented_policy_is_the_least_that_suffices() -> None:
+    """Each action that is called is granted, and none that is not."""
+    assert granted() == called()
+    assert len(called()) > 20
+
+
+def test_the_guide_names_no_other_action() -> None:
+    """But those of the device's own policy, and of an attacker's."""
+    named = set(re.findall(r"`(iot:[A-Z]\w+)`", GUIDE))
+    assert named - called() <= {"iot:Receive"}
