@@ -59,6 +59,11 @@ def read(path: Path, *, limit: int = MIB) -> bytes:
     return data
 
 
+def check(path: Path) -> None:
+    """Raise OSError unless `path` is a regular file, through links or not, that may be read."""
+    os.close(_open_file(path.resolve(), os.O_RDONLY))
+
+
 def set_mode(path: Path, mode: int) -> None:
     """Give a file or directory, no link, the mode. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -132,13 +137,6 @@ def rewrite(path: Path, data: bytes) -> None:
     before = real.stat()
     owner = (before.st_uid, before.st_gid) if os.geteuid() == 0 else None
     replace(real, data, mode=stat.S_IMODE(before.st_mode), owner=owner)
-
-
-def hand_over(path: Path, *, like: Path) -> None:
-    """Give what root made to the owner of `like`; for anybody else it is right as it is."""
-    if os.geteuid() == 0:
-        owner = like.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def wipe(path: Path) -> None:

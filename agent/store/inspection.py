@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
 from agent.model import Record
 from agent.store import database
@@ -84,8 +85,7 @@ def revive(path: Path) -> int:
 def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     with database.translated(path):
         try:
-            with path.open("rb"):
-                pass
+            files.check(path)  # SQLite would wait at a FIFO
         except FileNotFoundError:
             raise StoreMissingError(f"{path}: no such store", hint="made by the agent") from None
         except PermissionError:

@@ -35,7 +35,7 @@ def plain(roff: str) -> str:
 
 def options(command: str) -> set[str]:
     """The long options of a command but --help."""
-    module = cast("Command", importlib.import_module(f"agent.cli.{command}"))
+    module = cast("Command", importlib.import_module(f"agent.cli.{command.replace('-', '_')}"))
     subparsers = argparse.ArgumentParser().add_subparsers()
     module.add(subparsers)
     words = subparsers.choices[command].format_usage()

@@ -133,7 +133,7 @@ class Device:
         self.waited_s.append(seconds)
         self.aws.faults.ahead_s += seconds
 
-    def register(self, *, crash_at: int = 0, **overrules: bool) -> int:
+    def register(self, *, crash_at: int = 0, **overrules: Any) -> int:  # noqa: ANN401
         """Provision without the proof, as the daemon's child does; the number of calls to IoT."""
         cloud = self.cloud(crash_at)
         with self.generations.locked():
@@ -148,7 +148,11 @@ class Device:
         return cloud.made
 
     def provision(
-        self, *, crash_at: int = 0, prove: Callable[[], None] = lambda: None, **overrules: bool
+        self,
+        *,
+        crash_at: int = 0,
+        prove: Callable[[], None] = lambda: None,
+        **overrules: Any,  # noqa: ANN401
     ) -> int:
         """Provision and retire as the command does; the number of calls to IoT."""
         self.register(crash_at=crash_at, **overrules)

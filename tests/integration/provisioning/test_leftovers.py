@@ -244,11 +244,17 @@ class TestRefused:
         assert old.is_dir()
 
 
+def empty(device: Device) -> None:
+    """Lose all files."""
+    for path in device.files.directory.iterdir():
+        path.unlink()
+
+
 SHUT_OUT: dict[str, Callable[[Device], None]] = {
     "sound": lambda _: None,
     "no key": spoil_key,
     "no certificate": lambda device: device.files.certificate.unlink(),
-    "all files lost": lambda device: [path.unlink() for path in device.files.directory.iterdir()],
+    "all files lost": empty,
 }
 
 

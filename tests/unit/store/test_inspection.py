@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,14 @@ def test_a_look_from_outside_disturbs_nobody(limits: StoreLimits) -> None:
     with pytest.raises(StoreError, match=str(limits.path)):
         inspect(limits.path, 10)
     assert limits.path.read_text().startswith("I am a text file")
+
+
+def test_what_is_no_file_is_told_and_never_waited_for(limits: StoreLimits) -> None:
+    """SQLite itself would wait at a FIFO until somebody writes."""
+    limits.path.parent.mkdir(exist_ok=True)
+    os.mkfifo(limits.path)
+    with pytest.raises(StoreError, match="is not a regular file"):
+        inspect(limits.path, 1)
 
 
 def test_dead_records_are_shown_and_revived(limits: StoreLimits) -> None:
