@@ -66,7 +66,7 @@ def test_a_removal_that_succeeds_leaves_no_condition(retiring: Retiring) -> None
     ("script", "text"),
     [
         (Script([REFUSED], 77), "may still live at AWS: AWS refuses it (grant it)"),
-        (Script([NO_KEY], 77), "may still live at AWS: there is no AWS key to remove it with (it can"),
+        (Script([NO_KEY], 77), "may still live at AWS: there is no AWS key to remove it with"),
         (Script([], -9), "may still live at AWS: it was ended by SIGKILL (memory"),
         (Script([DONE], 1), "may still live at AWS: it ended with exit code 1"),
     ],
