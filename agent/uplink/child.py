@@ -33,7 +33,7 @@ TERMINATE_S = 1.0
 
 #: Program of the child: it finds modules where this process does, and nowhere else.
 BOOT = (
-    "import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); "
+    "import os, sys; sys.path[:] = sys.argv[1].split(os.pathsep); del sys.argv[:2]; "
     "from agent.cli.main import main; sys.exit(main())"
 )
 
@@ -57,7 +57,8 @@ class Child:
         retire: bool = False,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        command = [sys.executable, "-I", "-c", BOOT, os.pathsep.join(sys.path), "provision-child"]
+        command = [sys.executable, "-I", "-c", BOOT, os.pathsep.join(sys.path)]
+        command += ["agent", "provision-child"]
         command += ["--config", str(config.path), "--parent", str(os.getpid())]
         command += ["--retire"] if retire else []
         self._wakeup = wakeup

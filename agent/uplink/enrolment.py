@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: A refusal is tried again this often, or once the AWS key or the clock changes.
 REFUSED_RETRY_S = 300.0
 
+#: Longest silence of the child: it tells of each step, and of each wait of at most half a minute.
+SILENT_S = 900.0
+
 #: Time between two looks at whether a person still registers this device.
 BY_HAND_LOOK_S = 2.0
 
@@ -196,10 +199,15 @@ class Enrolment:
 
     def _follow(self, child: Child) -> None:
         """Relay what the child tells, until its end. Raises StoppingError once stopped."""
+        silent_s = 0.0
         while child.exit_code is None:
             self._waits.beat()
-            for progress in child.poll(LOOK_AGAIN_S):
+            told = child.poll(LOOK_AGAIN_S)
+            for progress in told:
                 self._relay(progress)
+            silent_s = 0.0 if told else silent_s + LOOK_AGAIN_S
+            if silent_s > SILENT_S:  # a program of the credentials file that hangs, for one
+                child.close()
             if self._waits.stopping:
                 raise StoppingError
             if self._waits.retry_wanted() | self._clock_watch.turned():
