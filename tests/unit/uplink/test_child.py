@@ -140,7 +140,8 @@ def test_it_finds_modules_nowhere_else(config: Config, tmp_path: Path) -> None:
 
 def test_it_ends_with_its_parent_before_it_has_read_a_word(tmp_path: Path) -> None:
     """The kernel sees to it, though somebody else keeps its stdin open."""
-    command = [sys.executable, "-I", "-c", BOOT, os.pathsep.join(sys.path), "provision-child"]
+    command = [sys.executable, "-I", "-c", BOOT, os.pathsep.join(sys.path), "agent"]
+    command.append("provision-child")
     program = (
         "import json, os, subprocess, sys, time\n"
         "command = json.loads(sys.argv[1]) + ['--parent', str(os.getpid())]\n"
