@@ -11,7 +11,7 @@ from agent import board, files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.service import as_service
 from agent.config import Thing, load, problem_with
-from agent.errors import EXIT_OK, BusyError
+from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError
 from agent.identity import Generations
 from agent.provisioning import access_key
 
@@ -76,7 +76,16 @@ def work(arguments: argparse.Namespace) -> int:
         if arguments.forget:
             forget(config, retry, thing=thing)
             return EXIT_OK
-        with open_cloud(config, retry) as cloud:
+        try:
+            cloud = open_cloud(config, retry)
+        except NoAwsCredentialsError:
+            if Generations(config.paths.certs, thing).everything():
+                raise
+            print(
+                f"nothing is provisioned as {thing} here, and there is no AWS key to ask AWS with"
+            )
+            return EXIT_OK
+        with cloud:
             deprovision(config, cloud, retry, serial=board.serial(), thing=thing)
     return EXIT_OK
 

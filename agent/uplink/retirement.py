@@ -84,7 +84,8 @@ class Retirement:
         if child.exit_code is None:
             return
         if child.exit_code == EXIT_OK:
-            self._health.clear(conditions.LEFTOVER_CERTIFICATE)
+            if not has_replaced(self._certs, self._thing):
+                self._health.clear(conditions.LEFTOVER_CERTIFICATE)
         elif not child.troubled:
             self._tell(*child.ending())
         self.disconnected()

@@ -94,7 +94,7 @@ def flags(name: str, *, key: str = ACCESS_KEY, region: str = "ap-northeast-1") -
 
 
 def test_flags_alone_set_a_device_up(device: Fresh) -> None:
-    """Name and region are written, the device is registered, each step is told; the key may stay."""
+    """Name and region are written, the device is registered, each step told; the key may stay."""
     before = device.config.read_text()
     device.config.chmod(0o640)
     secret = {"AWS_SECRET_ACCESS_KEY": SECRET}

@@ -75,7 +75,7 @@ def test_an_upgrade_takes_back_what_older_versions_gave_away(
     box.run("chmod", "0644", CREDENTIALS, f"{directory}/old")
     box.run(*AS_SERVICE, f"ln -s /etc/shadow {directory}/evil")
     shadow = box.output("stat", "-c%U:%G %a", "/etc/shadow")
-    # One that holds the file open for writing from before. (Not of the user's: while he has a process
+    # It holds the file open for writing from before. (Not as the user: while he has a process
     # usermod(8) does not change his home.)
     box.run("systemd-run", "--unit=held", "sh", "-c", f"exec >>{CREDENTIALS}; sleep 5; echo late")
 

@@ -25,7 +25,7 @@ COMPLETION = (ROOT / "packaging/completions/pi-iot-agent").read_text()
 UNIT = ROOT / "systemd/pi-iot-agent.service"
 
 #: What only one program says to another.
-UNLISTED = {"--report", "--parent", "--retire", "--file"}
+UNLISTED = {"--parent", "--retire", "--file"}
 
 
 def plain(roff: str) -> str:
