@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from agent.identity import (
     tls_context,
 )
 from agent.identity.credentials import SUITES, Files, read_identity
+from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 
 if TYPE_CHECKING:
@@ -201,9 +201,8 @@ def test_what_this_user_may_not_read_is_not_called_spoiled(config: Config, name:
     else:
         path = getattr(files_of(config), name)
     path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("this user may read everything")
-    with pytest.raises(ForbiddenCredentialsError, match="may not be read by this user") as caught:
+    forbidden = pytest.raises(ForbiddenCredentialsError, match="may not be read by this user")
+    with bound_by_modes(), forbidden as caught:
         load(config)
     path.chmod(0o700)
     assert "sudo" in caught.value.hint
