@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SECTOR = 512
-CALLS = "openat,write,pwrite64,fsync,fdatasync,ftruncate,rename,unlink,mkdir,lseek"
+CALLS = (
+    "openat,write,pwrite64,fsync,fdatasync,ftruncate,rename,renameat,unlink,unlinkat,mkdir,lseek"
+)
 
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+)(?:<(.*)>)?")
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 _DESCRIPTOR = re.compile(r"^(\d+)<([^>]*)>")
+
+#: A path, behind the open directory that it starts at where the call takes one.
+_PATH = re.compile(r'(?:(?:\d+|AT_FDCWD)<([^>]*)>, )?"((?:\\x[0-9a-f]{2})*)"')
 
 
 def traced(program: str, directory: Path, log: Path) -> list[Call]:
@@ -159,22 +164,29 @@ class _Reader:
         if not found or int(found[3]) < 0:
             return None
         what, arguments, result = found[1], found[2], int(found[3])
-        texts = [bytes.fromhex(text.replace("\\x", "")) for text in _TEXT.findall(arguments)]
+        texts = [_plain(text) for text in _TEXT.findall(arguments)]
+        if what in {"openat", "renameat", "unlinkat"}:
+            paths = [_joined(*map(_plain, found)) for found in _PATH.findall(arguments)]
+            return self._named(what.removesuffix("at"), paths, result, arguments)
         if descriptor := _DESCRIPTOR.match(arguments):
-            number, path = int(descriptor[1]), bytes.fromhex(descriptor[2].replace("\\x", ""))
+            number, path = int(descriptor[1]), _plain(descriptor[2])
             if what == "write" and number == 1:
                 return Call("say", "", texts[0])
             last = str(result) if what == "lseek" else arguments.rpartition(", ")[2]
             data = texts[0][:result] if texts else b""
             name = self._name(path)
             return self._on(what, number, name, last=last, data=data) if name is not None else None
-        name = self._name(texts[0])
-        if name is None or (what == "openat" and "O_CREAT" not in arguments):
+        return self._named(what, texts, result, arguments)
+
+    def _named(self, what: str, paths: list[bytes], result: int, arguments: str) -> Call | None:
+        """A call on one name or two."""
+        name = self._name(paths[0])
+        if name is None or (what == "open" and "O_CREAT" not in arguments):
             return None
-        if what == "openat":
+        if what == "open":
             self._positions[result] = 0
             return Call("open", name)
-        to = self._name(texts[1]) if what == "rename" else ""
+        to = self._name(paths[1]) if what == "rename" else ""
         return Call(what, name, to=to or "")
 
     def _on(self, what: str, number: int, name: str, *, last: str, data: bytes) -> Call | None:
@@ -196,6 +208,14 @@ class _Reader:
         if not full.is_relative_to(self._directory):
             return None
         return "" if full == self._directory else full.relative_to(self._directory).as_posix()
+
+
+def _joined(start: bytes, end: bytes) -> bytes:
+    return end if end.startswith(b"/") else start + b"/" + end
+
+
+def _plain(text: str) -> bytes:
+    return bytes.fromhex(text.replace("\\x", ""))
 
 
 def cuts(calls: list[Call]) -> Iterator[tuple[Disk, list[str]]]:
