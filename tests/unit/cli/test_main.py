@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -92,6 +93,38 @@ def test_a_reader_that_has_seen_enough_causes_no_noise(config: str) -> None:
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        (">/dev/full", 1, "pi-iot-agent: the output cannot be written: No space left on device"),
+        (">&-", 0, ""),
+        (">&- 2>&- <&-", 0, ""),
+    ],
+)
+def test_an_output_that_goes_nowhere_is_told_as_that(
+    config: str, redirection: str, code: int, told: str
+) -> None:
+    """Neither is a defect, and no file that is opened is taken for the output."""
+    command = " ".join(python("-m", "agent", "check", "--config", config))
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {redirection}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert done.stderr.partition("\n")[0] == told
+
+
+def test_what_a_terminal_would_obey_is_shown_as_text(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A status, a payload or a name may come from anywhere."""
+    runtime = Path(config).parent / "run"
+    (runtime / "status.json").write_text('{"thing": "\\u001b[2J", "state": "\\u009b2J"}')
+    with (runtime / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        main(["status", "--config", config])
+    assert "\\x1b[2J is \\x9b2J" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["check", "status", "queue", "read"])
