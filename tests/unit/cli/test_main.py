@@ -109,7 +109,7 @@ def test_an_output_that_goes_nowhere_is_told_as_that(
     """Neither is a defect, and no file that is opened is taken for the output."""
     command = " ".join(python("-m", "agent", "check", "--config", config))
     done = subprocess.run(
-        ["sh", "-c", f"{command} {redirection}"], capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", f"{command} {redirection}"], capture_output=True, text=True, check=False
     )
     assert done.returncode == code
     assert done.stderr.partition("\n")[0] == told
