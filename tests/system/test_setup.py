@@ -51,7 +51,7 @@ def test_flags_alone_make_it_a_device_and_the_key_is_erased(fresh: Device) -> No
 def test_a_prepared_card_makes_it_a_device_at_its_first_boot(fresh: Device) -> None:
     """The file on the boot partition is taken over before the service starts, once, and wiped.
 
-    Its AWS key is then in the credentials file alone, which is the agent's and nobody else's.
+    Its AWS key is then in the credentials file alone, which is root's, and which the agent may read.
     """
     fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
     key = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET}
@@ -64,7 +64,7 @@ def test_a_prepared_card_makes_it_a_device_at_its_first_boot(fresh: Device) -> N
     assert 0 < taken_us < int(fresh.show("ExecMainStartTimestampMonotonic"))
     assert fresh.box.output("ls", "-A", "/boot/firmware") == ""
     assert places_of(SECRET, fresh) == [CREDENTIALS]
-    assert fresh.box.output("stat", "-c%a %U:%G", CREDENTIALS) == "600 pi-iot-agent:pi-iot-agent"
+    assert fresh.box.output("stat", "-c%a %U:%G", CREDENTIALS) == "640 root:pi-iot-agent"
     assert fresh.box.output("stat", "-c%a %U:%G", CONFIG) == "644 root:root"
     fresh.restart()
     assert shown(fresh, "ConditionResult") == "no"
