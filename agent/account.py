@@ -15,7 +15,6 @@ import pwd
 import re
 import select
 import signal
-import stat
 import subprocess
 import sys
 from contextlib import suppress
@@ -23,11 +22,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from agent import files
 from agent.errors import EXIT_FAILURE, NotPermittedError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from agent import files
 
 NAME = "pi-iot-agent"
 UNIT = "pi-iot-agent.service"
@@ -42,6 +42,16 @@ KEPT = re.compile(
 )
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+
+#: keyctl(2), which the C library does not have, by the machine's name and whether we have 64 bits.
+KEYCTL = {
+    ("x86", True): 250,
+    ("x86", False): 288,
+    ("aar", True): 219,
+    ("aar", False): 311,
+    ("arm", False): 311,
+}
+KEYCTL_JOIN_SESSION_KEYRING = 1
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: What a pipe holds (pipe(7)): the last words of a process that has ended.
@@ -111,7 +121,8 @@ def run_as(
     """The exit code of `work`, done by a child that has become `account`.
 
     What it prints goes to `out`, by default to stdout, and to stderr; SIGINT, SIGTERM and SIGHUP
-    go to it; it ends with this process. Called in the main thread.
+    go to it, and a second of the first two ends it whatever it does; it ends with this process.
+    Called in the main thread. Raises OutputError, once it has ended, if its output was lost.
     """
     shows = (_Shown(out or _printer(sys.stdout)), _Shown(_printer(sys.stderr)))
     for stream in (sys.stdout, sys.stderr):
@@ -131,7 +142,16 @@ def run_as(
             os._exit(code)
     for _, writer in pipes:
         os.close(writer)
-    before = {number: signal.signal(number, lambda n, _: os.kill(child, n)) for number in FORWARDED}
+    sent: list[int] = []
+
+    def forward(number: int, _frame: object) -> None:
+        # The service's user can stop its processes, but not keep root's kill from them.
+        ends = sent.count(signal.SIGINT) + sent.count(signal.SIGTERM) > 0
+        sent.append(number)
+        os.kill(child, signal.SIGKILL if ends and number != signal.SIGHUP else number)
+        os.kill(child, signal.SIGCONT)
+
+    before = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         _relay(child, dict(zip((reader for reader, _ in pipes), shows, strict=True)))
     finally:
@@ -139,6 +159,12 @@ def run_as(
         for number, handler in before.items():
             signal.signal(number, handler)
     code = os.waitstatus_to_exitcode(status)
+    if code < 0 and not sent:
+        name = signal.Signals(-code).name
+        sys.stderr.write(f"{NAME}: the work was ended by {name}; memory may have run out\n")
+        sys.stderr.write("hint: see `journalctl -k`\n")
+    for lost in [shown.lost for shown in shows if shown.lost]:
+        raise lost
     return code if code >= 0 else SIGNALLED - code
 
 
@@ -149,6 +175,7 @@ def _leave(parent: int, writers: list[int], account: Account) -> None:
     for number, writer in enumerate(writers, start=1):
         os.dup2(writer, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    _leave_keyring()
     become(account)
     _prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
     if os.getppid() != parent:
@@ -160,14 +187,16 @@ class _Shown:
 
     def __init__(self, show: Callable[[str], object]) -> None:
         self._show = show
+        self.lost: OutputError | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def take(self, data: bytes) -> bool:
         """Show a piece; False at the end, or where nobody reads it any more."""
-        with suppress(OSError, OutputError):
+        try:
             self._show(self._decoder.decode(data, final=not data))
-            return bool(data)
-        return False
+        except OutputError as error:
+            self.lost = error
+        return bool(data) and not self.lost
 
 
 def _printer(stream: TextIO) -> Callable[[str], object]:
@@ -194,55 +223,12 @@ def _relay(child: int, shows: dict[int, _Shown]) -> None:
             os.close(pipe)
 
 
+def _leave_keyring() -> None:
+    """Join an empty session keyring: that of root's login may hold keys (session-keyring(7))."""
+    system = (os.uname().machine[:3], sys.maxsize > 2**32)
+    if number := KEYCTL.get(system):
+        ctypes.CDLL(None, use_errno=True).syscall(number, KEYCTL_JOIN_SESSION_KEYRING, 0)
+
+
 def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
-
-
-def make_directory_for(account: Account, path: Path) -> bool:
-    """Make `path` for another user, as root; False where others than root could interfere.
-
-    What is missing above it becomes root's own. Raises OSError.
-    """
-    existing = next(one for one in path.parents if one.exists())
-    if not only_root_writes(existing.resolve()):
-        return False
-    files.make_directory(path.parent, 0o755)
-    path.mkdir(mode=files.PRIVATE_DIRECTORY)
-    os.chown(path, *account.owner, follow_symlinks=False)
-    files.sync_directory(path.parent)
-    return True
-
-
-def only_root_writes(directory: Path) -> bool:
-    """True if nobody but root can change what lies in `directory`, or put another in its place.
-
-    `directory` is a real path, without links. One that all may write to but that keeps each his own
-    (/tmp) may lie on the way, since what is below it is looked at too. Raises OSError.
-    """
-    for path in (directory, *directory.parents):
-        found = path.stat()
-        open_to_others = bool(found.st_mode & stat.S_IWOTH) or (
-            bool(found.st_mode & stat.S_IWGRP) and found.st_gid != 0
-        )
-        keeps = path != directory and bool(found.st_mode & stat.S_ISVTX)
-        if found.st_uid != 0 or (open_to_others and not keeps):
-            return False
-    return True
-
-
-def lend(account: Account, path: Path) -> bytes | None:
-    """Content of a file that `account` may not be able to read; None where it has to try itself.
-
-    A path that leads through what belongs to the account is its own to read, since it could lead
-    root anywhere; so is a file of root's where others than root could have put it.
-    """
-    try:
-        way = (path.absolute(), *path.absolute().parents)
-        if any(one.stat(follow_symlinks=False).st_uid == account.uid for one in way):
-            return None
-        real = path.resolve()
-        if real.stat().st_uid == 0 and not only_root_writes(real.parent):
-            return None
-        return files.read(real)
-    except OSError:
-        return None

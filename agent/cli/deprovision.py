@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from agent import board, files
 from agent.cli.main import COMMANDS, settings
-from agent.cli.service import as_service
+from agent.cli.output import tell
+from agent.cli.service import as_service, check_writable, key_owner
 from agent.config import Thing, load, problem_with
-from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError
+from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError
 from agent.identity import Generations
 from agent.provisioning import access_key
 
@@ -50,7 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Remove certificates, policy, thing, the files, and the AWS key. Raises AgentError."""
     as_service(lambda: work(arguments))
     # Without any plug-in, and without a look at what the service has written.
-    config = load(arguments.config, options_of=lambda _: dict, registered=lambda _: "")
+    config = load(
+        arguments.config,
+        options_of=lambda _: dict,
+        registered=lambda _: "",
+        content=arguments.content,
+    )
     settle_key(config, erase=arguments.erase_key)
     return EXIT_OK
 
@@ -94,14 +100,20 @@ def settle_key(config: Config, *, erase: bool) -> None:
     """Erase the AWS key, or say that it is still there. Raises AgentError."""
     file = config.provisioning.credentials_file
     profile = config.aws.profile or access_key.DEFAULT_PROFILE
+    try:
+        check_writable(file)
+    except NotPermittedError:
+        if erase:
+            raise
+        return
     with files.explained():
         if access_key.read(file, profile).key is None:
             return
         if erase:
-            access_key.erase(file, profile)
-            print(f"{file}: the AWS key is erased")
+            access_key.erase(file, profile, owner=key_owner())
+            tell(f"{file}: the AWS key is erased")
         else:
-            print(f"{file}: the AWS key is still there (`deprovision --erase-key` erases it)")
+            tell(f"{file}: the AWS key is still there (`deprovision --erase-key` erases it)")
 
 
 def _without_agent(config: Config, thing: str) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -52,7 +53,7 @@ DEBIAN = {
 INTERNAL = ("preseed", "provision-child")
 
 #: Commands of which a part is root's own; every other is wholly done by the service's user.
-PARTLY_ROOTS = ("setup", "preseed", "deprovision")
+PARTLY_ROOTS = (["setup"], ["preseed"], ["deprovision"])
 
 
 class Command(Protocol):
@@ -73,13 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     chosen = sys.argv[1:] if arguments is None else list(arguments)
     with streams():
-        if os.geteuid() == 0 and chosen[:1] not in [[name] for name in PARTLY_ROOTS]:
-            from agent import account  # noqa: PLC0415 -- the daemon needs none of it
+        if os.geteuid() == 0:
+            from agent import account, ownership  # noqa: PLC0415 -- the daemon needs neither
 
             if service := account.of_service():
-                content = _lent(chosen, lambda path: account.lend(service, path))
-                return account.run_as(service, lambda: guarded(lambda: _run(chosen, content)))
-        return guarded(lambda: _run(chosen, {}))
+                content = _lent(chosen, partial(ownership.lend, service.uid))
+                work = partial(guarded, partial(_run, chosen, content))
+                if chosen[:1] in PARTLY_ROOTS:
+                    return work()
+                return guarded(partial(account.run_as, service, work))
+        return guarded(partial(_run, chosen, {}))
 
 
 def _run(chosen: list[str], content: Content) -> int:

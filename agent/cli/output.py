@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from agent.errors import EXIT_FAILURE, EXIT_USAGE, AgentError, ConfigError, OutputError
@@ -89,6 +89,12 @@ def streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def tell(text: str) -> None:
+    """Print a line at once; that it cannot be written, or nobody reads it, ends no work."""
+    with suppress(OutputError):
+        print(text, flush=True)
 
 
 def guarded(work: Callable[[], int]) -> int:

@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import account, files, sensors
-from agent.cli.output import complain
-from agent.cli.service import ask_service
+from agent import files, sensors
+from agent.cli.output import complain, tell
+from agent.cli.service import ask_service, check_writable, key_owner
 from agent.config import contents, interpret, read_toml
 from agent.config.editor import UneditableError, without
 from agent.errors import EXIT_OK, AgentError, ConfigError
@@ -53,14 +53,12 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Take over each file that is there; the exit code of the last trouble."""
     code = EXIT_OK
-    service = account.of_service()
-    owner = (0, service.gid) if service else None
     for path in arguments.files or FILES:
-        preseed = Preseed(path, arguments.config, key_owner=owner)
+        preseed = Preseed(path, arguments.config)
         try:
             with files.explained():
                 if preseed.take():
-                    print(f"{path}: taken over to {arguments.config}, and wiped")
+                    tell(f"{path}: taken over to {arguments.config}, and wiped")
         except AgentError as error:
             complain(error)
             code = error.exit_code
@@ -70,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 class Preseed:
     """The file `path` that becomes the configuration `target`."""
 
-    def __init__(self, path: Path, target: Path, *, key_owner: files.Owner | None = None) -> None:
+    def __init__(self, path: Path, target: Path) -> None:
         self.path = path
         self.target = target
         #: Name of the file while it is wiped: all that it said is in place by then.
@@ -78,7 +76,6 @@ class Preseed:
         #: Problems of the file, for a person who has the card in a reader.
         self.error = path.with_name(f"{path.name}.error")
         self.kept = target.with_name(f"{target.name}.before-preseed")
-        self._key_owner = key_owner
 
     def take(self) -> bool:
         """Take the file over and wipe it; False if there is none.
@@ -92,13 +89,15 @@ class Preseed:
             return False
         try:
             text, config, key = self._read()
+            check_writable(self.target)
             if key:
+                check_writable(config.provisioning.credentials_file)
                 access_key.save(
                     config.provisioning.credentials_file,
                     config.aws.profile or access_key.DEFAULT_PROFILE,
                     key,
                     config.aws.region,
-                    owner=self._key_owner,
+                    owner=key_owner(),
                 )
         except ConfigError as error:
             self._complain(error)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.errors import AgentError, CredentialsError, NotPermittedError, OutputError
+from agent.cli.output import tell
+from agent.errors import AgentError, CredentialsError, NotPermittedError
 from agent.health.progress import Progress
 from agent.identity import Generations
 from agent.provisioning import removal
@@ -96,6 +97,5 @@ def open_cloud(config: Config, retry: Retry, key: AccessKey | None = None) -> Cl
 
 
 def print_line(progress: Progress) -> None:
-    """Print a line for a person; that nobody reads it any more ends no registration."""
-    with suppress(OutputError):
-        print(progress.line(), flush=True)
+    """Print a line for a person."""
+    tell(progress.line())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from agent import account
+from agent import account, files, ownership
 from agent.cli.output import guarded
+from agent.errors import NotPermittedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def as_service(work: Callable[[], int], *, out: Callable[[str], object] | None = None) -> None:
@@ -31,6 +34,32 @@ def ask_service(question: Callable[[], str]) -> str:
     pieces: list[str] = []
     as_service(lambda: _tell(question()), out=pieces.append)
     return "".join(pieces).rstrip("\n")
+
+
+def check_writable(path: Path) -> None:
+    """Raise NotPermittedError if this user could not replace `path`, or root should not.
+
+    Root writes and removes nothing where the service, or anybody else, could put something else in
+    its way.
+    """
+    directory = path.resolve().parent
+    while not directory.exists():
+        directory = directory.parent
+    service = account.of_service()
+    led = service and ownership.is_led_by(service.uid, path)
+    if led or (service and not ownership.only_root_writes(directory)):
+        raise NotPermittedError(
+            f"{path}: others than root can write on the way there; root changes nothing there",
+            hint="put it where only root can write, as /etc/pi-iot-agent is",
+        )
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise NotPermittedError(f"{path}: this user may not write it", hint="run this with sudo")
+
+
+def key_owner() -> files.Owner | None:
+    """Owner of the AWS key that root writes: root, with the service's group; None for others."""
+    service = account.of_service()
+    return (0, service.gid) if service else None
 
 
 def _tell(answer: str) -> int:

@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import account, files, sensors
+from agent import account, files, ownership, sensors
 from agent.cli.main import COMMANDS
+from agent.cli.output import tell
 from agent.cli.questions import NAME, REGION, Questions
-from agent.cli.service import as_service, ask_service
+from agent.cli.service import as_service, ask_service, check_writable, key_owner
 from agent.config import (
     DEFAULT_PATH,
     Aws,
@@ -24,15 +25,16 @@ from agent.config import (
     interpret,
     problem_with,
     read_toml,
+    registered_name,
 )
 from agent.config.editor import UneditableError, with_value
-from agent.errors import EXIT_OK, BusyError, ConfigError, NotPermittedError
+from agent.errors import EXIT_OK, BusyError, ConfigError
 from agent.provisioning import access_key
 
 if TYPE_CHECKING:
     import argparse
 
-    from agent.cli.main import Subparsers
+    from agent.cli.main import Content, Subparsers
     from agent.cli.questions import Answers
     from agent.config import Config, OptionsOf
     from agent.provisioning.access_key import AccessKey
@@ -67,17 +69,18 @@ def run(arguments: argparse.Namespace) -> int:
     The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
     """
     path: Path = arguments.config
+    content = {path: contents(path), **arguments.content}
     # With the sensors, and so with what a plug-in of theirs does: never as root.
-    name = ask_service(lambda: _known(path, sensors.options_of).thing.name)
-    known = _known(path, lambda _: dict, "" if problem_with(Thing, *NAME, name) else name)
+    name = ask_service(lambda: _known(path, content, sensors.options_of).thing.name)
+    known = _known(path, content, lambda _: dict, name)
     key_file = known.provisioning.credentials_file
     for written in (path, key_file):
-        _check_writable(written)
+        check_writable(written)
     own_certificate = known.mqtt.cert_file is not None
     with files.explained():
         stored = access_key.read(key_file, _profile(known))
         answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
-        config = _configure(path, known, answers)
+        config = _configure(path, content, known, answers)
         _make_certs(config.paths.certs)
     done = own_certificate
     try:
@@ -89,61 +92,44 @@ def run(arguments: argparse.Namespace) -> int:
             with files.explained():
                 _settle_key(config, answers.key, keep=arguments.keep_key or not done)
         _restart(config)
-    print("Done. `pi-iot-agent status` tells how it is.")
+    tell("Done. `pi-iot-agent status` tells how it is.")
     return EXIT_OK
 
 
-def _known(path: Path, options_of: OptionsOf, name: str = "") -> Config:
-    """The present configuration; a name or region that is wrong counts as not given.
+def _known(path: Path, content: Content, options_of: OptionsOf, name: str = "") -> Config:
+    """The configuration in `content`; a name or region that is wrong counts as not given.
 
     `name` is the device's own so far, where it may not be looked for on the disk. Raises
     ConfigError for anything else that is wrong, before anybody is asked.
     """
-    document = read_toml(path)
+    document = read_toml(path, content[path])
     for (table, key), kind in ((NAME, Thing), (REGION, Aws)):
         inner = document.get(table)
         if isinstance(inner, dict) and problem_with(kind, table, key, inner.get(key)):
             del inner[key]
-    if name:
-        return interpret(document, path, options_of=options_of, registered=lambda _: name)
-    return interpret(document, path, options_of=options_of)
-
-
-def _check_writable(path: Path) -> None:
-    """Raise NotPermittedError, before anybody is asked, if `path` could not be replaced.
-
-    Root writes nothing where the service, or anybody else, could put something else in its way.
-    """
-    directory = path.resolve().parent
-    while not directory.exists():
-        directory = directory.parent
-    if account.of_service() and not account.only_root_writes(directory):
-        raise NotPermittedError(
-            f"{path}: others than root can write in {directory}; root writes nothing there",
-            hint=f"sudo chown root: {directory}; sudo chmod go-w {directory}",
-        )
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise NotPermittedError(f"{path}: this user may not write it", hint="run this with sudo")
+    known_name = bool(name) and not problem_with(Thing, *NAME, name)
+    registered = (lambda _: name) if known_name else registered_name
+    return interpret(document, path, options_of=options_of, registered=registered, content=content)
 
 
 def _make_certs(certs: Path) -> None:
     """Make the directory of certificates for the service where only root can make it."""
     service = account.of_service()
     if service and not certs.exists():
-        account.make_directory_for(service, certs)
+        ownership.make_directory_for(service.owner, certs)
 
 
 def _profile(config: Config) -> str:
     return config.aws.profile or access_key.DEFAULT_PROFILE
 
 
-def _configure(path: Path, known: Config, answers: Answers) -> Config:
+def _configure(path: Path, content: Content, known: Config, answers: Answers) -> Config:
     """Write what is new into the file; the configuration that results. ConfigError, OSError."""
-    before = contents(path).decode()
+    before, document = content[path].decode(), read_toml(path, content[path])
     text = before.removeprefix(_BOM)
     for key, old, new in (
-        (NAME, read_toml(path).get("thing"), answers.name),
-        (REGION, read_toml(path).get("aws"), answers.region),
+        (NAME, document.get("thing"), answers.name),
+        (REGION, document.get("aws"), answers.region),
     ):
         if isinstance(old, dict) and old.get(key[1]) == new:
             continue
@@ -158,22 +144,24 @@ def _configure(path: Path, known: Config, answers: Answers) -> Config:
         text = _BOM + text
     if text != before:
         files.rewrite(path, text.encode())
-        print(f"{path}: name {answers.name}, region {answers.region}")
-    return _known(path, lambda _: dict, known.thing.name)
+        tell(f"{path}: name {answers.name}, region {answers.region}")
+    return _known(path, {**content, path: text.encode()}, lambda _: dict, known.thing.name)
 
 
 def _register(config: Config, key: AccessKey | None) -> int:
     """Register; an attempt of the agent's own, which may have begun before, goes first."""
     from agent.cli.registration import register  # noqa: PLC0415 -- boto3 is never loaded as root
 
-    until_s = time.monotonic() + BUSY_S
+    until_s, told = time.monotonic() + BUSY_S, False
     while True:
         try:
             register(config, key=key)
         except BusyError as busy:
             if time.monotonic() > until_s:
                 raise
-            print(f"{busy.text}; waiting for it")
+            if not told:
+                tell(f"{busy.text}; waiting for it")
+            told = True
             time.sleep(2)
         else:
             return EXIT_OK
@@ -182,14 +170,12 @@ def _register(config: Config, key: AccessKey | None) -> int:
 def _settle_key(config: Config, given: AccessKey | None, *, keep: bool) -> None:
     """Write the key that was given, or take away what is there. Raises ConfigError, OSError."""
     file, profile = config.provisioning.credentials_file, _profile(config)
-    service = account.of_service()
-    owner = (0, service.gid) if service else None
     if keep and given:
-        access_key.save(file, profile, given, config.aws.region, owner=owner)
-        print(f"{file}: AWS key {given.id}")
+        access_key.save(file, profile, given, config.aws.region, owner=key_owner())
+        tell(f"{file}: AWS key {given.id}")
     elif not keep:
-        access_key.erase(file, profile, owner=owner)
-        print(f"{file}: the AWS key is erased, or was never written; --keep-key keeps it")
+        access_key.erase(file, profile, owner=key_owner())
+        tell(f"{file}: the AWS key is erased, or was never written; --keep-key keeps it")
 
 
 def _restart(config: Config) -> None:
@@ -198,9 +184,9 @@ def _restart(config: Config) -> None:
     if installed and os.geteuid() == 0:
         done = subprocess.run(["systemctl", "restart", account.UNIT], check=False)  # noqa: S607 -- as PATH
         if done.returncode == 0:
-            print(f"{account.UNIT} has been started anew with these settings.")
+            tell(f"{account.UNIT} has been started anew with these settings.")
             return
     if installed:
-        print(f"To have the agent use this: sudo systemctl restart {account.UNIT}")
+        tell(f"To have the agent use this: sudo systemctl restart {account.UNIT}")
     elif account.of_service() is None and files.is_locked(config.paths.lock_file):
-        print("The agent runs: stop and start it, so that it uses this.")
+        tell("The agent runs: stop and start it, so that it uses this.")

@@ -15,6 +15,7 @@ from botocore.config import Config as ClientConfig
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, ProfileNotFound
 
+from agent.config import Aws, problem_with
 from agent.errors import ConfigError, NoAwsCredentialsError, RefusedError
 from agent.provisioning import answer
 from agent.provisioning.access_key import DEFAULT_PROFILE, AccessKey, check, text_of
@@ -81,18 +82,27 @@ class Cloud:
         self._iot.close()
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 -- boto3 makes its classes as it runs
+        plain = (self._endpoint_url or "").startswith("http:")
         try:
-            return self._session.client(
+            client = self._session.client(
                 service,
                 region_name=self.region,
                 endpoint_url=self._endpoint_url,
-                config=CLIENT_CONFIG,
+                # What may only go to this machine goes to no proxy either.
+                config=CLIENT_CONFIG.merge(ClientConfig(proxies={})) if plain else CLIENT_CONFIG,
             )
         except (BotoCoreError, ValueError) as error:
             raise RefusedError(
                 f"no AWS endpoint for the region {self.region!r}: {error}",
                 hint="check [aws] region and endpoint_url",
             ) from None
+        # A profile or the environment may have named it.
+        if problem := problem_with(Aws, "aws", "endpoint_url", client.meta.endpoint_url):
+            client.close()
+            raise RefusedError(
+                problem, hint="see endpoint_url of the profile, and AWS_ENDPOINT_URL"
+            )
+        return client
 
     def caller(self) -> Caller:
         """The principal of the key; every key may ask. Raises as `call` does."""

@@ -51,7 +51,7 @@ def test_flags_alone_make_it_a_device_and_the_key_is_erased(fresh: Device) -> No
 def test_a_prepared_card_makes_it_a_device_at_its_first_boot(fresh: Device) -> None:
     """The file on the boot partition is taken over before the service starts, once, and wiped.
 
-    Its AWS key is then in the credentials file alone, which is root's, and which the agent may read.
+    Its AWS key is then in the credentials file alone: root's, and the agent may read it.
     """
     fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
     key = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET}

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from agent import account
 from agent.account import Account
 
 ROOT = Path(__file__).parents[2]
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 RUN = """
 import os, subprocess, sys, time
 from agent.account import Account, run_as
-from agent.cli.output import streams
+from agent.cli.output import guarded, streams
 secret = os.open("/etc/shadow", os.O_RDONLY)
 os.set_inheritable(secret, True)
 def work():
 {work}
 with streams():
-    sys.exit(run_as(Account({uid}, {uid}, ({uid}, {uid} + 1)), work))
+    sys.exit(guarded(lambda: run_as(Account({uid}, {uid}, ({uid}, {uid} + 1)), work)))
 """
 
 
@@ -146,67 +146,56 @@ def test_a_reader_that_has_seen_enough_ends_nothing() -> None:
     """The work is done to its end, whoever listens."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = run('os.write(1, b"x\\n")\ntime.sleep(0.1)\nreturn 5', stdout=writer)
+    done = run(
+        'os.write(1, b"x\\n")\ntime.sleep(0.1)\nos.write(2, b"done")\nreturn 5', stdout=writer
+    )
     os.close(writer)
-    assert done.returncode == 5
+    assert (done.returncode, done.stderr) == (1, "done")
 
 
-@pytest.mark.parametrize(
-    ("mode", "owner", "group", "expected"),
-    [
-        (0o755, 0, 0, True),
-        (0o775, 0, 0, True),
-        (0o775, 0, NUMBER, False),
-        (0o757, 0, 0, False),
-        (0o1777, 0, 0, False),
-        (0o755, NUMBER, 0, False),
-    ],
-)
-def test_root_writes_where_nobody_else_can(
-    tmp_path: Path, mode: int, owner: int, group: int, *, expected: bool
-) -> None:
-    """The directory itself counts, and each above it."""
-    directory = tmp_path / "a"
-    (directory / "below").mkdir(parents=True)
-    os.chown(directory, owner, group)
-    directory.chmod(mode)
-    assert account.only_root_writes(directory) == expected
-    sticky = mode & 0o1000
-    assert account.only_root_writes(directory / "below") == (expected or bool(sticky))
+KEYS = """
+import ctypes, os, sys
+from agent.account import KEYCTL, Account, run_as
+keyctl, call = KEYCTL[os.uname().machine[:3], sys.maxsize > 2**32], ctypes.CDLL(None).syscall
+def found():  # KEYCTL_SEARCH in the session's keyring
+    return call(keyctl, 10, -3, b"user", b"secret", 0) > 0
+assert call(keyctl, 1, 0) > 0, "a session keyring of this test's own"
+assert call(keyctl - 2, b"user", b"secret", b"x", 1, -3) > 0  # add_key(2)
+assert found()
+sys.exit(run_as(Account({uid}, {uid}, ()), lambda: 3 if found() else 4))
+"""
 
 
-def test_a_directory_is_made_for_the_service_where_only_root_could(tmp_path: Path) -> None:
-    """It is private; what lies above it stays root's own."""
-    made = tmp_path / "a" / "certs"
-    assert account.make_directory_for(NOBODY, made)
-    found = made.stat()
-    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (NUMBER, NUMBER, 0o700)
-    assert (tmp_path / "a").stat().st_uid == 0
-    assert not account.make_directory_for(NOBODY, made / "deeper" / "certs")
-    assert not (made / "deeper").exists()
+def test_the_keys_of_roots_session_stay_there() -> None:
+    """A session's keyring goes along with a fork and a change of user."""
+    command = [sys.executable, "-c", KEYS.format(uid=NUMBER)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 4
 
 
-def test_root_lends_only_what_nobody_could_have_led_it_to(tmp_path: Path) -> None:
-    """A person's own draft, or root's file in root's directory; never one of the service's."""
-    mine = tmp_path / "agent.toml"
-    mine.write_text("mine")
-    assert account.lend(NOBODY, mine) == b"mine"
-    (tmp_path / "link").symlink_to(mine)
-    assert account.lend(NOBODY, tmp_path / "link") == b"mine"
-    assert account.lend(NOBODY, tmp_path / "missing") is None
-    assert account.lend(NOBODY, tmp_path) is None
+def test_a_child_that_is_held_still_is_ended_by_a_second_signal() -> None:
+    """The service's user may stop its own processes, but root's command is root's to end."""
+    body = "    import signal; signal.signal(2, signal.SIG_IGN); print(1, flush=True)\n"
+    body += "    while True: os.kill(os.getpid(), 19)\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN.format(work=body, uid=NUMBER)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline().strip().isdecimal()
+        for _ in range(2):
+            parent.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                parent.wait(1)
+        assert parent.wait(20) == 128 + signal.SIGKILL
 
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    (theirs / "link").symlink_to("/etc/shadow")
-    os.chown(theirs / "link", NUMBER, NUMBER, follow_symlinks=False)
-    assert account.lend(NOBODY, theirs / "link") is None
-    os.chown(theirs, NUMBER, NUMBER)
-    (theirs / "agent.toml").write_text("theirs")
-    assert account.lend(NOBODY, theirs / "agent.toml") is None
 
-    everybodys = tmp_path / "tmp"
-    everybodys.mkdir()
-    everybodys.chmod(0o1777)
-    (everybodys / "agent.toml").write_text("root's, put there by somebody")
-    assert account.lend(NOBODY, everybodys / "agent.toml") is None
+def test_a_child_that_is_killed_is_told() -> None:
+    """By the kernel for want of memory, for one."""
+    done = run("os.kill(os.getpid(), 9)")
+    assert done.returncode == 128 + signal.SIGKILL
+    first, hint = done.stderr.splitlines()
+    assert "was ended by SIGKILL; memory may have run out" in first
+    assert hint.startswith("hint: ")

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FLOORS = {
     1: ("errors", "model", "board", "wakeup"),
     2: ("files", "clock", "config", "health", "net"),
-    3: ("account", "store", "sensors", "identity", "mqtt"),
+    3: ("account", "ownership", "store", "sensors", "identity", "mqtt"),
     4: ("sampling", "uplink", "provisioning"),
     5: ("daemon",),
     6: ("cli",),
