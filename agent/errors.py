@@ -6,6 +6,13 @@ person to do. The exit codes are those of sysexits.h.
 
 from __future__ import annotations
 
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -103,3 +110,20 @@ class NoDataError(SensorError):
 
 class StoppingError(Exception):
     """The polite way out of a wait once the process is to stop; not a failure."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise an OSError from inside in words: as NotPermittedError or StorageError."""
+    try:
+        yield
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"{error.filename}: this user may not do that", hint="run this with sudo"
+        ) from error
+    except OSError as error:
+        hint = "check that the card is neither full nor read-only"
+        if error.errno in {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP}:
+            hint = "check the path"
+        text = f"{error.filename or 'a file'}: {error.strerror or error}"
+        raise StorageError(text, hint=hint) from error

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.errors import BusyError, NotPermittedError, StorageError
+from agent.errors import BusyError
 from agent.model import MIB
 
 if TYPE_CHECKING:
@@ -44,14 +44,19 @@ def make_directory(path: Path, mode: int = PRIVATE_DIRECTORY) -> None:
     if path.parent != path:
         make_directory(path.parent, mode)
     with suppress(FileExistsError):
-        path.mkdir(mode=mode)
+        path.mkdir(mode=PRIVATE_DIRECTORY)
+        set_mode(path, mode)  # whatever the umask
         sync_directory(path.parent)
     if not path.is_dir():
         raise NotADirectoryError(20, "Not a directory", str(path))
 
 
-def read(path: Path, *, limit: int = MIB) -> bytes:
-    """Content of a regular file of at most `limit` bytes. Raises OSError, for anything else too."""
+def read(path: Path, *, limit: int = MIB, follow: bool = False) -> bytes:
+    """Content of a regular file of at most `limit` bytes, reached through links with `follow`.
+
+    Raises OSError, for anything else too.
+    """
+    path = _real(path) if follow else path
     with os.fdopen(_open_file(path, os.O_RDONLY), "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -61,7 +66,14 @@ def read(path: Path, *, limit: int = MIB) -> bytes:
 
 def check(path: Path) -> None:
     """Raise OSError unless `path` is a regular file, through links or not, that may be read."""
-    os.close(_open_file(path.resolve(), os.O_RDONLY))
+    os.close(_open_file(_real(path), os.O_RDONLY))
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError:  # as Python 3.11 and 3.12 have it
+        raise OSError(errno.ELOOP, "is a link that goes round", str(path)) from None
 
 
 def set_mode(path: Path, mode: int) -> None:
@@ -154,22 +166,6 @@ def wipe(path: Path) -> None:
         os.fsync(descriptor)
     path.unlink()
     sync_directory(path.parent)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Raise an OSError from inside in words: as NotPermittedError or StorageError."""
-    try:
-        yield
-    except PermissionError as error:
-        raise NotPermittedError(
-            f"{error.filename}: this user may not do that", hint="run this with sudo"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or 'a file'}: {error.strerror or error}",
-            hint="check that the card is neither full nor read-only",
-        ) from error
 
 
 def switch_link(link: Path, target: str) -> None:

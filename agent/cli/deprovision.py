@@ -12,7 +12,7 @@ from agent.cli.main import COMMANDS, settings
 from agent.cli.output import tell
 from agent.cli.service import as_service, check_writable, key_owner
 from agent.config import Thing, load, problem_with
-from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError
+from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError, explained
 from agent.identity import Generations
 from agent.provisioning import access_key
 
@@ -77,7 +77,7 @@ def work(arguments: argparse.Namespace) -> int:
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,
         _without_agent(config, thing),
-        Generations(config.paths.certs, thing).locked(),
+        Generations(config.paths.certs, thing).locked(by_hand=True),
     ):
         if arguments.forget:
             forget(config, retry, thing=thing)
@@ -106,7 +106,7 @@ def settle_key(config: Config, *, erase: bool) -> None:
         if erase:
             raise
         return
-    with files.explained():
+    with explained():
         if access_key.read(file, profile).key is None:
             return
         if erase:

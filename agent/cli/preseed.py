@@ -20,7 +20,7 @@ from agent.cli.output import complain, tell
 from agent.cli.service import ask_service, check_writable, key_owner
 from agent.config import contents, interpret, read_toml
 from agent.config.editor import UneditableError, without
-from agent.errors import EXIT_OK, AgentError, ConfigError
+from agent.errors import EXIT_OK, AgentError, ConfigError, explained
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     for path in arguments.files or FILES:
         preseed = Preseed(path, arguments.config)
         try:
-            with files.explained():
+            with explained():
                 if preseed.take():
                     tell(f"{path}: taken over to {arguments.config}, and wiped")
         except AgentError as error:

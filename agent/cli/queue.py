@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.cli.main import COMMANDS, settings
-from agent.errors import EXIT_OK
+from agent.errors import EXIT_OK, explained
 from agent.store.inspection import StoreMissingError, inspect, revive
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _replay(config: Config) -> str:
-    with files.explained(), ExitStack() as stack:
+    with explained(), ExitStack() as stack:
         if config.paths.runtime.is_dir():  # else no agent has run since the machine started
             hint = "stop it first: sudo systemctl stop pi-iot-agent"
             stack.enter_context(files.lock(config.paths.lock_file, "the agent", hint=hint))

@@ -46,7 +46,7 @@ def register(
 
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,
-        Generations(config.paths.certs, config.thing.name).locked(),
+        Generations(config.paths.certs, config.thing.name).locked(by_hand=True),
         open_cloud(config, retry, key) as cloud,
     ):
         provision(

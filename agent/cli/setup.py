@@ -28,7 +28,7 @@ from agent.config import (
     registered_name,
 )
 from agent.config.editor import UneditableError, with_value
-from agent.errors import EXIT_OK, BusyError, ConfigError
+from agent.errors import EXIT_OK, BusyError, ConfigError, explained
 from agent.provisioning import access_key
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     for written in (path, key_file):
         check_writable(written)
     own_certificate = known.mqtt.cert_file is not None
-    with files.explained():
+    with explained():
         stored = access_key.read(key_file, _profile(known))
         answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
         config = _configure(path, content, known, answers)
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             done = True
     finally:  # a start with the new settings also goes on with what has failed here
         if not own_certificate:
-            with files.explained():
+            with explained():
                 _settle_key(config, answers.key, keep=arguments.keep_key or not done)
         _restart(config)
     tell("Done. `pi-iot-agent status` tells how it is.")

@@ -18,7 +18,7 @@ from agent.daemon.config_watch import ConfigWatch
 from agent.daemon.log import log_to_stderr
 from agent.daemon.notify import Notifier
 from agent.daemon.supervisor import Supervisor
-from agent.errors import EXIT_OK
+from agent.errors import EXIT_OK, explained
 from agent.health import conditions
 from agent.health.health import Health
 from agent.sampling import Recorder, Sampler, WindowMirror
@@ -40,7 +40,7 @@ def run(config: Config) -> int:
     # the uplink for seconds, not for the better part of a minute.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
     with ExitStack() as stack:
-        with files.explained():
+        with explained():
             for directory in (config.paths.state, config.paths.runtime):
                 files.make_directory(directory)
             stack.enter_context(files.lock(config.paths.lock_file, "another agent"))

@@ -9,7 +9,13 @@ from agent.identity.credentials import (
     load,
     tls_context,
 )
-from agent.identity.generations import Generations, NewCertificate, has_replaced, other_things
+from agent.identity.generations import (
+    Generations,
+    NewCertificate,
+    by_hand,
+    has_replaced,
+    other_things,
+)
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import close_key, mqtt_problems
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
@@ -26,6 +32,7 @@ __all__ = [
     "NewCertificate",
     "RootsError",
     "amazon_roots",
+    "by_hand",
     "certificates",
     "close_key",
     "forget_name",

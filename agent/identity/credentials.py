@@ -11,6 +11,7 @@ import ssl
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from agent import files
 from agent.errors import CredentialsError
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots, pinned
 
@@ -156,18 +157,21 @@ def read(directory: Path, thing: str, *, roots: tuple[Path, ...] = ()) -> Creden
 def _read(directory: Path, thing: str, roots: tuple[Path, ...]) -> Credentials:
     if not directory.exists() and not directory.is_symlink():
         raise MissingCredentialsError(f"{directory}: not provisioned yet", hint=PROVISION)
-    files = Files(directory.resolve(), thing)
-    identity = read_identity(files.identity)
+    try:
+        found_in = Files(directory.resolve(), thing)
+    except RuntimeError:  # links that go round (Python 3.11, 3.12)
+        raise CredentialsError(f"{directory}: is a link to itself", hint=PROVISION) from None
+    identity = read_identity(found_in.identity)
     if identity.thing != thing:
         raise CredentialsError(
-            f"{files.identity}: belongs to the thing {identity.thing!r}, not {thing!r}",
+            f"{found_in.identity}: belongs to the thing {identity.thing!r}, not {thing!r}",
             hint=PROVISION,
         )
-    for path in (files.public_key, files.root):
+    for path in (found_in.public_key, found_in.root):
         if not path.is_file():
             raise CredentialsError(f"{path}: missing", hint=PROVISION)
-    trusted = "" if roots else "".join(_pinned(path) for path in files.roots)
-    found = Credentials(files.certificate, files.key, roots, identity, trusted)
+    trusted = "" if roots else "".join(_pinned(path) for path in found_in.roots)
+    found = Credentials(found_in.certificate, found_in.key, roots, identity, trusted)
     _check(found, hint=PROVISION)
     return found
 
@@ -175,7 +179,7 @@ def _read(directory: Path, thing: str, roots: tuple[Path, ...]) -> Credentials:
 def read_identity(path: Path) -> Identity:
     """The identity in a file. Raises CredentialsError where it is missing or not whole."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(files.read(path, follow=True))
     except (OSError, ValueError, RecursionError) as error:
         raise _unusable(path, error, hint=PROVISION) from error
     names = [field.name for field in fields(Identity) if field.name != "serial"]
@@ -190,7 +194,7 @@ def read_identity(path: Path) -> Identity:
 def _pinned(path: Path) -> str:
     """The PEM text of a root file. Raises CredentialsError unless all in it is pinned."""
     try:
-        return pinned(path.read_text(encoding="ascii", errors="replace"))
+        return pinned(files.read(path, follow=True).decode("ascii", "replace"))
     except (OSError, ValueError) as error:
         raise _unusable(path, error, hint=PROVISION) from error
 
@@ -203,9 +207,9 @@ def _check(credentials: Credentials, *, hint: str) -> None:
 
 
 def check_readable(path: Path, *, hint: str) -> None:
-    """Raise CredentialsError unless the file can be read."""
+    """Raise CredentialsError unless it is a file that can be read; OpenSSL waits at a FIFO."""
     try:
-        path.read_bytes()
+        files.check(path)
     except OSError as error:
         raise _unusable(path, error, hint=hint) from error
 
@@ -240,6 +244,7 @@ def tls_context(credentials: Credentials, *, alpn: bool, hint: str = PROVISION) 
 def trust(context: ssl.SSLContext, path: Path) -> None:
     """Have `context` trust what is in the owner's file. Raises RootsError."""
     try:
+        files.check(path)
         context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
         kind = ForbiddenRootsError if isinstance(error, PermissionError) else RootsError
@@ -252,6 +257,8 @@ def load_pair(
 ) -> None:
     """Give `context` a certificate and its key. Raises CredentialsError unless they match."""
     try:
+        for path in (certificate, key):
+            files.check(path)
         # An encrypted key would have OpenSSL ask at the terminal; no password is an error instead.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except PermissionError as error:

@@ -18,17 +18,18 @@ import json
 import re
 import secrets
 import ssl
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.errors import CredentialsError
+from agent.errors import BusyError, CredentialsError
 from agent.identity.credentials import Files, load_pair, read_identity
 from agent.identity.roots import certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from agent.identity.credentials import Identity
@@ -39,7 +40,11 @@ GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
 NAME = "[a-zA-Z0-9:_-]{1,128}"
 OF_A_THING = re.compile(rf"\.({NAME})\.(?:{GENERATION.pattern}|pending)")
 
-HOLDER = "another `pi-iot-agent provision` or `deprovision`"
+HOLDER = "another `pi-iot-agent setup`, `provision` or `deprovision`"
+
+#: The file that a person's command holds besides, and how long it waits for a daemon's own attempt.
+BY_HAND = ".by-hand"
+BY_HAND_S = 15
 
 #: More calls than this are not noted: the oldest are forgotten.
 MOST_CALLS = 100
@@ -54,6 +59,13 @@ class NewCertificate:
     certificate: str
     key: str
     public_key: str
+
+
+def by_hand(certs: Path) -> bool:
+    """True while a person's command registers or removes this device. Never raises."""
+    with suppress(OSError):
+        return files.is_locked(certs / BY_HAND)
+    return False
 
 
 def has_replaced(certs: Path, thing: str) -> bool:
@@ -89,13 +101,26 @@ class Generations:
         self.unproven = certs / f".{thing}.unproven"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(
+        self, *, by_hand: bool = False, sleep: Callable[[float], None] = time.sleep
+    ) -> Iterator[None]:
         """Hold `<certs>`, made if need be, while inside: all that changes it, and the proof.
 
-        A daemon does not connect meanwhile. Raises BusyError, soon, if another process holds it.
+        What a person does goes first: `by_hand` has a daemon end its own attempt, which takes some
+        seconds, and not connect meanwhile. Raises BusyError if another process holds it.
         """
         files.make_directory(self.certs)
-        with files.lock(self.certs / ".lock", HOLDER):
+        with ExitStack() as stack:
+            if by_hand:
+                stack.enter_context(files.lock(self.certs / BY_HAND, HOLDER))
+            for patience_s in range(BY_HAND_S if by_hand else 0, -1, -1):
+                try:
+                    stack.enter_context(files.lock(self.certs / ".lock", HOLDER))
+                    break
+                except BusyError:
+                    if not patience_s:
+                        raise
+                    sleep(1.0)
             yield
 
     def prepare(self) -> None:
@@ -129,7 +154,8 @@ class Generations:
     def fingerprint(self, link: Path) -> str:
         """The SHA-256 of the certificate in `link`, which is its id at AWS; "" if there is none."""
         with suppress(OSError, ValueError):
-            text = Files(link, self.thing).certificate.read_text(encoding="ascii")
+            pem = files.read(Files(link, self.thing).certificate, follow=True)
+            text = pem.decode("ascii")
             return next((found for _, found in certificates(text)), "")
         return ""
 
@@ -226,5 +252,5 @@ class Generations:
 
 def _update(path: Path, data: bytes) -> None:
     """Write `data` unless it is there."""
-    if not path.is_file() or path.read_bytes() != data:
+    if not path.is_file() or files.read(path, follow=True) != data:
         files.replace(path, data, mode=files.PUBLIC_FILE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,9 @@ def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     with database.translated(path):
         try:
             files.check(path)  # SQLite would wait at a FIFO
+            for suffix in ("-journal", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    files.check(path.with_name(path.name + suffix))
         except FileNotFoundError:
             raise StoreMissingError(f"{path}: no such store", hint="made by the agent") from None
         except PermissionError:

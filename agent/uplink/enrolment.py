@@ -7,16 +7,15 @@ needed once (see docs/decisions).
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent import files
 from agent.errors import EXIT_OK, EXIT_REFUSED, EXIT_TEMPORARY, CredentialsError, StoppingError
 from agent.health import conditions
 from agent.identity import (
     ForbiddenCredentialsError,
     MissingCredentialsError,
     RootsError,
+    by_hand,
     close_key,
     load,
 )
@@ -107,7 +106,7 @@ class Enrolment:
     def _let_a_person_finish(self) -> bool:
         """Wait while a person's command registers or removes this device; True if one did."""
         waited = False
-        while registering(self._config):
+        while by_hand(self._config.paths.certs):
             waited = True
             self._health.update(
                 state="provisioning", progress="a registration by hand is going on: waiting for it"
@@ -180,15 +179,12 @@ class Enrolment:
         with child:
             self._follow(child)
         text, hint = child.ending()
+        if by_hand(self._config.paths.certs):
+            return 0.0  # what a person does goes first
         if child.exit_code == EXIT_OK:
-            try:
-                load(self._config)
-            except RootsError:
+            if not (wrong := self._wrong()):
                 return 0.0
-            except CredentialsError as still:
-                text = f"{text}, and still {still.text}"
-            else:
-                return 0.0
+            text = f"{text}, and still {wrong}"
         elif child.troubled and child.exit_code == EXIT_REFUSED:
             return REFUSED_RETRY_S
         elif child.troubled and child.exit_code == EXIT_TEMPORARY:
@@ -196,6 +192,16 @@ class Enrolment:
         text = f"the registration did not say how it went: {text}"
         self._health.report(conditions.PROVISIONING_FAILING, text, hint=hint)
         return self._backoff.next_s()
+
+    def _wrong(self) -> str:
+        """What is wrong with the credentials that registering mends; "" if nothing is."""
+        try:
+            load(self._config)
+        except RootsError:
+            return ""
+        except CredentialsError as still:
+            return still.text
+        return ""
 
     def _follow(self, child: Child) -> None:
         """Relay what the child tells, until its end. Raises StoppingError once stopped."""
@@ -206,7 +212,8 @@ class Enrolment:
             for progress in told:
                 self._relay(progress)
             silent_s = 0.0 if told else silent_s + LOOK_AGAIN_S
-            if silent_s > SILENT_S:  # a program of the credentials file that hangs, for one
+            # The second: a program of the credentials file that hangs, for one.
+            if by_hand(self._config.paths.certs) or silent_s > SILENT_S:
                 child.close()
             if self._waits.stopping:
                 raise StoppingError
@@ -230,10 +237,3 @@ class Enrolment:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size
-
-
-def registering(config: Config) -> bool:
-    """True while a process registers or removes this device; False where that cannot be told."""
-    with suppress(OSError):
-        return files.is_locked(config.paths.certs / ".lock")
-    return False

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_OK, CredentialsError
 from agent.health import conditions
-from agent.identity import has_replaced, load, other_things
+from agent.identity import by_hand, has_replaced, load, other_things
 from agent.uplink.child import Child
-from agent.uplink.enrolment import registering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +73,9 @@ class Retirement:
         child = self._child
         if child is None:
             return
+        if by_hand(self._certs):
+            self.disconnected()
+            return
         for progress in child.poll(0.0):
             if not progress.code:
                 log.info("%s", progress.text)
@@ -116,6 +118,6 @@ class Retirement:
     def _in_use(self, credentials: Credentials) -> bool:
         """True unless a newer generation waits for its own proof, or a person is at it."""
         try:
-            return load(self._config) == credentials and not registering(self._config)
+            return load(self._config) == credentials and not by_hand(self._certs)
         except CredentialsError:
             return False

@@ -50,7 +50,9 @@ while :; do
         # (SQLite opens its files itself, and would wait: that takes nothing of root's.)
         case $name in *store.db*) ;; *) mkfifo $name ;; esac
         rm -f $name
-        mkdir $name && ln -s /etc $name/below && ln -s /etc/shadow $name/identity.json
+        mkdir $name && ln -s /etc $name/below && mkfifo $name/identity.json
+        rm -rf $name
+        mkdir $name && ln -s /etc/shadow $name/identity.json && ln -sfT $name $name/loop
         rm -rf $name
         mv -T $name.aside $name 2>/dev/null
     done

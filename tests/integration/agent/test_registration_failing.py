@@ -149,7 +149,7 @@ def test_a_registration_by_hand_is_waited_for(cloud: LocalAws, make_agent: MakeA
     certs = agent.directory / "certs"
     certs.mkdir(mode=0o700)
     with ExitStack() as person:
-        person.enter_context(files.lock(certs / ".lock", "a person"))
+        person.enter_context(files.lock(certs / ".by-hand", "a person"))
         agent.start()
         agent.wait_status(lambda status: "by hand" in status["progress"])
         assert agent.status()["conditions"] == []

@@ -197,7 +197,7 @@ def test_a_registration_by_hand_is_waited_for(device: Device, registered: bool) 
     if registered:
         write_identity(device.certs)
     with ExitStack() as person:
-        person.enter_context(files.lock(device.certs / ".lock", "a person"))
+        person.enter_context(files.lock(device.certs / ".by-hand", "a person"))
 
         def finish(so_far_s: float) -> None:
             assert device.conditions() == {}
@@ -219,7 +219,7 @@ def test_what_has_connected_before_waits_for_no_person(device: Device) -> None:
     write_identity(device.certs)
     made = enrolment(device)
     made.connected(made.credentials())
-    with files.lock(device.certs / ".lock", "a person"):
+    with files.lock(device.certs / ".by-hand", "a person"):
         made.credentials()
     assert device.waits.noted_s == []
 

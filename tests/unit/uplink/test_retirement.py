@@ -103,7 +103,7 @@ def test_what_a_person_removed_meanwhile_is_not_told(retiring: Retiring) -> None
 def test_nothing_is_removed_while_a_person_is_at_it(retiring: Retiring) -> None:
     """The next connection looks again."""
     retiring.device.children.scripts = [Script([DONE], 0, retiring.stale.rmdir)]
-    with files.lock(retiring.device.certs / ".lock", "a person"):
+    with files.lock(retiring.device.certs / ".by-hand", "a person"):
         retiring.session()
     assert not retiring.device.children.started
     retiring.session()
