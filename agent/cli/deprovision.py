@@ -11,6 +11,7 @@ from agent import board, files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import tell
 from agent.cli.service import as_service, check_writable, key_owner
+from agent.cli.status import read_status
 from agent.config import Thing, load, problem_with
 from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError, explained
 from agent.identity import Generations
@@ -85,12 +86,14 @@ def work(arguments: argparse.Namespace) -> int:
         try:
             cloud = open_cloud(config, retry)
         except NoAwsCredentialsError:
-            if Generations(config.paths.certs, thing).everything():
-                raise
-            print(
-                f"nothing is provisioned as {thing} here, and there is no AWS key to ask AWS with"
-            )
-            return EXIT_OK
+            if not Generations(config.paths.certs, thing).everything():
+                print(f"nothing of {thing} is here, and there is no AWS key to look at AWS with")
+                return EXIT_OK
+            file = config.provisioning.credentials_file
+            raise NoAwsCredentialsError(
+                "there is no AWS key to remove this device with",
+                hint=f"write one to {file} (`setup` keeps none); --forget removes the files alone",
+            ) from None
         with cloud:
             deprovision(config, cloud, retry, serial=board.serial(), thing=thing)
     return EXIT_OK
@@ -119,12 +122,14 @@ def settle_key(config: Config, *, erase: bool) -> None:
 def _without_agent(config: Config, thing: str) -> AbstractContextManager[None]:
     """Keep the agent from running while inside, where this user may. Raises BusyError.
 
-    A running one would register itself again.
+    A running one would register itself again, unless it runs under another name.
     """
     file = config.paths.lock_file
-    command = "disable --now" if thing == config.thing.name else "stop"
-    hint = f"end it first: `sudo systemctl {command} pi-iot-agent`"
+    hint = "end it first: `sudo systemctl disable --now pi-iot-agent`"
     if files.is_locked(file):
+        running = read_status(config.paths)
+        if running and running.get("thing") not in (thing, ""):
+            return nullcontext()
         raise BusyError("the agent is running, and would register itself again", hint=hint)
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         return nullcontext()

@@ -35,6 +35,8 @@ class Output(io.TextIOBase):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        #: What could not be written, for the end of the command.
+        self.lost: OutputError | None = None
 
     def write(self, text: str) -> int:
         """Write `text`, and whole lines at once."""
@@ -50,6 +52,11 @@ class Output(io.TextIOBase):
         except OSError as error:
             raise self._lost(error) from None
 
+    def check(self) -> None:
+        """Raise the OutputError of something that was lost, though the work went on."""
+        if self.lost:
+            raise self.lost
+
     def isatty(self) -> bool:
         """True if a person reads it."""
         return self._stream.isatty()
@@ -63,11 +70,11 @@ class Output(io.TextIOBase):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self._stream.fileno())
         os.close(null)
+        text = f"the output cannot be written: {error.strerror}"
         if isinstance(error, BrokenPipeError):  # the reader, head for one, has seen enough
-            return OutputError("")
-        return OutputError(
-            f"the output cannot be written: {error.strerror}", hint="check where it goes to"
-        )
+            text = ""
+        self.lost = OutputError(text, hint="check where it goes to")
+        return self.lost
 
 
 @contextmanager
@@ -105,6 +112,8 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         code = work()
         sys.stdout.flush()
+        if isinstance(sys.stdout, Output):
+            sys.stdout.check()
     except SystemExit as end:  # argparse's way to say that it has printed help or a usage error
         return end.code if isinstance(end.code, int) else EXIT_USAGE
     except AgentError as error:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agent import board
 from agent.cli.main import COMMANDS, settings
 from agent.cli.registration import register
-from agent.errors import EXIT_OK
-from agent.provisioning.cloud import Caller, partition_of
+from agent.errors import EXIT_OK, RefusedError
+from agent.provisioning.cloud import Caller, Cloud, partition_of
 from agent.provisioning.policy import policy_document, policy_name
 
 if TYPE_CHECKING:
@@ -56,8 +56,13 @@ def plan(config: Config) -> str:
     thing, region = config.thing.name, config.aws.region
     partition = partition_of(region) or "<partition>"
     document = policy_document(Caller("<account>", partition, region or "<region>", ""))
+    key = str(config.provisioning.credentials_file)
+    try:
+        Cloud(config).close()
+    except RefusedError as error:
+        key = error.text
     rows = {
-        "AWS key": config.provisioning.credentials_file,
+        "AWS key": f"{key} (AWS has not been asked)",
         "region": region or "the AWS key's",
         "thing": f"{thing}, with the serial number {board.serial() or 'of no board'}",
         "policy": policy_name(thing),

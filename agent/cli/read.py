@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.watch and arguments.sensor is None:
         print(f"{PROGRAM}: --watch needs the name of a sensor", file=sys.stderr)
         return EXIT_USAGE
+    if not names:
+        print(f"{PROGRAM}: no sensor is configured in {config.path}", file=sys.stderr)
     clock = Clock()
     sensors = [sensor for sensor in config.sensors if sensor.name in wanted]
     if arguments.watch:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.output import tell
-from agent.errors import AgentError, CredentialsError, NotPermittedError
+from agent.errors import AgentError, ConfigError, CredentialsError, NotPermittedError
 from agent.health.progress import Progress
-from agent.identity import Generations
+from agent.identity import Generations, mqtt_problems, other_things
 from agent.provisioning import removal
 from agent.provisioning.cloud import Cloud, readable_by_others
 from agent.provisioning.provisioner import provision
@@ -40,8 +40,11 @@ def register(
 ) -> None:
     """Provision, connect, and remove what has been replaced, telling a person each step.
 
-    `<certs>` is held all the time, so that no agent connects in between. Raises AgentError.
+    `<certs>` is held all the time, so that no agent connects in between. Raises AgentError, and
+    ConfigError for a file of [mqtt] with which the device could never connect.
     """
+    if problems := mqtt_problems(config):
+        raise ConfigError([f"{config.path}: {problem}" for problem in problems], hint="see [mqtt]")
     from agent.uplink.connect import prove  # noqa: PLC0415 -- the daemon's child needs none of it
 
     with (
@@ -59,6 +62,9 @@ def register(
             reset_policy=reset_policy,
         )
         removal.retire(config, cloud, retry, prove=lambda: prove(config))
+    for name in other_things(config.paths.certs, config.thing.name):
+        tell(f"{config.paths.certs} still holds an identity of {name}, which can connect")
+        tell(f"hint: `sudo pi-iot-agent deprovision --thing {name}` removes it, with an AWS key")
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:  # a start with the new settings also goes on with what has failed here
         if not own_certificate:
             with explained():
-                _settle_key(config, answers.key, keep=arguments.keep_key or not done)
+                _settle_key(config, answers.key, keep=arguments.keep_key, done=done)
         _restart(config)
     tell("Done. `pi-iot-agent status` tells how it is.")
     return EXIT_OK
@@ -167,15 +167,19 @@ def _register(config: Config, key: AccessKey | None) -> int:
             return EXIT_OK
 
 
-def _settle_key(config: Config, given: AccessKey | None, *, keep: bool) -> None:
+def _settle_key(config: Config, given: AccessKey | None, *, keep: bool, done: bool) -> None:
     """Write the key that was given, or take away what is there. Raises ConfigError, OSError."""
+    keep = keep or not done
     file, profile = config.provisioning.credentials_file, _profile(config)
     if keep and given:
         access_key.save(file, profile, given, config.aws.region, owner=key_owner())
-        tell(f"{file}: AWS key {given.id}")
+        why = "kept as asked" if done else "kept, so that the agent can try again"
+        tell(f"{file}: AWS key {given.id}, {why}")
     elif not keep:
+        there = access_key.read(file, profile).key is not None
         access_key.erase(file, profile, owner=key_owner())
-        tell(f"{file}: the AWS key is erased, or was never written; --keep-key keeps it")
+        told = f"{file}: the AWS key is erased" if there else "The AWS key was written nowhere"
+        tell(f"{told} (--keep-key keeps it).")
 
 
 def _restart(config: Config) -> None:

@@ -83,6 +83,9 @@ def read(path: Path, data: bytes | None = None) -> Legacy:
                 problems.append(f"line {place}: THING_NAME is not set as NAME=value")
             else:
                 warnings.append(f"{path}: line {place}: is not NAME=value and is left out")
+    known = {"THING_NAME", "TOPIC_DETECT", "SENSOR_NO"} & values.keys()
+    if not (known or problems or warnings):
+        warnings.append(f"{path}: sets no THING_NAME, TOPIC_DETECT or SENSOR_NO: it is of no use")
     thing = values.get("THING_NAME")
     if thing is not None and not re.fullmatch(THING_NAME, thing):
         problems.append("THING_NAME: AWS wants 1 to 128 of the characters a-z A-Z 0-9 : _ -")

@@ -227,6 +227,7 @@ def _write(
             hint=f"move {path} away, and try again",
         )
     if not path.parent.is_dir():
+        files.make_directory(path.parent.parent, 0o755)
         files.make_directory(path.parent)
         if owner:
             os.chown(path.parent, *owner)

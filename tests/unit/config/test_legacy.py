@@ -124,6 +124,13 @@ def test_a_name_that_cannot_be_used_stops_the_agent(
     assert told in config.warnings
 
 
+def test_a_file_in_which_nothing_is_known_is_told(tmp_path: Path) -> None:
+    """Its writer has misspelt what matters, and would wonder at the name."""
+    (tmp_path / "iot_prov_config").write_text("THINGNAME=old\n")
+    (warning,) = read(write(tmp_path, "")).warnings
+    assert "sets no THING_NAME" in warning
+
+
 @pytest.mark.parametrize(
     ("line", "warning"),
     [
