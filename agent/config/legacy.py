@@ -89,21 +89,25 @@ def read(path: Path, data: bytes | None = None) -> Legacy:
     thing = values.get("THING_NAME")
     if thing is not None and not re.fullmatch(THING_NAME, thing):
         problems.append("THING_NAME: AWS wants 1 to 128 of the characters a-z A-Z 0-9 : _ -")
-    sensor: dict[str, object] | None = None
-    if "TOPIC_DETECT" in values or "SENSOR_NO" in values:
-        # SENSOR_NO: the contact is normally open, so its line is low while it detects
-        if values.get("SENSOR_NO", "") not in {"", "0", "1"}:
-            warnings.append(f"{path}: SENSOR_NO: expected 0 or 1; taken as 0")
-        active = "low" if values.get("SENSOR_NO") == "1" else "high"
-        sensor = {"name": "motion", "driver": "gpio", "pin": PIN, "active": active}
     return Legacy(
         path,
         thing="" if problems else thing or "",
         topic=values.get("TOPIC_DETECT", ""),
-        sensor=sensor,
+        sensor=_sensor(values, path, warnings),
         problem=f"{path}: {problems[0]}{_ADVICE}" if problems else "",
         warnings=tuple(warnings),
     )
+
+
+def _sensor(values: dict[str, str], path: Path, warnings: list[str]) -> dict[str, object] | None:
+    """The motion sensor that an older device had, None without one; a warning is added."""
+    if not {"TOPIC_DETECT", "SENSOR_NO"} & values.keys():
+        return None
+    # SENSOR_NO: the contact is normally open, so its line is low while it detects
+    if values.get("SENSOR_NO", "") not in {"", "0", "1"}:
+        warnings.append(f"{path}: SENSOR_NO: expected 0 or 1; taken as 0")
+    active = "low" if values.get("SENSOR_NO") == "1" else "high"
+    return {"name": "motion", "driver": "gpio", "pin": PIN, "active": active}
 
 
 def _text(data: bytes) -> str:
