@@ -48,6 +48,35 @@ def test_flags_alone_make_it_a_device_and_the_key_is_erased(fresh: Device) -> No
     fresh.restart()  # it needs no key from now on
 
 
+def test_certificates_elsewhere_are_the_services_own(fresh: Device) -> None:
+    """Where `[paths] certs` does not exist yet, root makes it for the service, and all below too.
+
+    Without sudo nothing is called spoiled that this user just may not read.
+    """
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    fresh.box.write(CONFIG, fresh.toml_with(paths={"certs": "/srv/iot/certs"}))
+    flags = ["--access-key-id", ACCESS_KEY, "--secret-stdin"]
+    fresh.box.run("pi-iot-agent", "setup", *flags, stdin=f"{SECRET}\n")
+    fresh.wait_online()
+
+    foreign = ["find", "/srv/iot/certs", "-not", "-user", "pi-iot-agent"]
+    assert fresh.box.output(*foreign) == ""
+    assert fresh.box.output("stat", "-c%a %U", "/srv/iot", "/srv/iot/certs").split("\n") == [
+        "755 root",
+        "700 pi-iot-agent",
+    ]
+    assert places_of(SECRET, fresh) == []
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "pi-iot-agent")
+    doctor = fresh.box.run(*nobody, "doctor", check=False)
+    assert "FAIL" not in doctor.stdout
+    assert "sudo" in doctor.stdout
+    assert doctor.returncode == 0
+    assert fresh.box.run(*nobody, "status", check=False).returncode == 0
+    for command in (["queue"], ["provision"]):
+        told = fresh.box.run(*nobody, *command, check=False)
+        assert (told.returncode, "with sudo" in told.stderr) == (77, True), told.stderr
+
+
 def test_a_prepared_card_makes_it_a_device_at_its_first_boot(fresh: Device) -> None:
     """The file on the boot partition is taken over before the service starts, once, and wiped.
 
