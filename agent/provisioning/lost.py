@@ -45,6 +45,8 @@ def lost_certificates(
             found.append(one["certificateId"])
         if not page.get("nextMarker"):
             break
+        if page["nextMarker"] == marker.get("marker"):
+            raise page.unusable("the same page again")
         marker = {"marker": page["nextMarker"]}
     return found
 
