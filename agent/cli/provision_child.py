@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             open_cloud(config, retry) as cloud,
         ):
             if arguments.retire:
-                removal.retire(config, cloud, retry, prove=None)
+                removal.retire(config, cloud, retry, prove=None, serial=board.serial())
             else:
                 provision(config, cloud, retry, serial=board.serial())
     except AgentError as error:

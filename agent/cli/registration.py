@@ -61,7 +61,7 @@ def register(
             reactivate=reactivate,
             reset_policy=reset_policy,
         )
-        removal.retire(config, cloud, retry, prove=lambda: prove(config))
+        removal.retire(config, cloud, retry, prove=lambda: prove(config), serial=board.serial())
     for name in other_things(config.paths.certs, config.thing.name):
         tell(f"{config.paths.certs} still holds an identity of {name}, which can connect")
         tell(f"hint: `sudo pi-iot-agent deprovision --thing {name}` removes it, with an AWS key")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError, RefusedError
+from agent.health import conditions
 from agent.identity import Generations, forget_name, has_replaced
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
-from agent.provisioning.remover import Remover
+from agent.provisioning.remover import AFRESH, Remover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,50 +23,72 @@ if TYPE_CHECKING:
     from agent.identity import Identity
     from agent.provisioning.cloud import Caller, Cloud
     from agent.provisioning.retry import Retry
+    from agent.provisioning.steps import KnownCertificate
 
 #: A new policy takes 6 to 8 minutes to be known everywhere ("AWS IoT Core policies").
 PROOF_S = 600.0
 
+COPIED_HINT = conditions.IDENTITY_COPIED.hint
 
-def retire(config: Config, cloud: Cloud, retry: Retry, *, prove: Callable[[], None] | None) -> None:
+
+def retire(
+    config: Config,
+    cloud: Cloud,
+    retry: Retry,
+    *,
+    prove: Callable[[], None] | None,
+    serial: str | None,
+) -> None:
     """Remove every other certificate of the thing, once the one in use has proven itself.
 
     `prove` connects with it, or raises LinkLostError; None if that has been seen already. Where it
     does not connect in ten minutes all stays as it is, for the next run. What cannot be removed is
-    said, stays on disk too, and is raised in the end. Called while `Generations.locked`. Raises
-    also CloudError, CredentialsError, OSError.
+    said, stays on disk too, and is raised in the end. What others may use is left, and said; a
+    copied card, one that was not made on the board `serial`, removes nothing. Called while
+    `Generations.locked`. Raises also CloudError, CredentialsError, OSError.
     """
     thing = config.thing.name
     generations = Generations(config.paths.certs, thing)
     if not has_replaced(config.paths.certs, thing):
         return
+    used = _used(generations)
+    remover = Remover(thing, cloud, retry)
+    if used.serial not in ("", serial or ""):
+        what, why = f"what {thing} has replaced", f"this card was made on the board {used.serial}"
+        remover.leave(what, why, hint=COPIED_HINT)
+        return
+    if prove:
+        retry.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
+        retry.done("proof", "connected with the new certificate")
+    caller = retry.run("account", cloud.caller)
+    owner = retry.run("thing", lambda: steps.owner_of(cloud, thing))
+    needed = generations.certificate_ids(generations.pending) | {used.certificate_id}
+    for path in generations.stale():
+        ids, identity = generations.certificate_ids(path), generations.identity(path)
+        what = f"certificate {', '.join(sorted(ids))}"
+        adopt = None if identity else partial(_adopt, generations, path, used)
+        if elsewhere := _elsewhere(identity, caller):
+            remover.leave(what, f"it is in {elsewhere}", hint=f"remove it there; then {AFRESH}")
+        elif board := _other_board(identity, owner, serial):
+            remover.leave(what, f"it is of the board {board}", hint=COPIED_HINT)
+        elif remover.generation(ids, but=needed, adopt=adopt):
+            _remove_whole(generations, path)
+    if generations.unproven.exists():
+        found = remover.lost(generations.noted_s(), but=needed)
+        if remover.others(but=needed, ours=bool(owner) and owner == serial) & found:
+            generations.remove(generations.unproven)
+    remover.raise_first()
+
+
+def _used(generations: Generations) -> Identity:
+    """The identity in use. Raises CredentialsError if it is not sound."""
     used = generations.sound(generations.current)
     if used is None:
         raise CredentialsError(
             f"{generations.current}: not sound; what it replaced is kept",
             hint="run `pi-iot-agent provision`",
         )
-    if prove:
-        retry.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
-        retry.done("proof", "connected with the new certificate")
-    caller = retry.run("account", cloud.caller)
-    remover = Remover(thing, cloud, retry)
-    needed = generations.certificate_ids(generations.pending) | {used.certificate_id}
-    for path in generations.stale():
-        if elsewhere := _elsewhere(generations, path, caller):
-            remover.leave(
-                f"certificate {elsewhere.certificate_id}",
-                f"it is in account {elsewhere.account}, region {elsewhere.region}",
-                hint="remove it there; then `pi-iot-agent deprovision --forget` and `provision`",
-            )
-        elif remover.generation(generations.certificate_ids(path), but=needed):
-            generations.remove(path)
-    if generations.unproven.exists():
-        owner = retry.run("thing", lambda: steps.owner_of(cloud, thing))
-        found = remover.lost(generations.noted_s(), but=needed)
-        if remover.others(but=needed, ours=bool(owner) and owner == used.serial) & found:
-            generations.remove(generations.unproven)
-    remover.raise_first()
+    return used
 
 
 def deprovision(
@@ -71,7 +98,7 @@ def deprovision(
 
     The files go last, once AWS confirms: they are what a run that follows a killed one goes by.
     What other devices share is left, and said. Called while `Generations.locked`. Raises
-    CloudError, OSError.
+    CloudError, also where another board uses what this card has a copy of, and OSError.
     """
     thing = thing or config.thing.name
     generations = Generations(config.paths.certs, thing)
@@ -81,9 +108,9 @@ def deprovision(
     caller = retry.run("account", cloud.caller)
     retry.done("account", f"account {caller.account}, region {caller.region}")
     for path in known:
-        if elsewhere := _elsewhere(generations, path, caller):
+        if elsewhere := _elsewhere(generations.identity(path), caller):
             raise RefusedError(
-                f"{path} is registered in account {elsewhere.account}, region {elsewhere.region};"
+                f"{path} is registered in {elsewhere};"
                 f" the AWS key is for {caller.account}, {caller.region}",
                 hint="use a key of that account, and set [aws] region",
             )
@@ -92,9 +119,18 @@ def deprovision(
     if not known and not ours:
         retry.done("done", f"nothing is provisioned as {thing}")
         return
+    if board := _copied_from(generations, known, owner, serial):
+        name = "" if thing == config.thing.name else f" --thing {thing}"
+        raise RefusedError(
+            f"{generations.current}: made on the board {board}, which may use it at AWS",
+            hint=f"`pi-iot-agent deprovision --forget{name}` removes it here alone",
+        )
 
     remover = Remover(thing, cloud, retry)
-    remover.generation(set().union(*map(generations.certificate_ids, known)))
+    named = [path for path in known if generations.identity(path)]
+    ids = set().union(*map(generations.certificate_ids, named))
+    remover.generation(ids, only_ours=False)
+    remover.generation(set().union(*map(generations.certificate_ids, known)) - ids)
     remover.lost(generations.noted_s(), but=set())
     if ours:  # certificates of this very board that the disk has lost
         remover.others(but=set(), ours=True)
@@ -102,7 +138,10 @@ def deprovision(
     remover.thing(owner, serial or "")
     remover.raise_first()
     remover.verify()
-    _remove_files(generations, known, retry)
+    kept = [path for path in known if generations.certificate_ids(path) & remover.left]
+    for path in kept:
+        retry.done("files", f"{path}: kept (`deprovision --forget` removes it)")
+    _remove_files(generations, [path for path in known if path not in kept], retry)
 
 
 def forget(config: Config, retry: Retry, *, thing: str = "") -> None:
@@ -125,8 +164,46 @@ def _remove_files(generations: Generations, known: list[Path], retry: Retry) -> 
     retry.done("files", f"files removed: {generations.current}")
 
 
-def _elsewhere(generations: Generations, path: Path, caller: Caller) -> Identity | None:
-    """The identity of a generation that the AWS key in use cannot reach."""
-    found = generations.identity(path)
-    same = found and (found.account, found.region) == (caller.account, caller.region)
-    return None if same else found
+def _elsewhere(identity: Identity | None, caller: Caller) -> str:
+    """Where a generation is registered, if the AWS key in use does not reach there."""
+    if not identity or (identity.account, identity.region) == (caller.account, caller.region):
+        return ""
+    return f"account {identity.account}, region {identity.region}"
+
+
+def _other_board(identity: Identity | None, owner: str | None, serial: str | None) -> str:
+    """The board of a generation, if that is another; what names none is the thing's owner's."""
+    if owner and owner == serial:
+        return ""
+    board = identity.serial if identity and identity.serial else owner or ""
+    return "" if board == (serial or "") else board
+
+
+def _copied_from(
+    generations: Generations, known: list[Path], owner: str | None, serial: str | None
+) -> str:
+    """The board that this card is a copy of; "" if none, or if it has taken the name over.
+
+    Where the thing is gone, an identity of this board tells of a removal that was killed.
+    """
+    found = [(generations.identity(path), path) for path in known]
+    if owner is None and any(one and one.serial == serial for one, _ in found):
+        return ""
+    named = [one for one, path in found if generations.certificate_ids(path)]
+    return next(filter(None, (_other_board(one, owner, serial) for one in named)), "")
+
+
+def _adopt(generations: Generations, path: Path, used: Identity, found: KnownCertificate) -> None:
+    """Write down whose a certificate is, or a run that follows a killed one could not tell."""
+    which = found.arn.rpartition("/")[2]
+    identity = replace(used, certificate_arn=found.arn, certificate_id=which)
+    if not path.is_symlink():  # what is elsewhere is not ours to write
+        with suppress(OSError):  # of a key that is lost
+            generations.complete(path, identity, {})
+
+
+def _remove_whole(generations: Generations, path: Path) -> None:
+    """Remove a generation; one that is removed half is no generation any more."""
+    half = path.with_name(f".{generations.thing}.{secrets.token_hex(4)}")
+    path.rename(half)
+    generations.remove(half)

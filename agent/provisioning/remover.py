@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
     from agent.provisioning.cloud import Cloud
     from agent.provisioning.retry import Retry
+    from agent.provisioning.steps import KnownCertificate
 
 #: AWS takes up to 5 minutes to see that a policy is attached to nothing any more (DeletePolicy).
 DETACH_S = 420.0
+
+MORE_HINT = "another device may use it; if none does, detach that at AWS, then `provision`"
+AFRESH = "`pi-iot-agent deprovision --forget` and `provision`"
 
 
 class Remover:
     """Each method says what it did, and may be called again. `raise_first` ends the work.
 
-    `kept` has what stays at AWS, with the reason.
+    `kept` has what stays at AWS, with the reason; `left` has the ids of certificates among it.
     """
 
     def __init__(self, thing: str, cloud: Cloud, retry: Retry) -> None:
@@ -41,6 +45,7 @@ class Remover:
         self._detached: set[str] = set()
         self._deleted: dict[str, Callable[[], bool]] = {}
         self.kept: dict[str, str] = {}
+        self.left: set[str] = set()
 
     def leave(self, what: str, why: str, *, hint: str = "") -> None:
         """Say that something stays at AWS that a person should know of."""
@@ -91,8 +96,19 @@ class Remover:
 
         return self._retry.run(step, act)
 
-    def generation(self, ids: AbstractSet[str], *, but: AbstractSet[str] = frozenset()) -> bool:
-        """Remove the certificates of a generation; True if no try has failed."""
+    def generation(
+        self,
+        ids: AbstractSet[str],
+        *,
+        but: AbstractSet[str] = frozenset(),
+        only_ours: bool = True,
+        adopt: Callable[[KnownCertificate], None] | None = None,
+    ) -> bool:
+        """Remove the certificates of a generation; True if none is left.
+
+        With `only_ours` one that carries more than our policy and this thing is left, and said.
+        With `adopt`, so is one that AWS does not know here; it is called before a removal.
+        """
         whole: set[str] = set()
 
         def complete() -> None:
@@ -102,7 +118,8 @@ class Remover:
             f"certificate {', '.join(sorted(ids))}",
             lambda: self._retry.run("certificate", complete),
         )
-        return found & self._certificates(whole - but)
+        removed = self._certificates(whole - but, only_ours=only_ours, adopt=adopt)
+        return found & removed and not whole & self.left
 
     def others(self, *, but: AbstractSet[str], ours: bool) -> bool:
         """Remove the thing's certificates that the disk has not; True if no try has failed.
@@ -120,21 +137,42 @@ class Remover:
         if mine and not ours:
             self.leave(what, "the thing does not carry this board's serial number")
             return found
-        return found & self._certificates(mine, known=False)
+        return found & self._certificates(mine)
 
-    def _certificates(self, ids: AbstractSet[str], *, known: bool = True) -> bool:
+    def _certificates(
+        self,
+        ids: AbstractSet[str],
+        *,
+        only_ours: bool = True,
+        adopt: Callable[[KnownCertificate], None] | None = None,
+    ) -> bool:
         """Remove each, whatever becomes of the others; True if no try has failed."""
         done = []
         self._tried |= ids
         for one in sorted(ids):
             what = f"certificate {one}"
-            done.append(self._attempt(what, partial(self._remove, one, what, known=known)))
+            remove = partial(self._remove, one, what, only_ours=only_ours, adopt=adopt)
+            done.append(self._attempt(what, remove))
         return all(done)
 
-    def _remove(self, certificate_id: str, what: str, *, known: bool) -> None:
-        """Deactivate, detach and delete; one of another thing's is only detached."""
+    def _remove(
+        self,
+        certificate_id: str,
+        what: str,
+        *,
+        only_ours: bool,
+        adopt: Callable[[KnownCertificate], None] | None,
+    ) -> None:
+        """Deactivate, detach and delete; one of another thing's is left, or only detached."""
         step, resource = "certificate", f"cert/{certificate_id}"
         found = self._retry.run(step, lambda: steps.find_certificate(self._cloud, certificate_id))
+        if found is None and adopt:
+            self.left.add(certificate_id)
+            why = (
+                "AWS does not know it here, and its identity.json, which names the account, is lost"
+            )
+            self.leave(what, why, hint=f"remove it in its own account; then {AFRESH}")
+            return
         if found is None:
             self._detached.add(certificate_id)
             self._say(step, f"{what}, not known to AWS (any more)")
@@ -143,12 +181,15 @@ class Remover:
         things = self._list(step, "list_principal_things", resource, "things", principal=arn)
         others = [thing for thing in things if thing != self._thing]
         policies = [self._policy]
-        if not others or not known:
+        if not others or only_ours:
             policies = self._list(step, "list_attached_policies", resource, "policies", target=arn)
         more = [*others, *(policy for policy in policies if policy != self._policy)]
-        if more and not known:
-            self.leave(what, f"it is also attached to {', '.join(more)}")
+        if more and only_ours:
+            self.left.add(certificate_id)
+            self.leave(what, f"it is also attached to {', '.join(more)}", hint=MORE_HINT)
             return
+        if adopt:
+            adopt(found)
         if not others:  # first, so that it cannot connect even where the rest is refused
             self._do(step, "update_certificate", resource, newStatus="INACTIVE", **which)
         for policy in policies:

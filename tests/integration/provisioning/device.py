@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -164,7 +166,7 @@ class Device:
         """Remove what has been replaced; the number of calls to IoT."""
         cloud = cloud or self.cloud()
         with self.generations.locked():
-            removal.retire(self.config, cloud, self.retry(), prove=prove)
+            removal.retire(self.config, cloud, self.retry(), prove=prove, serial=self.serial)
         return cloud.made
 
     def deprovision(self, *, crash_at: int = 0, thing: str = "") -> int:
@@ -199,6 +201,10 @@ class Device:
         """Its certificates at AWS: those that are its thing's."""
         return [one for one in self.aws.certificates() if self.name in one.things]
 
+    def names(self) -> set[str]:
+        """What is below `<certs>`, but for the files that are locked."""
+        return {path.name for path in self.certs.iterdir()} - {".lock", ".by-hand"}
+
     def check_keys(self) -> None:
         """Every active certificate of this device has its key on disk."""
         held = {
@@ -222,14 +228,13 @@ class Device:
         assert one.certificate_id == found.identity.certificate_id
         assert one.arn == found.identity.certificate_arn
         assert found.identity.endpoint == self.aws.endpoint
-        visible = {path.name for path in self.certs.iterdir()}
         generation = f".{self.name}.{one.certificate_id[:12]}"
-        assert visible == {self.name, ".lock", ".name", generation}
+        assert self.names() == {self.name, ".name", generation}
         assert not list((self.certs / self.name).glob(".*"))
 
     def check_gone(self) -> None:
         """Neither AWS nor the disk has anything of it."""
-        assert [path.name for path in self.certs.iterdir()] == [".lock"]
+        assert not self.names()
         assert not self.own()
         assert not things(self.aws, self.name)
         assert policy_name(self.name) not in policies(self.aws)
@@ -259,3 +264,70 @@ def make_directory(device: Device) -> None:
     device.files.directory.unlink()
     generation.rename(device.files.directory)
     device.files.identity.unlink(missing_ok=True)
+
+
+def reflash(device: Device) -> None:
+    """Have a new card in the board: nothing is on disk."""
+    shutil.rmtree(device.certs)
+
+
+def make(device: Device, *, thing: str = "", active: bool = False) -> str:
+    """A certificate at AWS that nobody has the key of, with our policy and a thing if named."""
+    made = device.aws.iot.create_keys_and_certificate(setAsActive=active)
+    if thing:
+        device.aws.iot.attach_policy(
+            policyName=policy_name(device.name), target=made["certificateArn"]
+        )
+        device.aws.iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+    return str(made["certificateId"])
+
+
+def state(device: Device, certificate_id: str) -> Any:  # noqa: ANN401 -- a CertificateState or None
+    """A certificate at AWS."""
+    found = {one.certificate_id: one for one in device.aws.certificates()}
+    return found.get(certificate_id)
+
+
+def edit_identity(device: Device, **values: object) -> None:
+    """Have identity.json say something else."""
+    old = json.loads(device.files.identity.read_text())
+    device.files.identity.write_text(json.dumps({**old, **values}))
+
+
+def add_policy(device: Device, name: str, *, certificate_id: str) -> None:
+    """Have the owner attach a policy of their own to a certificate."""
+    statement = {"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    if name not in policies(device.aws):
+        device.aws.iot.create_policy(policyName=name, policyDocument=document)
+    arn = state(device, certificate_id).arn
+    device.aws.iot.attach_policy(policyName=name, target=arn)
+
+
+def copy_card(original: Device, directory: Path, *, name: str = "") -> Device:
+    """Another board with a copy of the card; the copy has another name where one is given."""
+    directory.mkdir()
+    copy = Device(original.aws, directory)
+    copy.serial = "another board"
+    copy.name = name or original.name
+    copy.toml.write_text(original.aws.agent_toml(directory, name=copy.name, sensors=[]))
+    shutil.copytree(original.certs, copy.certs, symlinks=True)
+    return copy
+
+
+def take(device: Device, *, board: str) -> None:
+    """Have the thing be another board's."""
+    device.aws.iot.update_thing(
+        thingName=device.name, attributePayload={"attributes": {"serial": board}, "merge": True}
+    )
+
+
+def remove(device: Device, certificate_id: str) -> None:
+    """Have the owner delete a certificate at AWS."""
+    one = state(device, certificate_id)
+    for policy in one.policies:
+        device.aws.iot.detach_policy(policyName=policy, target=one.arn)
+    for thing in one.things:
+        device.aws.iot.detach_thing_principal(thingName=thing, principal=one.arn)
+    device.aws.iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+    device.aws.iot.delete_certificate(certificateId=certificate_id)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import shutil
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
 
 import pytest
 
@@ -12,41 +12,22 @@ from agent.errors import RefusedError
 from agent.health.conditions import LEFTOVER_CERTIFICATE
 from agent.identity import has_replaced
 from agent.provisioning.policy import policy_name
-from tests.integration.provisioning.device import Device, spoil_key, things
+from tests.integration.provisioning.device import (
+    CrashError,
+    Device,
+    add_policy,
+    edit_identity,
+    make,
+    make_directory,
+    reflash,
+    remove,
+    spoil_key,
+    state,
+    things,
+)
 from tests.tools.cloud import faults as fault
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 LEFTOVER = LEFTOVER_CERTIFICATE.code
-
-
-def reflash(device: Device) -> None:
-    """Have a new card in the board: nothing is on disk."""
-    shutil.rmtree(device.certs)
-
-
-def make(device: Device, *, thing: str = "", active: bool = False) -> str:
-    """A certificate at AWS that nobody has the key of, with our policy and a thing if named."""
-    made = device.aws.iot.create_keys_and_certificate(setAsActive=active)
-    if thing:
-        device.aws.iot.attach_policy(
-            policyName=policy_name(device.name), target=made["certificateArn"]
-        )
-        device.aws.iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
-    return str(made["certificateId"])
-
-
-def state(device: Device, certificate_id: str) -> Any:  # noqa: ANN401 -- a CertificateState or None
-    """A certificate at AWS."""
-    found = {one.certificate_id: one for one in device.aws.certificates()}
-    return found.get(certificate_id)
-
-
-def edit_identity(device: Device, **values: object) -> None:
-    """Have identity.json say something else."""
-    old = json.loads(device.files.identity.read_text())
-    device.files.identity.write_text(json.dumps({**old, **values}))
 
 
 class TestOthers:
@@ -111,16 +92,7 @@ class TestOthers:
         shared, wider = make(device, thing=device.name), make(device, thing=device.name)
         arns = {one.certificate_id: one.arn for one in device.aws.certificates()}
         device.aws.iot.attach_thing_principal(thingName=other, principal=arns[shared])
-        device.aws.iot.create_policy(
-            policyName=policy_name(other),
-            policyDocument=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [{"Effect": "Allow", "Action": "iot:Connect", "Resource": "*"}],
-                }
-            ),
-        )
-        device.aws.iot.attach_policy(policyName=policy_name(other), target=arns[wider])
+        add_policy(device, policy_name(other), certificate_id=wider)
         before = [state(device, shared), state(device, wider)]
         device.provision()
         assert [state(device, shared), state(device, wider)] == before
@@ -136,6 +108,70 @@ class TestOthers:
         device.provision()
         assert state(device, made).status == "ACTIVE"
         assert "serial number" in device.said(LEFTOVER)
+
+
+class TestReplaced:
+    """What the disk has of certificates that were replaced."""
+
+    @pytest.mark.parametrize("older", [False, True], ids=["ours", "tutorial"])
+    @pytest.mark.parametrize("more", ["policy", "thing"])
+    def test_one_that_carries_more_is_left_as_it_is(
+        self, device: Device, more: str, *, older: bool
+    ) -> None:
+        """Its files too: it may be a fleet's."""
+        device.provision()
+        (old,) = device.own()
+        if more == "thing":
+            device.aws.iot.create_thing(thingName=f"{device.name}-other")
+            device.aws.iot.attach_thing_principal(
+                thingName=f"{device.name}-other", principal=old.arn
+            )
+        else:
+            add_policy(
+                device, f"{policy_name(device.name)}-other", certificate_id=old.certificate_id
+            )
+        before = state(device, old.certificate_id)
+        if older:
+            make_directory(device)
+        spoil_key(device)
+        device.provision()
+        assert state(device, old.certificate_id) == before
+        assert len(device.generations.stale()) == 1
+        assert old.certificate_id in device.said(LEFTOVER)
+        assert "-other" in device.said(LEFTOVER)
+
+    @pytest.mark.parametrize("older", [False, True], ids=["ours", "tutorial"])
+    def test_one_whose_identity_is_lost_may_be_of_another_account(
+        self, device: Device, *, older: bool
+    ) -> None:
+        """Where AWS does not know it here, it is kept and said."""
+        device.provision()
+        (old,) = device.own()
+        device.files.identity.unlink()
+        if older:
+            make_directory(device)
+        remove(device, old.certificate_id)
+        device.provision()
+        (stale,) = device.generations.stale()
+        assert device.generations.fingerprint(stale) == old.certificate_id
+        assert old.certificate_id in device.said(LEFTOVER)
+        assert "deprovision --forget" in device.said(LEFTOVER)
+
+    def test_a_removal_that_was_killed_is_finished(self, device: Device) -> None:
+        """Also of one without an identity: that it was known here is written down first."""
+        for crash_at in itertools.count(1):
+            device.provision()
+            make_directory(device)
+            device.register()
+            with suppress(CrashError):
+                device.cloud(crash_at)
+                device.retire(device.cloud(crash_at))
+                break
+            device.retire()
+            device.check_whole()
+        device.check_whole()
+        assert len(device.aws.certificates()) == 1
+        assert crash_at > 6
 
 
 class TestLost:
@@ -242,75 +278,3 @@ class TestRefused:
         assert next(iter(values.values())) in device.said(LEFTOVER)
         device.provision()
         assert old.is_dir()
-
-
-def empty(device: Device) -> None:
-    """Lose all files."""
-    for path in device.files.directory.iterdir():
-        path.unlink()
-
-
-SHUT_OUT: dict[str, Callable[[Device], None]] = {
-    "sound": lambda _: None,
-    "no key": spoil_key,
-    "no certificate": lambda device: device.files.certificate.unlink(),
-    "all files lost": empty,
-}
-
-
-class TestShutOut:
-    """What somebody has done at AWS, perhaps on purpose."""
-
-    @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-    @pytest.mark.parametrize("spoil", SHUT_OUT.values(), ids=SHUT_OUT)
-    def test_a_device_that_was_shut_out_stays_out(
-        self, device: Device, spoil: Callable[[Device], None], status: str
-    ) -> None:
-        """Nothing is changed at AWS, and a person may let it in again."""
-        device.provision()
-        (one,) = device.own()
-        device.aws.iot.update_certificate(certificateId=one.certificate_id, newStatus=status)
-        before = device.aws.certificates()
-        spoil(device)
-        with pytest.raises(RefusedError, match=f"{one.certificate_id} is {status}") as caught:
-            device.provision()
-        assert "on purpose" in caught.value.hint
-        assert "--reactivate" in caught.value.hint
-        assert device.aws.certificates() == before
-        device.provision(reactivate=True)
-        device.check_whole()
-        kept = device.own()[0].certificate_id == one.certificate_id
-        assert kept == (status == "INACTIVE" and spoil is SHUT_OUT["sound"])
-
-    def test_one_in_the_making_is_inactive_and_goes_on(self, device: Device) -> None:
-        """It was never let in."""
-        device.aws.faults.inject(fault.ACCESS_DENIED, "UpdateCertificate")
-        with pytest.raises(RefusedError):
-            device.register()
-        (one,) = device.own()
-        assert one.status == "INACTIVE"
-        device.aws.faults.clear()
-        device.provision()
-        assert device.own()[0].certificate_id == one.certificate_id
-
-    def test_a_policy_that_somebody_changed_stays(self, device: Device) -> None:
-        """It is said, and --reset-policy corrects it."""
-        device.provision()
-        name = policy_name(device.name)
-        nothing = {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Deny", "Action": "iot:*", "Resource": "*"}],
-        }
-        device.aws.iot.create_policy_version(
-            policyName=name, policyDocument=json.dumps(nothing), setAsDefault=True
-        )
-
-        def denies() -> bool:
-            return "Deny" in str(device.aws.iot.get_policy(policyName=name)["policyDocument"])
-
-        spoil_key(device)
-        device.provision()
-        assert denies()
-        assert "--reset-policy" in device.said()
-        device.provision(reset_policy=True)
-        assert not denies()

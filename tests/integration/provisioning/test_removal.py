@@ -5,10 +5,20 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import LinkLostError
+from agent.health.conditions import LEFTOVER_CERTIFICATE
 from agent.identity import has_replaced
 from agent.provisioning import removal
 from agent.provisioning.policy import policy_name
-from tests.integration.provisioning.device import Device, policies, spoil_key, things
+from tests.integration.provisioning.device import (
+    Device,
+    add_policy,
+    make_directory,
+    policies,
+    spoil_key,
+    state,
+    take,
+    things,
+)
 
 
 def test_the_replaced_certificate_stays_until_the_new_one_has_connected(device: Device) -> None:
@@ -25,7 +35,13 @@ def test_the_replaced_certificate_stays_until_the_new_one_has_connected(device: 
     removal.PROOF_S = 0.1
     try:
         with device.generations.locked(), pytest.raises(LinkLostError):
-            removal.retire(device.config, device.cloud(), device.retry(patience_s=0.1), prove=fail)
+            removal.retire(
+                device.config,
+                device.cloud(),
+                device.retry(patience_s=0.1),
+                prove=fail,
+                serial=device.serial,
+            )
     finally:
         removal.PROOF_S = before
     assert old in device.own()
@@ -35,18 +51,42 @@ def test_the_replaced_certificate_stays_until_the_new_one_has_connected(device: 
     assert not has_replaced(device.certs, device.name)
 
 
-def test_a_certificate_that_another_thing_uses_is_only_detached(device: Device) -> None:
+def test_deprovisioning_only_detaches_what_another_thing_uses(device: Device) -> None:
     """It stays active for the other."""
     device.provision()
     (old,) = device.own()
     other = f"{device.name}-other"
     device.aws.iot.create_thing(thingName=other)
     device.aws.iot.attach_thing_principal(thingName=other, principal=old.arn)
-    spoil_key(device)
-    device.provision()
-    device.check_whole()
+    device.deprovision()
+    device.check_gone()
     (kept,) = [one for one in device.aws.certificates() if one.certificate_id == old.certificate_id]
     assert (kept.status, kept.things, kept.policies) == ("ACTIVE", (other,), ())
+
+
+def test_deprovisioning_leaves_what_it_cannot_tell_to_be_ours(device: Device) -> None:
+    """Files without an identity, whose certificate carries more, may be a fleet's: both stay."""
+    device.provision()
+    (old,) = device.own()
+    more = f"{policy_name(device.name)}-fleet"
+    add_policy(device, more, certificate_id=old.certificate_id)
+    make_directory(device)
+    device.deprovision()
+    left = state(device, old.certificate_id)
+    assert (left.status, left.things) == ("ACTIVE", (device.name,))
+    assert set(left.policies) == {policy_name(device.name), more}
+    assert device.names() == {device.name}
+    assert device.files.key.is_file()
+    assert more in device.said(LEFTOVER_CERTIFICATE.code)
+
+
+def test_deprovisioning_takes_ours_from_files_without_an_identity(device: Device) -> None:
+    """It carries nothing else."""
+    device.provision()
+    make_directory(device)
+    device.deprovision()
+    device.check_gone()
+    assert not device.aws.certificates()
 
 
 def test_deprovisioning_leaves_nothing(device: Device) -> None:
@@ -64,8 +104,8 @@ def test_deprovisioning_leaves_what_others_use(device: Device) -> None:
     device.provision()
     other = device.aws.iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
     device.aws.iot.attach_policy(policyName=policy_name(device.name), target=other)
-    device.serial = "another"
+    take(device, board="another")
     device.deprovision()
     assert policy_name(device.name) in policies(device.aws)
     assert things(device.aws, device.name)
-    assert [path.name for path in device.certs.iterdir()] == [".lock"]
+    assert not device.names()

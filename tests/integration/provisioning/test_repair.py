@@ -12,7 +12,7 @@ import pytest
 from agent.errors import CredentialsError
 from agent.identity import load
 from agent.provisioning.policy import policy_name
-from tests.integration.provisioning.device import Device, make_directory, spoil_key
+from tests.integration.provisioning.device import Device, make_directory, remove, spoil_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,9 +116,6 @@ def test_a_certificate_that_aws_has_forgotten_is_replaced(device: Device) -> Non
     """Deleted at AWS by hand, it is made anew."""
     device.provision()
     (one,) = device.own()
-    device.aws.iot.detach_policy(policyName=one.policies[0], target=one.arn)
-    device.aws.iot.detach_thing_principal(thingName=device.name, principal=one.arn)
-    device.aws.iot.update_certificate(certificateId=one.certificate_id, newStatus="INACTIVE")
-    device.aws.iot.delete_certificate(certificateId=one.certificate_id)
+    remove(device, one.certificate_id)
     device.provision()
     device.check_whole()
