@@ -12,7 +12,8 @@ from agent.provisioning import roots, steps
 from agent.provisioning.policy import policy_document, policy_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from agent.config import Config
@@ -55,21 +56,21 @@ def provision(
     before = generations.identity(generations.current)
     registered = before is not None and wanted.reaches(before)
     if not reactivate and (registered or before is None):
-        retry.run("certificate", lambda: _check_admitted(cloud, generations))
+        ids = generations.certificate_ids(generations.current)
+        retry.run("certificate", lambda: _check_admitted(cloud, thing, ids, steps.SHUT_OUT))
 
-    outcome = retry.run(
-        "thing", lambda: steps.register_thing(cloud, thing, wanted.serial, take_over=take_over)
-    )
-    retry.done("thing", f"thing {thing}, {outcome}")
+    attached = _thing(cloud, retry, wanted, take_over=take_over)
+    if before is None and not reactivate:  # an inactive one may be what a killed run has left
+        ids = set(attached or ())
+        retry.run("certificate", lambda: _check_admitted(cloud, thing, ids, (steps.REVOKED,)))
 
-    document, correct = policy_document(caller), reset_policy or not registered
-    outcome = retry.run(
-        "policy", lambda: steps.put_policy(cloud, policy, document, correct=correct)
-    )
+    text, correct = policy_document(caller), reset_policy or not registered
+    outcome = retry.run("policy", lambda: steps.put_policy(cloud, policy, text, correct=correct))
     retry.done("policy", f"policy {policy}, {outcome}")
 
-    link, identity = _certificate(cloud, retry, generations, wanted)
-    _attach(cloud, retry, generations, identity)
+    link, identity, new = _certificate(cloud, retry, generations, wanted)
+    _attach_policy(cloud, retry, identity, anyway=new or reset_policy)
+    _attach(cloud, retry, generations, identity, attached)
 
     found = retry.run("roots", lambda: roots.fetch(bundles, url=roots_url))
     generations.complete(link, identity, found)
@@ -96,12 +97,25 @@ class _Wanted:
         return (identity.account, identity.region) == (self.caller.account, self.caller.region)
 
 
-def _check_admitted(cloud: Cloud, generations: Generations) -> None:
-    """Raise RefusedError if the certificate that the device uses has been shut out at AWS."""
-    ids = generations.certificate_ids(generations.current)
-    for certificate_id in sorted(steps.whole_ids(cloud, generations.thing, ids)):
+def _thing(cloud: Cloud, retry: Retry, wanted: _Wanted, *, take_over: bool) -> list[str] | None:
+    """Have the thing be this board; the ids of its certificates, None where that is refused."""
+    name, serial = wanted.thing, wanted.serial
+    outcome = retry.run(
+        "thing", lambda: steps.register_thing(cloud, name, serial, take_over=take_over)
+    )
+    retry.done("thing", f"thing {name}, {outcome}")
+    with suppress(RefusedError):
+        return retry.run("thing", lambda: steps.certificates_of(cloud, name))
+    return None
+
+
+def _check_admitted(
+    cloud: Cloud, thing: str, ids: AbstractSet[str], shut_out: Collection[str]
+) -> None:
+    """Raise RefusedError if AWS says that one of the certificates is `shut_out`."""
+    for certificate_id in sorted(steps.whole_ids(cloud, thing, ids)):
         known = steps.find_certificate(cloud, certificate_id)
-        if known and known.status in steps.SHUT_OUT:
+        if known and known.status in shut_out:
             raise RefusedError(
                 f"this device has been shut out: certificate {certificate_id} is {known.status}",
                 hint="it may have been done on purpose, at AWS; if it was not,"
@@ -111,21 +125,22 @@ def _check_admitted(cloud: Cloud, generations: Generations) -> None:
 
 def _certificate(
     cloud: Cloud, retry: Retry, generations: Generations, wanted: _Wanted
-) -> tuple[Path, Identity]:
-    """The generation to go on with and its identity: one that is good, else a new one, inactive."""
+) -> tuple[Path, Identity, bool]:
+    """The generation to go on with: one that is good, else a new one, inactive; True if new."""
     kept = retry.run("certificate", lambda: _keep(cloud, generations, wanted))
     if kept:
         link, identity = kept
         retry.done("certificate", f"certificate {identity.certificate_id}, there already")
-        return link, replace(
+        identity = replace(
             identity, endpoint=wanted.endpoint.host, policy=wanted.policy, serial=wanted.serial
         )
+        return link, identity, False
     identity = retry.run("certificate", lambda: _new(cloud, generations, wanted))
     retry.done(
         "certificate",
         f"certificate {identity.certificate_id}, new and inactive, its key is on disk",
     )
-    return generations.pending, identity
+    return generations.pending, identity, True
 
 
 def _keep(cloud: Cloud, generations: Generations, wanted: _Wanted) -> tuple[Path, Identity] | None:
@@ -173,32 +188,41 @@ def _new(cloud: Cloud, generations: Generations, wanted: _Wanted) -> Identity:
     return identity
 
 
-def _attach(cloud: Cloud, retry: Retry, generations: Generations, identity: Identity) -> None:
-    """Attach policy and thing to the certificate, note what else the thing has, and activate it."""
-    arn, certificate_id = identity.certificate_arn, identity.certificate_id
-    retry.run("attach-policy", lambda: steps.attach_policy(cloud, identity.policy, arn))
+def _attach_policy(cloud: Cloud, retry: Retry, identity: Identity, *, anyway: bool) -> None:
+    """Attach our policy; where others have taken its place, perhaps on purpose, only `anyway`."""
+    arn, ours = identity.certificate_arn, identity.policy
+    others = [] if anyway else retry.run("attach-policy", lambda: steps.policies_of(cloud, arn))
+    if others and ours not in others:
+        retry.done(
+            "attach-policy",
+            f"the certificate has the policy {', '.join(others)} in place of ours; left as it is,"
+            " since that may be on purpose (`pi-iot-agent provision --reset-policy` attaches ours)",
+        )
+        return
+    retry.run("attach-policy", lambda: steps.attach_policy(cloud, ours, arn))
     retry.done("attach-policy", "policy attached to the certificate")
 
+
+def _attach(
+    cloud: Cloud,
+    retry: Retry,
+    generations: Generations,
+    identity: Identity,
+    before: Collection[str] | None,
+) -> None:
+    """Attach the thing to the certificate, note whether it had others `before`, and activate it."""
+    arn, certificate_id = identity.certificate_arn, identity.certificate_id
     retry.run("attach-thing", lambda: steps.attach_thing(cloud, identity.thing, arn))
     retry.done("attach-thing", "thing attached to the certificate")
 
-    alone = retry.run("attach-thing", lambda: _is_alone(cloud, identity))
     calls_s = generations.noted_s()
-    if calls_s or not alone:
+    if calls_s or before is None or {*before} - {certificate_id}:
         generations.note(calls_s)
     else:
         generations.remove(generations.unproven)
 
     retry.run("activate", lambda: steps.set_active(cloud, certificate_id, active=True))
     retry.done("activate", "certificate activated")
-
-
-def _is_alone(cloud: Cloud, identity: Identity) -> bool:
-    """True if the thing has no other certificate; False where that may not be asked."""
-    try:
-        return set(steps.certificates_of(cloud, identity.thing)) <= {identity.certificate_id}
-    except RefusedError:
-        return False
 
 
 def _fingerprint(pem: str) -> str:

@@ -28,7 +28,8 @@ POLICY_VERSIONS = 5
 
 ID_LENGTH = 64
 USABLE = ("ACTIVE", "INACTIVE")
-SHUT_OUT = ("INACTIVE", "REVOKED")
+REVOKED = "REVOKED"
+SHUT_OUT = ("INACTIVE", REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,12 @@ def certificates_of(cloud: Cloud, thing: str) -> list[str]:
     except NotFoundError:
         return []
     return [arn.rpartition("/")[2] for arn in arns if ":cert/" in arn]
+
+
+def policies_of(cloud: Cloud, arn: str) -> list[str]:
+    """The names of the policies attached to a certificate."""
+    found = cloud.pages("list_attached_policies", _cert(arn), "policies", target=arn)
+    return [policy["policyName"] for policy in found]
 
 
 def whole_ids(cloud: Cloud, thing: str, ids: AbstractSet[str]) -> set[str]:

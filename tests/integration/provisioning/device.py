@@ -35,11 +35,11 @@ CALLS = [
     "GetCallerIdentity",
     "DescribeEndpoint",
     "CreateThing",
+    "ListThingPrincipals",
     "CreatePolicy",
     "CreateKeysAndCertificate",
     "AttachPolicy",
     "AttachThingPrincipal",
-    "ListThingPrincipals",
     "UpdateCertificate",
 ]
 
