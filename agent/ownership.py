@@ -62,9 +62,9 @@ def lend(uid: int, path: Path) -> bytes | None:
 
 
 def is_led_by(uid: int, path: Path) -> bool:
-    """True if anything on the way to `path` is the user's: directories, links, what they name.
+    """True if a directory or a link on the way to `path` is the user's, or of one that it names.
 
-    Raises OSError.
+    A file of his leads nowhere. Raises OSError.
     """
     at, rest = Path("/"), list(path.absolute().parts[1:])
     for _ in range(MOST_STEPS):
@@ -76,7 +76,7 @@ def is_led_by(uid: int, path: Path) -> bool:
             found = at.stat(follow_symlinks=False)
         except FileNotFoundError:
             return False
-        if found.st_uid == uid:
+        if found.st_uid == uid and not stat.S_ISREG(found.st_mode):
             return True
         if stat.S_ISLNK(found.st_mode):
             target = at.readlink()

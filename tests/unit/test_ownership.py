@@ -59,6 +59,8 @@ def test_root_lends_only_what_nobody_could_have_led_it_to(tmp_path: Path) -> Non
     assert ownership.lend(NUMBER, mine) == b"mine"
     (tmp_path / "link").symlink_to(mine)
     assert ownership.lend(NUMBER, tmp_path / "link") == b"mine"
+    os.chown(mine, NUMBER, NUMBER)
+    assert ownership.lend(NUMBER, mine) == b"mine"
     (tmp_path / "round").symlink_to("round")
     assert ownership.lend(NUMBER, tmp_path / "round") is None
     assert ownership.lend(NUMBER, tmp_path / "missing") is None
