@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from agent import board, files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import tell
 from agent.cli.service import as_service, check_writable, key_owner
-from agent.cli.status import read_status
+from agent.cli.status import UnreadableError, read_status
 from agent.config import Thing, load, problem_with
 from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError, explained
 from agent.identity import Generations
@@ -127,9 +127,10 @@ def _without_agent(config: Config, thing: str) -> AbstractContextManager[None]:
     file = config.paths.lock_file
     hint = "end it first: `sudo systemctl disable --now pi-iot-agent`"
     if files.is_locked(file):
-        running = read_status(config.paths)
-        if running and running.get("thing") not in (thing, ""):
-            return nullcontext()
+        with suppress(UnreadableError):
+            running = read_status(config.paths)
+            if running and running.get("thing") not in (thing, "", None):
+                return nullcontext()
         raise BusyError("the agent is running, and would register itself again", hint=hint)
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         return nullcontext()

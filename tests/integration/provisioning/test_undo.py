@@ -39,6 +39,17 @@ class TestAgent:
         assert "sudo systemctl disable --now pi-iot-agent" in text
         device.check_whole()
 
+    def test_beside_one_that_runs_under_another_name_it_does_its_work(self, device: Device) -> None:
+        """What that agent tells to remove can be removed at once."""
+        device.provision()
+        paths = device.config.paths
+        paths.runtime.mkdir()
+        paths.status_file.write_text('{"thing": "another"}')
+        with files.lock(paths.lock_file, "a test"):
+            code, text = device.finish("deprovision", "--thing", device.name)
+        assert code == EXIT_OK, text
+        device.check_gone()
+
     def test_an_agent_that_starts_meanwhile_is_kept_from_running(self, device: Device) -> None:
         """Its lock is held."""
         device.provision()
