@@ -13,7 +13,6 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 import stat
 import time
 from contextlib import contextmanager, suppress
@@ -199,6 +198,8 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         return
     except IsADirectoryError:
+        import shutil  # noqa: PLC0415 -- which loads three compressors
+
         shutil.rmtree(path)  # by descriptors, so that nothing can be swapped under it
 
 
