@@ -122,7 +122,7 @@ def run_as(
 
     What it prints goes to `out`, by default to stdout, and to stderr; SIGINT, SIGTERM and SIGHUP
     go to it, and a second of the first two ends it whatever it does; it ends with this process.
-    Called in the main thread. Raises OutputError, once it has ended, if its output was lost.
+    Called in the main thread. What cannot be shown is lost, for its stream to tell.
     """
     shows = (_Shown(out or _printer(sys.stdout)), _Shown(_printer(sys.stderr)))
     for stream in (sys.stdout, sys.stderr):
@@ -163,8 +163,6 @@ def run_as(
         name = signal.Signals(-code).name
         sys.stderr.write(f"{NAME}: the work was ended by {name}; memory may have run out\n")
         sys.stderr.write("hint: see `journalctl -k`\n")
-    for lost in [shown.lost for shown in shows if shown.lost]:
-        raise lost
     return code if code >= 0 else SIGNALLED - code
 
 
@@ -187,16 +185,14 @@ class _Shown:
 
     def __init__(self, show: Callable[[str], object]) -> None:
         self._show = show
-        self.lost: OutputError | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def take(self, data: bytes) -> bool:
         """Show a piece; False at the end, or where nobody reads it any more."""
-        try:
+        with suppress(OutputError):
             self._show(self._decoder.decode(data, final=not data))
-        except OutputError as error:
-            self.lost = error
-        return bool(data) and not self.lost
+            return bool(data)
+        return False
 
 
 def _printer(stream: TextIO) -> Callable[[str], object]:

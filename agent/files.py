@@ -55,7 +55,7 @@ def read(path: Path, *, limit: int = MIB, follow: bool = False) -> bytes:
 
     Raises OSError, for anything else too.
     """
-    path = _real(path) if follow else path
+    path = real(path) if follow else path
     with os.fdopen(_open_file(path, os.O_RDONLY), "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -65,10 +65,11 @@ def read(path: Path, *, limit: int = MIB, follow: bool = False) -> bytes:
 
 def check(path: Path) -> None:
     """Raise OSError unless `path` is a regular file, through links or not, that may be read."""
-    os.close(_open_file(_real(path), os.O_RDONLY))
+    os.close(_open_file(real(path), os.O_RDONLY))
 
 
-def _real(path: Path) -> Path:
+def real(path: Path) -> Path:
+    """The path without links. Raises OSError."""
     try:
         return path.resolve()
     except RuntimeError:  # as Python 3.11 and 3.12 have it

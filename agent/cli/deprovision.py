@@ -7,7 +7,7 @@ import os
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from agent import board, files
+from agent import account, board, files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import tell
 from agent.cli.service import as_service, check_writable, key_owner
@@ -51,6 +51,10 @@ def _thing(text: str) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Remove certificates, policy, thing, the files, and the AWS key. Raises AgentError."""
     as_service(lambda: work(arguments))
+    if account.of_service() and arguments.config not in arguments.content:
+        if arguments.erase_key:
+            check_writable(arguments.config)
+        return EXIT_OK  # what led there may lead anywhere
     # Without any plug-in, and without a look at what the service has written.
     config = load(
         arguments.config,

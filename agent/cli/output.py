@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from agent.errors import EXIT_FAILURE, EXIT_USAGE, AgentError, ConfigError, OutputError
+from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, ConfigError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,15 +104,16 @@ def tell(text: str) -> None:
         print(text, flush=True)
 
 
-def guarded(work: Callable[[], int]) -> int:
+def guarded(work: Callable[[], int], *, to_the_end: bool = False) -> int:
     """The exit code of `work`; what it raises is told in words.
 
+    With `to_the_end` an output that was lost is no failure of what is done.
     A defect's traceback is shown only with PI_IOT_AGENT_DEBUG set.
     """
     try:
         code = work()
         sys.stdout.flush()
-        if isinstance(sys.stdout, Output):
+        if isinstance(sys.stdout, Output) and code == EXIT_OK and not to_the_end:
             sys.stdout.check()
     except SystemExit as end:  # argparse's way to say that it has printed help or a usage error
         return end.code if isinstance(end.code, int) else EXIT_USAGE

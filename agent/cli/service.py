@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent import account, files, ownership
 from agent.cli.output import guarded
-from agent.errors import NotPermittedError
+from agent.errors import NotPermittedError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,10 @@ def as_service(work: Callable[[], int], *, out: Callable[[str], object] | None =
     raises what it raises.
     """
     service = account.of_service()
-    code = account.run_as(service, lambda: guarded(work), out=out) if service else work()
+    if service:
+        code = account.run_as(service, lambda: guarded(work, to_the_end=True), out=out)
+    else:
+        code = work()
     if code:
         raise SystemExit(code)
 
@@ -42,11 +45,12 @@ def check_writable(path: Path) -> None:
     Root writes and removes nothing where the service, or anybody else, could put something else in
     its way.
     """
-    directory = path.resolve().parent
-    while not directory.exists():
-        directory = directory.parent
     service = account.of_service()
     led = service and ownership.is_led_by(service.uid, path)
+    with explained():
+        directory = files.real(path).parent
+    while not directory.exists():
+        directory = directory.parent
     if led or (service and not ownership.only_root_writes(directory)):
         raise NotPermittedError(
             f"{path}: others than root can write on the way there; root changes nothing there",

@@ -69,13 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
     """
     path: Path = arguments.config
+    if path.exists():
+        check_writable(path)
     content = {path: contents(path), **arguments.content}
     # With the sensors, and so with what a plug-in of theirs does: never as root.
     name = ask_service(lambda: _known(path, content, sensors.options_of).thing.name)
     known = _known(path, content, lambda _: dict, name)
     key_file = known.provisioning.credentials_file
-    for written in (path, key_file):
-        check_writable(written)
+    check_writable(key_file)
     own_certificate = known.mqtt.cert_file is not None
     with explained():
         stored = access_key.read(key_file, _profile(known))

@@ -60,7 +60,7 @@ def provision(
         retry.run("certificate", lambda: _check_admitted(cloud, thing, ids, steps.SHUT_OUT))
 
     attached = _thing(cloud, retry, wanted, take_over=take_over)
-    if before is None and not reactivate:  # an inactive one may be what a killed run has left
+    if not registered and not reactivate:  # an inactive one may be what a killed run has left
         ids = set(attached or ())
         retry.run("certificate", lambda: _check_admitted(cloud, thing, ids, (steps.REVOKED,)))
 
@@ -68,7 +68,8 @@ def provision(
     outcome = retry.run("policy", lambda: steps.put_policy(cloud, policy, text, correct=correct))
     retry.done("policy", f"policy {policy}, {outcome}")
 
-    link, identity, new = _certificate(cloud, retry, generations, wanted)
+    refuse = registered and not reset_policy
+    link, identity, new = _certificate(cloud, retry, generations, wanted, refuse=refuse)
     _attach_policy(cloud, retry, identity, anyway=new or reset_policy)
     _attach(cloud, retry, generations, identity, attached)
 
@@ -123,10 +124,27 @@ def _check_admitted(
             )
 
 
+def _check_policies(cloud: Cloud, generations: Generations, wanted: _Wanted) -> None:
+    """Raise RefusedError if the certificate in use has other policies in place of ours."""
+    ids = generations.certificate_ids(generations.current)
+    for certificate_id in sorted(steps.whole_ids(cloud, wanted.thing, ids)):
+        known = steps.find_certificate(cloud, certificate_id)
+        policies = steps.policies_of(cloud, known.arn) if known else []
+        if policies and wanted.policy not in policies:
+            raise RefusedError(
+                f"certificate {certificate_id} has {', '.join(policies)} in place of our policy",
+                hint="it may have been done on purpose, at AWS; if it was not,"
+                " `pi-iot-agent provision --reset-policy` makes a new certificate with ours",
+            )
+
+
 def _certificate(
-    cloud: Cloud, retry: Retry, generations: Generations, wanted: _Wanted
+    cloud: Cloud, retry: Retry, generations: Generations, wanted: _Wanted, *, refuse: bool
 ) -> tuple[Path, Identity, bool]:
-    """The generation to go on with: one that is good, else a new one, inactive; True if new."""
+    """The generation to go on with: one that is good, else a new one, inactive; True if new.
+
+    With `refuse` no new one takes the place of one that others have given other policies than ours.
+    """
     kept = retry.run("certificate", lambda: _keep(cloud, generations, wanted))
     if kept:
         link, identity = kept
@@ -135,6 +153,8 @@ def _certificate(
             identity, endpoint=wanted.endpoint.host, policy=wanted.policy, serial=wanted.serial
         )
         return link, identity, False
+    if refuse:
+        retry.run("certificate", lambda: _check_policies(cloud, generations, wanted))
     identity = retry.run("certificate", lambda: _new(cloud, generations, wanted))
     retry.done(
         "certificate",

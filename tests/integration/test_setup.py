@@ -197,6 +197,27 @@ def test_the_key_touches_the_card_only_where_it_is_needed_again(device: Fresh) -
     assert stat.S_IMODE(device.credentials.stat().st_mode) == 0o600
 
 
+def test_a_lost_output_ends_nothing_and_leaves_no_key(device: Fresh) -> None:
+    """The work is done to its end; the exit code then says that something was not shown."""
+    command = device.command(*flags("unseen"), "--secret-stdin")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=device.aws.environment,
+            input=SECRET,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "the output cannot be written: No space left on device" in done.stderr
+    assert device.provisioned("unseen")
+    assert not device.credentials.exists()
+
+
 def test_it_waits_for_another_registration(device: Fresh) -> None:
     """Somebody else's; the agent's own gives way by itself."""
     certs = device.directory / "certs"

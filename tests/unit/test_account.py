@@ -143,14 +143,14 @@ def test_a_signal_to_root_goes_on_to_the_child() -> None:
 
 
 def test_a_reader_that_has_seen_enough_ends_nothing() -> None:
-    """The work is done to its end, whoever listens."""
+    """The work is done to its end, whoever listens, and how it ended is told."""
     reader, writer = os.pipe()
     os.close(reader)
     done = run(
         'os.write(1, b"x\\n")\ntime.sleep(0.1)\nos.write(2, b"done")\nreturn 5', stdout=writer
     )
     os.close(writer)
-    assert (done.returncode, done.stderr) == (1, "done")
+    assert (done.returncode, done.stderr) == (5, "done")
 
 
 KEYS = """

@@ -108,6 +108,21 @@ class TestShutOut:
         device.provision(reset_policy=True)
         assert set(state(device, one.certificate_id).policies) == {ours, quarantine}
 
+    def test_it_stays_where_the_key_is_spoiled_too(self, device: Device) -> None:
+        """A new certificate with our policy would let the device in again; a person may."""
+        device.provision()
+        (one,) = device.own()
+        ours, quarantine = policy_name(device.name), f"{device.name.replace(':', '.')}-quarantine"
+        device.aws.iot.detach_policy(policyName=ours, target=one.arn)
+        add_policy(device, quarantine, certificate_id=one.certificate_id)
+        device.files.key.write_text("spoiled")
+        with pytest.raises(RefusedError, match=f"{quarantine} in place of our policy") as caught:
+            device.provision()
+        assert "--reset-policy" in caught.value.hint
+        assert [found.certificate_id for found in device.own()] == [one.certificate_id]
+        device.provision(reset_policy=True)
+        assert len(device.own()) == 2
+
     def test_a_policy_beside_ours_is_none_of_our_business(self, device: Device) -> None:
         """Nothing is said of it."""
         device.provision()
