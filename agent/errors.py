@@ -61,7 +61,7 @@ class NotPermittedError(AgentError):
 
 
 class OutputError(AgentError):
-    """What a command prints cannot be written, or nobody reads it any more."""
+    """Output of a command cannot be written, or nobody reads it any more."""
 
 
 class StoreError(AgentError, OSError):

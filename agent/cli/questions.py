@@ -162,7 +162,7 @@ def _content(path: Path) -> str:
 
 
 def _asked(what: str, check: Callable[[str], str], *, keeps: bool = False) -> str:
-    """What a person types without its being shown; "" where the stored one stays."""
+    """Line that a person types without its being shown; "" where the stored one stays."""
     while True:
         answer = ask(f"{what} (not shown{'; Enter keeps it' if keeps else ''}): ", echo=False)
         if keeps and not answer:

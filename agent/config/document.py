@@ -115,7 +115,7 @@ def _place(known: dict[str, int], problem: str) -> str:
 
 
 def _mistake(text: str, error: ValueError) -> str:
-    """What tomllib says of `text`, with the line first, and with what to type instead."""
+    """Words of tomllib on `text`, the line first, with what to type instead."""
     what, _, place = str(error).rpartition(" (at ")
     rows = text.replace("\r\n", "\n").split("\n")
     if place == "end of document)":
@@ -129,7 +129,7 @@ def _mistake(text: str, error: ValueError) -> str:
 
 
 def _advice(row: str, column: int) -> str:
-    """What to type instead of what stands in a row; empty if that is not clear."""
+    """Text to type instead of what stands in a row; empty if that is not clear."""
     rest = row[column - 1 :]
     # At the end of a row a string lacks its end, which may be a quote of another kind.
     char = rest[:1] or next((one for one in reversed(row) if one in _TYPED), "")

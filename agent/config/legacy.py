@@ -117,7 +117,7 @@ def _text(data: bytes) -> str:
 
 
 def _assignments(line: str, known: dict[str, str]) -> dict[str, str]:
-    """What `line` assigns; `known` values are put in for $NAME. Raises ValueError.
+    """Assignments in `line`; `known` values are put in for $NAME. Raises ValueError.
 
     It is read as a shell reads it, but for blanks round the "=", which are forgiven.
     """

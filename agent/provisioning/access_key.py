@@ -54,7 +54,7 @@ class AccessKey:
     token: str = field(default="", repr=False)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """What is wrong with it, as the name in the file and the problem in words."""
+        """Problems with it, each as the name in the file and the problem in words."""
         if not secret_problem(self.id) and id_problem(self.secret, token=True) == "":
             yield _ID, f"this is the secret, and the id is in {_SECRET}"
             return
@@ -104,7 +104,7 @@ def token_problem(text: str) -> str:
 
 
 def _in_the_way(text: str) -> str:
-    """What is taken for a part of the value and is none, in words."""
+    """Part of a value that is none, as quotes and remarks, in words."""
     if not text:
         return "is empty"
     if "\n" in text:

@@ -221,7 +221,7 @@ def _copy(text: str) -> Iterator[str]:
 
 
 def _found(core: botocore.session.Session, where: str) -> object:
-    """What botocore finds for a key, checked as far as that can be here. Raises RefusedError."""
+    """Key that botocore finds, checked as far as that can be here. Raises RefusedError."""
     try:
         core.get_component("credential_provider").remove("iam-role")
         found = core.get_credentials()

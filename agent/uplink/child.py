@@ -95,7 +95,7 @@ class Child:
         return self._told is not None and bool(self._told.code)
 
     def ending(self) -> tuple[str, str]:
-        """How it has ended, with its last line on stderr; and a hint."""
+        """End of the process, in words, with its last line on stderr; and a hint."""
         return ending(self._process.returncode, self._errors)
 
     def poll(self, timeout_s: float) -> list[Progress]:
@@ -158,7 +158,7 @@ class Child:
 
 
 def ending(code: int, errors: bytes) -> tuple[str, str]:
-    """How a process has ended by its exit code and its last line on stderr; and a hint."""
+    """End of a process, in words, by its exit code and last line on stderr; and a hint."""
     lines = [line.strip() for line in errors.decode("utf-8", "replace").splitlines()]
     lines = [SECRET.sub("…", line)[:SHOWN] for line in lines if line]
     hint = "`sudo pi-iot-agent provision` does the same before your eyes"

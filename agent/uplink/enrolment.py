@@ -194,7 +194,7 @@ class Enrolment:
         return self._backoff.next_s()
 
     def _wrong(self) -> str:
-        """What is wrong with the credentials that registering mends; "" if nothing is."""
+        """Fault of the credentials that registering mends, in words; "" if there is none."""
         try:
             load(self._config)
         except RootsError:
@@ -231,7 +231,7 @@ class Enrolment:
         self._health.update(progress=f"{progress.step}: {progress.text}")
 
     def _aws_key(self) -> tuple[int, int] | None:
-        """What tells one content of the file with the AWS key from another."""
+        """Time and size of the file with the AWS key, which tell one content from another."""
         try:
             found = self._config.provisioning.credentials_file.stat()
         except OSError:
