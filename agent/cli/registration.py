@@ -97,7 +97,7 @@ def open_cloud(config: Config, retry: Retry, key: AccessKey | None = None) -> Cl
     """The session with AWS, by `key` if given; warns of a file with a key that is open to all."""
     file = config.provisioning.credentials_file
     if not key and readable_by_others(file):
-        text = f"{file}: every user of this machine can read the AWS key (chmod 600 mends it)"
+        text = f"{file}: every user of this machine can read the AWS key (chmod o= mends it)"
         retry.say(Progress("account", text))
     return Cloud(config, key)
 
