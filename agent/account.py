@@ -175,8 +175,13 @@ def _leave(parent: int, writers: list[int], account: Account) -> None:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     _leave_keyring()
     become(account)
+    end_with_parent(parent)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process once the one that started it is gone (prctl(2))."""
     _prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
-    if os.getppid() != parent:
+    if os.getppid() != parent:  # it went before we could say so
         os._exit(EXIT_FAILURE)
 
 

@@ -21,9 +21,6 @@ EXIT_INTERRUPTED = 130
 #: Set in the environment, it shows the traceback of an internal error.
 DEBUG = "PI_IOT_AGENT_DEBUG"
 
-#: Home of a process that has become the service's user (see account).
-NO_HOME = "/nonexistent"
-
 #: Controls of a terminal, shown as what they are: a status or a payload may come from anywhere.
 CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
@@ -141,8 +138,11 @@ def complain(error: AgentError) -> None:
     else:
         lines = [f"{PROGRAM}: {line}" for line in error.text.splitlines()]
     hint = error.hint
-    if "with sudo" in hint and os.environ.get("HOME") == NO_HOME:  # that is how it was run
-        hint = "the service's user pi-iot-agent must be able to do that: see owner and mode"
+    if "with sudo" in hint:
+        from agent.account import HOME, NAME  # noqa: PLC0415 -- the daemon needs none of it
+
+        if os.environ.get("HOME") == HOME:  # that is how it was run
+            hint = f"the service's user {NAME} must be able to do that: see owner and mode"
     say(*lines, *([f"hint: {hint}"] if hint else []))
 
 

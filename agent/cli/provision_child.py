@@ -6,15 +6,14 @@ to stdout, a line of JSON each. Ends when the daemon does.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from agent import board
 from agent import config as configuration
+from agent.account import end_with_parent
 from agent.cli.registration import open_cloud, retrying
 from agent.errors import EXIT_OK, AgentError
 from agent.health.progress import Progress, trouble
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Longest time that a step is tried again: the daemon waits better than this process.
 BY_DAEMON_S = 600.0
-
-PR_SET_PDEATHSIG = 1
 
 
 def add(subparsers: Subparsers) -> None:
@@ -71,10 +68,3 @@ def run(arguments: argparse.Namespace) -> int:
 def print_json(progress: Progress) -> None:
     """Print a line of JSON for the daemon."""
     print(progress.encode(), flush=True)
-
-
-def end_with_parent(parent: int) -> None:
-    """Have the kernel end this process once the one that started it is gone (prctl(2))."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:  # it went before we could say so
-        sys.exit(EXIT_OK)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent import files
 from agent.health import conditions
-from agent.model import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,9 +56,6 @@ def _see(path: Path, before: _Seen) -> _Seen:
         state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if state == before.state:
             return before
-        if not stat.S_ISREG(found.st_mode):
-            return ABSENT
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            return _Seen(state, hashlib.sha256(file.read(MIB + 1)).digest())
+        return _Seen(state, hashlib.sha256(files.read(path, follow=True)).digest())
     except OSError:
         return ABSENT

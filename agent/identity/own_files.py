@@ -62,11 +62,7 @@ def close_key(key: Path) -> str:
         return ""
     told = f"{key}: other users could read this private key, and can connect as this device"
     try:
-        descriptor = os.open(key, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            os.fchmod(descriptor, files.PRIVATE_FILE)
-        finally:
-            os.close(descriptor)
+        files.set_mode(key, files.PRIVATE_FILE)
     except OSError:
         return f"{told}; the agent may not change that: `sudo chmod {'go' if ours else 'o'}= {key}`"
     return f"{told} if they did; it is closed to them now"

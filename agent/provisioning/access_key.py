@@ -124,6 +124,10 @@ def check(file: CredentialsFile, profile: str) -> None:
     if file.headers() and not file.has(profile):
         raise file.no_profile(profile)
     section = file.profile(profile)
+    for name in (_ID, _SECRET):
+        if (short := name.removeprefix("aws_")) in section:
+            text = f"{short} in [{profile}] is called {name} here"
+            raise mistake(file.path, text, file.line(profile, short))
     if {"role_arn", "mfa_serial"} <= section.keys():
         raise mistake(
             file.path,
@@ -173,7 +177,7 @@ def erase(path: Path, profile: str, *, owner: files.Owner | None = None) -> None
     section = before.profile(profile)
     ours = {profile, f"profile {profile}"}
     if before.sections.keys() <= ours and section.keys() <= _KEY | {_REGION}:
-        files.wipe(path.resolve())
+        files.wipe(files.real(path))
     elif section:
         _write(before, profile, {}, drop=_KEY, owner=owner)
 
@@ -232,7 +236,7 @@ def _write(
         if owner:
             os.chown(path.parent, *owner)
             files.set_mode(path.parent, 0o750)
-    files.replace(path.resolve(), new.encode(), mode=0o640 if owner else 0o600, owner=owner)
+    files.replace(files.real(path), new.encode(), mode=0o640 if owner else 0o600, owner=owner)
 
 
 def _edited(file: CredentialsFile, profile: str, values: dict[str, str], drop: set[str]) -> str:

@@ -103,7 +103,7 @@ def option_name(line: str) -> str:
 
 def load(path: Path) -> CredentialsFile:
     """The file, whose links are followed. Raises ConfigError, and OSError if it cannot be read."""
-    text = _text(path, files.read(path.resolve()))
+    text = _text(path, files.read(path, follow=True))
     for number, line in enumerate(text.split("\n"), 1):
         for form, what in _OTHER_FORMS.items():
             if re.match(form, line, re.IGNORECASE):

@@ -55,6 +55,7 @@ ATTACHED = ("DeleteConflict", "CertificateState")
 STILL_HAS_PRINCIPALS = ("iot:DeleteThing", "InvalidRequestException")
 
 PROCESS = "custom-process"
+INCOMPLETE = ("InvalidConfigError", "MissingDependencyException")
 SIGN_ON = ("SSO", "UnauthorizedSSOToken", "TokenRetrieval", "NoAuthToken", "Login")
 PORTAL_HINT = "a login page may stand before the internet: log in there from another device"
 CLOCK_HINT = "the clock is set from the network (NTP): check that it may be; it is tried again"
@@ -239,6 +240,11 @@ def key_failure(error: Exception, where: str) -> RefusedError:
         return RefusedError(
             f"{where}the AWS key is to come from a sign-on (SSO), and nobody is signed in ({kind})",
             hint="a device cannot sign in: write an access key (AKIA...) into the profile",
+        )
+    if kind in INCOMPLETE:
+        return RefusedError(
+            f"{where}the profile builds on a sign-on or another profile that is not whole ({kind})",
+            hint="write an access key (AKIA...) into the profile itself",
         )
     if isinstance(error, exceptions.BotoCoreError) and error.kwargs.get("provider") != PROCESS:
         return RefusedError(f"{where}{kind}", hint="check [aws] and the credentials file")

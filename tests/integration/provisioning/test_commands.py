@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.errors import EXIT_OK, EXIT_REFUSED
+from agent.errors import EXIT_CONFIG, EXIT_OK, EXIT_REFUSED
 from agent.provisioning.policy import policy_name
 from tests.integration.provisioning.device import Device, spoil_key
 from tests.tools.cloud import faults as fault
@@ -52,6 +52,24 @@ class TestCommand:
             assert secret not in text
             assert "aws_secret" not in text
             assert "Traceback" not in text
+
+    def test_a_file_with_which_it_could_never_connect_is_told_first(self, device: Device) -> None:
+        """As `check` does: AWS is not asked for a certificate that is of no use."""
+        text = device.toml.read_text()
+        device.toml.write_text(re.sub("(?m)^ca_file = .*$", 'ca_file = "none.pem"', text))
+        device.aws.faults.clear()
+        code, text = device.finish("provision")
+        assert (code, device.aws.faults.operations()) == (EXIT_CONFIG, [])
+        assert "mqtt.ca_file: " in text
+
+    def test_what_an_old_name_has_left_is_said(self, device: Device) -> None:
+        """With the command that removes it."""
+        device.provision()
+        text = device.toml.read_text()
+        device.toml.write_text(text.replace(device.name, f"{device.name}-new"))
+        code, text = device.finish("provision")
+        assert code == EXIT_OK, text
+        assert f"`sudo pi-iot-agent deprovision --thing {device.name}`" in text
 
     def test_a_refusal_ends_with_77(self, device: Device) -> None:
         """It names the action, and has no traceback."""

@@ -234,3 +234,17 @@ class TestKey:
         assert code == EXIT_OK, text
         assert f"{key}: the AWS key is erased" in text
         assert not key.exists()
+
+    def test_without_one_it_says_where_to_write_it(self, device: Device, tmp_path: Path) -> None:
+        """`setup` has left none; the files alone can go at once. With nothing here all is well."""
+        device.provision()
+        text = device.toml.read_text()
+        known = str(device.aws.credentials_file)
+        device.toml.write_text(text.replace(known, str(tmp_path / "none")))
+        code, text = device.finish("deprovision")
+        assert code == EXIT_REFUSED
+        assert "there is no AWS key to remove this device with" in text
+        assert f"write one to {tmp_path / 'none'}" in text
+        assert "--forget" in text
+        assert device.finish("deprovision", "--forget")[0] == EXIT_OK
+        assert device.finish("deprovision")[0] == EXIT_OK

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def test_the_plan_tells_what_is_wrong_with_the_key(tmp_path: Path) -> None:
+    """It is seen without a call, and the plan says that none was made."""
+    toml = tmp_path / "agent.toml"
+    toml.write_text('aws.region = "eu-west-1"\nprovisioning.credentials_file = "key"\n')
+    key = tmp_path / "key"
+    key.write_text('[default]\naws_access_key_id = "AKIAABCDEFGHIJKLMNOP"\n')
+    text = plan(configuration.load(toml, options_of=lambda _: dict, environment={}))
+    assert f"{key}: line 2: aws_access_key_id in [default]: stands in quotes" in text
+    assert "AWS has not been asked" in text
+
+
 def plan_in(region: str, directory: Path) -> str:
     """The plan of a device in a region."""
     toml = directory / "agent.toml"

@@ -219,6 +219,7 @@ ROLE = "role_arn = arn:aws:iam::123456789012:role/x\n"
             f"aws_access_key_id = a/secret+a/secret\naws_secret_access_key = {KEY.id}\n",
             "line 2: aws_access_key_id in .*: this is the secret, and the id is in aws_secret",
         ),
+        (f"{ID}secret_access_key = a/secret\n", "line 3: secret_access_key .* is called aws_"),
         (f"{ROLE}source_profile = x\nmfa_serial = arn\n", "line 4: mfa_serial in .* a code"),
         (f"{ROLE}source_profile = b\n[b]\n{ID.strip()};\n", r"line 5: .* in \[b\]: expected 16"),
     ],

@@ -87,6 +87,7 @@ class TestKey:
             ("[default]\ncredential_process = /nonexistent\n", "the program of credential_process"),
             ("[default]\ncredential_process = /bin/echo hunter2\n", "credential_process"),
             ("[default]\nrole_arn = arn\nsource_profile = none\n", "InvalidConfigError"),
+            ("[default]\nrole_arn = arn\nsource_profile = y\n", "sign-on or another profile"),
             ("[default]\nrole_arn = arn\nmfa_serial = arn\n", "line 3: mfa_serial"),
         ],
     )

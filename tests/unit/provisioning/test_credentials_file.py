@@ -61,6 +61,13 @@ def test_a_mistake_is_told_by_its_line_and_never_quoted(path: Path, text: str, w
     assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
+def test_links_that_go_round_are_told(path: Path) -> None:
+    """An error of the system, as for any file that cannot be read."""
+    path.symlink_to(path)
+    with pytest.raises(OSError, match=r"goes round|symbolic links|is a link"):
+        load(path)
+
+
 def test_what_is_no_utf_8_is_told_by_its_line(path: Path) -> None:
     """Its bytes are not shown."""
     path.write_bytes(f"{TEXT}# caf\xe9\n".encode("latin-1"))
