@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from agent.provisioning.removal import deprovision
 from tests.integration.provisioning.device import Device, policies, spoil_key, take, things
 from tests.tools.cloud import LocalAws
 from tests.tools.cloud import faults as fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def rename(device: Device, name: str) -> str:
