@@ -177,10 +177,10 @@ class Enrolment:
             self._health.report(conditions.PROVISIONING_FAILING, text)
             return self._backoff.next_s()
         with child:
-            self._follow(child)
+            wished = self._follow(child)
         text, hint = child.ending()
-        if by_hand(self._config.paths.certs):
-            return 0.0  # what a person does goes first
+        if by_hand(self._config.paths.certs) or (wished and child.exit_code != EXIT_OK):
+            return 0.0  # what a person does, or wishes, goes first
         if child.exit_code == EXIT_OK:
             if not (wrong := self._wrong()):
                 return 0.0
@@ -203,14 +203,19 @@ class Enrolment:
             return still.text
         return ""
 
-    def _follow(self, child: Child) -> None:
-        """Relay what the child tells, until its end. Raises StoppingError once stopped."""
-        silent_s = 0.0
+    def _follow(self, child: Child) -> bool:
+        """Relay what the child tells, until its end. Raises StoppingError once stopped.
+
+        True if it should be tried again at once, and it has not gone on since: it may have been
+        ending by then.
+        """
+        silent_s, wished = 0.0, False
         while child.exit_code is None:
             self._waits.beat()
             told = child.poll(LOOK_AGAIN_S)
             for progress in told:
                 self._relay(progress)
+                wished = wished and bool(progress.code)
             silent_s = 0.0 if told else silent_s + LOOK_AGAIN_S
             # The second: a program of the credentials file that hangs, for one.
             if by_hand(self._config.paths.certs) or silent_s > SILENT_S:
@@ -219,6 +224,8 @@ class Enrolment:
                 raise StoppingError
             if self._waits.retry_wanted() | self._clock_watch.turned():
                 child.retry()
+                wished = True
+        return wished
 
     def _relay(self, progress: Progress) -> None:
         for condition in PROVISIONING_CONDITIONS:

@@ -132,6 +132,25 @@ class TestRefusal:
         enrolment(device).credentials()
         assert sum(device.waits.noted_s) == 60
 
+    def test_a_wish_to_try_again_while_the_child_ends_counts(self, device: Device) -> None:
+        """It came after the refusal was told, when the child itself tries no more."""
+        device.children.scripts = [
+            Script([DONE, REFUSED], EXIT_REFUSED, device.waits.retry),
+            Script([DONE], 0, lambda: write_identity(device.certs)),
+        ]
+        enrolment(device).credentials()
+        assert device.waits.noted_s == []
+
+    def test_a_wish_that_the_child_has_heard_counts_once(self, device: Device) -> None:
+        """It went on after that; what it then meets waits as ever."""
+        device.children.scripts = [
+            Script([DONE, DONE, REFUSED], EXIT_REFUSED),
+            Script([DONE], 0, lambda: write_identity(device.certs)),
+        ]
+        device.waits.retry()
+        enrolment(device).credentials()
+        assert sum(device.waits.noted_s) == REFUSED_RETRY_S
+
     def test_a_key_that_came_while_the_child_ran_counts(self, device: Device) -> None:
         """It had read the old one."""
         device.children.scripts = [
