@@ -48,13 +48,17 @@ def run(config: Config) -> int:
         clock = Clock()
         changed = stack.enter_context(Wakeup())
         urgent = stack.enter_context(Wakeup())
-        health = Health(
-            on_change=changed.set, on_turn=urgent.set, wall_s=clock.wall_s, boot_s=clock.boot_s
-        )
-        config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         store = stack.enter_context(
             open_store(config.store, wall_s=clock.wall_s, boot_s=clock.boot_s)
         )
+        health = Health(
+            on_change=changed.set,
+            on_turn=urgent.set,
+            live=lambda: {"queued": store.queued, "dropped": store.dropped, "total": store.total},
+            wall_s=clock.wall_s,
+            boot_s=clock.boot_s,
+        )
+        config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         sampler_wakeup = stack.enter_context(Wakeup())
         uplink_wakeup = stack.enter_context(Wakeup())
         window = WindowMirror(config.paths.runtime).moment()

@@ -17,7 +17,7 @@ from agent import __version__
 from agent.health.conditions import INFO, LEVELS, Condition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.model import Json
 
@@ -85,7 +85,9 @@ class Health:
     """Collects what the workers report; any thread may call it.
 
     `on_change` is called after each change, `on_turn` too where a person would want to know at once
-    (a state, a step, a condition); neither may block. `wall_s` and `boot_s` are the clocks.
+    (a state, a step, a condition); neither may block. `live` gives the facts that are asked for at
+    each snapshot, without a wait, since only their owner knows them; `touch` says that they have
+    changed. `wall_s` and `boot_s` are the clocks.
     """
 
     def __init__(
@@ -93,11 +95,13 @@ class Health:
         *,
         on_change: Callable[[], None] = lambda: None,
         on_turn: Callable[[], None] = lambda: None,
+        live: Callable[[], Mapping[str, Json]] = dict,
         wall_s: Callable[[], float] = time.time,
         boot_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_change = on_change
         self._on_turn = on_turn
+        self._live = live
         self._wall_s = wall_s
         self._boot_s = boot_s
         self._lock = threading.Lock()
@@ -178,6 +182,10 @@ class Health:
         if moved or stepped:
             self._on_turn()
 
+    def touch(self) -> None:
+        """Say that something that `live` tells has changed."""
+        self._on_change()
+
     def sensor(
         self,
         name: str,
@@ -206,8 +214,9 @@ class Health:
 
     def snapshot(self) -> Snapshot:
         """A copy of all that is known now."""
+        live = self._live()
         with self._lock:
-            facts = {**self._facts, "sensors": dict(self._sensors)}
+            facts = {**self._facts, **live, "sensors": dict(self._sensors)}
             conditions = tuple(self._standing(raised) for raised in self._raised.values())
         return Snapshot(facts, conditions)
 

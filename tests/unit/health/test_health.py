@@ -129,3 +129,22 @@ def test_stopping_is_the_last_state(health: Health) -> None:
 
     assert health.snapshot().facts["state"] == "stopping"
     assert health.snapshot().facts["queued"] == 3
+
+
+def test_live_facts_are_asked_for_at_each_snapshot(ticks: Ticks) -> None:
+    """They are never older than the snapshot; a touch says that there is something new to show."""
+    changes: list[int] = []
+    waiting = [1, 2]
+    health = Health(
+        on_change=lambda: changes.append(1),
+        live=lambda: {"queued": len(waiting)},
+        wall_s=ticks,
+        boot_s=ticks,
+    )
+    assert health.snapshot().facts["queued"] == 2
+    waiting.clear()
+    health.touch()
+
+    assert changes == [1]
+    assert health.snapshot().facts["queued"] == 0
+    assert health.snapshot().line().startswith("starting as ; 0 queued")
