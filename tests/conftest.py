@@ -1,9 +1,37 @@
-"""The settings of hypothesis, for all tests."""
+"""Settings of all tests: the same examples and order each time, but for a search or a shuffle."""
 
 from __future__ import annotations
 
+import os
+import random
+from typing import TYPE_CHECKING
+
 from hypothesis import HealthCheck, settings
 
+if TYPE_CHECKING:
+    import pytest
+
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("calm")
+settings.register_profile(
+    "calm",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Of scripts/fuzz, which gives a seed: that alone is enough to see a failure again.
+settings.register_profile(
+    "search", settings.get_profile("calm"), derandomize=False, max_examples=1000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "calm"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--shuffle SEED`."""
+    parser.addoption("--shuffle", metavar="SEED", help="run the tests in another order")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests where that is wished: none may need another to have run before it."""
+    if seed := config.getoption("--shuffle"):
+        random.Random(seed).shuffle(items)
