@@ -68,6 +68,10 @@ class StoreError(AgentError, OSError):
     """The store cannot be read or written."""
 
 
+class FileBackError(StoreError):
+    """The file of a store that is in memory can be used again: the agent starts anew with it."""
+
+
 class CredentialsError(AgentError):
     """The device's certificate, key or trusted roots are missing or spoiled."""
 

@@ -10,7 +10,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, cast
 
-from agent.errors import StoreError
+from agent.errors import FileBackError
 from agent.health import conditions
 from agent.health.health import FSYNC_S, SAMPLER
 from agent.model import DAY_S
@@ -117,7 +117,7 @@ class Recorder:
             if not self._store.queued and usable_again(self._limits):
                 self._returning = True
                 # Crash-only: the way back to the file is the way in.
-                raise StoreError(
+                raise FileBackError(
                     f"{self._limits.path}: can be used again", hint="the agent starts anew with it"
                 )
         self._tell()
