@@ -23,6 +23,7 @@ REFUSED = 0x80
 NOT_AUTHORIZED = 0x87
 SESSION_TAKEN_OVER = 0x8E
 TOPIC_NAME_INVALID = 0x90
+PACKET_TOO_LARGE = 0x95
 PAYLOAD_FORMAT_INVALID = 0x99
 
 #: Client id not valid, bad user name or password, banned, bad authentication method.

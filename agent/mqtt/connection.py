@@ -95,26 +95,33 @@ class Connection:
                 ) from None
         return self._accepted
 
-    def objection(self, topic: str, payload: bytes) -> str:
-        """The reason why this message cannot be published at all, in words; empty if it can.
-
-        No broker takes a topic that is no topic name; a size is judged by AWS IoT's limit, and by
-        what this broker has told.
-        """
-        if not packets.is_topic_name(topic):
-            return "its topic is not valid"
+    def takes(self, topic: str, payload: bytes) -> bool:
+        """True if this message is not larger than AWS IoT takes, and than this broker has told."""
         size = packets.publish_size(topic, payload, five=self._options.five)
         limit = self._accepted.maximum_packet_size if self._accepted else 0
-        return "" if len(payload) <= PAYLOAD_MAX and size <= limit else TOO_LARGE
+        return len(payload) <= PAYLOAD_MAX and size <= limit
+
+    @property
+    def drained(self) -> bool:
+        """True if nothing that the broker sent lies unread."""
+        socket: ssl.SSLSocket | None = self._client.socket()
+        if socket is None:
+            return True
+        return not (socket.pending() or select.select([socket], [], [], 0.0)[0])
 
     def publish(self, topic: str, payload: bytes) -> int:
-        """Send at QoS 1; the packet id that its `Published` will carry."""
+        """Send at QoS 1; the packet id that its `Published` will carry.
+
+        Raises LinkLostError, and sends nothing, once the connection is known to be of no use.
+        """
+        self._check_link()
         info = self._send(self._client.publish, topic, payload, 1)
         self._check(info.rc)
         return int(info.mid)
 
     def subscribe(self, topic_filter: str) -> int:
         """Ask for `topic_filter` at QoS 1; the packet id that its `Subscribed` will carry."""
+        self._check_link()
         code, mid = self._send(self._client.subscribe, topic_filter, 1)
         self._check(code)
         return int(mid)
@@ -125,8 +132,7 @@ class Connection:
         Raises LinkLostError once the connection is of no use, after the last answers have been
         handed out, and what `on_message` raised.
         """
-        if self._lost:
-            raise self._lost
+        self._check_link()
         try:
             self._pump(time.monotonic() + timeout_s)
         except LinkLostError as lost:
@@ -135,6 +141,10 @@ class Connection:
             self._lost = lost
         answers, self._answers = self._answers, []
         return answers
+
+    def _check_link(self) -> None:
+        if self._lost:
+            raise self._lost
 
     def finish(self) -> None:
         """Send DISCONNECT, so that the broker keeps the session and does not send the will."""
@@ -172,6 +182,8 @@ class Connection:
         if now_s >= client.resend_due_s():
             self._send(client.resend)
         if now_s >= client.ping_due_s():
+            if client.pinging and reading and not self.drained:
+                return  # the answer may be there: we were held up
             if client.pinging:
                 raise SilentError(
                     f"the broker did not answer a ping for {client.keepalive_s / 2:g} s"

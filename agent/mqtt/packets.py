@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -19,12 +19,15 @@ from agent.mqtt.answers import (
     Subscribed,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: The longest topic, in bytes of UTF-8 (MQTT 5, section 1.5.4).
 TOPIC_MAX = 65_535
 
 
 class Message(NamedTuple):
-    """A PUBLISH; `mid` is 0 at QoS 0. What is no UTF-8 in the topic is shown in hexadecimal."""
+    """A PUBLISH; `mid` is 0 at QoS 0."""
 
     topic: str
     payload: bytes
@@ -72,8 +75,9 @@ def publish(command: int, body: bytes, *, five: bool) -> Message:
     qos = command >> 1 & 3
     if qos > 1:
         raise MalformedError(f"a message at QoS {qos}, which nobody asked for")
-    (length,) = struct.unpack_from("!H", body)
-    at = 2 + length
+    topic, at = _text(body, 0)
+    if not is_topic_name(topic):  # an alias, for which it may be empty, we have not allowed
+        raise MalformedError("a message whose topic is not valid")
     mid = 0
     if qos:
         (mid,) = struct.unpack_from("!H", body, at)
@@ -81,10 +85,9 @@ def publish(command: int, body: bytes, *, five: bool) -> Message:
         if mid == 0:
             raise MalformedError("a message with packet id 0")
     if five:
-        at = _skip_properties(body, at)
+        at = _check_properties(body, at)
     if at > len(body):
         raise MalformedError("a message shorter than it says")
-    topic = body[2 : 2 + length].decode(errors="backslashreplace")
     return Message(topic, body[at:], mid)
 
 
@@ -107,11 +110,82 @@ def is_topic_name(topic: str) -> bool:
 
 
 def _skip_properties(body: bytes, at: int) -> int:
-    """The end of the properties that begin at `at` with their length, a variable byte integer."""
-    length = 0
+    """The end of the properties that begin at `at` with their length."""
+    length, at = _variable(body, at)
+    return at + length
+
+
+def _check_properties(body: bytes, at: int) -> int:
+    """The end of the properties of a PUBLISH. Raises MalformedError for any that may not be there.
+
+    paho would read them in a time that grows with the square of their number.
+    """
+    length, at = _variable(body, at)
+    end, seen = at + length, set()
+    if end > len(body):
+        raise MalformedError("a message shorter than it says")
+    while at < end:
+        name, at = body[at], at + 1
+        if name not in PROPERTIES or (name in seen and name not in REPEATED):
+            raise MalformedError(f"a message with the property 0x{name:02x}")
+        seen.add(name)
+        for skip in PROPERTIES[name]:
+            _, at = skip(body, at)
+    if at != end:
+        raise MalformedError("a message with properties longer than they say")
+    return end
+
+
+def _flag(body: bytes, at: int) -> tuple[int, int]:
+    """A byte that is 0 or 1, and its end."""
+    if body[at] > 1:
+        raise MalformedError("a message with a flag that is neither 0 nor 1")
+    return body[at], at + 1
+
+
+def _four_bytes(body: bytes, at: int) -> tuple[int, int]:
+    """An integer of four bytes, and its end."""
+    return int.from_bytes(body[at : at + 4], "big"), at + 4
+
+
+def _binary(body: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes with their length before them, and their end."""
+    (length,) = struct.unpack_from("!H", body, at)
+    return body[at + 2 : at + 2 + length], at + 2 + length
+
+
+def _text(body: bytes, at: int) -> tuple[str, int]:
+    """A text with its length before it, and its end (MQTT 5, section 1.5.4)."""
+    data, end = _binary(body, at)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise MalformedError("a text that is not UTF-8") from None
+    if "\0" in text:
+        raise MalformedError("a text with a NUL")
+    return text, end
+
+
+def _variable(body: bytes, at: int) -> tuple[int, int]:
+    """A variable byte integer, and its end (MQTT 5, section 1.5.5)."""
+    value = 0
     for position in range(4):
         byte = body[at + position]
-        length |= (byte & 0x7F) << 7 * position
+        value |= (byte & 0x7F) << 7 * position
         if not byte & 0x80:
-            return at + position + 1 + length
+            return value, at + position + 1
     raise MalformedError("a malformed length")
+
+
+#: Properties of a PUBLISH, and what each consists of (MQTT 5, section 3.3.2.3): format, expiry,
+#: response topic, correlation data, subscription identifier, user property. No topic alias: CONNECT
+#: has allowed none.
+PROPERTIES: dict[int, tuple[Callable[[bytes, int], tuple[object, int]], ...]] = {
+    0x01: (_flag,),
+    0x02: (_four_bytes,),
+    0x08: (_text,),
+    0x09: (_binary,),
+    0x0B: (_variable,),
+    0x26: (_text, _text),
+}
+REPEATED = frozenset({0x0B, 0x26})

@@ -147,12 +147,13 @@ class Inbox:
         self._health.update(confirmed=self._totals.confirmed, ignored=self._totals.ignored)
 
     def _set_total(self, value: int, command_id: str | None) -> None:
+        if self.withheld:
+            raise WithheldError  # it would be undone by the one before it, which comes again
         try:
             if self._store.set_total(value, command_id):
                 log.info("the running total is set to %s by the cloud", value)
         except BlockedError as blocked:
-            if not self.withheld:
-                log.warning("a command of the cloud cannot be kept now: %s", blocked.text)
+            log.warning("a command of the cloud cannot be kept now: %s", blocked.text)
             self.withheld = True
             raise WithheldError from blocked
-        self._health.update(total=self._store.total)
+        self._health.touch()

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from typing import TYPE_CHECKING
 
 from agent.errors import LinkLostError
 from agent.health import conditions
+from agent.health.health import FSYNC_S
 from agent.model import COUNT, Json, encode
-from agent.mqtt.answers import REFUSED, Published, SilentError, reason_text
-from agent.uplink.outbox import POISON, Outcome
+from agent.mqtt.answers import Published, SilentError
+from agent.mqtt.connection import TOO_LARGE
+from agent.uplink.forbidden import SUBSCRIBE
 from agent.uplink.waits import BEAT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.clock import Clock
     from agent.health.health import Health
     from agent.mqtt import Connection
-    from agent.mqtt.answers import Subscribed
     from agent.store import Store
     from agent.uplink.inbox import Inbox, Totals
-    from agent.uplink.outbox import Outbox
-    from agent.uplink.subscription import Subscription
+    from agent.uplink.outbox import Outbox, Outcome
+
+STATUS = "status"
 
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
 ANSWER_WITHIN_S = 20.0
@@ -32,11 +33,19 @@ ANSWER_WITHIN_S = 20.0
 #: Counts acknowledged without an echo until the way back is taken for broken.
 UNCONFIRMED = 3
 
-log = logging.getLogger(__name__)
+#: Time kept of a stop for what still flies, so that there is room for the farewell.
+LANDING_S = 1.0
+
+#: Longest time after a stop's own for the farewell.
+FAREWELL_S = 0.3
 
 
 class Session:
-    """Serves one accepted connection in the uplink thread until it ends or is told to finish."""
+    """Serves one accepted connection in the uplink thread until it ends or is told to finish.
+
+    `subscription` names what the broker is to remember: by that name the store knows a SUBACK that
+    was seen, in this process or one before it.
+    """
 
     def __init__(
         self,
@@ -44,7 +53,7 @@ class Session:
         connection: Connection,
         outbox: Outbox,
         *,
-        subscription: Subscription,
+        subscription: str,
         inbox: Inbox,
         totals: Totals,
         store: Store,
@@ -62,99 +71,128 @@ class Session:
         self._health = health
         self._clock = clock
         self._monotonic_s = monotonic_s
-        self._status_mid = 0
-        self._subscribe_mid = 0
-        self._asked_s = 0.0
+        self._announcement: Mapping[str, Json] | None = None  # until the broker took it
+        self._status_mid = self._subscribe_mid = 0
         self._unconfirmed: list[tuple[int, float]] = []  # seq of a count, and when acknowledged
         self._subscribed_again = False
+        self._leaving = False
 
-    def announce(self, state: str, **facts: Json) -> None:
-        """Publish `state` on `<thing>/status`, which is no record: no number, not kept."""
-        payload = encode({"Timestamp": round(self._clock.wall_s(), 3), "state": state, **facts})
-        topic = f"{self._thing}/status"
-        if self._connection.objection(topic, payload):
-            return
-        self._status_mid = self._connection.publish(topic, payload)
-        self._outbox.sent_other(self._status_mid)
-        self._asked_s = self._monotonic_s()
+    def begin(self, birth: Mapping[str, Json]) -> None:
+        """Announce `birth`; where it says that no session is present, the subscription is gone."""
+        if not birth["session_present"]:
+            self._store.remember(subscribed="")
+        self.announce("online", birth)
+
+    def announce(self, state: str, facts: Mapping[str, Json]) -> None:
+        """Have `state` published on `<thing>/status`, which is no record: no number, not kept."""
+        self._announcement, self._status_mid = {"state": state, **facts}, 0
 
     def step(self, at_most_s: float = BEAT_S) -> None:
         """Send what may go, wait for an answer or a wake-up, and act on it.
 
         Raises LinkLostError once the connection is of no use, StoreError if the store is.
         """
-        if self._subscription.wait_s() <= 0:
-            self._subscribe()
-        while record := self._outbox.take():
-            topic, payload = record.topic(self._thing), record.payload()
-            if objection := self._connection.objection(topic, payload):
-                self._was_set_aside(self._outbox.set_aside(record, objection))
-            else:
-                mid = self._connection.publish(topic, payload)
-                self._outbox.sent(mid, record, len(payload))
-                self._totals.was_published()
-        wait_s = min(at_most_s, self._outbox.wait_s(), self._subscription.wait_s())
-        for answer in self._connection.step(min(wait_s, self._silence_s())):
-            if isinstance(answer, Published):
-                self._published(answer)
-            elif answer.mid == self._subscribe_mid:
-                self._subscription_answered(answer)
+        self._subscribe()
+        self._publish_status()
+        self._publish_records()
+        more_s = math.inf if self._leaving else self._outbox.wait_s()
+        for answer in self._connection.step(max(0.0, min(at_most_s, more_s, self._silence_s()))):
+            reason = answer.reason if isinstance(answer, Published) else answer.reasons[0]
+            if outcome := self._outbox.answered(answer.mid, reason):
+                self._answered(answer.mid, outcome)
         self._check_answers()
-        if self._inbox.withheld and not self._store.blocked:
+        if self._inbox.withheld and not (self._store.blocked or self._store.memory_only):
             raise LinkLostError("a command waits at the broker, which a new connection brings")
         self._health.update(
-            queued=self._store.queued,
             published=self._totals.published,
             acked=self._totals.acked,
             last_ack=self._totals.last_ack,
         )
 
     def finish(self, until_s: float) -> None:
-        """Send what waits until nothing does or `until_s` (monotonic), then say farewell."""
-        while self._monotonic_s() < until_s and (
-            self._outbox.flying or self._outbox.wait_s() < 1.0
-        ):
-            self.step(until_s - self._monotonic_s())
+        """Send what waits until nothing does or `until_s` (monotonic), then say farewell.
+
+        Where the farewell cannot go any more, the broker sends the last will: no DISCONNECT then.
+        """
+        now_s = self._monotonic_s()
+        landing_s = until_s - min(LANDING_S, (until_s - now_s) / 3)
+        while now_s < until_s:
+            self._leaving = now_s >= landing_s
+            more = not self._leaving and self._outbox.wait_s() < LANDING_S
+            if not (more or self._outbox.flying):
+                break
+            self.step((until_s if self._leaving else landing_s) - now_s)
+            now_s = self._monotonic_s()
+        self._leaving = True
         self._store.flush()
-        if not self._outbox.full:
-            self.announce("offline", reason="stopped")
-        farewell_until_s = max(self._monotonic_s() + 0.3, until_s)
-        while self._status_mid and self._monotonic_s() < farewell_until_s:
-            self.step(farewell_until_s - self._monotonic_s())
-        self._connection.finish()
+        self.announce("offline", {"reason": "stopped"})
+        until_s = max(self._monotonic_s(), until_s) + FAREWELL_S
+        while self._announcement and (left_s := until_s - self._monotonic_s()) > 0:
+            self.step(left_s)
+        if self._status_mid or not self._announcement:
+            self._connection.finish()
 
     def _subscribe(self) -> None:
-        self._subscribe_mid = self._connection.subscribe(f"{self._thing}/{COUNT}")
-        self._asked_s = self._monotonic_s()
-        self._subscription.sent()
+        if not self._subscribe_mid and not self._subscribed() and self._outbox.may_send(SUBSCRIBE):
+            self._subscribe_mid = self._connection.subscribe(f"{self._thing}/{COUNT}")
+            self._outbox.sent(self._subscribe_mid, SUBSCRIBE)
 
-    def _published(self, answer: Published) -> None:
-        outcome = self._outbox.answered(answer.mid, answer.reason)
-        if answer.mid == self._status_mid:
+    def _publish_status(self) -> None:
+        if self._announcement is None or self._status_mid or not self._outbox.may_send(STATUS):
+            return
+        now_s = round(self._clock.wall_s(), 3)
+        topic, payload = (
+            f"{self._thing}/{STATUS}",
+            encode({"Timestamp": now_s, **self._announcement}),
+        )
+        if self._connection.takes(topic, payload):
+            self._status_mid = self._connection.publish(topic, payload)
+            self._outbox.sent(self._status_mid, STATUS)
+        else:
+            self._announcement = None
+
+    def _publish_records(self) -> None:
+        while not self._leaving and (record := self._outbox.take()):
+            topic, payload = record.topic(self._thing), record.payload()
+            if self._connection.takes(topic, payload):
+                mid = self._connection.publish(topic, payload)
+                self._outbox.sent(mid, record.kind, record, len(payload))
+                self._totals.was_published()
+            else:
+                self._store.set_aside(record.seq, TOO_LARGE)
+                self._tell_set_aside(record.seq, record.kind, TOO_LARGE)
+        while self._outbox.spoiled:
+            self._tell_set_aside(*self._outbox.spoiled.pop())
+
+    def _answered(self, mid: int, outcome: Outcome) -> None:
+        record, reason = outcome.flight.record, outcome.reason
+        if outcome.held:
+            text = f"the broker refuses to publish: {reason}"
+            self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
+        if mid == self._subscribe_mid:
+            self._subscribe_mid = 0
+            if not reason:
+                self._store.remember(subscribed=self._subscription)
+        elif mid == self._status_mid:
             self._status_mid = 0
-            if answer.reason < REFUSED:
+            if outcome.set_aside or not reason:
+                self._announcement = None
+            if not reason:
                 self._totals.was_announced()
                 self._store.told_skipped()
-        elif outcome and not outcome.reason:
-            self._arrived(outcome)
-        elif outcome and outcome.set_aside:
-            self._was_set_aside(outcome)
-        elif outcome:
-            text = f"the broker refuses to publish: {outcome.reason}"
-            self._health.report(conditions.NOT_AUTHORIZED, text, key="publish")
+        elif record and outcome.set_aside:
+            self._tell_set_aside(record.seq, record.kind, reason)
+        elif record and not reason:
+            self._totals.was_acknowledged(self._clock.wall_s())
+            self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
+            if record.kind == COUNT:
+                self._check_echoes(record.seq)
 
-    def _arrived(self, outcome: Outcome) -> None:
-        self._totals.was_acknowledged(self._clock.wall_s())
-        self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
-        if outcome.guilty_seq is not None:
-            text = f"record {outcome.guilty_seq}: {POISON}"
-            self._health.report(conditions.RECORD_REFUSED, text)
-        if outcome.record.kind == COUNT:
-            self._check_echoes(outcome.record.seq)
+    def _tell_set_aside(self, seq: int, kind: str, reason: str) -> None:
+        self._health.report(conditions.RECORD_REFUSED, f"record {seq}, {kind}: {reason}")
 
-    def _was_set_aside(self, outcome: Outcome) -> None:
-        text = f"record {outcome.record.seq}, {outcome.record.kind}: {outcome.reason}"
-        self._health.report(conditions.RECORD_REFUSED, text)
+    def _subscribed(self) -> bool:
+        return self._store.recall("subscribed") == self._subscription
 
     def _check_echoes(self, acknowledged_seq: int) -> None:
         """Tell when counts are acknowledged and do not come back; subscribe once more."""
@@ -162,7 +200,7 @@ class Session:
         echoed_seq = self._inbox.echoed_seq
         waiting = [*self._unconfirmed, (acknowledged_seq, now_s)]
         self._unconfirmed = [one for one in waiting if one[0] > echoed_seq][:UNCONFIRMED]
-        if len(self._unconfirmed) < UNCONFIRMED or self._subscription.forbidden:
+        if len(self._unconfirmed) < UNCONFIRMED or not self._subscribed():
             return
         if now_s - self._unconfirmed[0][1] > ANSWER_WITHIN_S:
             self._health.report(
@@ -171,31 +209,16 @@ class Session:
             )
             if not self._subscribed_again:
                 self._subscribed_again = True
-                self._subscription.lose()
-
-    def _subscription_answered(self, answer: Subscribed) -> None:
-        self._subscribe_mid = 0
-        refusals = [reason for reason in answer.reasons if reason >= REFUSED]
-        if refusals:
-            self._subscription.refused()
-            self._health.report(
-                conditions.NOT_SUBSCRIBED,
-                f"the broker refuses SUBSCRIBE to {self._thing}/{COUNT}: "
-                f"{reason_text(refusals[0])}",
-            )
-        else:
-            self._subscription.granted()
-            self._health.clear(conditions.NOT_SUBSCRIBED)
+                self._store.remember(subscribed="")
 
     def _silence_s(self) -> float:
         """Seconds for which the broker may still owe what it owes now."""
-        if not (self._outbox.flying or self._subscribe_mid or self._status_mid):
+        if not self._outbox.flying:
             return math.inf
-        waited_s = self._outbox.oldest_flight_s()
-        if self._subscribe_mid or self._status_mid:
-            waited_s = max(waited_s, self._monotonic_s() - self._asked_s)
-        return ANSWER_WITHIN_S - waited_s
+        return ANSWER_WITHIN_S - self._outbox.oldest_flight_s()
 
     def _check_answers(self) -> None:
-        if self._silence_s() <= 0:
-            raise SilentError(f"the broker owes an answer since {ANSWER_WITHIN_S:g} s")
+        """Take the broker for gone if it owes an answer, and none lies unread in the socket."""
+        late_s = -self._silence_s()
+        if late_s >= 0 and (self._connection.drained or late_s > FSYNC_S):
+            raise SilentError(f"the broker owes an answer since {ANSWER_WITHIN_S + late_s:.0f} s")

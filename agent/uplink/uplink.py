@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING
 from agent.errors import CredentialsError, LinkLostError, StoppingError
 from agent.health import conditions
 from agent.health.health import UPLINK
+from agent.model import COUNT
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
 from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.diagnosis import cause_of
 from agent.uplink.enrolment import Enrolment
+from agent.uplink.forbidden import Forbidden
 from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
-from agent.uplink.poison import PoisonWatch
 from agent.uplink.retirement import Retirement
 from agent.uplink.session import Session
-from agent.uplink.subscription import Subscription
 from agent.uplink.waits import STABLE_S, Backoff, Waits
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 #: A second take-over within this time means that another device uses the name.
 TAKEN_OVER_AGAIN_S = 3600.0
 
+#: A broker that takes less takes no message of ours; nothing is set aside for that.
+LEAST_PACKET = 256
+
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +55,8 @@ class Uplink:
     """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`.
 
     `serial` is the board's number. `under_voltage` tells whether the board had too little since it
-    started, None if unknown. No other thread asks `clock` whether it is set.
+    started, None if unknown. No other thread asks `clock` whether it is set. `open_connection` is
+    that of `connect`.
     """
 
     name = UPLINK
@@ -68,6 +72,9 @@ class Uplink:
         wakeup: Wakeup,
         serial: str | None = None,
         under_voltage: Callable[[], bool | None] = lambda: None,
+        open_connection: Callable[..., Connection] = connect.connection,
+        waits: Waits | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._thing = config.thing.name
@@ -77,7 +84,9 @@ class Uplink:
         self._health = health
         self._clock = clock
         self._wakeup = wakeup
-        self._waits = Waits(self.name, health=health, wakeup=wakeup)
+        self._open_connection = open_connection
+        self._waits = waits or Waits(self.name, health=health, wakeup=wakeup)
+        self._monotonic_s = monotonic_s
         self._backoff = self._new_backoff()
         clock_watch = ClockWatch(clock, health=health, waits=self._waits)
         self._enrolment = Enrolment(
@@ -91,8 +100,7 @@ class Uplink:
         self._retirement = Retirement(config, health=health, waits=self._waits)
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
-        self._subscription = Subscription()
-        self._poison_watch = PoisonWatch()
+        self._forbidden = Forbidden(self._thing, health=health, monotonic_s=monotonic_s)
         self._totals = Totals()
         self._stop_by_s = 0.0
         self._lost_s = 0.0
@@ -142,7 +150,7 @@ class Uplink:
         self._health.update(endpoint=connect.endpoint(self._config, credentials))
         inbox = Inbox(self._thing, self._store, self._health, self._totals)
         self._waits.beat(connect.longest_s(self._config))
-        with connect.connection(
+        with self._open_connection(
             self._config,
             credentials,
             wakeup=self._wakeup,
@@ -159,51 +167,54 @@ class Uplink:
         inbox: Inbox,
         credentials: Credentials,
     ) -> None:
-        mqtt = self._config.mqtt
+        if accepted.maximum_packet_size < LEAST_PACKET:
+            raise LinkLostError(f"the broker takes {accepted.maximum_packet_size} bytes at most")
         outbox = Outbox(
             self._store,
-            window=min(mqtt.max_inflight, accepted.receive_maximum),
-            per_s=mqtt.max_publish_per_s,
+            accepted,
+            window=self._config.mqtt.max_inflight,
+            per_s=self._config.mqtt.max_publish_per_s,
             backoff=self._new_backoff(),
-            poison_watch=self._poison_watch,
+            forbidden=self._forbidden,
+            monotonic_s=self._monotonic_s,
         )
         session = Session(
             self._thing,
             connection,
             outbox,
-            subscription=self._subscription,
+            subscription=f"{connect.endpoint(self._config, credentials)} {self._thing}/{COUNT}",
             inbox=inbox,
             totals=self._totals,
             store=self._store,
             health=self._health,
             clock=self._clock,
+            monotonic_s=self._monotonic_s,
         )
         self._went_online(accepted)
         self._enrolment.connected(credentials)
         self._retirement.connected(credentials)
-        online_s = time.monotonic()
+        online_s = self._monotonic_s()
         try:
-            session.announce("online", **self._birth_facts(accepted))
+            session.begin(self._birth_facts(accepted))
             while not self._waits.stopping:
                 self._waits.beat()
                 session.step()
                 self._retirement.tend()
-                if time.monotonic() - online_s > STABLE_S:
+                if self._monotonic_s() - online_s > STABLE_S:
                     self._health.clear(conditions.TAKEN_OVER)
             session.finish(self._stop_by_s)
         except LinkLostError as lost:
-            outbox.ended(lost)
+            self._forbidden.ended(lost, outbox.unanswered())
             raise
         finally:
             self._online = False
-            self._lost_s = time.monotonic()
+            self._lost_s = self._monotonic_s()
             self._retirement.disconnected()
-            self._subscription.ended()
-            self._backoff.ended(time.monotonic() - online_s)
+            self._backoff.ended(self._monotonic_s() - online_s)
             self._waits.retry_wanted()  # one from this session's time has nothing to retry
 
     def _birth_facts(self, accepted: Accepted) -> dict[str, Json]:
-        offline_s = time.monotonic() - self._lost_s if self._totals.announced else None
+        offline_s = self._monotonic_s() - self._lost_s if self._totals.announced else None
         return self._birth.facts(
             self._store,
             session_present=accepted.session_present,
@@ -216,7 +227,6 @@ class Uplink:
 
     def _went_online(self, accepted: Accepted) -> None:
         self._online = True
-        self._subscription.connected(session_present=accepted.session_present)
         self._health.clear(conditions.OFFLINE)
         self._health.clear(conditions.NOT_AUTHORIZED)
         self._health.update(state="online", session_present=accepted.session_present)
@@ -229,16 +239,11 @@ class Uplink:
             self._taken_over(lost, cause.hint)
         elif cause.condition:
             self._health.report(cause.condition, lost.text, hint=cause.hint)
-        if self._subscription.forbidden:
-            self._health.report(
-                conditions.NOT_SUBSCRIBED,
-                "the broker refuses SUBSCRIBE or ends the connection on it",
-            )
 
     def _taken_over(self, lost: LinkLostError, hint: str) -> None:
         """Once, it may have been this device itself: `provision` and `doctor` connect too."""
-        again = time.monotonic() - self._taken_over_s < TAKEN_OVER_AGAIN_S
-        self._taken_over_s = time.monotonic()
+        again = self._monotonic_s() - self._taken_over_s < TAKEN_OVER_AGAIN_S
+        self._taken_over_s = self._monotonic_s()
         if again:
             self._health.report(
                 conditions.TAKEN_OVER, "another device uses this name: it takes turns with us"

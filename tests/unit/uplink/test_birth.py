@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent import __version__
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.sensors.system import under_voltage
@@ -32,7 +33,7 @@ def live(directory: Path, start: Moment, *, end: Moment | None = None, version: 
     found = note_start(store, start, directory, window=None, version=version)
     store.append(NewRecord("sensors/room", start.wall_s, start))
     if end:
-        note_stop(store, end)
+        note_stop(store, end, directory)
         store.close()
     else:
         store._write_behind._db.close()
@@ -112,3 +113,87 @@ def test_a_lost_store_is_no_first_start(tmp_path: Path) -> None:
     live(tmp_path, moment(0), end=moment(10))
     (tmp_path / "store.db").write_bytes(b"garbage" * 1000)
     assert live(tmp_path, moment(20)).reason == "unknown"
+
+
+def memory_live(
+    directory: Path, start: Moment, *, end: Moment | None = None, version: str = "1"
+) -> Birth:
+    """One life of the agent whose card gives no file."""
+    (directory / "block").touch()
+    with open_store(StoreLimits(path=directory / "block" / "store.db")) as store:
+        assert store.memory_only
+        found = note_start(store, start, directory, window=None, version=version)
+        if end:
+            note_stop(store, end, directory)
+        return found
+
+
+def test_an_orderly_end_without_a_file_is_a_restart(tmp_path: Path) -> None:
+    """Whether the next process has a file or not, and whatever that file knows of older times."""
+    live(tmp_path, moment(0))
+    memory_live(tmp_path, moment(20), end=moment(30))
+    again = memory_live(tmp_path, moment(35), end=moment(40))
+    back = live(tmp_path, moment(45))
+    assert [(one.reason, away_s(tmp_path, one)) for one in (again, back)] == [("restart", 5.0)] * 2
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [("", "crash"), ("signal", "crash"), ("watchdog", "watchdog"), ("oom-kill", "out of memory")],
+)
+def test_a_sudden_end_without_a_file_is_none_in_order(
+    tmp_path: Path, result: str, reason: str
+) -> None:
+    """The file knows of an orderly stop, but that was another process's."""
+    live(tmp_path, moment(0), end=moment(10))
+    memory_live(tmp_path, moment(20))
+    if result:
+        (tmp_path / "ended").write_text(result)
+    found = live(tmp_path, moment(50))
+    assert (found.reason, away_s(tmp_path, found)) == (reason, 30.0)
+    assert live(tmp_path, moment(60), end=moment(70)).reason == "crash"
+    assert live(tmp_path, moment(80)).reason == "restart"
+
+
+def test_an_upgrade_without_a_file_is_an_upgrade(tmp_path: Path) -> None:
+    """The version is noted beside the boot."""
+    memory_live(tmp_path, moment(0), end=moment(10))
+    assert live(tmp_path, moment(12), version="99").reason == "upgrade"
+
+
+def test_what_was_noted_in_another_boot_says_nothing(tmp_path: Path) -> None:
+    """Of a runtime directory that outlives the boot; the file is right there."""
+    live(tmp_path, moment(0))
+    memory_live(tmp_path, moment(20), end=moment(30))
+    assert live(tmp_path, moment(40, "b")).reason == "power cut"
+
+
+def test_the_return_to_the_file_is_noted_in_the_file(tmp_path: Path) -> None:
+    """So the next process knows of it even where the runtime directory is gone."""
+    live(tmp_path, moment(0))
+    memory_live(tmp_path, moment(20))
+    (tmp_path / "in-memory").unlink()
+    with open_store(StoreLimits(path=tmp_path / "store.db")) as store:
+        note_stop(store, moment(30), tmp_path, running="a 1")
+    found = live(tmp_path, moment(35))
+    assert (found.reason, away_s(tmp_path, found)) == ("restart", 5.0)
+
+
+def test_numbers_that_were_lost_are_told_until_the_cloud_knows(tmp_path: Path) -> None:
+    """Each birth has them, until one was acknowledged: a refused one told nobody."""
+    limits = StoreLimits(path=tmp_path / "store.db", commit_after_s=60)
+    store = open_store(limits)
+    store.append(NewRecord("sensors/room", T, moment(0)))
+    store._write_behind._db.close()  # killed
+    with open_store(limits) as store:
+        skipped = store.skipped
+        assert skipped
+        birth = note_start(store, moment(9), tmp_path, window=None, version=__version__)
+
+        def told() -> object:
+            facts = birth.facts(store, session_present=False, offline_s=None, under_voltage=None)
+            return facts.get("skipped")
+
+        assert [told(), told()] == [list(skipped)] * 2
+        store.told_skipped()
+        assert told() is None

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent.config import StoreLimits
+from agent.health.health import Health
 from agent.model import Moment, NewRecord
-from agent.mqtt.answers import NOT_AUTHORIZED, TOPIC_NAME_INVALID
+from agent.mqtt.answers import (
+    NOT_AUTHORIZED,
+    PACKET_MAX,
+    PACKET_TOO_LARGE,
+    PAYLOAD_FORMAT_INVALID,
+    TOPIC_NAME_INVALID,
+    Accepted,
+    ClosedError,
+)
 from agent.store import open_store
+from agent.uplink.forbidden import Flight, Forbidden
 from agent.uplink.outbox import Outbox, Outcome
-from agent.uplink.poison import PoisonWatch
 from agent.uplink.waits import Backoff
 from tests.fakes import Ticks
 
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from agent.store import Store
 
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
+ROOM = "sensors/room"
 
 
 @pytest.fixture
@@ -44,15 +55,24 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def outbox(store: Store, ticks: Ticks, *, window: int = 100, per_s: float = 1e6) -> Outbox:
+def outbox(
+    store: Store,
+    ticks: Ticks,
+    *,
+    window: int = 100,
+    per_s: float = 1e6,
+    receive_maximum: int = 0xFFFF,
+    largest: int = PACKET_MAX,
+    forbidden: Forbidden | None = None,
+) -> Outbox:
     """An outbox that waits exactly the whole backoff."""
-    backoff = Backoff(2.0, 60.0, uniform=lambda _, high: high)
     return Outbox(
         store,
+        Accepted(False, receive_maximum, largest, 0),
         window=window,
         per_s=per_s,
-        backoff=backoff,
-        poison_watch=PoisonWatch(),
+        backoff=Backoff(2.0, 60.0, uniform=lambda _, high: high),
+        forbidden=forbidden or Forbidden("thing", health=Health(), monotonic_s=ticks),
         monotonic_s=ticks,
     )
 
@@ -67,7 +87,7 @@ def take_all(box: Outbox) -> list[int]:
     """The numbers of what may go now, each sent as the packet of the same number."""
     numbers = []
     while record := box.take():
-        box.sent(record.seq, record, 0)
+        box.sent(record.seq, record.kind, record)
         numbers.append(record.seq)
     return numbers
 
@@ -118,20 +138,20 @@ def test_an_acknowledged_record_leaves_the_store(store: Store, ticks: Ticks) -> 
     box = outbox(store, ticks)
     first = box.take()
     assert first is not None
-    box.sent(1, first, 10)
+    box.sent(1, first.kind, first, 10)
     take_all(box)
 
-    assert box.answered(1, 0) == Outcome(first)
-    assert [record.seq for record in store.waiting(0, 10)] == [2]
+    assert box.answered(1, 0) == Outcome(Flight(ROOM, ticks.now_s, first))
+    assert [record.seq for record in store.page(0, 10).records] == [2]
 
 
-@pytest.mark.parametrize("reason", [0x80, NOT_AUTHORIZED, 0x97])
+@pytest.mark.parametrize("reason", [0x80, 0x95, 0x97])
 def test_a_refusal_holds_the_queue_and_keeps_the_order(
     store: Store, ticks: Ticks, reason: int
 ) -> None:
     """After a refusal nothing goes until the backoff is over; then it goes first."""
     fill(store, *["sensors/room"] * 4)
-    box = outbox(store, ticks, window=2)
+    box = outbox(store, ticks, window=2, largest=1000)
     assert take_all(box) == [1, 2]
 
     box.answered(2, reason)
@@ -144,16 +164,185 @@ def test_a_refusal_holds_the_queue_and_keeps_the_order(
     assert store.queued == 4
 
 
-def test_a_hopeless_record_is_set_aside(store: Store, ticks: Ticks) -> None:
+@pytest.mark.parametrize("reason", [TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID, PACKET_TOO_LARGE])
+def test_a_hopeless_record_is_set_aside(store: Store, ticks: Ticks, reason: int) -> None:
     """A record that the broker can never take does not stop those behind it."""
     fill(store, "sensors/room", "sensors/room")
     box = outbox(store, ticks, window=1)
     take_all(box)
 
-    box.answered(1, TOPIC_NAME_INVALID)
+    outcome = box.answered(1, reason)
 
+    assert outcome
+    assert outcome.set_aside
     assert take_all(box) == [2]
     assert store.queued == 1
+
+
+def test_the_backoff_begins_anew_after_a_minute_without_a_refusal(
+    store: Store, ticks: Ticks
+) -> None:
+    """One 0x97 a day is no reason to stall for ever longer; one a second is."""
+    fill(store, ROOM)
+    box = outbox(store, ticks)
+    waits = []
+    for pause_s in (0.0, 59.0, 60.0, 86_400.0, 0.0):
+        take_all(box)
+        box.answered(1, 0x97)
+        waits.append(box.wait_s())
+        ticks.now_s += box.wait_s() + pause_s
+
+    assert waits == [4.0, 8.0, 16.0, 4.0, 4.0]
+
+
+def test_a_forbidden_topic_waits_and_all_others_go_on(store: Store, ticks: Ticks) -> None:
+    """What is held goes later, in order, before what is new."""
+    fill(store, ROOM, "sensors/hall", ROOM, "count", "sensors/hall")
+    box = outbox(store, ticks, window=1)
+    sent = []
+    for _ in range(4):
+        (seq,) = take_all(box)
+        sent.append(seq)
+        box.answered(seq, NOT_AUTHORIZED if seq in (1, 3) else 0)
+    assert sent == [4, 1, 2, 5]
+    assert take_all(box) == []
+    assert box.wait_s() == 60.0
+
+    ticks.now_s += 60.0
+    fill(store, ROOM)
+    for seq in (1, 3, 6):
+        assert take_all(box) == [seq]
+        box.answered(seq, 0)
+    assert store.queued == 0
+
+
+def test_a_whole_window_of_a_forbidden_topic_comes_back(store: Store, ticks: Ticks) -> None:
+    """And nothing that still flies is sent twice."""
+    fill(store, ROOM, ROOM, "sensors/hall", ROOM)
+    box = outbox(store, ticks)
+    assert take_all(box) == [1, 2, 3, 4]
+    for seq in (1, 2, 4):
+        box.answered(seq, NOT_AUTHORIZED)
+    assert take_all(box) == []
+    ticks.now_s += 60.0
+    assert take_all(box) == [1, 2, 4]
+    for seq in (1, 2, 3, 4):
+        box.answered(seq, 0)
+    assert store.queued == 0
+
+
+def test_a_large_backlog_of_a_forbidden_topic_keeps_nobody_waiting(
+    store: Store, ticks: Ticks
+) -> None:
+    """It is passed by in slices."""
+    fill(store, *[ROOM] * 3500, "sensors/hall")
+    forbidden = Forbidden("thing", health=Health(), monotonic_s=ticks)
+    forbidden.answered(ROOM, NOT_AUTHORIZED)
+    box = outbox(store, ticks, forbidden=forbidden)
+    looks = 0
+    while not (numbers := take_all(box)):
+        assert box.wait_s() == 0.0
+        looks += 1
+        assert looks < 10
+    assert numbers == [3501]
+    assert box.wait_s() == 60.0
+
+
+def test_a_forbidden_count_does_not_go_ahead(store: Store, ticks: Ticks) -> None:
+    """Nor does it hold the backlog up."""
+    fill(store, ROOM, "count")
+    forbidden = Forbidden("thing", health=Health(), monotonic_s=ticks)
+    forbidden.answered("count", NOT_AUTHORIZED)
+    box = outbox(store, ticks, forbidden=forbidden)
+
+    assert take_all(box) == [1]
+    assert store.queued == 2
+
+
+def test_after_a_sudden_end_records_go_one_at_a_time(store: Store, ticks: Ticks) -> None:
+    """As many as were unanswered, and what goes before them; then the window is open again."""
+    fill(store, *[ROOM] * 7)
+    forbidden = Forbidden("thing", health=Health(), monotonic_s=ticks)
+    first = outbox(store, ticks, window=2, forbidden=forbidden)
+    take_all(first)
+    forbidden.ended(ClosedError("the broker closed the connection"), first.unanswered())
+
+    box = outbox(store, ticks, window=2, forbidden=forbidden)
+    for seq in range(1, 6):
+        assert take_all(box) == [seq]
+        assert not box.may_send("status")
+        box.answered(seq, 0)
+    assert take_all(box) == [6, 7]
+
+
+def test_room_is_left_for_a_message_that_is_no_record(store: Store, ticks: Ticks) -> None:
+    """As far as the broker's Receive Maximum lets it."""
+    fill(store, *[ROOM] * 9)
+    box = outbox(store, ticks, window=3, receive_maximum=4)
+    assert take_all(box) == [1, 2, 3]
+    assert box.may_send("status")
+    box.sent(99, "status")
+    assert not box.may_send("status")
+    box.answered(1, 0)
+    assert take_all(box) == []
+    box.answered(99, 0)
+    assert take_all(box) == [4]
+
+
+def test_a_count_that_went_ahead_is_sent_once(store: Store, ticks: Ticks) -> None:
+    """Though it is met again on the way through the backlog, and its acknowledgement is late."""
+    fill(store, ROOM, ROOM, "count", ROOM)
+    box = outbox(store, ticks, window=2)
+    assert take_all(box) == [3, 1]
+    box.answered(1, 0)
+    assert take_all(box) == [2]
+    box.answered(2, 0)
+    assert take_all(box) == [4]
+    assert take_all(box) == []
+
+
+def test_a_count_that_was_sent_in_order_does_not_go_ahead_again(store: Store, ticks: Ticks) -> None:
+    """It flies, or is on its way already."""
+    fill(store, "count", ROOM)
+    box = outbox(store, ticks)
+    assert take_all(box) == [1, 2]
+    fill(store, ROOM)
+    assert take_all(box) == [3]
+    box.answered(1, 0x97)
+    ticks.now_s += 4.0
+    fill(store, ROOM)
+    assert take_all(box) == [1, 4]
+
+
+def test_what_went_ahead_is_forgotten_once_passed(store: Store, ticks: Ticks) -> None:
+    """Years of counts leave nothing in memory."""
+    box = outbox(store, ticks, window=1)
+    for _ in range(50):
+        fill(store, ROOM, "count")
+        for _ in range(2):
+            (seq,) = take_all(box)
+            box.answered(seq, 0)
+        assert take_all(box) == []
+        assert len(box._gone) == 0
+
+
+def test_nothing_more_goes_while_acknowledgements_cannot_be_kept(
+    store: Store, ticks: Ticks, tmp_path: Path
+) -> None:
+    """Else a restart would send them all again; it is tried again in a second."""
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    fill(store, *[ROOM] * 1100)
+    other.execute("BEGIN IMMEDIATE")
+    box = outbox(store, ticks, window=1)
+    sent = 0
+    while numbers := take_all(box):
+        box.answered(numbers[0], 0)
+        sent += 1
+    assert store.congested
+    assert sent < 1100
+    assert box.wait_s() == 1.0
+    other.execute("ROLLBACK")
+    other.close()
 
 
 def test_publishes_keep_the_rate(store: Store, ticks: Ticks) -> None:
@@ -210,7 +399,7 @@ def test_bytes_are_paced_too(store: Store, ticks: Ticks) -> None:
     for _ in range(4):
         record = box.take()
         assert record
-        box.sent(record.seq, record, 128 * 1024)
+        box.sent(record.seq, record.kind, record, 128 * 1024)
         assert 0.15 <= box.wait_s() <= 0.26
         assert box.take() is None
         ticks.now_s += 0.26

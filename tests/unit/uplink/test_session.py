@@ -14,19 +14,20 @@ from agent.health.health import Health
 from agent.model import COUNT, Moment, NewRecord, encode
 from agent.mqtt.answers import (
     NOT_AUTHORIZED,
+    PACKET_MAX,
     TOPIC_NAME_INVALID,
+    Accepted,
     Answer,
+    ClosedError,
     Published,
     Subscribed,
     WithheldError,
 )
-from agent.mqtt.connection import TOO_LARGE
 from agent.store import open_store
+from agent.uplink.forbidden import SUBSCRIBE, Forbidden
 from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
-from agent.uplink.poison import PoisonWatch
 from agent.uplink.session import ANSWER_WITHIN_S, Session
-from agent.uplink.subscription import Subscription
 from agent.uplink.waits import Backoff
 from tests.fakes import FakeClock, Ticks
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from agent.store import Store
 
 THING = "living-room"
+SUBSCRIPTION = "localhost living-room/count"
+PRESENT = {"session_present": True}
+NEW = {"session_present": False}
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
 
 
@@ -54,12 +58,14 @@ class ScriptedConnection:
         self.subscribed: list[str] = []
         self.finished = False
         self.largest = 1000
+        self.drained = True
+        self.delay_s = 0.0
         self._answers: deque[Answer] = deque()
         self._mid = 0
 
-    def objection(self, topic: str, payload: bytes) -> str:
-        """As that of a real one, for the size alone."""
-        return "" if len(topic) + len(payload) <= self.largest else TOO_LARGE
+    def takes(self, topic: str, payload: bytes) -> bool:
+        """As a real one."""
+        return len(topic) + len(payload) <= self.largest
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Take a message."""
@@ -79,10 +85,13 @@ class ScriptedConnection:
 
     def step(self, timeout_s: float) -> list[Answer]:
         """All answers, or the time-out."""
-        if not self._answers:
-            self._ticks.now_s += min(timeout_s, 3600.0)
-        answers, self._answers = list(self._answers), deque()
-        return answers
+        assert timeout_s >= 0
+        if self._answers and self.delay_s <= timeout_s:
+            self._ticks.now_s += self.delay_s
+            answers, self._answers = list(self._answers), deque()
+            return answers
+        self._ticks.now_s += min(timeout_s, 3600.0)
+        return []
 
     def finish(self) -> None:
         """Note DISCONNECT."""
@@ -98,25 +107,30 @@ class Bench:
         self.health = Health(wall_s=self.ticks, boot_s=self.ticks)
         self.totals = Totals()
         self.inbox = Inbox(THING, store, self.health, self.totals)
+        self.forbidden = Forbidden(THING, health=self.health, monotonic_s=self.ticks)
+        self.connect()
+        store.remember(subscribed=SUBSCRIPTION)
+
+    def connect(self) -> None:
+        """Begin a new connection, with a session of its own."""
         self.connection = ScriptedConnection(self.ticks)
-        self.subscription = Subscription(monotonic_s=self.ticks)
-        self.subscription.connected(session_present=True)
-        backoff = Backoff(1.0, 60.0)
+        self.outbox = Outbox(
+            self.store,
+            Accepted(True, 6, PACKET_MAX, 0),
+            window=5,
+            per_s=1e6,
+            backoff=Backoff(1.0, 60.0),
+            forbidden=self.forbidden,
+            monotonic_s=self.ticks,
+        )
         self.session = Session(
             THING,
             self.connection,  # type: ignore[arg-type]
-            Outbox(
-                store,
-                window=5,
-                per_s=1e6,
-                backoff=backoff,
-                poison_watch=PoisonWatch(),
-                monotonic_s=self.ticks,
-            ),
-            subscription=self.subscription,
+            self.outbox,
+            subscription=SUBSCRIPTION,
             inbox=self.inbox,
             totals=self.totals,
-            store=store,
+            store=self.store,
             health=self.health,
             clock=FakeClock(MOMENT.wall_s),
             monotonic_s=self.ticks,
@@ -196,7 +210,7 @@ def test_the_birth_takes_room_in_the_window(bench: Bench) -> None:
     """The broker's Receive Maximum is for all QoS 1 messages, not for records alone."""
     bench.store_counts(9)
     bench.connection.reason = None
-    bench.session.announce("online")
+    bench.session.begin(PRESENT)
 
     bench.session.step(0.0)
 
@@ -219,7 +233,7 @@ def test_a_silent_broker_is_a_lost_link(bench: Bench) -> None:
 
 def test_a_silent_suback_is_a_lost_link(bench: Bench) -> None:
     """The same for SUBSCRIBE."""
-    bench.subscription.connected(session_present=False)
+    bench.session.begin(NEW)
     bench.connection.suback = None
 
     with pytest.raises(LinkLostError):
@@ -228,7 +242,7 @@ def test_a_silent_suback_is_a_lost_link(bench: Bench) -> None:
 
 def test_a_refused_subscription_is_a_condition_and_no_end(bench: Bench) -> None:
     """Publishing goes on, and SUBSCRIBE is tried again after a minute."""
-    bench.subscription.connected(session_present=False)
+    bench.session.begin(NEW)
     bench.connection.suback = NOT_AUTHORIZED
     bench.session.step()
     assert "not-subscribed" in bench.codes()
@@ -276,7 +290,7 @@ def test_a_record_that_the_broker_cannot_take_is_never_sent(bench: Bench) -> Non
     """Larger than its Maximum Packet Size: set aside with the reason, and the next one goes."""
     bench.store_counts(1)
     bench.connection.largest = 10
-    bench.session.announce("online")
+    bench.session.begin(PRESENT)
     bench.session.step()
 
     assert bench.connection.published == []
@@ -362,3 +376,179 @@ def test_a_command_that_a_full_card_cannot_take_waits_at_the_broker(bench: Bench
     with pytest.raises(LinkLostError, match="waits at the broker"):
         bench.session.step()
     assert bench.store.total == 1
+
+
+def test_a_command_behind_one_that_waits_at_the_broker_waits_too(bench: Bench) -> None:
+    """Else the older one, which comes again, would overwrite the newer."""
+    other = sqlite3.connect(bench.store._path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(WithheldError):
+        bench.inbox.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
+    other.execute("ROLLBACK")
+    other.close()
+
+    with pytest.raises(WithheldError):
+        bench.inbox.message(f"{THING}/count", b'{"set": 6, "id": "b"}')
+
+    assert bench.store.total == 0
+
+
+def test_a_command_is_not_taken_into_a_memory_that_will_be_gone(tmp_path: Path) -> None:
+    """It waits at the broker, and the session goes on, until there is a file again."""
+    (tmp_path / "store.db").mkdir()
+    with open_store(StoreLimits(path=tmp_path / "store.db")) as store:
+        assert store.memory_only
+        bench = Bench(store)
+        with pytest.raises(WithheldError):
+            bench.inbox.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
+        bench.store_counts(1)
+        bench.steps(3)
+
+        assert store.queued == 0
+        assert store.total == 1
+
+
+def test_a_session_is_subscribed_once_for_all_processes(bench: Bench) -> None:
+    """The store knows that a SUBACK was seen for the session that the broker still has."""
+    bench.session.begin(NEW)
+    bench.steps(3)
+    assert bench.connection.subscribed == [f"{THING}/count"]
+
+    bench.connect()
+    bench.session.begin(PRESENT)
+    bench.steps(3)
+
+    assert bench.connection.subscribed == []
+
+
+def test_a_session_whose_suback_nobody_saw_is_subscribed_again(bench: Bench) -> None:
+    """Though it is present: the process may have died in between."""
+    bench.session.begin(NEW)
+    bench.connection.suback = None
+    bench.session.step(0.0)
+
+    bench.connect()
+    bench.session.begin(PRESENT)
+    bench.steps(2)
+
+    assert bench.connection.subscribed == [f"{THING}/count"]
+    assert bench.store.recall("subscribed") == SUBSCRIPTION
+
+
+def test_another_broker_knows_nothing_of_a_subscription(bench: Bench) -> None:
+    """A SUBACK counts for the endpoint and the name that it was seen with."""
+    bench.store.remember(subscribed="elsewhere living-room/count")
+    bench.session.begin(PRESENT)
+    bench.steps(2)
+
+    assert bench.connection.subscribed == [f"{THING}/count"]
+
+
+def test_a_refused_birth_is_told_again_with_what_was_skipped(bench: Bench) -> None:
+    """After the backoff; only a yes forgets the skipped numbers."""
+    bench.store.remember(skipped_first=3, skipped_last=7)
+    bench.connection.reason = 0x97
+    bench.session.begin(PRESENT)
+    bench.session.step()
+    assert bench.store.skipped == (3, 7)
+    assert not bench.totals.announced
+
+    bench.connection.reason = 0
+    bench.steps(3)
+
+    assert [topic for topic, _ in bench.connection.published] == [f"{THING}/status"] * 2
+    assert bench.store.skipped is None
+    assert bench.totals.announced
+
+
+def test_a_birth_that_nobody_can_take_is_left_out(bench: Bench) -> None:
+    """Since no waiting mends that, it is not sent for ever."""
+    bench.connection.reason = TOPIC_NAME_INVALID
+    bench.session.begin(PRESENT)
+    bench.steps(3)
+
+    assert len(bench.connection.published) == 1
+
+
+def test_the_birth_gives_its_room_in_the_window_back(bench: Bench) -> None:
+    """Once it is answered, a whole window of records goes again."""
+    bench.session.begin(PRESENT)
+    bench.session.step()
+    bench.connection.reason = None
+    bench.store_counts(9)
+    bench.session.step(0.0)
+
+    assert len(bench.connection.published) == 1 + 5
+
+
+def test_after_a_sudden_end_one_packet_goes_at_a_time(bench: Bench) -> None:
+    """SUBSCRIBE first, then the birth, then a record, each with its answer before the next."""
+    bench.store_counts(3)
+    bench.session.begin(NEW)
+    bench.connection.reason = bench.connection.suback = None
+    bench.session.step(0.0)
+    bench.forbidden.ended(ClosedError("closed"), bench.outbox.unanswered())
+
+    bench.connect()
+    bench.connection.reason = bench.connection.suback = None
+    bench.session.begin(NEW)
+    bench.session.step(0.0)
+    assert (bench.connection.subscribed, bench.connection.published) == ([f"{THING}/count"], [])
+    bench.forbidden.answered("other", 0)
+    bench.outbox.answered(1, 0)
+    bench.session.step(0.0)
+    assert [topic for topic, _ in bench.connection.published] == [f"{THING}/status"]
+
+
+def test_an_answer_that_lies_unread_is_no_silence(bench: Bench) -> None:
+    """A commit may take longer than a broker may: the answers are in the socket then."""
+    bench.store_counts(2)
+    bench.connection.reason = None
+    bench.session.step(0.0)
+    bench.ticks.now_s += 25.0
+    bench.connection.drained = False
+
+    bench.session.step(0.0)
+
+    bench.connection.drained = True
+    with pytest.raises(LinkLostError, match="since 25 s"):
+        bench.session.step(0.0)
+
+
+def test_a_flood_hides_a_silent_broker_for_two_minutes_at_most(bench: Bench) -> None:
+    """What comes in without end may keep the answer from being read, or there is none."""
+    bench.store_counts(1)
+    bench.connection.reason = None
+    bench.connection.drained = False
+    bench.session.step(0.0)
+
+    began_s = bench.ticks.now_s
+    with pytest.raises(LinkLostError):
+        while True:
+            bench.ticks.now_s += 1.0
+            bench.session.step(0.0)
+
+    assert 120.0 <= bench.ticks.now_s - began_s <= 145.0
+
+
+def test_the_farewell_has_room_though_the_window_is_full(bench: Bench) -> None:
+    """Over a slow link too: nothing new goes in the last second of a stop."""
+    bench.store_counts(100)
+    bench.connection.delay_s = 0.7
+
+    bench.session.finish(bench.ticks.now_s + 3.0)
+
+    assert 0 < bench.store.queued < 95
+    assert b'"reason":"stopped"' in bench.connection.published[-1][1]
+    assert bench.connection.finished
+
+
+def test_without_a_farewell_the_last_will_speaks(bench: Bench) -> None:
+    """No DISCONNECT, which would keep the broker from sending the will: so the cloud learns it."""
+    for mid in range(100, 106):
+        bench.outbox.sent(mid, "sensors/room")
+
+    bench.session.finish(bench.ticks.now_s + 3.0)
+
+    assert bench.connection.published == []
+    assert not bench.connection.finished
