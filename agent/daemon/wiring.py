@@ -1,11 +1,12 @@
 """Wiring of the daemon: every object made by hand, handed on, and closed in order.
 
-The main thread owns signals, health and systemd; the sampler and the uplink have a thread each. An
+The main thread starts and stops; the sampler, the uplink and the reporter have a thread each. An
 exception that leaves a worker ends the process: systemd starts it again, from what is on the disk.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from contextlib import ExitStack
@@ -17,8 +18,10 @@ from agent.config import LEGACY_FILE
 from agent.daemon.config_watch import ConfigWatch
 from agent.daemon.log import log_to_stderr
 from agent.daemon.notify import Notifier
+from agent.daemon.reporter import Reporter
+from agent.daemon.stop import Stop
 from agent.daemon.supervisor import Supervisor
-from agent.errors import EXIT_OK, explained
+from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, explained
 from agent.health import conditions
 from agent.health.health import Health
 from agent.sampling import Recorder, Sampler, WindowMirror
@@ -30,6 +33,8 @@ from agent.wakeup import Wakeup
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.store import Store
+
+log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> int:
@@ -46,6 +51,7 @@ def run(config: Config) -> int:
             stack.enter_context(files.lock(config.paths.lock_file, "another agent"))
             config.paths.status_file.unlink(missing_ok=True)  # of a process that was killed
         clock = Clock()
+        events = stack.enter_context(Wakeup())
         changed = stack.enter_context(Wakeup())
         urgent = stack.enter_context(Wakeup())
         store = stack.enter_context(
@@ -61,11 +67,14 @@ def run(config: Config) -> int:
         config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         sampler_wakeup = stack.enter_context(Wakeup())
         uplink_wakeup = stack.enter_context(Wakeup())
-        window = WindowMirror(config.paths.runtime).moment()
+        stop = Stop(events)
+        stop.listen()  # until here a signal ends the process at once, and nothing has begun
+        runtime = config.paths.runtime
+        window = WindowMirror(runtime).moment()
         uplink = Uplink(
             config,
             store,
-            birth=note_start(store, clock.now(), config.paths.runtime, window=window),
+            birth=note_start(store, clock.now(), runtime, window=window),
             health=health,
             clock=Clock(),  # one of its own: a single thread asks each whether it is set
             wakeup=uplink_wakeup,
@@ -75,22 +84,45 @@ def run(config: Config) -> int:
         on_record = uplink.record_waits
         recorder = Recorder(config, store, clock=clock, health=health, on_record=on_record)
         recorder.begin()
-        sampler = stack.enter_context(
-            Sampler(config, recorder, clock=clock, health=health, wakeup=sampler_wakeup)
-        )
+        sampler = Sampler(config, recorder, clock=clock, health=health, wakeup=sampler_wakeup)
         _tell_first(health, config, store)
-        supervisor = Supervisor(
+        notifier = Notifier()
+        reporter = Reporter(
             health,
-            Notifier(),
+            notifier,
             changed=changed,
             urgent=urgent,
             status_file=config.paths.status_file,
             config_watch=config_watch,
         )
-        code = supervisor.run(sampler, uplink)
-        if code == EXIT_OK:
-            note_stop(store, clock.now())
-        return code
+        supervisor = Supervisor(health, notifier, reporter, stop, events=events)
+        in_order = supervisor.run(sampler, uplink)
+        kept = _close(store, config, clock, ended=in_order, failure=supervisor.failure)
+        return EXIT_OK if in_order and kept else EXIT_FAILURE
+
+
+def _close(
+    store: Store, config: Config, clock: Clock, *, ended: bool, failure: BaseException | None
+) -> bool:
+    """Note why the process ends, and close the store; False if something in it was lost."""
+    back = isinstance(failure, FileBackError)
+    try:
+        if ended or back:
+            note_stop(store, clock.now(), config.paths.runtime)
+        if back:  # the store that ends here was in memory; the next one is the file
+            with open_store(config.store) as file:
+                note_stop(file, clock.now(), config.paths.runtime, running=store.recall("running"))
+        waiting = store.queued
+        store.close()
+    except AgentError as error:
+        log.critical("%s (%s)", error.text, error.hint)
+        return False
+    lost = f"{waiting} records, {store.memory_only}" if store.memory_only and waiting else ""
+    if store.blocked:
+        lost = store.blocked.text
+    if lost:
+        log.critical("what was in memory only is lost: %s", lost)
+    return not lost
 
 
 def _tell_first(health: Health, config: Config, store: Store) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent import __version__
+from agent import __version__, files
 from agent.model import Moment
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: File of the service's result (ExecStopPost= of the unit, `$SERVICE_RESULT` in systemd.exec(5)).
 ENDED = "ended"
+#: File of what a process has noted whose store is in memory.
+IN_MEMORY = "in-memory"
+
 RESULTS = {"watchdog": "watchdog", "oom-kill": "out of memory"}
 
 
@@ -85,19 +88,20 @@ def note_start(
 
     `window` is when the window that it left open was last heard of, if it left one.
     """
-    boot_id, _, version_before = store.recall("running").partition(" ")
-    stopped = store.recall("stopped").split()
-    result = ""
-    with suppress(OSError):
-        result = (runtime / ENDED).read_text(encoding="ascii", errors="replace").strip()
-        (runtime / ENDED).unlink()
-    since = _last_sign(store.newest_moment(), window)
+    running, stopped = store.recall("running"), store.recall("stopped")
+    in_memory = _taken(runtime / IN_MEMORY).split("\n")
+    alive = None
+    if in_memory[0].startswith(f"{now.boot_id} "):  # it is newer than what the file knows
+        running, began, stopped = (*in_memory, "", "")[:3]
+        alive = _moment(began, now.boot_id)
+    boot_id, _, version_before = running.partition(" ")
+    result = _taken(runtime / ENDED)
+    since = _last_sign(store.newest_moment(), window, alive)
     if not boot_id:
         known = not (store.reset or store.memory_only)
         reason = "first start" if known else RESULTS.get(result, "unknown")
     elif stopped:
-        with suppress(ValueError):
-            since = Moment(float(stopped[0]), float(stopped[1]), boot_id)
+        since = _moment(stopped, boot_id) or since
         if version_before != version:
             reason = "upgrade"
         else:
@@ -106,13 +110,51 @@ def note_start(
         reason = "power cut"
     else:
         reason = RESULTS.get(result, "crash")
-    store.remember(running=f"{now.boot_id} {version}", stopped="")
+    _note(store, runtime, f"{now.boot_id} {version}", began=now)
     return Birth(reason, since, now)
 
 
-def note_stop(store: Store, now: Moment) -> None:
-    """Note that this process ends in order. Raises StoreError."""
-    store.remember(stopped=f"{now.wall_s:.3f} {now.boot_s:.3f}")
+def note_stop(store: Store, now: Moment, runtime: Path, *, running: str = "") -> None:
+    """Note that this process ends as it should. Raises StoreError.
+
+    `running` is what `note_start` has noted, for a store that does not know.
+    """
+    _note(store, runtime, running or store.recall("running"), stopped=now)
+
+
+def _note(
+    store: Store,
+    runtime: Path,
+    running: str,
+    *,
+    began: Moment | None = None,
+    stopped: Moment | None = None,
+) -> None:
+    store.remember(running=running, stopped=_text(stopped))
+    if store.memory_only:
+        note = "\n".join((running, _text(began), _text(stopped)))
+        with suppress(OSError):
+            files.replace(runtime / IN_MEMORY, note.encode(), durable=False)
+
+
+def _text(moment: Moment | None) -> str:
+    return f"{moment.wall_s:.3f} {moment.boot_s:.3f}" if moment else ""
+
+
+def _moment(text: str, boot_id: str) -> Moment | None:
+    with suppress(ValueError):
+        wall_s, boot_s = text.split()
+        return Moment(float(wall_s), float(boot_s), boot_id)
+    return None
+
+
+def _taken(path: Path) -> str:
+    """The text of a file, which is removed; empty if there is none."""
+    with suppress(OSError):
+        text = files.read(path).decode("ascii", "replace").strip()
+        path.unlink()
+        return text
+    return ""
 
 
 def _last_sign(*moments: Moment | None) -> Moment | None:

@@ -1,0 +1,137 @@
+"""The reporter: tells systemd and `status.json` how the agent is, and feeds the watchdog."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import select
+import time
+from typing import TYPE_CHECKING
+
+from agent import files
+from agent.daemon.notify import watchdog_interval_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.daemon.config_watch import ConfigWatch
+    from agent.daemon.notify import Notifier
+    from agent.health.health import Health, Snapshot
+    from agent.wakeup import Wakeup
+
+#: status.json is replaced at most this often, and where that fails, tried again after AGAIN_S; what
+#: changes within BURST_S is shown together.
+STATUS_EVERY_S = 1.0
+AGAIN_S = 5.0
+BURST_S = 0.1
+
+#: The longest sleep, for conditions and heartbeats that change by themselves.
+TICK_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Runs in one thread; `stop` belongs to any.
+
+    `changed` is set by each change of health, `urgent` by one that a person would want to know at
+    once.
+    """
+
+    name = "reporter"
+
+    def __init__(
+        self,
+        health: Health,
+        notifier: Notifier,
+        *,
+        changed: Wakeup,
+        urgent: Wakeup,
+        status_file: Path,
+        config_watch: ConfigWatch,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._health = health
+        self._notifier = notifier
+        self._changed = changed
+        self._urgent = urgent
+        self._status_file = status_file
+        self._config_watch = config_watch
+        self._monotonic_s = monotonic_s
+        self._stopping = False
+        self._written = b""
+        self._trouble = ""
+        self._tried_s = -math.inf
+        self._changed_s = -math.inf
+        self._pending = False
+        interval_s = watchdog_interval_s()
+        self._feed_every_s = interval_s / 3 if interval_s else math.inf
+        self._fed_s = -math.inf
+
+    def run(self) -> None:
+        """Report until `stop`, and once more at the end."""
+        while not self._stopping:
+            self._wait(self.tick())
+        self._show()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopping = True
+        self._urgent.set()
+
+    def tick(self) -> float:
+        """Feed the watchdog and tell the status; the seconds to the next call at the latest."""
+        now_s = self._monotonic_s()
+        if now_s - self._fed_s >= self._feed_every_s and not self._late():
+            self._notifier.watchdog()
+            self._fed_s = now_s
+        self._config_watch.look()
+        self._changed.clear()
+        due_s = self._tried_s + (AGAIN_S if self._trouble else STATUS_EVERY_S)
+        due_s = max(self._changed_s + BURST_S, due_s)
+        self._pending = now_s < due_s
+        if self._pending:
+            self._notifier.status(self._health.snapshot().line())
+        else:
+            self._show()
+        longest_s = min(TICK_S, self._feed_every_s, self._health.next_change_s())
+        if self._pending:
+            return min(longest_s, due_s - now_s)
+        return min(longest_s, AGAIN_S) if self._trouble else longest_s
+
+    def _wait(self, wait_s: float) -> None:
+        """Wait for a change; while one is about to be written, for an urgent one only."""
+        watched = [self._urgent] if self._pending else [self._changed, self._urgent]
+        ready, _, _ = select.select(watched, [], [], wait_s)
+        self._urgent.clear()
+        if ready and not self._pending:
+            self._changed_s = self._monotonic_s()
+
+    def _late(self) -> bool:
+        late = self._health.late()
+        if late:
+            log.error("no progress in %s: the watchdog is not fed", " and ".join(late))
+        return bool(late)
+
+    def _show(self) -> None:
+        snapshot = self._health.snapshot()
+        self._notifier.status(snapshot.line())
+        self._write(snapshot)
+
+    def _write(self, snapshot: Snapshot) -> None:
+        content = (json.dumps(snapshot.as_json(), indent=1) + "\n").encode()
+        if content == self._written:
+            return
+        self._tried_s = self._monotonic_s()
+        trouble = ""
+        try:
+            files.replace(self._status_file, content, mode=files.PUBLIC_FILE, durable=False)
+            self._written = content
+        except OSError as error:
+            trouble = error.strerror or str(error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            told = f"cannot be written: {trouble}" if trouble else "is written again"
+            log.log(logging.WARNING if trouble else logging.INFO, "%s %s", self._status_file, told)
