@@ -45,11 +45,35 @@ NONSENSE: dict[str, tuple[Callable[[bool], bytes], str]] = {
     "PUBACK of one byte": (lambda _: b"\x40\1\0", "malformed"),
     "a device's packet": (lambda _: wire.packet(0x82, b"\0\1\0\1a\0"), "malformed"),
     "a reserved kind": (lambda _: b"\xf0\2\0\0", "malformed"),
-    "properties beyond the end": (
-        lambda five: wire.publish(TOPIC, b"", five=five, properties=b"\xff\x7f" if five else b""),
-        "shorter than it says",
+    "a topic that is not UTF-8": (lambda five: wire.publish(b"a\xff", b"", five=five), "UTF-8"),
+    "a topic with half a character": (
+        lambda five: wire.publish(b"a\xed\xa0\x80", b"", five=five),
+        "UTF-8",
     ),
+    "a topic with NUL": (lambda five: wire.publish(b"a\0b", b"", five=five), "NUL"),
+    "a topic with a wildcard": (lambda five: wire.publish("a/#", b"", five=five), "not valid"),
+    "no topic": (lambda five: wire.publish("", b"", five=five), "not valid"),
 }
+
+#: The same for the properties of a PUBLISH, with their length.
+PROPERTIES = {
+    "beyond the end": (b"\xff\x7f", "shorter than it says"),
+    "of an unknown kind": (b"\2\x7e\0", "0x7e"),
+    "of another packet": (b"\3\x21\0\1", "0x21"),
+    "with a topic alias": (b"\3\x23\0\1", "0x23"),
+    "twice": (b"\4\1\1\1\1", "0x01"),
+    "with a flag of 2": (b"\2\1\2", "neither 0 nor 1"),
+    "that are no UTF-8": (b"\7\x26\0\1\xff\0\1b", "UTF-8"),
+    "longer than they say": (b"\2\x02\0", "longer than they say"),
+    "cut off in a length": (b"\2\x26\0", ""),
+}
+
+
+def _with(properties: bytes) -> Callable[[bool], bytes]:
+    return lambda five: wire.publish(TOPIC, b"", five=five, properties=properties)
+
+
+NONSENSE |= {f"properties {name}": (_with(data), text) for name, (data, text) in PROPERTIES.items()}
 
 
 def _nonsense(name: str) -> Callable[[Bench], None]:

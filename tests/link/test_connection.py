@@ -213,7 +213,7 @@ def test_only_what_fits_is_sent(line: Line) -> None:
     line.open(properties=wire.maximum_packet_size(200))
     line.broker.settimeout(1)
     for size in range(100, 200):
-        if not line.connection.objection(TOPIC, b"x" * size):
+        if line.connection.takes(TOPIC, b"x" * size):
             line.connection.publish(TOPIC, b"x" * size)
             sent = line.broker.recv(1000)
             assert len(sent) <= 200
@@ -250,14 +250,52 @@ def test_the_last_answers_are_handed_out_before_the_end_is_told(line: Line) -> N
         line.connection.step(1.0)
 
 
-@pytest.mark.parametrize(
-    "topic", ["", "living-room/#", "living-room/+", "a\0b", "a" * 65_536, "\ud800"]
-)
-def test_what_is_no_topic_name_is_told_before_it_is_published(line: Line, topic: str) -> None:
-    """No broker takes it; the reason is our own, and the connection goes on."""
+def test_nothing_is_sent_on_a_link_that_is_known_to_be_lost(line: Line) -> None:
+    """The last answers are handed out first; what is sent then would look like the cause."""
     line.open()
-    assert line.connection.objection(topic, b"{}") == "its topic is not valid"
-    assert line.connection.objection(TOPIC, b"{}") == ""
+    mid = line.connection.publish(TOPIC, b"x")
+    line.broker.sendall(wire.puback(mid) + wire.disconnect(0x8B))
+    assert line.connection.step(1.0) == [Published(mid, 0)]
+    with pytest.raises(LinkLostError, match="server shutting down"):
+        line.connection.publish(TOPIC, b"x")
+    with pytest.raises(LinkLostError, match="server shutting down"):
+        line.connection.subscribe(TOPIC)
+
+
+def test_a_link_with_answers_unread_is_not_drained(line: Line) -> None:
+    """Neither while they are in the socket, nor while TLS has decrypted them already."""
+    line.open()
+    assert line.connection.drained
+    line.broker.sendall(wire.publish(TOPIC, b"1", five=True) * 3)
+    until_s = time.monotonic() + 10
+    while line.connection.drained and time.monotonic() < until_s:
+        time.sleep(0.01)
+    assert not line.connection.drained
+    line.connection.step(1.0)
+    assert line.connection.drained
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        b"\x01\x01",
+        b"\x02\0\0\0\x3c",
+        b"\x08\0\3a/b",
+        b"\x09\0\2\xff\0",
+        b"\x0b\x80\x01\x0b\x02",
+        b"\x26\0\1a\0\1b" * 500,
+        b"\x01\0\x26\0\0\0\0\x09\0\0",
+    ],
+)
+def test_properties_that_a_broker_may_send_are_passed_by(line: Line, properties: bytes) -> None:
+    """All seven but the topic alias; the message is taken."""
+    line.open()
+    length = len(properties)
+    prefix = bytes([length]) if length < 128 else bytes([length & 0x7F | 0x80, length >> 7])
+    line.broker.sendall(wire.publish(TOPIC, b"1", five=True, mid=5, properties=prefix + properties))
+    line.connection.step(5.0)
+    line.broker.settimeout(5)
+    assert line.broker.recv(100)[:4] == b"\x40\x02\0\5"
 
 
 def test_an_error_of_ours_is_not_laid_to_the_broker(line: Line) -> None:

@@ -68,7 +68,12 @@ def outbox(
     """An outbox that waits exactly the whole backoff."""
     return Outbox(
         store,
-        Accepted(False, receive_maximum, largest, 0),
+        Accepted(
+            session_present=False,
+            receive_maximum=receive_maximum,
+            maximum_packet_size=largest,
+            keepalive_s=0,
+        ),
         window=window,
         per_s=per_s,
         backoff=Backoff(2.0, 60.0, uniform=lambda _, high: high),

@@ -24,7 +24,7 @@ from agent.mqtt.answers import (
     WithheldError,
 )
 from agent.store import open_store
-from agent.uplink.forbidden import SUBSCRIBE, Forbidden
+from agent.uplink.forbidden import Forbidden
 from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
 from agent.uplink.session import ANSWER_WITHIN_S, Session
@@ -116,7 +116,12 @@ class Bench:
         self.connection = ScriptedConnection(self.ticks)
         self.outbox = Outbox(
             self.store,
-            Accepted(True, 6, PACKET_MAX, 0),
+            Accepted(
+                session_present=True,
+                receive_maximum=6,
+                maximum_packet_size=PACKET_MAX,
+                keepalive_s=0,
+            ),
             window=5,
             per_s=1e6,
             backoff=Backoff(1.0, 60.0),
@@ -451,7 +456,6 @@ def test_a_refused_birth_is_told_again_with_what_was_skipped(bench: Bench) -> No
     bench.session.begin(PRESENT)
     bench.session.step()
     assert bench.store.skipped == (3, 7)
-    assert not bench.totals.announced
 
     bench.connection.reason = 0
     bench.steps(3)
@@ -522,13 +526,12 @@ def test_a_flood_hides_a_silent_broker_for_two_minutes_at_most(bench: Bench) -> 
     bench.connection.drained = False
     bench.session.step(0.0)
 
-    began_s = bench.ticks.now_s
+    for _ in range(139):
+        bench.ticks.now_s += 1.0
+        bench.session.step(0.0)
+    bench.ticks.now_s += 5.0
     with pytest.raises(LinkLostError):
-        while True:
-            bench.ticks.now_s += 1.0
-            bench.session.step(0.0)
-
-    assert 120.0 <= bench.ticks.now_s - began_s <= 145.0
+        bench.session.step(0.0)
 
 
 def test_the_farewell_has_room_though_the_window_is_full(bench: Bench) -> None:
