@@ -83,7 +83,7 @@ class AgentProcess:
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
         self.signal(signal.SIGTERM)
-        return self.wait(10)
+        return self.wait(60)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command with the same configuration to its end."""
@@ -111,7 +111,7 @@ class AgentProcess:
         self,
         wanted: Callable[[Mapping[str, Any]], bool],
         *,
-        timeout_s: float = 20,
+        timeout_s: float = 60,
     ) -> dict[str, Any]:
         """status.json of this process, once it is as wanted; AssertionError tells how it was."""
         until_s = time.monotonic() + timeout_s
@@ -124,11 +124,11 @@ class AgentProcess:
                 raise AssertionError(f"exit code {ended}, status {status}, log:\n{self.log}")
             time.sleep(0.05)
 
-    def wait_online(self, *, timeout_s: float = 30) -> dict[str, Any]:
+    def wait_online(self, *, timeout_s: float = 60) -> dict[str, Any]:
         """status.json once the agent is connected."""
         return self.wait_status(lambda status: status["state"] == "online", timeout_s=timeout_s)
 
-    def wait_condition(self, code: str, *, timeout_s: float = 20) -> dict[str, Any]:
+    def wait_condition(self, code: str, *, timeout_s: float = 60) -> dict[str, Any]:
         """The condition `code`, once it stands."""
 
         def standing(status: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -163,6 +163,13 @@ class ListeningSystemd:
     def count(self, line: str) -> int:
         """How often it heard exactly this."""
         return self.heard.count(line)
+
+    def wait(self, line: str, *, count: int = 1, timeout_s: float = 60) -> None:
+        """Wait until it has heard this so often; AssertionError tells what it heard."""
+        until_s = time.monotonic() + timeout_s
+        while self.count(line) < count:
+            assert time.monotonic() < until_s, self.heard
+            time.sleep(0.05)
 
     def _listen(self) -> None:
         while data := self._socket.recv(65536):

@@ -122,7 +122,7 @@ class Device:
         ).splitlines()
 
     def wait_status(
-        self, what: str, wanted: Callable[[Mapping[str, Any]], bool], *, timeout_s: float = 30
+        self, what: str, wanted: Callable[[Mapping[str, Any]], bool], *, timeout_s: float = 60
     ) -> None:
         """Wait until status.json of the process that runs now is as wanted."""
 

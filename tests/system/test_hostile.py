@@ -82,7 +82,7 @@ def test_an_upgrade_takes_back_what_older_versions_gave_away(
     version = box.output("dpkg-query", "-Wf${Version}", USER)
     device.install(newer(device.package, tmp_path, f"{version}+next"))
     ended = ("systemctl", "is-active", "held")
-    box.wait("it wrote", lambda: box.output(*ended, check=False) != "active", timeout_s=30)
+    box.wait("it wrote", lambda: box.output(*ended, check=False) != "active", timeout_s=60)
 
     listed = box.output("find", directory, "-printf", r"%f %u:%g %m %y\n").splitlines()
     assert sorted(one for one in listed if not one.startswith("evil")) == [

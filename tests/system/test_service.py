@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.conftest import MEMORY_MIB
 from tests.system.device import CONFIG, CREDENTIALS, EXAMPLES, UNIT
+from tests.timing import allowed_s
 
 if TYPE_CHECKING:
     from tests.system.device import Device
@@ -48,16 +49,16 @@ def test_it_is_a_device_within_15_seconds_and_tells_each_stage(bare: Device) -> 
         told.append(bare.show("StatusText"))
         return bool(bare.cloud.observer.messages(f"{bare.name}/sensors/room"))
 
-    bare.box.wait("a reading has arrived", publishing, timeout_s=60, every_s=0)
+    bare.box.wait("a reading has arrived", publishing, timeout_s=allowed_s(15), every_s=0)
     took_s = time.monotonic() - started_s
     bare.box.wait(
         "STATUS tells that it is online",
         lambda: bare.show("StatusText").startswith(f"online as {bare.name}"),
-        timeout_s=10,
+        timeout_s=60,
     )
 
     seen = "\n".join(dict.fromkeys(told))
-    assert took_s < 15, f"{seen}\n{bare.box.report()}"
+    assert took_s < allowed_s(15), f"{seen}\n{bare.box.report()}"
     assert f"provisioning as {bare.name}" in seen
 
 
@@ -84,7 +85,7 @@ def test_a_daemon_that_hangs_is_started_again(device: Device) -> None:
     try:
         device.box.wait("another", lambda: device.main_pid not in {hanging, "0"}, timeout_s=60)
         device.wait_online()
-        device.box.wait("the cloud knows", lambda: device.birth() == "watchdog", timeout_s=10)
+        device.box.wait("the cloud knows", lambda: device.birth() == "watchdog", timeout_s=60)
     finally:
         device.box.run("rm", drop_in)
         device.systemctl("daemon-reload")
@@ -99,11 +100,11 @@ def test_a_daemon_that_is_killed_is_started_again(device: Device) -> None:
     killed, cursor = device.main_pid, device.cursor()
 
     device.box.kill("KILL", killed)
-    device.box.wait("another", lambda: device.main_pid not in {killed, "0"}, timeout_s=30)
+    device.box.wait("another", lambda: device.main_pid not in {killed, "0"}, timeout_s=60)
     device.wait_online()
 
     assert device.starts(cursor) == 1
-    device.box.wait("the cloud knows", lambda: device.birth() == "crash", timeout_s=10)
+    device.box.wait("the cloud knows", lambda: device.birth() == "crash", timeout_s=60)
     device.wait_status("all is sent", lambda status: status["queued"] == 0)
     assert device.missing() == []
 
@@ -116,7 +117,7 @@ def test_a_wrong_configuration_ends_it_for_good_and_the_journal_says_where(devic
     cursor = device.cursor()
     try:
         device.box.run("systemctl", "restart", UNIT, check=False)
-        device.box.wait("failed", lambda: device.show("ActiveState") == "failed", timeout_s=20)
+        device.box.wait("failed", lambda: device.show("ActiveState") == "failed", timeout_s=60)
         journal = device.journal(cursor)
 
         # While systemd means to start it again, SubState is "auto-restart".
@@ -138,7 +139,7 @@ def test_text_that_is_no_toml_is_named_by_its_line(device: Device) -> None:
     cursor = device.cursor()
     try:
         device.box.run("systemctl", "restart", UNIT, check=False)
-        device.box.wait("failed", lambda: device.show("ActiveState") == "failed", timeout_s=20)
+        device.box.wait("failed", lambda: device.show("ActiveState") == "failed", timeout_s=60)
 
         assert device.show("ExecMainStatus") == "78"
         assert "line 2" in device.journal(cursor)
@@ -163,7 +164,7 @@ def test_a_stop_takes_less_than_5_s_and_loses_nothing(device: Device) -> None:
     device.restart()
     device.wait_status("all is sent", lambda status: status["queued"] == 0)
 
-    assert took_s < 5
+    assert took_s < allowed_s(5)
     assert result == "success"
     assert len(device.numbers()) >= before + waiting
     assert device.missing() == []

@@ -24,10 +24,11 @@ class StoppedClock(Clock):
 
 def test_both_clocks_are_read_together() -> None:
     """A moment is now on both, and names the boot."""
-    clock = Clock()
-    moment = clock.now()
-    assert abs(moment.wall_s - time.time()) < 5
-    assert abs(moment.boot_s - time.clock_gettime(time.CLOCK_BOOTTIME)) < 5
+    before = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    moment = Clock().now()
+    after = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before[0] <= moment.wall_s <= after[0]
+    assert before[1] <= moment.boot_s <= after[1]
     assert len(moment.boot_id) == 36
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.agent.conftest import FAST, PROTOCOLS, QUICK, name_of, numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.integration.conftest import MakeAgent
     from tests.tools.cloud import LocalAws
 
@@ -20,10 +21,12 @@ def test_commands_set_the_total_once(cloud: LocalAws, make_agent: MakeAgent, pro
     agent = make_agent(sensors=sensors, mqtt={"protocol": protocol, **QUICK}).start()
     name = name_of(agent)
     agent.wait_online()
-    time.sleep(0.5)  # the subscription
 
-    cloud.observer.command(name, {"set": 500, "id": "a"})
-    agent.wait_status(lambda status: status["total"] == 500)
+    def commanded(status: Mapping[str, Any]) -> bool:  # again, until the subscription is there
+        cloud.observer.command(name, {"set": 500, "id": "a"})
+        return bool(status["total"] == 500)
+
+    agent.wait_status(commanded)
     cloud.observer.command(name, "77")
     agent.wait_status(lambda status: status["total"] == 77)
     cloud.observer.command(name, {"set": 500, "id": "a"})

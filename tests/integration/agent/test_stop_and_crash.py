@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.integration.agent.conftest import FAST, PROTOCOLS, name_of, numbers
+from tests.timing import allowed_s
 
 if TYPE_CHECKING:
     from tests.integration.conftest import MakeAgent
@@ -26,7 +27,7 @@ def test_a_stop_is_orderly_and_loses_nothing(cloud: LocalAws, make_agent: MakeAg
     began_s = time.monotonic()
     assert agent.stop() == 0
 
-    assert time.monotonic() - began_s < 4.0
+    assert time.monotonic() - began_s < allowed_s(4.0)
     last = cloud.observer.wait(f"{name}/status", count=2)[-1].json()
     assert (last["state"], last["reason"]) == ("offline", "stopped")
     count = cloud.observer.wait(f"{name}/count")[-1].json()
@@ -38,17 +39,17 @@ def test_a_stop_is_orderly_and_loses_nothing(cloud: LocalAws, make_agent: MakeAg
 def test_a_stop_does_not_wait_for_a_silent_broker(make_agent: MakeAgent) -> None:
     """SIGTERM ends the wait for TLS: exit 0 at once, and nobody is left behind."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        agent = make_agent()
+        agent = make_agent(mqtt={"connect_timeout_s": 3600})
         assert agent.command("provision").returncode == 0
         port = f"port = {silent.getsockname()[1]}"
         agent.config.write_text(re.sub(r"(?m)^port = .*$", port, agent.config.read_text()))
         agent.start()
-        with silent.accept()[0]:
-            time.sleep(0.5)
+        with silent.accept()[0] as connection:
+            assert connection.recv(1)  # of its ClientHello: now it waits
             began_s = time.monotonic()
             assert agent.stop() == 0
 
-        assert time.monotonic() - began_s < 3.0
+        assert time.monotonic() - began_s < allowed_s(3.0)
         assert "left behind" not in agent.log
 
 
@@ -100,7 +101,7 @@ def test_a_crash_loses_no_detection_and_is_told(cloud: LocalAws, make_agent: Mak
     agent.wait_online()
     name = name_of(agent)
     mirror = agent.directory / "runtime" / "window.json"
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + 60
     seen = 0
     while seen < 6:
         assert time.monotonic() < until_s

@@ -96,7 +96,7 @@ class Device:
             self.client = None
 
     def connect(self, client_id: str = "", *, will: bool = False, clean: bool = True) -> bool:
-        """Whether the broker takes it; False also when it drops it within half a second."""
+        """Whether the broker takes it, with a CONNACK."""
         self.close()
         self.connected.clear()
         self.lost = False
@@ -127,12 +127,13 @@ class Device:
         except OSError:
             return False
         self.until(lambda: self.lost or bool(self.connected))
-        if self.lost or self.connected != [0]:
-            return False
-        self.until(lambda: self.lost, seconds=0.5)
-        return not self.lost
+        return not self.lost and self.connected == [0]
 
-    def until(self, condition: Callable[[], bool], *, seconds: float = 10) -> bool:
+    def refused(self, client_id: str = "", *, clean: bool = True) -> bool:
+        """Whether the broker does not take it, or throws it out thereafter."""
+        return not self.connect(client_id, clean=clean) or self.until(lambda: self.lost)
+
+    def until(self, condition: Callable[[], bool], *, seconds: float = 60) -> bool:
         """Turn the loop until the condition holds; whether it does."""
         deadline_s = time.monotonic() + seconds
         while not condition() and time.monotonic() < deadline_s:
