@@ -89,6 +89,10 @@ class Forbidden:
         ends = (ban.until_s for ban in self._bans.values())
         return min((end_s - now_s for end_s in ends if now_s < end_s), default=math.inf)
 
+    def retry(self) -> None:
+        """Let all that is held be tried now."""
+        self._bans = {name: ban._replace(until_s=-math.inf) for name, ban in self._bans.items()}
+
     def answered(self, name: str, reason: int) -> None:
         """Note the broker's answer to a packet."""
         self._alone = max(0, self._alone - 1)

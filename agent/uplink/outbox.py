@@ -128,6 +128,11 @@ class Outbox:
             self._next_s = max(self._next_s, now_s - 0.1) + self._interval_s
         return record
 
+    def retry(self) -> None:
+        """End the wait after a refusal, and that for what is forbidden."""
+        self._held_until_s = min(self._held_until_s, self._monotonic_s())
+        self._forbidden.retry()
+
     def sent(self, mid: int, name: str, record: Record | None = None, size: int = 0) -> None:
         """Note that a packet went out, which carries `size` bytes of `record`, if it is one."""
         self._flying[mid] = Flight(name, self._monotonic_s(), record)

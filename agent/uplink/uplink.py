@@ -198,6 +198,8 @@ class Uplink:
             session.begin(self._birth_facts(accepted))
             while not self._waits.stopping:
                 self._waits.beat()
+                if self._waits.retry_wanted():
+                    outbox.retry()
                 session.step()
                 self._retirement.tend()
                 if self._monotonic_s() - online_s > STABLE_S:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.link import wire
 from tests.link.broker import Broker
 from tests.link.certificates import Certificates
 from tests.link.device import Device
@@ -85,11 +86,12 @@ class Bench:
         return self._stack.enter_context(device)
 
     def online(self, **options: float) -> tuple[Broker, Device]:
-        """A good broker and a device that is connected to it and has subscribed."""
+        """A good broker and a device that is connected to it, has subscribed, and said so."""
         broker = self.broker()
         device = self.device(broker.port, **options)
         device.wait_online()
         broker.until(lambda: any(broker.sessions.values()))
+        broker.wait(wire.PUBLISH, topic="/status")
         return broker, device
 
     def only_five(self, why: str) -> None:

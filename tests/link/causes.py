@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.link import wire
 from tests.link.bench import case
-from tests.link.device import TOPIC
+from tests.link.device import THING, TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,6 +174,35 @@ def _dropped_at_subscribe(bench: Bench) -> None:
     device.wait_empty()
     assert "not-subscribed" in device.conditions()
     assert broker.seen(wire.SUBSCRIBE, link=4) == []
+
+
+@case("a topic forbidden: all others go on", long=True)
+def _forbidden_topic(bench: Bench) -> None:
+    broker = bench.broker()
+    good = broker.on[wire.PUBLISH]
+
+    def judge(peer: Peer, packet: Packet) -> None:
+        if not packet.topic.endswith("/room"):
+            good(peer, packet)
+        elif bench.five:
+            peer.send(wire.puback(packet.mid, 0x87))
+        else:
+            peer.close()
+
+    broker.on[wire.PUBLISH] = judge
+    device = bench.device(broker.port, backoff_max_s=1)
+    device.count(3, kind="sensors/room")
+    others = device.count(3)
+    device.wait_condition("not-authorized", f"{THING}/sensors/room", timeout_s=30)
+    device.wait(lambda: device.store.queued == 3)
+    assert {
+        json.loads(one.payload)["seq"] for one in broker.seen(wire.PUBLISH, topic="/count")
+    } == {record.seq for record in others}
+    assert device.store.dropped == 0
+    broker.on[wire.PUBLISH] = good
+    device.retry()
+    device.wait_empty()
+    assert "not-authorized" not in device.conditions()
 
 
 @case("no PUBACK for 20 s: a new connection", long=True)

@@ -119,11 +119,15 @@ class Device:
         assert not self._thread.is_alive(), "the uplink does not stop"
         return time.monotonic() - began_s
 
-    def count(self, number: int = 1, **body: Json) -> list[Record]:
-        """Store so many counts, and say so."""
+    def retry(self) -> None:
+        """What SIGHUP does."""
+        self._uplink.retry()
+
+    def count(self, number: int = 1, *, kind: str = COUNT, **body: Json) -> list[Record]:
+        """Store so many counts, or records of another kind, and say so."""
         now = self._clock.now()
         records = [
-            self.store.append(NewRecord(COUNT, now.wall_s, now, body), detections=1)
+            self.store.append(NewRecord(kind, now.wall_s, now, body), detections=1)
             for _ in range(number)
         ]
         self._uplink.record_waits()

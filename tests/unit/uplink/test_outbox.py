@@ -221,6 +221,20 @@ def test_a_forbidden_topic_waits_and_all_others_go_on(store: Store, ticks: Ticks
     assert store.queued == 0
 
 
+def test_a_wish_to_try_again_ends_both_waits(store: Store, ticks: Ticks) -> None:
+    """That for what is forbidden, and that for the backoff."""
+    fill(store, ROOM, "sensors/hall")
+    box = outbox(store, ticks)
+    take_all(box)
+    box.answered(1, NOT_AUTHORIZED)
+    box.answered(2, 0x97)
+    assert take_all(box) == []
+
+    box.retry()
+
+    assert take_all(box) == [1, 2]
+
+
 def test_a_whole_window_of_a_forbidden_topic_comes_back(store: Store, ticks: Ticks) -> None:
     """And nothing that still flies is sent twice."""
     fill(store, ROOM, ROOM, "sensors/hall", ROOM)
