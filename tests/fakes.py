@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from agent.model import Json, Record
+    from agent.store import Store
+
 START_S = 1_795_500_000.0  # a multiple of 600
 BOOT_ID = "5a1f3a58-6a8f-4c8a-9a53-3d3a6c3f8f10"
 
@@ -152,18 +155,23 @@ class PromptDetector(FakeDetector):
         return 1.0
 
 
+def live_facts(store: Store) -> dict[str, Json]:
+    """What status.json tells of a store."""
+    return {"queued": store.queued, "dropped": store.dropped, "total": store.total}
+
+
 @dataclass
 class House:
     """A place with a motion sensor, whose agent can crash and be started again."""
 
     directory: Path
     clock: FakeClock = field(default_factory=FakeClock)
-    health: Health = field(default_factory=Health)
     detector: FakeDetector = field(default_factory=PromptDetector)
     limits: StoreLimits = field(default_factory=StoreLimits)
 
     def __post_init__(self) -> None:
         self.limits = replace(self.limits, path=self.directory / "store.db")
+        self.health = Health(live=lambda: live_facts(self.store))
 
     def start(self) -> None:
         """Start the agent."""
@@ -213,15 +221,19 @@ class House:
         self.store.close()
         self.wakeup.close()
 
+    def records(self) -> list[Record]:
+        """All that waits."""
+        return self.store.waiting(0, 10_000)
+
     def counts(self) -> list[tuple[float, int, str]]:
-        """Time from the start, detections and quality of each count that waits."""
+        """Time from the start, detections (-1: unknown) and quality of each count that waits."""
         return [
             (
                 one.timestamp_s - START_S,
-                int(str(one.body["detect_count"])),
+                -1 if (seen := one.body["detect_count"]) is None else int(str(seen)),
                 str(one.body["quality"]),
             )
-            for one in self.store.waiting(0, 10_000)
+            for one in self.records()
             if one.kind == "count"
         ]
 

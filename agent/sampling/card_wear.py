@@ -18,8 +18,9 @@ THREAD = Path("/proc/thread-self/io")
 PROCESS = Path("/proc/self/io")
 
 
-#: Before that a figure for a whole day is a guess.
+#: Before that a figure for a whole day is a guess; once told, it stands for so long.
 KNOWN_AFTER_S = 60.0
+TOLD_FOR_S = 600.0
 
 
 class CardWear:
@@ -38,6 +39,8 @@ class CardWear:
         self._since_s = boot_s()
         self._hours: dict[int, Counter[str]] = {}
         self._total = _written(process)
+        self._told: tuple[int | None, str] = (None, "")
+        self._told_boot_s = self._since_s + KNOWN_AFTER_S - TOLD_FOR_S
 
     @contextmanager
     def by(self, kind: str) -> Iterator[None]:
@@ -49,18 +52,25 @@ class CardWear:
             self._hour()[kind] += max(0, _written(self._thread) - before)
 
     def per_day(self) -> tuple[int | None, str]:
-        """Bytes a day by the last day's measure (None: not known yet), and who causes most."""
+        """Bytes a day by the last day's measure (None: not known yet), and who causes most.
+
+        It has two digits, and changes every ten minutes at most: nobody needs to know it better.
+        """
+        now_s = self._boot_s()
+        if now_s >= self._told_boot_s + TOLD_FOR_S:
+            self._told, self._told_boot_s = self._measured(now_s), now_s
+        return self._told
+
+    def _measured(self, now_s: float) -> tuple[int | None, str]:
         total = _written(self._process)
         self._hour()[""] += max(0, total - self._total)
         self._total = total
-        now_s = self._boot_s()
-        covered_s = min(now_s - self._since_s, DAY_S)
-        if covered_s < KNOWN_AFTER_S or not total:
+        if not total:
             return None, ""
         sums: Counter[str] = sum(self._hours.values(), Counter())
-        kinds = Counter({kind: size for kind, size in sums.items() if kind})
-        most = kinds.most_common(1)[0][0] if kinds else ""
-        return round(sums[""] * DAY_S / covered_s), most
+        per_day = sums.pop("", 0) * DAY_S / min(now_s - self._since_s, DAY_S)
+        most = max(sums, key=sums.__getitem__, default="")
+        return int(float(f"{per_day:.2g}")), most
 
     def _hour(self) -> Counter[str]:
         """The counter of this hour; those that are older than a day go."""

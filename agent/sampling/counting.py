@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT, NewRecord, next_by
 from agent.sensors import Detections
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from agent.model import Moment
 
@@ -21,49 +21,59 @@ STRAY_MAX_S = 1.0
 
 @dataclass(slots=True)
 class _Watch:
-    """Share of one sensor in the open window; times are of the boot clock.
+    """Share of one sensor in a window; times are of the boot clock.
 
     It has watched for `earlier_s` in spans that are over, and since `since_s` (None: not at this
-    moment), as far as is known until `until_s`, when it was asked last. `gap`: it was away.
+    moment), as far as is known until `until_s`, when it was asked last.
     """
 
     count: int = 0
     active_s: float = 0.0
     earlier_s: float = 0.0
     since_s: float | None = None
-    until_s: float = 0.0
-    gap: bool = False
+    until_s: float = -math.inf
 
     def watched_s(self, window: Window) -> float:
         """Seconds of `window` that it watched."""
         if self.since_s is None:
             return self.earlier_s
-        return self.earlier_s + max(0.0, min(self.until_s, window.closes_boot_s) - self.since_s)
+        since_s = max(self.since_s, window.opened_boot_s)
+        return self.earlier_s + max(0.0, min(self.until_s, window.closes_boot_s) - since_s)
 
-    @property
-    def present(self) -> bool:
-        """True if it watched any of the window."""
-        return self.since_s is not None or self.earlier_s > 0 or self.count > 0
+    def present(self, window: Window) -> bool:
+        """True if it watched any of `window`."""
+        return self.count > 0 or self.watched_s(window) > 0
 
     def whole(self, window: Window) -> bool:
         """True if it watched all of `window`."""
-        return not self.gap and self.since_s is not None and self.until_s >= window.closes_boot_s
+        return self.watched_s(window) >= window.closes_boot_s - window.opened_boot_s
+
+
+class Report(NamedTuple):
+    """Report of the window with the name `window`; `watched` says if anybody watched any of it."""
+
+    window: str
+    record: NewRecord
+    watched: bool
 
 
 class CountWindow:
     """Sensors join and leave, see something, and a window is closed; called in one thread.
 
     `names` are the sensors to count, those in `tested` are being tried out: what they detect is
-    reported beside the count, and what they watch does not count as watched.
+    reported beside the count, and what they watch does not count as watched. The window that `now`
+    falls into is open at once, whoever watches, and each sensor's share of it ends when that sensor
+    is first asked after its end: what it sees from then on belongs to the next one.
     """
 
     def __init__(
-        self, names: Iterable[str], *, window_s: int, tested: Collection[str] = ()
+        self, names: Iterable[str], now: Moment, *, window_s: int, tested: Collection[str] = ()
     ) -> None:
-        self._window_s = window_s
-        self._window: Window | None = None
+        self._window = open_window(now, window_s)
         self._watches = {name: _Watch() for name in names}
+        self._later: dict[str, _Watch] = {}  # shares in the next window
         self._tested = [name for name in self._watches if name in tested]
+        self._patience_s = min(window_s, next_by(0, window_s) - window_s) / 2
 
     def __contains__(self, name: object) -> bool:
         """True if the sensor `name` is counted."""
@@ -71,96 +81,118 @@ class CountWindow:
 
     @property
     def closes_boot_s(self) -> float:
-        """The time at which the open window is to be closed; infinite if none is open."""
-        return self._window.closes_boot_s if self._window else float("inf")
+        """The time at which the open window ends; infinite if no sensor is counted."""
+        return self._window.closes_boot_s if self._watches else math.inf
+
+    def due_s(self, now_s: float) -> float:
+        """The time at which the open window is to be closed, as it seems at `now_s`.
+
+        One that is over waits for sensors that were not asked yet, but not for long.
+        """
+        waits = now_s >= self.closes_boot_s and any(map(self.awaited, self._watches))
+        return self.closes_boot_s + (self._patience_s if waits else 0.0)
 
     def watches(self, name: str) -> bool:
         """True if the sensor `name` watches at this moment."""
-        return name in self and self._watches[name].since_s is not None
+        return name in self and self._share(name).since_s is not None
 
     def awaited(self, name: str) -> bool:
         """True if the sensor `name` watches and was not asked since the window ended."""
-        return self.watches(name) and self._watches[name].until_s < self.closes_boot_s
+        return name not in self._later and self.watches(name)
+
+    def ignores(self, name: str) -> None:
+        """Count the sensor no more: it turned out to be none that detects."""
+        self._watches.pop(name, None)
 
     def joins(self, name: str, now: Moment) -> None:
-        """The sensor watches from now on; the first one opens the window that `now` falls into."""
-        if not self._window:
-            self._window = open_window(now, self._window_s)
-        watch = self._watches[name]
-        watch.gap |= now.boot_s > self._window.opened_boot_s
-        watch.since_s = watch.until_s = now.boot_s
+        """The sensor watches from now on."""
+        if now.boot_s >= self.closes_boot_s:
+            self._later.setdefault(name, _Watch())
+        share = self._share(name)
+        share.since_s = share.until_s = now.boot_s
 
     def saw(self, name: str, seen: Detections, now: Moment) -> None:
-        """A sensor that watches was asked, and has detected this since it was asked before."""
-        watch = self._watches[name]
-        watch.count += seen.count
-        watch.active_s += seen.active_s
-        watch.until_s = now.boot_s
+        """A sensor that watches was asked, and has detected this since it was asked before.
+
+        Across the end of the window, it counts where most of that time lies.
+        """
+        share, ended_s = self._share(name), self.closes_boot_s
+        asked_s, share.until_s = share.until_s, now.boot_s
+        if now.boot_s >= ended_s and name not in self._later:
+            later = self._later[name] = _Watch(since_s=ended_s, until_s=now.boot_s)
+            if now.boot_s - ended_s > ended_s - asked_s:
+                share = later
+        share.count += seen.count
+        share.active_s += seen.active_s
 
     def leaves(self, name: str) -> None:
         """The sensor does not watch any more, if it did; what it saw until it was asked stays."""
-        if self._window and self.watches(name):
-            watch = self._watches[name]
-            watch.earlier_s = watch.watched_s(self._window)
-            watch.since_s = None
-            watch.gap = True
+        if self.watches(name) and (share := self._share(name)).since_s is not None:
+            since_s = max(share.since_s, self._window.opened_boot_s)
+            share.earlier_s += max(0.0, share.until_s - since_s)
+            share.since_s = None
 
-    def so_far(self, now: Moment) -> tuple[str, NewRecord] | None:
-        """The name of the open window, and what would be reported of it if it ended now."""
-        window = self._window
-        if not window or not any(watch.present for watch in self._watches.values()):
-            return None
-        return f"{now.boot_id} {window.opened_boot_s:.3f}", self._report(window, now, ())
+    def so_far(self, now: Moment) -> Report:
+        """The report of the open window if it ended now, with all that was seen since its end."""
+        shares = dict(self._watches)
+        for name, later in self._later.items():
+            share = shares[name]
+            shares[name] = replace(share, count=share.count + later.count)
+        return self._report(shares, now, ())
 
-    def close(self, now: Moment, *, suspects: Collection[str] = ()) -> NewRecord | None:
-        """Report the open window, over or broken off, and open the next; None if nobody watched.
+    def close(self, now: Moment, *, suspects: Collection[str] = ()) -> Report:
+        """Report the open window, over or broken off, and open the next.
 
         `suspects` are the sensors not to be believed. The store adds `total`.
         """
-        window, self._window = self._window, None
-        if not window:
-            return None
-        report = None
-        if any(watch.present for watch in self._watches.values()):
-            report = self._report(window, now, suspects)
-        present = [name for name in self._watches if self.watches(name)]
-        if present:
-            self._window = next_window(window, now)
-        for name, watch in self._watches.items():
-            self._watches[name] = _Watch(gap=True)
-            if name in present and self._window:
-                began_s = self._window.opened_boot_s
-                self._watches[name] = _Watch(since_s=began_s, until_s=max(began_s, watch.until_s))
+        report = self._report(self._watches, now, suspects)
+        self._window = next_window(self._window, now)
+        for name, share in self._watches.items():
+            since_s = None if share.since_s is None else self._window.opened_boot_s
+            following = _Watch(since_s=since_s, until_s=share.until_s)
+            self._watches[name] = self._later.get(name, following)
+        self._later.clear()
         return report
 
-    def _report(self, window: Window, now: Moment, suspects: Collection[str]) -> NewRecord:
+    def _share(self, name: str) -> _Watch:
+        """The newest share of a sensor."""
+        return self._later.get(name) or self._watches[name]
+
+    def _report(
+        self, shares: Mapping[str, _Watch], now: Moment, suspects: Collection[str]
+    ) -> Report:
         """Of several sensors: the sum, the least that one watched, the most that one was active."""
+        window = self._window
         known = {
-            name: watch
-            for name, watch in self._watches.items()
-            if name not in self._tested and watch.present
+            name: share
+            for name, share in shares.items()
+            if name not in self._tested and share.present(window)
         }
         seen = Detections(
-            sum(watch.count for watch in known.values()),
-            max((watch.active_s for watch in known.values()), default=0.0),
+            sum(share.count for share in known.values()),
+            max((share.active_s for share in known.values()), default=0.0),
         )
         report = close_window(window, seen, now)
-        whole = [watch.whole(window) for watch in self._watches.values()]
         body = dict(report.body)
-        if self._tested or not all(whole):
-            watched_s = min((watch.watched_s(window) for watch in known.values()), default=0.0)
-            watched_ms = round(min(watched_s, window.window_s) * 1000)
-            body["observed_ms"] = watched_ms
+        if self._tested or not all(share.whole(window) for share in shares.values()):
+            watched_s = min((share.watched_s(window) for share in known.values()), default=0.0)
+            body["observed_ms"] = watched_ms = round(min(watched_s, window.window_s) * 1000)
             body["active_ms"] = min(watched_ms, round(seen.active_s * 1000))
             body["quality"] = "partial"
-        missing = [name for name, watch in self._watches.items() if watch.since_s is None]
-        if missing or any(name in self._watches for name in suspects):
+        missing = any(
+            share.since_s is None or not share.present(window) for share in shares.values()
+        )
+        if missing or any(name in shares for name in suspects):
             body["quality"] = "sensor_fault"
-        if len(self._watches) > 1:
-            body["by_sensor"] = {name: watch.count for name, watch in known.items()}
+            if not known:  # nothing is not zero
+                body["detect_count"] = body["active_ms"] = None
+        if len(shares) > 1:
+            body["by_sensor"] = {name: share.count for name, share in known.items()}
         if self._tested:
-            body["test_count"] = sum(self._watches[name].count for name in self._tested)
-        return replace(report, body=body)
+            body["test_count"] = sum(shares[name].count for name in self._tested)
+        watched = any(share.present(window) for share in shares.values())
+        name = f"{now.boot_id} {window.opened_boot_s:.3f}"
+        return Report(name, replace(report, body=body), watched)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from agent.errors import NoDataError, SensorError
 from agent.sampling.leaks import Leaks
@@ -27,11 +27,12 @@ LEAKS = "mend the plug-in; what it cannot give back is gone with a restart of th
 
 @dataclass(slots=True)
 class Poll:
-    """Result of a poll; `due`: it was begun for a reading; `error` says where it ended early.
+    """A poll and what came of it; `due`: it is for a reading; `error` says where it ended early.
 
-    `sensor` is what is open now, None after a failure. `seen` holds the detections since the last
-    poll until `seen_at`; after an opening there are none before it. For `quiet_s` there will be no
-    more. `values` were read at `values_at`, None if they were not asked for.
+    `sensor` is what is open, None before an opening and after a failure. `seen` holds the
+    detections since the last poll until `seen_at`; after an opening there are none before it. For
+    `quiet_s` there will be no more. `values` were read at `values_at`, None if they were not asked
+    for. While it runs, what it has seen so far can be looked at.
     """
 
     sensor: Sensor | None
@@ -66,16 +67,13 @@ class Poller:
     monotonic_s: Callable[[], float] = field(default=time.monotonic)
     leaks: Leaks = field(default_factory=Leaks)
 
-    def poll(
-        self, sensor: Sensor | None, *, due: bool, call: Callable[[], None] = lambda: None
-    ) -> Poll:
+    def poll(self, poll: Poll, call: Callable[[], None] = lambda: None) -> Poll:
         """Open the sensor if it is None, drain its detections, and read it if a reading is due.
 
         A sensor that fails is closed; one that has no value at this moment stays open. A counted
         one is given `call`, to be called when it detects.
         """
         began_s = self.monotonic_s()
-        poll = Poll(sensor, due=due)
         try:
             if self.config.driver in BUILT_IN:
                 self._poll(poll, call)
@@ -91,13 +89,11 @@ class Poller:
         poll.took_s = self.monotonic_s() - began_s
         return poll
 
-    def last_poll(self, sensor: Sensor) -> Poll:
-        """Drain the sensor once more and close it."""
-        poll = Poll(sensor)
-        with suppress(SensorError):
-            self._drain(poll, sensor)
-        _close(sensor)
-        poll.sensor = None
+    def last_poll(self, poll: Poll) -> Poll:
+        """Drain the open sensor of `poll` once more and close it."""
+        with suppress(BaseException):  # as in a poll
+            self._drain(poll, cast("Sensor", poll.sensor))
+        dispose(poll)
         return poll
 
     def _poll(self, poll: Poll, call: Callable[[], None]) -> None:
@@ -125,12 +121,12 @@ class Poller:
 
     def _give_up(self, poll: Poll, error: SensorError) -> None:
         poll.error = _bare(error)
-        _close(poll.sensor)
-        poll.sensor = None
+        dispose(poll)
 
     def _drain(self, poll: Poll, sensor: Sensor) -> None:
         seen = sensor.drain()
-        poll.seen, poll.seen_at = seen, self.clock.now()
+        poll.seen_at = self.clock.now()  # first, for who looks at a poll that does not end
+        poll.seen = seen
         if self.counted:
             poll.quiet_s = sensor.quiet_s()
 
@@ -142,11 +138,8 @@ def _bare(error: SensorError) -> SensorError:
 
 
 def dispose(poll: Poll) -> None:
-    """Close what a poll that nobody waited for has left open."""
-    _close(poll.sensor)
-
-
-def _close(sensor: Sensor | None) -> None:
+    """Close what a poll has left open."""
+    sensor, poll.sensor = poll.sensor, None
     if sensor:
         with suppress(BaseException):  # as in a poll
             sensor.close()

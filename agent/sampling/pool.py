@@ -1,13 +1,13 @@
 """A pool of threads for work that may block for ever: such a job is left behind, never waited for.
 
 There are as many threads as jobs at one time, up to a bound, and a few that wait for the next. A
-waiting thread sleeps without a timeout, so that it costs memory and nothing else.
+waiting thread sleeps without a timeout, so that it costs memory and nothing else. Nothing queues: a
+job for which no thread is free is not begun.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Threads that are kept for the next job, and those that there are at most; the service may have 64
-#: tasks in all. Jobs beyond wait for one that ends.
+#: Threads that are kept for the next job, and those that there are at most: the service may have 64
+#: tasks in all. The last few are for what is proven, so that all else may hang.
 SPARE = 2
-THREADS_MAX = 32
+THREADS_MAX = 48
+RESERVED = 4
 
 
 class Job(Generic[T]):
@@ -95,24 +96,25 @@ class Pool:
         self._on_done = on_done
         self._lock = threading.Lock()
         self._spare: list[SimpleQueue[Job[Any] | None]] = []
-        self._threads = 0
-        self._waiting: deque[Job[Any]] = deque()
+        self._busy = 0
         self._closed = False
 
-    def start(self, work: Callable[[], T]) -> Job[T]:
-        """Run `work` in a thread of its own. Raises RuntimeError if the system allows no more."""
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+        """Run `work` in a thread of its own. Raises RuntimeError if there is none for it.
+
+        `proven` says that such work has come to its end before.
+        """
         job = Job(work)
         with self._lock:
+            if self._busy >= THREADS_MAX - (0 if proven else RESERVED):
+                raise RuntimeError("no thread is free")
             if self._spare:
                 inbox = self._spare.pop()
-            elif self._threads < THREADS_MAX:
+            else:
                 inbox = SimpleQueue()
                 # A thread stuck in a system call must not keep the process from ending.
                 threading.Thread(target=self._serve, args=(inbox,), name="job", daemon=True).start()
-                self._threads += 1
-            else:
-                self._waiting.append(job)
-                return job
+            self._busy += 1
         inbox.put(job)
         return job
 
@@ -136,9 +138,8 @@ class Pool:
         while job := inbox.get():
             job.run()
             with self._lock:
-                if self._waiting:
-                    inbox.put(self._waiting.popleft())
-                elif not self._closed and len(self._spare) < SPARE:
+                self._busy -= 1
+                if not self._closed and len(self._spare) < SPARE:
                     self._spare.append(inbox)
                 else:
                     inbox.put(None)
@@ -148,5 +149,3 @@ class Pool:
                     if not self._closed:
                         self._on_done()
             del job  # nothing that it holds outlives it
-        with self._lock:
-            self._threads -= 1

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from agent.errors import FileBackError
 from agent.health import conditions
 from agent.health.health import FSYNC_S, SAMPLER
-from agent.model import DAY_S
+from agent.model import DAY_S, HOUR_S
 from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import WindowMirror
 from agent.store import DiskFullError, usable_again
@@ -25,12 +27,11 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.health.health import Health
     from agent.model import NewRecord
+    from agent.sampling.pool import Job, Pool
     from agent.store import Store
 
-#: Acknowledgements that no new record takes along are committed after this time.
-FLUSH_S = 59.0
-
-#: While there is no file, one is tried this often; while the clock is not set, it is asked.
+#: While there is no file, one is tried after this time, doubled with each try up to an hour; while
+#: the clock is not set, it is asked.
 FILE_AGAIN_S = 60.0
 CLOCK_AGAIN_S = 5.0
 
@@ -63,8 +64,9 @@ class Recorder:
         self._on_record = on_record
         self._mirror = WindowMirror(config.paths.runtime)
         self._card_wear = CardWear(clock.boot_s)
-        self._committed_boot_s = clock.boot_s()
-        self._file_again_boot_s = clock.boot_s() + FILE_AGAIN_S
+        self._trial: Job[bool] | None = None  # whether there can be a file again
+        self._trial_delay_s = FILE_AGAIN_S
+        self._trial_boot_s = clock.boot_s() + FILE_AGAIN_S
         self._dropped = store.dropped
         self._dropped_boot_s = -math.inf
 
@@ -85,60 +87,69 @@ class Recorder:
             self._store.append(record)
         self._kept()
 
-    def report(self, window: str, record: NewRecord) -> None:
-        """Keep the report of a window, whose detections add to the total, once for its name."""
+    def report(self, window: str, record: NewRecord) -> bool:
+        """Keep the report of a window, whose detections add to the total, once for its name.
+
+        False, and nothing done, if the next process is to report it, from the mirror, to the file.
+        """
         if self._returning:
-            return  # the next process reports it, from the mirror, to the file
+            return False
         self._health.beat(SAMPLER, within_s=FSYNC_S)
-        detections = cast("int", record.body["detect_count"])
+        detections = cast("int | None", record.body["detect_count"]) or 0
         with self._card_wear.by(record.kind):
             self._store.append(record, detections=detections, window=window)
         self._mirror.forget()
         self._kept()
+        return True
 
     def mirror(self, window: str, record: NewRecord) -> None:
         """Have the next process know of a window that is open, should this one die."""
         self._mirror.write(window, record)
 
-    def tend(self) -> float:
+    def tend(self, pool: Pool) -> float:
         """Do what is due beside records; when, on the boot clock, something is due again.
 
-        To be called once a minute at least.
+        To be called once a minute at least. What may take long is done in a thread of `pool`.
         """
         now = self._clock.now()
         is_set = self._clock.is_set()
         self._store.note_clock(now, is_set=is_set)
-        if now.boot_s >= min(self._committed_boot_s + FLUSH_S, self._store.flush_due_s()):
+        if now.boot_s >= self._store.flush_due_s():
             self._health.beat(SAMPLER, within_s=FSYNC_S)
             self._store.flush()
-            self._committed_boot_s = now.boot_s
-        if self._store.memory_only and now.boot_s >= self._file_again_boot_s:
-            self._file_again_boot_s = now.boot_s + FILE_AGAIN_S
-            if not self._store.queued and usable_again(self._limits):
-                self._returning = True
-                # Crash-only: the way back to the file is the way in.
-                raise FileBackError(
-                    f"{self._limits.path}: can be used again", hint="the agent starts anew with it"
-                )
+            self._health.touch()
+        if self._store.memory_only and not self._store.queued and self._usable(pool, now.boot_s):
+            self._returning = True
+            # Crash-only: the way back to the file is the way in.
+            text, hint = "can be used again", "the agent starts anew with it"
+            raise FileBackError(f"{self._limits.path}: {text}", hint=hint)
         self._tell()
         due_s = self._store.flush_due_s()
         return due_s if is_set else min(due_s, now.boot_s + CLOCK_AGAIN_S)
 
+    def _usable(self, pool: Pool, now_s: float) -> bool:
+        """True once a trial has found that there can be a file; one is begun when it is due."""
+        if self._trial and self._trial.done:
+            if self._trial.result():
+                return True
+            self._trial = None
+        elif not self._trial and now_s >= self._trial_boot_s:
+            with suppress(RuntimeError):  # no thread is free
+                self._trial = pool.start(partial(usable_again, self._limits))
+            self._trial_delay_s = min(2 * self._trial_delay_s, HOUR_S)
+            self._trial_boot_s = now_s + self._trial_delay_s
+        return False
+
     def _kept(self) -> None:
-        self._committed_boot_s = self._clock.boot_s()
         self._tell()
+        self._health.touch()
         self._on_record()
 
     def _tell(self) -> None:
         """Show how the store is."""
         store = self._store
         per_day, most = self._card_wear.per_day()
-        self._health.update(
-            total=store.total,
-            queued=store.queued,
-            dropped=store.dropped,
-            card={"bytes_per_day": per_day, "most_by": most},
-        )
+        self._health.update(card={"bytes_per_day": per_day, "most_by": most})
         blocked = store.blocked
         self._health.stand(
             conditions.DISK_FULL, blocked.text if isinstance(blocked, DiskFullError) else ""

@@ -15,14 +15,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from agent.errors import SensorError
 from agent.health import conditions
 from agent.health.health import SAMPLER
 from agent.model import reading_record
 from agent.sampling.counting import CountWindow
 from agent.sampling.poll import Poller
 from agent.sampling.pool import Pool
-from agent.sampling.target import Target
+from agent.sampling.target import BETWEEN_S, Target
 from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from agent.model import Moment
     from agent.sampling.poll import Poll
     from agent.sampling.recorder import Recorder
-    from agent.sensors import Detections, Sensor
+    from agent.sensors import Sensor
     from agent.wakeup import Wakeup
 
 #: Most polls take less; a step waits so long for them, and is woken by those that take more.
@@ -84,6 +83,7 @@ class Sampler:
         self._pool = Pool(on_done=wakeup.set)
         self._window = CountWindow(
             (one.name for one in config.sensors if one.name in config.count.sensor),
+            clock.now(),
             window_s=config.count.window_s,
             tested=[one.name for one in config.sensors if one.test],
         )
@@ -121,14 +121,16 @@ class Sampler:
         with self._working:
             if self._closed:
                 return WAIT_MAX_S
-            begun = [target for target in self._targets if self._advance(target)]
+            # What has been due for longest is first to get a thread, should they be short.
+            due = sorted(self._targets, key=lambda target: target.next_boot_s)
+            begun = [target for target in due if self._advance(target)]
             self._settle(begun, self._settle_s)
             now = self._clock.now()
-            if now.boot_s >= self._window.closes_boot_s and not self._awaited():
+            if now.boot_s >= self._window.due_s(now.boot_s):
                 self._report(now)
             waits = any(target.busy or target.hangs for target in self._targets)
             sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
-            due_s = min(self._recorder.tend(), self._next_boot_s())
+            due_s = min(self._recorder.tend(self._pool), self._next_boot_s(now.boot_s))
             return max(0.0, min(WAIT_MAX_S, due_s - now.boot_s))
 
     def close(self) -> None:
@@ -152,27 +154,27 @@ class Sampler:
             target.begin_last(self._pool)
         self._settle(self._targets, CLOSE_WAIT_S / 2)
         for target in self._targets:
-            if target.leave():
-                log.warning("sampler: %s hangs and is left behind", target.name)
+            if poll := target.leave("it hangs and is left behind"):
+                self._take(target, poll)
         self._pool.close()
-        self._report(self._clock.now())
+        now = self._clock.now()
+        if now.boot_s >= self._window.closes_boot_s:
+            self._report(now)
+        if self._window.so_far(now).watched:  # else the next start, or silence, says as much
+            self._report(now)
 
     def _advance(self, target: Target) -> bool:
         """Take a poll that is over, begin the next if due; True if one has begun."""
         now_s = self._clock.boot_s()
-        try:
-            if poll := target.ended(now_s):
-                self._take(target, poll)
-            over = now_s >= self._window.closes_boot_s and self._window.awaited(target.name)
-            if target.busy or not (now_s >= target.next_boot_s or over):
-                return False
-            target.begin(self._pool, now_s)
-            return True
-        except SensorError as error:
-            self._window.leaves(target.name)
-            target.fail(error, self._clock.boot_s())
-            self._tell(target)
+        if poll := target.ended(now_s):
+            self._take(target, poll)
+        self._count(target, target.poll)
+        if target.busy or now_s < self._due_s(target, now_s):
             return False
+        if target.begin(self._pool, now_s):
+            return True
+        self._tell(target)
+        return False
 
     def _settle(self, targets: list[Target], timeout_s: float) -> None:
         """Give polls that have begun the chance to end, and take those that do."""
@@ -186,50 +188,65 @@ class Sampler:
         """Count, store and tell what came of a poll."""
         if poll.opened and poll.sensor:
             self._warn(target, poll.sensor)
-        if poll.seen and poll.seen_at and target.name in self._window:
-            self._saw(target, poll.seen, poll.seen_at, opened=poll.opened)
+        self._count(target, poll)
         if poll.lost:
             self._window.leaves(target.name)
         if reading := target.take(poll, self._clock.boot_s()):
             self._recorder.append(reading_record(reading))
         self._tell(target)
 
-    def _saw(self, target: Target, seen: Detections, now: Moment, *, opened: bool) -> None:
-        """Count what a detector saw, and keep a copy of the open window."""
-        if opened:
-            self._window.joins(target.name, now)
-        else:
-            self._window.saw(target.name, seen, now)
-        if so_far := self._window.so_far(now):
-            self._recorder.mirror(*so_far)
+    def _count(self, target: Target, poll: Poll) -> None:
+        """Count what a poll that is over, or runs, has seen; once."""
+        if not (poll.seen and poll.seen_at):
+            return
+        seen, poll.seen = poll.seen, None
+        target.judge(poll, seen)
+        if target.name in self._window:
+            if poll.opened:
+                self._window.joins(target.name, poll.seen_at)
+            else:
+                self._window.saw(target.name, seen, poll.seen_at)
+            self._mirror(poll.seen_at)
+
+    def _mirror(self, now: Moment) -> None:
+        """Keep a copy of the open window."""
+        if (so_far := self._window.so_far(now)).watched:
+            self._recorder.mirror(so_far.window, so_far.record)
 
     def _warn(self, target: Target, sensor: Sensor) -> None:
         """Tell of a configuration that does not do what it seems to."""
         if target.name in self._window and not sensor.detects:
             text = f"count.sensor: {target.name} does not detect, so nothing is counted"
             self._health.report(conditions.CONFIG_WARNING, text, key=f"count.sensor {target.name}")
+            self._window.ignores(target.name)
         if target.config.test:
             text = f"{target.name}: test is true, so what it detects is not counted"
             self._health.report(conditions.CONFIG_WARNING, text, key=f"test {target.name}")
 
-    def _awaited(self) -> bool:
-        """True if a counted sensor was not yet asked what it saw in the window that is over."""
-        return any(self._window.awaited(target.name) for target in self._targets)
+    def _due_s(self, target: Target, now_s: float) -> float:
+        """The time at which there is something to do with a sensor; a window awaits it at once."""
+        over = now_s >= self._window.closes_boot_s and self._window.awaited(target.name)
+        return now_s if over and not target.busy else target.next_boot_s
 
-    def _next_boot_s(self) -> float:
-        due_s = [target.next_boot_s for target in self._targets]
-        asked = any(target.busy and self._window.awaited(target.name) for target in self._targets)
-        return min([*due_s, math.inf if asked else self._window.closes_boot_s])
+    def _next_boot_s(self, now_s: float) -> float:
+        """The time at which something is due; where threads are short, one is asked for again."""
+        due_s = [
+            now_s + BETWEEN_S if target.waits else self._due_s(target, now_s)
+            for target in self._targets
+        ]
+        return min([*due_s, self._window.due_s(now_s)])
 
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
-        watching = [target for target in self._targets if self._window.watches(target.name)]
+        watching = [
+            target
+            for target in self._targets
+            if self._window.watches(target.name) and not target.busy
+        ]
         suspects = [target.name for target in self._targets if target.verdict.doubt]
-        so_far = self._window.so_far(now)
-        record = self._window.close(now, suspects=suspects)
-        if not (record and so_far):
-            return
-        self._recorder.report(so_far[0], record)
+        report = self._window.close(now, suspects=suspects)
+        if self._recorder.report(report.window, report.record):
+            self._mirror(now)
         for target in watching:
             target.watched(now.wall_s)
             if not target.verdict.error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,14 +12,14 @@ from agent.errors import NoDataError, SensorError
 from agent.model import Reading
 from agent.sampling.dead_band import DeadBand
 from agent.sampling.poll import Poll, dispose
-from agent.sensors import Plausibility
+from agent.sensors import BUILT_IN, Plausibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.sampling.poll import Poller
     from agent.sampling.pool import Job, Pool
-    from agent.sensors import Sensor
+    from agent.sensors import Detections, Sensor
 
 INTERVAL_S = 60.0
 RETRY_MAX_S = 300.0
@@ -33,6 +34,7 @@ LATE_S = 1.0
 NO_DATA_MAX = 3
 
 HANGS = "check the wiring; a restart of the agent lets go of what hangs"
+NO_THREAD = "other sensors hang: see what is said of them; a restart lets go of them"
 
 
 class Verdict(NamedTuple):
@@ -67,12 +69,15 @@ class Target:
         self._poller = poller
         self._plausibility: Plausibility | None = None  # of a detector that is to be judged
         self._sensor: Sensor | None = None  # None: to be opened when due
+        self._proven = poller.config.driver in BUILT_IN  # its last poll has come to an end
+        self.poll = Poll(None)  # the one that runs, or was the last
         self._job: Job[Poll] | None = None
         self._hanging: Job[Poll] | None = None
         self._wake = wake
         self._called = False
         self._due_boot_s = -math.inf
         self._late_boot_s = math.inf
+        self._waits_since_boot_s = math.inf
         self._polled_boot_s = -math.inf
         self._quiet_boot_s = math.inf  # until then there is nothing to drain
 
@@ -80,6 +85,11 @@ class Target:
     def busy(self) -> bool:
         """True while a poll runs."""
         return self._job is not None
+
+    @property
+    def waits(self) -> bool:
+        """True while a poll is due for which there was no thread."""
+        return self._waits_since_boot_s < math.inf
 
     @property
     def hangs(self) -> bool:
@@ -91,61 +101,72 @@ class Target:
         """The time at which there is something to do: begin a poll, or leave one behind."""
         if self._job:
             return self._late_boot_s
+        if not self._sensor:  # though one that was left behind may still call
+            return self._due_boot_s
         detected_boot_s = -math.inf if self._called else self._quiet_boot_s
         return min(self._due_boot_s, max(detected_boot_s, self._polled_boot_s + BETWEEN_S))
 
-    def begin(self, pool: Pool, now_s: float) -> None:
-        """Begin a poll, in a thread of `pool` if it may block. Raises SensorError if it cannot."""
+    def begin(self, pool: Pool, now_s: float) -> bool:
+        """Begin a poll, in a thread of `pool` if it may block; False if that is not possible now.
+
+        If it is not for longer than a poll may take, the sensor fails, and is open all the same.
+        """
         if self.hangs:
-            raise SensorError(f"{self.name}: it still hangs", hint=HANGS)
+            self.fail(SensorError(f"{self.name}: it still hangs", hint=HANGS), now_s)
+            return False
         self._hanging = None
-        due = now_s >= self._due_boot_s
-        if not self._sensor:
-            self._due_boot_s = now_s  # the pace is that of the opening
-        self._called, self._polled_boot_s = False, now_s
-        work = partial(self._poller.poll, self._sensor, due=due, call=self._call)
+        poll, called = Poll(self._sensor, due=now_s >= self._due_boot_s), self._called
+        self._called = False
+        work = partial(self._poller.poll, poll, self._call)
         instant = self._sensor is not None and self._sensor.instant
         try:
-            self._job = pool.run(work) if instant else pool.start(work)
-        except RuntimeError as error:  # the system gives no more threads
-            dispose(Poll(self._sensor))
-            self._sensor = None
-            raise SensorError(f"{self.name}: {error}", hint=HANGS) from error
-        self._late_boot_s = now_s + self.config.timeout_s + LATE_S
+            job = pool.run(work) if instant else pool.start(work, proven=self._proven)
+        except RuntimeError:
+            self._called |= called
+            self._wait(now_s)
+            return False
+        if not self._sensor:
+            self._due_boot_s = now_s  # the pace is that of the opening
+        self.poll, self._job = poll, job
+        self._waits_since_boot_s = math.inf
+        self._polled_boot_s, self._late_boot_s = now_s, now_s + self._patience_s
+        return True
 
     def begin_last(self, pool: Pool) -> None:
         """Begin the poll that closes the sensor, if it is open and no other poll runs."""
         if self._sensor and not self._job:
-            with suppress(RuntimeError):  # the system gives no more threads
-                self._job = pool.start(partial(self._poller.last_poll, self._sensor))
+            self.poll = Poll(self._sensor)
+            with suppress(RuntimeError):  # no thread is free
+                self._job = pool.start(partial(self._poller.last_poll, self.poll))
 
     def ended(self, now_s: float, *, wait_s: float = 0.0) -> Poll | None:
         """The poll that is over, waited for at most `wait_s`; None if none is.
 
-        One that is late is left behind: raises SensorError.
+        One that is late is left behind, and over.
         """
         job = self._job
         if not job:
             return None
-        late = not job.wait(wait_s) and now_s >= self._late_boot_s
-        if late and job.leave_behind(dispose):
-            self._job, self._sensor, self._hanging = None, None, job
-            text = f"{self.name}: it gives no answer within {self.config.timeout_s:g} s"
-            raise SensorError(text, hint=HANGS)
+        if not job.wait(wait_s) and now_s >= self._late_boot_s:
+            return self.leave(f"it gives no answer within {self.config.timeout_s:g} s")
         if not job.done:
             return None
-        poll, self._job = job.result(), None
+        poll, self._job, self._proven = job.result(), None, True
         self._sensor = poll.sensor
         self._quiet_boot_s = self._polled_boot_s + poll.took_s + poll.quiet_s
         return poll
 
-    def leave(self) -> bool:
-        """Leave a poll behind that may still run; True if there was one."""
-        return self._job is not None and self._job.leave_behind(dispose)
+    def leave(self, text: str) -> Poll | None:
+        """Leave a poll behind that still runs: what it has seen so far, failed as `text` says."""
+        if not (self._job and self._job.leave_behind(dispose)):
+            return None
+        self._job, self._sensor, self._hanging, self._proven = None, None, self._job, False
+        error = self.poll.error or SensorError(f"{self.name}: {text}", hint=HANGS)
+        return replace(self.poll, sensor=None, error=error, took_s=self._patience_s)
 
     def take(self, poll: Poll, now_s: float) -> Reading | None:
         """Take what came of a poll into the verdict; the reading that is worth sending, if any."""
-        self.verdict = self.verdict._replace(took_s=poll.took_s, doubt=self._doubt(poll))
+        self.verdict = self.verdict._replace(took_s=poll.took_s)
         if poll.due:
             self._pace(now_s)
         if isinstance(poll.error, NoDataError):
@@ -157,6 +178,21 @@ class Target:
         elif poll.due:
             return self._reading(poll)
         return None
+
+    def judge(self, poll: Poll, seen: Detections) -> None:
+        """Judge whether to believe what `poll` has seen, if the sensor is to be judged."""
+        if not self._plausibility and poll.opened and poll.sensor and poll.sensor.limits:
+            self._plausibility = Plausibility(poll.sensor.limits)
+        if not (self._plausibility and poll.seen_at):
+            return
+        now_s = poll.seen_at.boot_s
+        if poll.opened:
+            self._plausibility.begin(now_s)
+        else:
+            doubt = self._plausibility.judge(
+                now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+            )
+            self.verdict = self.verdict._replace(doubt=doubt)
 
     def fail(self, error: SensorError, now_s: float) -> None:
         """Note that it fails, and be due again after the interval, doubled with each failure."""
@@ -171,6 +207,18 @@ class Target:
         """Note that it has watched until then: that counts as a value."""
         self.verdict = self.verdict._replace(last_s=wall_s)
 
+    @property
+    def _patience_s(self) -> float:
+        return self.config.timeout_s + LATE_S
+
+    def _wait(self, now_s: float) -> None:
+        """Wait for a thread, and say so once it takes long."""
+        self._waits_since_boot_s = min(self._waits_since_boot_s, now_s)
+        if now_s >= self._waits_since_boot_s + self._patience_s:
+            self._waits_since_boot_s = math.inf
+            text = f"{self.name}: no thread was free to poll it for {self._patience_s:g} s"
+            self.fail(SensorError(text, hint=NO_THREAD), now_s)
+
     def _reading(self, poll: Poll) -> Reading | None:
         self._failures = self._missing = 0
         self.verdict = self.verdict._replace(error="", hint="")
@@ -179,20 +227,6 @@ class Target:
         self.verdict = self.verdict._replace(last_s=poll.values_at.wall_s)
         news = self._dead_band.is_news(poll.values, poll.values_at.boot_s)
         return Reading(self.name, poll.values, poll.values_at) if news else None
-
-    def _doubt(self, poll: Poll) -> str:
-        """The reason not to believe what it detects; empty if there is none or it is not judged."""
-        if poll.opened and poll.sensor and poll.sensor.limits and not self._plausibility:
-            self._plausibility = Plausibility(poll.sensor.limits)
-        if not (self._plausibility and poll.seen and poll.seen_at):
-            return self.verdict.doubt
-        seen, now_s = poll.seen, poll.seen_at.boot_s
-        if poll.opened:
-            self._plausibility.begin(now_s)
-            return self.verdict.doubt
-        return self._plausibility.judge(
-            now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
-        )
 
     def _pace(self, now_s: float) -> None:
         """Be due after the interval; slots that were missed are left out."""

@@ -17,7 +17,7 @@ from agent.sensors import Sensor
 from agent.store import open_store
 from agent.wakeup import Wakeup
 from tests import fakes
-from tests.fakes import START_S, FakeClock, FakeDetector, FakeDriver
+from tests.fakes import START_S, FakeClock, FakeDetector, FakeDriver, live_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,8 +121,9 @@ def told(*, last: float | None, error: str = "") -> dict[str, object]:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """A bench with a real store and real health."""
     clock = FakeClock(START_S)
-    health = Health(wall_s=clock.wall_s, boot_s=clock.boot_s)
-    with open_store(StoreLimits(path=tmp_path / "store.db")) as store, Wakeup() as wakeup:
+    limits = StoreLimits(path=tmp_path / "store.db")
+    with open_store(limits, boot_s=clock.boot_s) as store, Wakeup() as wakeup:
+        health = Health(live=lambda: live_facts(store), wall_s=clock.wall_s, boot_s=clock.boot_s)
         bench = Bench(tmp_path, clock, health, store, wakeup)
         yield bench
         for sampler in bench.samplers:

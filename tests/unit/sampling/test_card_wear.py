@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from agent.sampling.card_wear import CardWear
 from tests.fakes import Ticks
 
@@ -31,9 +29,20 @@ def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
         if not hour:
             assert wear.per_day() == (None, "")
         ticks.now_s += 3600
-        per_day, most = wear.per_day()
-        assert per_day == pytest.approx(960_000, rel=0.05)
-        assert most == "count"
+        assert wear.per_day() == (960_000, "count")
+
+
+def test_wear_is_told_in_two_digits_and_every_ten_minutes_at_most(tmp_path: Path) -> None:
+    """So that what is shown of it hardly ever changes; what is told was true in that time."""
+    ticks, process = Ticks(), tmp_path / "process"
+    process.write_text("write_bytes: 0\n")
+    wear = CardWear(ticks, thread=process, process=process)
+    told = set()
+    for second in range(1, 1201):
+        ticks.now_s += 1.0
+        process.write_text(f"write_bytes: {second * second * 10}\n")
+        told.add(wear.per_day())
+    assert told == {(None, ""), (52_000_000, ""), (570_000_000, "")}
 
 
 def test_where_the_kernel_keeps_no_account_wear_is_unknown(tmp_path: Path) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Moment
-from agent.sampling.counting import CountWindow, close_window, next_window, open_window
+from agent.sampling.counting import CountWindow, Report, close_window, next_window, open_window
 from agent.sensors import Detections
 from tests.fakes import START_S
-
-if TYPE_CHECKING:
-    from agent.model import NewRecord
 
 NONE = Detections(0, 0.0)
 
@@ -109,7 +104,7 @@ def test_a_clock_that_is_slewed_makes_no_partial_windows(slewed_s: float) -> Non
     assert close_window(second, NONE, ended).body["observed_ms"] == 600_000
 
 
-@pytest.mark.parametrize("jump_s", [-86_400.0, -1.5, 1.5, 3600.0, 86_400.0])
+@pytest.mark.parametrize("jump_s", [-86_400.0, -59.0, -1.5, 1.5, 59.0, 3600.0, 86_400.0])
 def test_after_a_jump_of_the_clock_the_next_window_is_aligned_anew(jump_s: float) -> None:
     """It is partial, and closes at the latest after its length."""
     now = moment(1200.0 + 864_000 + jump_s, 600.0)
@@ -164,25 +159,24 @@ def at(seconds: float) -> Moment:
 
 def watching(*names: str, tested: tuple[str, ...] = ()) -> CountWindow:
     """Sensors that watch from the very beginning of a window."""
-    counted = CountWindow(names, window_s=600, tested=tested)
+    counted = CountWindow(names, at(0.0), window_s=600, tested=tested)
     for name in names:
         counted.joins(name, at(0.0))
     return counted
 
 
-def told(record: NewRecord | None) -> dict[str, object]:
+def told(report: Report) -> dict[str, object]:
     """The fields that say who saw what."""
-    assert record
     constant = {"window_s", "next_by"}
-    return {name: value for name, value in record.body.items() if name not in constant}
+    return {name: value for name, value in report.record.body.items() if name not in constant}
 
 
-def test_without_sensors_there_is_no_window() -> None:
-    """Nothing is due, and nothing reported."""
-    counted = CountWindow(["hall"], window_s=600)
-
-    assert counted.closes_boot_s == float("inf")
-    assert counted.close(at(0.0)) is None
+def test_without_sensors_no_window_is_ever_over() -> None:
+    """Nothing is due; so too where all of them turn out not to detect."""
+    assert CountWindow([], at(0.0), window_s=600).due_s(1e9) == float("inf")
+    counted = watching("hall")
+    counted.ignores("hall")
+    assert (counted.due_s(1e9), "hall" in counted) == (float("inf"), False)
 
 
 def test_one_sensor_needs_no_by_sensor() -> None:
@@ -251,18 +245,181 @@ def test_a_sensor_that_is_gone_is_a_fault_and_what_it_saw_before_stays() -> None
     assert second["quality"] == "sensor_fault"
 
 
-def test_when_nobody_watches_nothing_is_reported() -> None:
-    """The first that comes back opens a window anew."""
-    counted = watching("hall")
-    counted.leaves("hall")
-    counted.leaves("hall")
-    assert counted.close(at(600.0)) is None
-    assert counted.closes_boot_s == float("inf")
+UNKNOWN = {"detect_count": None, "active_ms": None, "observed_ms": 0, "quality": "sensor_fault"}
 
-    counted.joins("hall", at(700.0))
-    assert counted.closes_boot_s == 1200.0
-    counted.saw("hall", Detections(1, 0.5), at(1200.0))
-    assert told(counted.close(at(1200.0)))["observed_ms"] == 500_000
+
+def test_a_window_that_nobody_watched_is_reported_as_unknown() -> None:
+    """From the very start: what was not observed is not zero, and silence is another fact."""
+    counted = CountWindow(["hall"], at(0.0), window_s=600)
+    for end_s in (600.0, 1200.0):
+        assert counted.due_s(end_s) == end_s
+        report = counted.close(at(end_s))
+        assert (report.watched, report.record.timestamp_s) == (False, START_S + end_s)
+        assert told(report) == UNKNOWN
+    counted.joins("hall", at(1300.0))
+    counted.saw("hall", Detections(1, 0.5), at(1800.0))
+    assert told(counted.close(at(1800.0))) == {
+        "detect_count": 1,
+        "active_ms": 500,
+        "observed_ms": 500_000,
+        "quality": "partial",
+    }
+    counted.leaves("hall")
+    counted.leaves("hall")
+    assert told(counted.close(at(2400.0))) == UNKNOWN
+
+
+@pytest.mark.parametrize("tested", [(), ("yard",)])
+def test_of_several_that_are_gone_nothing_is_known(tested: tuple[str, ...]) -> None:
+    """Nor does one that is being tried out make up for the one that is gone."""
+    counted = watching("hall", "yard", tested=tested)
+    counted.leaves("hall")
+    if not tested:
+        counted.leaves("yard")
+    counted.close(at(600.0))
+    if tested:
+        counted.saw("yard", Detections(4, 1.0), at(1200.0))
+    report = told(counted.close(at(1200.0)))
+
+    assert {name: report[name] for name in UNKNOWN} == UNKNOWN
+    assert report["by_sensor"] == {}
+    assert report.get("test_count") == (4 if tested else None)
+
+
+def test_one_that_watches_on_but_was_never_asked_watched_nothing() -> None:
+    """It hangs, though nobody has given it up yet."""
+    counted = watching("hall")
+    counted.close(at(600.0))
+    assert told(counted.close(at(1200.0))) == UNKNOWN
+    counted.saw("hall", Detections(2, 1.0), at(1900.0))
+    assert told(counted.close(at(1900.0)))["detect_count"] == 2
+
+
+def test_a_sensor_watches_on_from_window_to_window() -> None:
+    """Asked once in each, it has watched all of each, and so has another."""
+    counted = watching("hall", "yard")
+    for end_s in (600.0, 1200.0, 1800.0, 2400.0):
+        assert counted.watches("hall")
+        assert counted.watches("yard")
+        assert counted.awaited("hall") is True
+        for name in ("hall", "yard"):
+            counted.saw(name, Detections(1, 1.0), at(end_s))
+        report = told(counted.close(at(end_s)))
+        assert (report["quality"], report["observed_ms"]) == ("ok", 600_000)
+        assert report["by_sensor"] == {"hall": 1, "yard": 1}
+    counted.saw("hall", Detections(1, 1.0), at(2500.0))
+    counted.leaves("yard")  # before it was asked: it has watched none of this window
+    assert told(counted.close(at(2600.0)))["by_sensor"] == {"hall": 1}
+
+
+def test_what_is_seen_after_the_end_belongs_to_the_next_window() -> None:
+    """While the window waits for another sensor; each one's share ends at its own time."""
+    counted = watching("hall", "yard")
+    counted.saw("hall", Detections(3, 1.0), at(600.0))
+    counted.saw("hall", Detections(5, 2.0), at(610.0))
+    assert counted.due_s(610.0) > 610.0
+    counted.saw("yard", Detections(1, 1.0), at(611.0))
+    assert counted.due_s(611.0) == 600.0
+
+    assert told(counted.close(at(611.0)))["by_sensor"] == {"hall": 3, "yard": 1}
+    for name in ("hall", "yard"):
+        counted.saw(name, Detections(1, 1.0), at(1200.0))
+    second = told(counted.close(at(1200.0)))
+    assert second["by_sensor"] == {"hall": 6, "yard": 1}
+    assert (second["observed_ms"], second["quality"]) == (600_000, "ok")
+
+
+@pytest.mark.parametrize(("asked_s", "first"), [(590.0, True), (598.0, False)])
+def test_what_was_seen_across_the_end_counts_where_most_of_the_time_lies(
+    asked_s: float, *, first: bool
+) -> None:
+    """More cannot be known of a sensor that was asked before the end and well after it."""
+    counted = watching("hall")
+    counted.saw("hall", Detections(0, 0.0), at(asked_s))
+    counted.saw("hall", Detections(4, 2.0), at(605.0))
+
+    report = told(counted.close(at(605.0)))
+    assert report["detect_count"] == (4 if first else 0)
+    assert (report["observed_ms"], report["quality"]) == (600_000, "ok")
+    counted.saw("hall", Detections(0, 0.0), at(1200.0))
+    report = told(counted.close(at(1200.0)))
+    assert report["detect_count"] == (0 if first else 4)
+    assert (report["observed_ms"], report["quality"]) == (600_000, "ok")
+
+
+@pytest.mark.parametrize(("window_s", "waits_s"), [(5, 2.5), (60, 5.0), (600, 30.0)])
+def test_a_sensor_that_hangs_delays_the_report_a_little(window_s: int, waits_s: float) -> None:
+    """Consumers have it before `next_by`, and never do two windows wait."""
+    counted = CountWindow(["hall", "yard"], at(0.0), window_s=window_s)
+    for name in ("hall", "yard"):
+        counted.joins(name, at(0.0))
+    counted.saw("yard", Detections(1, 1.0), at(2.0))
+    counted.saw("hall", Detections(2, 1.0), at(window_s))
+    assert counted.due_s(window_s) == window_s + waits_s
+
+    report = told(counted.close(at(window_s + waits_s)))
+    assert report["by_sensor"] == {"hall": 2, "yard": 1}
+    assert (report["observed_ms"], report["quality"]) == (2000, "partial")
+    counted.saw("yard", Detections(9, 1.0), at(window_s + waits_s + 0.1))  # it hung, no more
+    counted.saw("hall", Detections(0, 0.0), at(2 * window_s))
+    counted.saw("yard", Detections(0, 0.0), at(2 * window_s))
+    report = told(counted.close(at(2 * window_s)))
+    assert (report["by_sensor"], report["quality"]) == ({"hall": 0, "yard": 9}, "ok")
+
+
+def test_one_that_comes_or_goes_while_a_window_waits_does_so_in_the_next() -> None:
+    """What it watched of the one that is over stays as it was."""
+    counted = watching("hall", "yard", "door")
+    counted.leaves("door")
+    counted.saw("hall", Detections(1, 1.0), at(600.0))
+    counted.joins("door", at(604.0))
+    counted.saw("hall", Detections(1, 1.0), at(605.0))
+    counted.leaves("hall")
+    counted.saw("yard", Detections(1, 1.0), at(606.0))
+
+    first = told(counted.close(at(606.0)))
+    assert first["by_sensor"] == {"hall": 1, "yard": 1}
+    assert first["observed_ms"] == 600_000
+    for name in ("yard", "door"):
+        counted.saw(name, Detections(0, 0.0), at(1200.0))
+    second = told(counted.close(at(1200.0)))
+    assert second["by_sensor"] == {"hall": 1, "yard": 0, "door": 0}
+    assert (second["observed_ms"], second["quality"]) == (5000, "sensor_fault")
+
+
+def test_a_copy_of_the_open_window_has_all_that_was_seen() -> None:
+    """Else a crash while it waits would lose what was seen since its end."""
+    counted = watching("hall", "yard")
+    assert not counted.so_far(at(0.0)).watched
+    counted.saw("hall", Detections(1, 1.0), at(600.0))
+    counted.saw("hall", Detections(2, 1.0), at(605.0))
+    so_far = counted.so_far(at(605.0))
+
+    assert so_far.watched
+    assert told(so_far)["by_sensor"] == {"hall": 3}
+    report = counted.close(at(630.0))
+    assert (report.window, told(report)["by_sensor"]) == (so_far.window, {"hall": 1})
+    assert counted.so_far(at(631.0)).window != so_far.window
+
+
+@pytest.mark.parametrize("jump_s", [-59.0, 59.0, -1.5, 1.5])
+def test_a_step_of_the_clock_right_at_the_end_shortens_the_next_window(jump_s: float) -> None:
+    """It ends aligned, is partial, and has what was seen since the last one ended."""
+    counted = watching("hall", "yard")
+    counted.saw("hall", Detections(1, 1.0), at(600.0))
+    counted.saw("hall", Detections(2, 1.0), at(601.0))
+    stepped = Moment(START_S + 602.0 + jump_s, 602.0, "boot")
+    counted.saw("yard", Detections(0, 0.0), stepped)
+    assert told(counted.close(stepped))["quality"] == "ok"
+
+    closes_s = counted.closes_boot_s
+    assert (START_S + closes_s + jump_s) % 600 == pytest.approx(0.0)
+    for name in ("hall", "yard"):
+        counted.saw(name, Detections(1, 1.0), at(closes_s))
+    report = told(counted.close(at(closes_s)))
+    assert report["by_sensor"] == {"hall": 3, "yard": 1}
+    assert report["quality"] == "partial"
+    assert report["observed_ms"] == pytest.approx((closes_s - 602.0) * 1000, abs=1)
 
 
 def test_two_spans_of_one_window_add_up() -> None:
@@ -320,8 +477,21 @@ def test_what_is_detected_in_a_test_is_no_life(others: tuple[str, ...]) -> None:
 )
 def test_every_detection_is_reported_once(steps: list[tuple[str, str, float]]) -> None:
     """However sensors come and go, sums agree and nothing is watched longer than there was."""
-    counted = CountWindow(["hall", "yard"], window_s=600)
+    counted = CountWindow(["hall", "yard"], at(0.0), window_s=600)
     now_s, seen, reported = 0.0, 0, 0
+
+    def report() -> int:
+        body = counted.close(at(now_s)).record.body
+        parts = body["by_sensor"]
+        assert isinstance(parts, dict)
+        if body["detect_count"] is None:
+            assert (parts, body["observed_ms"], body["active_ms"]) == ({}, 0, None)
+            return 0
+        watched_ms, active_ms = body["observed_ms"], body["active_ms"]
+        assert 0 <= int(str(active_ms)) <= int(str(watched_ms)) <= 600_000
+        assert body["detect_count"] == sum(int(str(n)) for n in parts.values())
+        return int(str(body["detect_count"]))
+
     for name, step, seconds in steps:
         now_s += seconds
         if step == "joins" and not counted.watches(name):
@@ -331,15 +501,10 @@ def test_every_detection_is_reported_once(steps: list[tuple[str, str, float]]) -
         elif step == "saw" and counted.watches(name):
             counted.saw(name, Detections(3, 0.5), at(now_s))
             seen += 3
-        if step == "close" or now_s >= counted.closes_boot_s:
-            record = counted.close(at(now_s))
-            if record:
-                parts = record.body["by_sensor"]
-                assert isinstance(parts, dict)
-                assert record.body["detect_count"] == sum(int(str(n)) for n in parts.values())
-                reported += int(str(record.body["detect_count"]))
-                watched_ms, active_ms = record.body["observed_ms"], record.body["active_ms"]
-                assert 0 <= int(str(active_ms)) <= int(str(watched_ms)) <= 600_000
-    if record := counted.close(at(now_s)):
-        reported += int(str(record.body["detect_count"]))
+        if step == "close" or now_s >= counted.due_s(now_s):
+            reported += report()
+    while reported < seen:
+        before = reported
+        reported += report()
+        assert reported > before
     assert reported == seen

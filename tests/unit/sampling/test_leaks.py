@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import SensorConfig
 from agent.sampling.leaks import FILES_MAX, THREADS_MAX, Leaks
-from agent.sampling.poll import Poller
+from agent.sampling.poll import Poll, Poller
 from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDriver
 
@@ -77,29 +77,29 @@ def test_threads_that_stay_are_a_leak_until_they_end() -> None:
 def test_a_plug_in_that_leaves_files_open_loses_them_with_its_sensor() -> None:
     """It is a failure, with its driver the files go, and it may begin anew."""
     polls = poller(Leaking)
-    poll = polls.poll(None, due=True)
+    poll = polls.poll(Poll(None, due=True))
     reads = 1
     while not poll.error:
-        poll = polls.poll(poll.sensor, due=True)
+        poll = polls.poll(Poll(poll.sensor, due=True))
         reads += 1
     assert reads == FILES_MAX + 2
     assert poll.error.text == f"well: it leaves files open, {FILES_MAX + 1} by now"
     assert poll.sensor is None
-    assert polls.poll(None, due=True).error is None
+    assert polls.poll(Poll(None, due=True)).error is None
 
 
 def test_what_nobody_can_close_keeps_the_sensor_shut() -> None:
     """So that it does not take the others' files in the end."""
     descriptors: list[int] = []
     polls = poller(Leaking(descriptors))
-    poll = polls.poll(None, due=True)
+    poll = polls.poll(Poll(None, due=True))
     for _ in range(3 * FILES_MAX):
-        poll = polls.poll(poll.sensor, due=True)
+        poll = polls.poll(Poll(poll.sensor, due=True))
     assert poll.error
     assert len(descriptors) == FILES_MAX + 1
     for descriptor in descriptors:
         os.close(descriptor)
-    assert polls.poll(None, due=True).error is None
+    assert polls.poll(Poll(None, due=True)).error is None
     os.close(descriptors.pop())
 
 
@@ -107,9 +107,9 @@ def test_built_in_drivers_are_not_watched() -> None:
     """They give back what they take, and are looked at the cheaper."""
     descriptors: list[int] = []
     polls = poller(Leaking(descriptors), "thermal")
-    poll = polls.poll(None, due=True)
+    poll = polls.poll(Poll(None, due=True))
     for _ in range(2 * FILES_MAX):
-        poll = polls.poll(poll.sensor, due=True)
+        poll = polls.poll(Poll(poll.sensor, due=True))
     assert poll.error is None
     for descriptor in descriptors:
         os.close(descriptor)

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from agent.sampling import Pool
-from agent.sampling.pool import SPARE, THREADS_MAX
+from agent.sampling.pool import RESERVED, SPARE, THREADS_MAX
 
 
 def threads() -> int:
@@ -110,15 +110,34 @@ def test_jobs_that_hang_hold_up_no_other() -> None:
 
 
 def test_there_are_not_more_threads_than_the_service_may_have() -> None:
-    """Jobs beyond wait for one that ends; none is forgotten."""
+    """The last few are for work that has come to an end before."""
     before = threads()
     release = threading.Event()
     pool = Pool()
-    jobs = [pool.start(lambda: release.wait(30.0)) for _ in range(THREADS_MAX + 20)]
-    assert threads() <= before + THREADS_MAX
-    assert not jobs[-1].wait(0.01)
+    hanging = partial(release.wait, 30.0)
+    jobs = [pool.start(hanging, proven=False) for _ in range(THREADS_MAX - RESERVED)]
+    with pytest.raises(RuntimeError, match="no thread is free"):
+        pool.start(hanging, proven=False)
+    jobs += [pool.start(hanging) for _ in range(RESERVED)]
+    with pytest.raises(RuntimeError, match="no thread is free"):
+        pool.start(hanging)
+    assert threads() == before + THREADS_MAX
     release.set()
     assert all(job.wait(10.0) for job in jobs)
+    pool.close()
+    assert settled(before)
+
+
+def test_a_thread_that_is_free_again_is_free_for_all() -> None:
+    """Many at one time, time and again: each is counted until its job ends, and not longer."""
+    before = threads()
+    pool = Pool()
+    for _ in range(5):
+        release = threading.Event()
+        jobs = [pool.start(partial(release.wait, 30.0)) for _ in range(THREADS_MAX)]
+        release.set()
+        assert all(job.wait(10.0) for job in jobs)
+        assert settled(before + SPARE)
     pool.close()
     assert settled(before)
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from agent import BUILT_S
 from agent.config import StoreLimits
-from agent.errors import StoreError
+from agent.errors import FileBackError
 from agent.model import NewRecord
+from agent.sampling.pool import Job, Pool
+from agent.sensors import Detections
 from agent.store import BlockedError
 from tests.fakes import START_S, House
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 DAY_S = 86_400.0
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def test_a_crash_loses_no_detection(house: House) -> None:
     assert [count for _, count, _ in counts] == [40, 7, 7, 7]
     assert {quality for *_, quality in counts} == {"partial"}
     assert house.store.total == 61
-    observed_ms = [one.body["observed_ms"] for one in house.store.waiting(0, 9)]
+    observed_ms = [one.body["observed_ms"] for one in house.records()]
     assert observed_ms == [100_000, 60_000, 60_000, 60_000]
 
 
@@ -75,7 +79,7 @@ def test_after_a_power_cut_the_next_window_is_partial(house: House) -> None:
     house.live(400)
 
     assert house.counts() == [(600, 5, "ok"), (1200, 0, "partial")]
-    assert house.store.waiting(1, 1)[0].body["observed_ms"] == 400_000
+    assert house.records()[1].body["observed_ms"] == 400_000
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S, 3600.0, 12_345.0, -777.0])
@@ -89,7 +93,7 @@ def test_a_jump_of_the_clock_neither_doubles_nor_skips_a_window(
 
     counts = house.counts()
     assert sum(count for _, count, _ in counts) == 3000 - (START_S + jump_s + 3000) % 600
-    observed_s = sum(int(str(one.body["observed_ms"])) for one in house.store.waiting(0, 99)) / 1000
+    observed_s = sum(int(str(one.body["observed_ms"])) for one in house.records()) / 1000
     assert observed_s == sum(count for _, count, _ in counts)
     whole = [at for at, _, quality in counts if quality == "ok"]
     assert len(whole) == len(set(whole))
@@ -174,26 +178,149 @@ def test_an_implausible_clock_is_told_by_the_uplink(house: House) -> None:
     assert house.conditions() == {}
 
 
-def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(tmp_path: Path) -> None:
-    """But not before all that is in memory has arrived; the next start finds the file."""
+@pytest.fixture
+def memory_house(tmp_path: Path) -> Iterator[House]:
+    """With an agent whose store cannot have its file, and has a record that waits."""
     (tmp_path / "file").write_text("")
     house = House(tmp_path)
     house.limits = replace(house.limits, path=tmp_path / "file" / "store.db")
     house.start()
     house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
-    assert str(tmp_path / "file") in house.conditions()["store-memory-only"]
-    (tmp_path / "file").unlink()
-    (tmp_path / "file").mkdir()
-    house.live(70)
-    for record in house.store.waiting(0, 9):
+    yield house
+    house.stop()
+
+
+def make_room(house: House) -> None:
+    """Let there be a file."""
+    house.limits.path.parent.unlink()
+    house.limits.path.parent.mkdir()
+
+
+def acknowledge_all(house: House) -> None:
+    """Have all that waits arrive."""
+    for record in house.records():
         house.store.acknowledge(record.seq)
-    house.clock.pass_by(60.0)
-    with pytest.raises(StoreError, match="can be used again"):
-        house.recorder.tend()
+
+
+class Bystander(Pool):
+    """A pool that does each job at once, or never if it `hangs`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs = 0
+        self.hangs = False
+
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+        """Count it."""
+        assert proven
+        self.jobs += 1
+        return Job(work) if self.hangs else self.run(work)
+
+
+def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(memory_house: House) -> None:
+    """But not before all that is in memory has arrived; the next start finds the file."""
+    house, pool = memory_house, Bystander()
+    assert str(house.directory / "file") in house.conditions()["store-memory-only"]
+    make_room(house)
+    house.clock.pass_by(70.0)
+    house.recorder.tend(pool)
+    assert pool.jobs == 0
+    acknowledge_all(house)
+    house.recorder.tend(pool)
+    assert pool.jobs == 1
+    with pytest.raises(FileBackError, match="can be used again"):
+        house.recorder.tend(pool)
     house.stop()
     house.start()
     assert house.store.memory_only == ""
+
+
+def test_what_came_in_while_a_file_was_tried_arrives_first(memory_house: House) -> None:
+    """The file is not tried anew for that."""
+    house, pool = memory_house, Bystander()
+    acknowledge_all(house)
+    make_room(house)
+    house.clock.pass_by(60.0)
+    house.recorder.tend(pool)
+    house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
+    for _ in range(10):
+        house.clock.pass_by(60.0)
+        house.recorder.tend(pool)
+    acknowledge_all(house)
+    with pytest.raises(FileBackError):
+        house.recorder.tend(pool)
+    assert pool.jobs == 1
+
+
+def test_a_file_is_tried_ever_more_rarely_and_in_another_thread(memory_house: House) -> None:
+    """After 1, 2, 4 and so on up to 60 minutes; a trial that hangs is the last."""
+    house, pool = memory_house, Bystander()
+    acknowledge_all(house)
+
+    def tried(minutes: int) -> list[int]:
+        """Minutes of the next ones in which it is tried."""
+        found = []
+        for minute in range(minutes):
+            before = pool.jobs
+            house.recorder.tend(pool)
+            if pool.jobs > before:
+                found.append(minute)
+            house.clock.pass_by(60.0)
+        return found
+
+    assert tried(250) == [1, 3, 7, 15, 31, 63, 123, 183, 243]
+    pool.hangs = True
+    assert tried(250) == [53]
+
+
+def test_a_window_that_nobody_watched_is_no_detection(house: House) -> None:
+    """The total stays, and a start of the agent has no open window to report."""
+    house.live(60, detections=3)
+    house.detector.trouble = OSError("gone")
+    house.live(1800)
+    assert [count for _, count, _ in house.counts()] == [3, -1, -1]
+    assert {quality for *_, quality in house.counts()} == {"sensor_fault"}
+    assert [one.body["total"] for one in house.records()] == [3, 3, 3]
+    house.crash()
+    house.start()
+    assert len(house.counts()) == 3
+    house.live(600)
+    assert house.counts()[3] == (2400, -1, "sensor_fault")
+
+
+def test_a_crash_while_a_window_waits_loses_no_detection(tmp_path: Path) -> None:
+    """What was seen since its end is in its copy too."""
+    house = House(tmp_path)
+    house.start()
+    house.live(599, detections=5)
+    house.clock.pass_by(1.5)
+    report = house.sampler._window
+    report.saw("motion", Detections(1, 0.1), house.clock.now())
+    report.saw("motion", Detections(2, 0.1), house.clock.now())
+    house.sampler._mirror(house.clock.now())
+    house.crash()
+    house.start()
+    assert house.counts() == [(600, 8, "ok")]
     house.stop()
+
+
+def test_what_the_store_tells_is_asked_for_when_it_has_changed(house: House) -> None:
+    """A step that changes nothing changes nothing in what is shown, in the first hours too."""
+    shown: list[object] = []
+    house.health._on_change = lambda: shown.append(house.health.snapshot())
+    house.sampler.step()
+    shown.clear()
+    house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
+    assert shown
+    assert house.health.snapshot().facts["queued"] == 1
+    shown.clear()
+    account = iter(range(10**6, 10**9, 12_345))
+    house.recorder._card_wear._measured = lambda _: (next(account), "x")  # type: ignore[method-assign]
+    pool = Bystander()
+    for _ in range(3600):
+        house.clock.pass_by(1.0)
+        house.recorder.tend(pool)
+    assert len(shown) == 6
 
 
 def test_the_kernels_account_is_read_for_real(house: House) -> None:

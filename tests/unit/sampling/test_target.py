@@ -63,14 +63,24 @@ def test_whatever_a_driver_raises_harms_only_its_sensor(
     assert condition.text.startswith(f"attic: {type(trouble).__name__}: ")
 
 
-def test_a_detector_that_cannot_be_opened_reports_no_windows(bench: Bench) -> None:
-    """Zero is not unknown; once it opens, its first window says what it observed."""
+def test_a_detector_that_cannot_be_opened_is_reported_in_each_window(bench: Bench) -> None:
+    """Zero is not unknown, nor is silence; once it opens, its window says what it observed."""
     motion, driver = bench.motion()
     bench.refusals["motion"] = SensorError("motion: no such chip", hint="plug it in")
     sampler = bench.sampler(motion)
-    bench.work(sampler, 650.0)
+    bench.work(sampler, 1250.0)
 
-    assert bench.records() == []
+    assert [one.timestamp_s - START_S for one in bench.records()] == [600, 1200]
+    for record in bench.records():
+        assert record.body == {
+            "detect_count": None,
+            "active_ms": None,
+            "observed_ms": 0,
+            "window_s": 600,
+            "quality": "sensor_fault",
+            "next_by": record.timestamp_s + 660,
+            "total": 0,
+        }
     (condition,) = bench.health.snapshot().conditions
     assert (condition.code, condition.text, condition.hint) == (
         "sensor-failing",
@@ -80,26 +90,35 @@ def test_a_detector_that_cannot_be_opened_reports_no_windows(bench: Bench) -> No
     bench.refusals.clear()
     driver.seen = 7
     bench.work(sampler, 600.0)
-    (record,) = bench.records()
-    assert (record.timestamp_s, record.body["quality"]) == (START_S + 1200, "partial")
+    record = bench.records()[-1]
+    assert (record.timestamp_s, record.body["quality"]) == (START_S + 1800, "partial")
     assert record.body["detect_count"] == 0  # what it saw before its window does not count
     assert not bench.health.snapshot().conditions
 
 
-def test_a_detector_that_fails_reports_nothing_until_it_is_back(bench: Bench) -> None:
-    """What its window saw is unknown; the first one after it says what it observed."""
+def test_a_detector_that_fails_for_long_is_reported_in_each_window(bench: Bench) -> None:
+    """What it saw before it failed stays in the total; at a stop nobody knows more."""
     motion, driver = bench.motion()
     sampler = bench.sampler(motion)
     sampler.step()
+    driver.seen = 3
+    bench.work(sampler, 100.0)
     driver.trouble = OSError("gone")
-    bench.work(sampler, 1000.0)
-    assert bench.times("count") == []
+    bench.work(sampler, 1800.0)
+    assert [one.body["detect_count"] for one in bench.records()] == [3, None, None]
+    assert {one.body["quality"] for one in bench.records()} == {"sensor_fault"}
+    assert [one.body["total"] for one in bench.records()] == [3, 3, 3]
     assert [one.code for one in bench.health.snapshot().conditions] == ["sensor-failing"]
 
     driver.trouble = None
     bench.work(sampler, 800.0)
-    assert bench.records()[0].body["quality"] == "partial"
+    assert bench.records()[3].body["quality"] == "partial"
     assert not bench.health.snapshot().conditions
+    driver.trouble = OSError("gone again")
+    bench.work(sampler, 700.0)
+    known = len(bench.records())
+    sampler.close()
+    assert len(bench.records()) == known
 
 
 def test_detections_are_kept_when_only_the_reading_fails(bench: Bench) -> None:
@@ -302,10 +321,215 @@ def test_a_detector_that_hangs_keeps_no_other_from_being_counted(bench: Bench) -
 
     (record,) = [one for one in bench.records() if one.kind == "count"]
     assert (record.timestamp_s, record.body["detect_count"]) == (START_S + 600, 7)
-    assert record.body["by_sensor"] == {"motion": 7}
-    assert record.body["quality"] == "sensor_fault"
+    assert record.body["by_sensor"] == {"motion": 7, "well": 0}
+    assert (record.body["observed_ms"], record.body["quality"]) == (500_000, "sensor_fault")
     driver.release.set()
     sampler.close()
+
+
+def test_the_next_windows_detections_do_not_go_into_one_that_waits(bench: Bench) -> None:
+    """It waits for a sensor that hangs; the others count on, in the window after it."""
+    well, driver = hanging(bench)
+    well = replace(well, interval_s=595.0)
+    motion, detector = bench.motion(interval_s=1.0)
+    detector.values = {}
+    driver.release.set()
+    bench.settle_s = 10.0
+    bench.count = Count(sensor=("motion", "well"), window_s=600)
+    sampler = bench.sampler(well, motion)
+    bench.work(sampler, 590.5)
+    driver.release.clear()
+    sampler._settle_s = 0.2
+    detector.seen = 7
+    bench.work(sampler, 10.0)
+    assert bench.times("count") == []
+    detector.seen = 2
+    bench.work(sampler, 7.0)
+    (first,) = [one for one in bench.records() if one.kind == "count"]
+    assert first.body["by_sensor"] == {"motion": 7, "well": 0}
+    driver.release.set()
+    bench.work(sampler, 600.0)
+    second = [one for one in bench.records() if one.kind == "count"][1]
+    assert second.body["by_sensor"]["motion"] == 2  # type: ignore[index,call-overload]
+    assert second.timestamp_s == START_S + 1200
+    sampler.close()
+
+
+def test_one_hanging_detector_delays_its_own_report_a_little(bench: Bench) -> None:
+    """However much time it was given to answer; then nothing is known of the windows."""
+    well, driver = hanging(bench, "motion")
+    well = replace(well, interval_s=595.0, timeout_s=3000.0)
+    driver.release.set()
+    bench.settle_s = 10.0
+    sampler = bench.sampler(well)
+    bench.work(sampler, 10.0)
+    driver.release.clear()
+    sampler._settle_s = 0.05
+    bench.work(sampler, 619.0)
+    assert bench.times("count") == []
+    steps = bench.work(sampler, 1201.0)
+    assert bench.times("count") == [600, 1200, 1800]
+    assert [one.body["observed_ms"] for one in bench.records()] == [595_000, 0, 0]
+    assert [one.body["detect_count"] for one in bench.records()] == [0, None, None]
+    assert steps < 40
+    driver.release.set()
+    sampler.close()
+
+
+def test_what_was_detected_before_a_read_that_hangs_is_counted(bench: Bench) -> None:
+    """It was drained, and is known, though the poll never ends; so too at a stop."""
+    well, driver = hanging(bench, "motion")
+    well = replace(well, interval_s=60.0)
+    driver.release.set()
+    bench.settle_s = 10.0
+    sampler = bench.sampler(well)
+    bench.work(sampler, 59.0)
+    driver.release.clear()
+    sampler._settle_s = 0.05
+    driver.seen = 4
+    bench.work(sampler, 2.0)
+    assert driver.seen == 0
+    sampler.close()
+    (record,) = bench.records()
+    assert (record.body["detect_count"], record.body["observed_ms"]) == (4, 60_000)
+    driver.release.set()
+    until(lambda: driver.closed == 1)
+
+
+class Prompt(Hanging):
+    """Will detect something in a moment, it says, and calls however long it is left behind."""
+
+    def quiet_s(self) -> float:
+        """The time to the next."""
+        return 0.5
+
+    def listen(self, call: Callable[[], None]) -> None:
+        """Keep whom to call."""
+        self.call = call
+
+
+@pytest.mark.parametrize("trouble", [None, OSError("gone")])
+def test_a_detector_that_is_gone_is_tried_again_at_its_own_pace(
+    bench: Bench, trouble: Exception | None
+) -> None:
+    """Whatever it said of its next detection, and though it calls from where it was left."""
+    driver = bench.drivers["motion"] = Prompt()
+    bench.settle_s = 0.05
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake", interval_s=60.0))
+    driver.release.set()
+    bench.work(sampler, 30.0)
+    driver.release.clear()
+    if trouble:
+        driver.release.set()
+        driver.values = {"seq": 1.0}
+        driver.read = lambda: {"seq": 1.0}  # type: ignore[method-assign]
+    bench.work(sampler, 72.0)
+    driver.call()
+    steps = bench.work(sampler, 600.0)
+
+    assert steps < 40
+    assert bench.opened.count("motion") < 8
+    assert [one.code for one in bench.health.snapshot().conditions] == ["sensor-failing"]
+    driver.release.set()
+    sampler.close()
+
+
+@pytest.mark.parametrize("plug_ins", [40, 60])
+def test_hanging_sensors_starve_no_other(bench: Bench, plug_ins: int) -> None:
+    """However many hang, one that works goes on, and those of this version are tried first."""
+    wells = [hanging(bench, f"well{number}") for number in range(plug_ins)]
+    room = bench.thermometer("room", 10.0)
+    good = replace(room, driver="simulated") if plug_ins > 40 else room
+    sampler = bench.sampler(*(well for well, _ in wells), good)
+    bench.work(sampler, 60.0)
+    told = {one.text for one in bench.health.snapshot().conditions}
+
+    assert bench.times("sensors/room") == [0, 10, 20, 30, 40, 50, 60]
+    assert not [text for text in told if text.startswith("room")]
+    assert len(told) == plug_ins
+    begun = sum(driver.reads for _, driver in wells)
+    assert sum("hangs" in text or "no answer" in text for text in told) == begun
+    assert sum("no thread was free" in text for text in told) == plug_ins - begun
+    for _, driver in wells:
+        driver.release.set()
+    until(lambda: all(driver.closed for _, driver in wells[:begun]))
+    bench.work(sampler, 400.0)
+    assert all(driver.reads for _, driver in wells)
+    sampler.close()
+
+
+def test_a_sensor_that_works_goes_on_where_others_take_all_that_is_left(bench: Bench) -> None:
+    """Threads are kept for what has answered before; short ones make the sampler no busier."""
+    room = bench.thermometer("room", 10.0)
+    wells = [hanging(bench, f"well{number}") for number in range(60)]
+    for _, driver in wells:
+        driver.release.set()
+    bench.settle_s = 10.0
+    sampler = bench.sampler(*(well for well, _ in wells), room)
+    bench.work(sampler, 30.0)
+    for _, driver in wells:
+        driver.release.clear()
+    sampler._settle_s = 0.2
+    bench.work(sampler, 55.0)
+    steps = bench.work(sampler, 60.0)
+
+    assert steps < 100
+    for _, driver in wells:
+        driver.release.set()
+    bench.settle_s = 10.0
+    bench.work(sampler, 700.0)
+    assert bench.times("sensors/room")[-1] >= 840.0
+    assert not bench.health.snapshot().conditions
+    sampler.close()
+
+
+class Clinging(FakeDetector):
+    """Cannot be closed, or ends the thread that tries to drain it at last."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__()
+        self.error = error
+        self.release = threading.Event()
+
+    def close(self) -> None:
+        """Wait for the test's end."""
+        self.release.wait(30.0)
+        self.closed += 1
+
+
+def test_a_driver_that_hangs_in_close_is_told_with_the_reason_for_closing_it(bench: Bench) -> None:
+    """It is left behind as one that hangs in a reading; the others go on."""
+    driver = bench.drivers["well"] = Clinging()
+    bench.settle_s = 0.05
+    well = SensorConfig(name="well", driver="fake", timeout_s=5.0)
+    sampler = bench.sampler(well, bench.thermometer("room", 1.0))
+    sampler.step()
+    driver.trouble = OSError("gone")
+    bench.work(sampler, 66.5)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text == "well: gone"
+    bench.work(sampler, 60.0)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text == "well: it still hangs"
+    assert len(bench.times("sensors/room")) == 127
+    sampler.close()
+    driver.release.set()
+
+
+def test_whatever_is_raised_at_the_last_poll_harms_nobody(bench: Bench) -> None:
+    """What the others saw is reported."""
+    motion, detector = bench.motion()
+    driver = bench.drivers["well"] = FakeDetector()
+    bench.count = Count(sensor=("motion", "well"), window_s=600)
+    sampler = bench.sampler(SensorConfig(name="well", driver="fake"), motion)
+    bench.work(sampler, 30.0)
+    detector.seen = 2
+    driver.trouble = SystemExit(3)
+    sampler.close()
+
+    (record,) = bench.records()
+    assert record.body["by_sensor"]["motion"] == 2  # type: ignore[index,call-overload]
+    assert (driver.closed, detector.closed) == (1, 1)
 
 
 def test_closing_does_not_wait_for_a_hanging_driver(bench: Bench) -> None:
