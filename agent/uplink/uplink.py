@@ -140,6 +140,7 @@ class Uplink:
         except LinkLostError as lost:
             self._went_offline(lost, credentials)
             if self._waits.wait(self._backoff.next_s()):
+                self._forbidden.retry()
                 self._waits.wait(BETWEEN_CONNECTS_S)
         except CredentialsError as changed:
             log.warning("%s", changed.text)  # since they were checked; the next step looks again
@@ -213,7 +214,8 @@ class Uplink:
             self._lost_s = self._monotonic_s()
             self._retirement.disconnected()
             self._backoff.ended(self._monotonic_s() - online_s)
-            self._waits.retry_wanted()  # one from this session's time has nothing to retry
+            if self._waits.retry_wanted():
+                self._forbidden.retry()  # that is all there is to a wish from the session's time
 
     def _birth_facts(self, accepted: Accepted) -> dict[str, Json]:
         offline_s = self._monotonic_s() - self._lost_s if self._totals.announced else None
