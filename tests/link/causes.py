@@ -218,6 +218,23 @@ def _no_puback(bench: Bench) -> None:
     device.wait_empty()
 
 
+@case("a commit of 21 s: the answers in the socket count", long=True)
+def _slow_commit(bench: Bench) -> None:
+    broker, device = bench.online(keepalive_s=1200)
+    good, broker.on[wire.PUBLISH] = broker.on[wire.PUBLISH], lambda *_: None
+    device.count(2)
+    first, second = broker.wait(wire.PUBLISH, 2, topic="/count")
+    with device.store._lock:  # as an append whose fsync lasts
+        good(broker.peers[0], first)
+        time.sleep(1)
+        good(broker.peers[0], second)
+        time.sleep(20)
+    broker.on[wire.PUBLISH] = good
+    device.count()
+    device.wait_empty()
+    assert len(broker.peers) == 1
+
+
 @case("no echo: not confirmed, subscribed once more", long=True)
 def _no_echo(bench: Bench) -> None:
     broker, device = bench.online()
