@@ -1,0 +1,151 @@
+"""The reporter shows each change in time, and feeds the watchdog while all workers live."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent.daemon.config_watch import ConfigWatch
+from agent.daemon.notify import Notifier
+from agent.daemon.reporter import Reporter
+from agent.health import conditions
+from agent.health.health import Health
+from agent.wakeup import Wakeup
+from tests.fakes import Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.daemon.conftest import Systemd
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+class Desk:
+    """A reporter whose time is moved by hand."""
+
+    def __init__(self, directory: Path, changed: Wakeup, urgent: Wakeup) -> None:
+        self.runtime = directory / "runtime"
+        self.runtime.mkdir()
+        self.ticks = Ticks()
+        self.health = Health(
+            on_change=changed.set, on_turn=urgent.set, wall_s=self.ticks, boot_s=self.ticks
+        )
+        self.reporter = Reporter(
+            self.health,
+            Notifier(),
+            changed=changed,
+            urgent=urgent,
+            status_file=self.runtime / "status.json",
+            config_watch=ConfigWatch((), health=self.health),
+            monotonic_s=self.ticks,
+        )
+
+    def after(self, seconds: float) -> float:
+        """What a tick says, so much later."""
+        self.ticks.now_s += seconds
+        return self.reporter.tick()
+
+    def shown(self) -> dict[str, Any]:
+        """status.json."""
+        found: dict[str, Any] = json.loads((self.runtime / "status.json").read_text())
+        return found
+
+    def shut(self) -> None:
+        """Have the directory take no file, as a read-only one."""
+        self.runtime.rename(self.runtime.with_name("away"))
+
+    def open(self) -> None:
+        """Have it as before."""
+        self.runtime.with_name("away").rename(self.runtime)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, systemd: Systemd) -> Iterator[Desk]:
+    """One that systemd watches: every 180 s."""
+    del systemd
+    monkeypatch.setenv("WATCHDOG_USEC", "180000000")
+    with Wakeup() as changed, Wakeup() as urgent:
+        yield Desk(tmp_path, changed, urgent)
+
+
+def test_the_watchdog_is_fed_while_nobody_is_late(desk: Desk, systemd: Systemd) -> None:
+    """Three times as often as asked; not while a worker is late, and at once when it is not."""
+    desk.health.beat("sampler", 100.0)
+    desk.health.beat("uplink", 1000.0)
+    assert desk.after(0) == 60.0
+    assert systemd.heard().count(b"WATCHDOG=1") == 1
+    desk.after(59)
+    assert b"WATCHDOG=1" not in systemd.heard()
+    desk.after(1)
+    assert systemd.heard().count(b"WATCHDOG=1") == 1
+    for _ in range(3):
+        desk.after(60)
+    assert b"WATCHDOG=1" not in systemd.heard()
+    desk.health.beat("sampler", 100.0)
+    desk.after(1)
+    assert systemd.heard().count(b"WATCHDOG=1") == 1
+
+
+def test_the_status_is_written_once_a_second_at_most(desk: Desk) -> None:
+    """A change is shown within the second, and systemd is told at once."""
+    assert desk.after(0) == 60.0
+    desk.health.update(state="online")
+    assert desk.after(0.25) == 0.75
+    assert desk.shown()["state"] == "starting"
+    assert desk.after(0.75) == 60.0
+    assert desk.shown()["state"] == "online"
+
+
+def test_a_status_that_could_not_be_written_is_tried_again(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every five seconds without another change, and told once, as is its end."""
+    caplog.set_level(logging.INFO)
+    desk.after(0)
+    desk.shut()
+    desk.health.update(state="online")
+    assert [desk.after(wait_s) for wait_s in (1, 5, 5)] == [5.0] * 3
+    assert desk.after(1) == 4.0
+    desk.open()
+    assert desk.after(3.5) == 0.5
+    assert desk.shown()["state"] == "starting"
+    assert desk.after(0.5) == 60.0
+    assert desk.shown()["state"] == "online"
+    told = [text for text in caplog.messages if "status.json" in text]
+    assert ["cannot be written: No such file" in told[0], "is written again" in told[1]] == [
+        True,
+        True,
+    ]
+    assert len(told) == 2
+
+
+def test_the_same_status_is_written_once(desk: Desk) -> None:
+    """Nothing that did not change touches the directory."""
+    desk.after(0)
+    (desk.runtime / "status.json").unlink()
+    desk.after(60)
+    assert not (desk.runtime / "status.json").exists()
+
+
+def test_a_condition_that_grows_worse_is_shown_then(desk: Desk) -> None:
+    """The next look is not later than that."""
+    desk.health.report(conditions.OFFLINE, "down")
+    assert [desk.after(0), *(desk.after(60) for _ in range(4))] == [60.0] * 5
+    assert desk.after(59) == 1.0
+    assert desk.shown()["conditions"][0]["severity"] == "info"
+    desk.after(1)
+    assert desk.shown()["conditions"][0]["severity"] == "warning"
+
+
+def test_the_last_status_is_shown_at_the_end(desk: Desk) -> None:
+    """However short after the one before."""
+    desk.after(0)
+    desk.health.update(state="stopping")
+    desk.reporter.stop()
+    desk.reporter.run()
+    assert desk.shown()["state"] == "stopping"

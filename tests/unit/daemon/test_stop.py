@@ -1,0 +1,71 @@
+"""A stop ends the process in time, wherever the main thread is."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import atexit, ctypes, threading, time
+from agent.daemon.stop import Stop
+from agent.wakeup import Wakeup
+
+lock = threading.Lock()
+lock.acquire()
+events = Wakeup()
+atexit.register(print, "programs ended", flush=True)
+stop = Stop(events, stop_s={stop_s})
+stop.listen()
+print("ready", flush=True)
+{main}
+"""
+
+MAINS = {
+    "lock": "lock.acquire()",
+    "system call": "[ctypes.CDLL(None).sleep(60) for _ in range(9)]",
+    "loop": "while True: pass",
+}
+
+
+def ended(main: str, *numbers: signal.Signals, stop_s: float = 0.2) -> tuple[int, str, str]:
+    """The exit code of a process that does `main`, and what it printed."""
+    command = [sys.executable, "-c", PROGRAM.format(main=main, stop_s=stop_s)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        for number in numbers:
+            process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("place", MAINS)
+def test_the_process_ends_at_the_deadline(place: str, number: signal.Signals) -> None:
+    """With what sensors have started, with a line that says so, and not as a success."""
+    code, out, err = ended(MAINS[place], number, number)
+    assert (code, out) == (1, "programs ended\n")
+    assert err.count("cut short") == 1
+
+
+def test_the_end_of_a_crash_has_the_same_deadline() -> None:
+    """Nobody sent a signal."""
+    assert ended(f"stop.begin(); {MAINS['lock']}")[0] == 1
+
+
+def test_a_driver_that_keeps_the_interpreter_is_ended_by_the_kernel() -> None:
+    """Nothing of ours runs any more."""
+    main = "import select; stop.begin(); select.select([events], [], []); "
+    main += "ctypes.PyDLL(None).sleep(60)"
+    assert ended(main, stop_s=1.0)[0] == -signal.SIGALRM
+
+
+def test_a_stop_that_is_over_in_time_is_not_cut_short() -> None:
+    """The stop is told to who waits for it; the deadline ends with the process."""
+    main = "import select; select.select([events], [], []); assert stop.asked"
+    assert ended(main, signal.SIGTERM, stop_s=20.0) == (0, "programs ended\n", "")
