@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT, NewRecord, next_by
-from agent.sensors import Detections
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from agent.model import Moment
+    from agent.model import Json, Moment
+    from agent.sensors import Detections
 
 #: The wall clock may stray so far in one window and still be taken to have run on; a quarter of a
 #: shorter window.
@@ -163,36 +163,35 @@ class CountWindow:
     ) -> Report:
         """Of several sensors: the sum, the least that one watched, the most that one was active."""
         window = self._window
-        known = {
-            name: share
-            for name, share in shares.items()
-            if name not in self._tested and share.present(window)
+        present = {name: share for name, share in shares.items() if share.present(window)}
+        known = {name: share for name, share in present.items() if name not in self._tested}
+        watched_s = min((share.watched_s(window) for share in known.values()), default=0.0)
+        quality = "partial"
+        whole = all(share.whole(window) for share in shares.values())
+        if whole and window.whole and not self._tested:  # though the wall clock was slewed
+            watched_s, quality = window.window_s, "ok"
+        gone = any(share.since_s is None for share in shares.values())
+        if gone or len(present) < len(shares) or any(name in shares for name in suspects):
+            quality = "sensor_fault"
+        unknown = quality == "sensor_fault" and not known  # which is not zero
+        observed_ms = round(min(watched_s, window.window_s) * 1000)
+        active_s = max((share.active_s for share in known.values()), default=0.0)
+        body: dict[str, Json] = {
+            "detect_count": None if unknown else sum(share.count for share in known.values()),
+            "active_ms": None if unknown else min(observed_ms, round(active_s * 1000)),
+            "observed_ms": observed_ms,
+            "window_s": window.window_s,
+            "quality": quality,
+            "next_by": next_by(window.end_s, window.window_s),
         }
-        seen = Detections(
-            sum(share.count for share in known.values()),
-            max((share.active_s for share in known.values()), default=0.0),
-        )
-        report = close_window(window, seen, now)
-        body = dict(report.body)
-        if self._tested or not all(share.whole(window) for share in shares.values()):
-            watched_s = min((share.watched_s(window) for share in known.values()), default=0.0)
-            body["observed_ms"] = watched_ms = round(min(watched_s, window.window_s) * 1000)
-            body["active_ms"] = min(watched_ms, round(seen.active_s * 1000))
-            body["quality"] = "partial"
-        missing = any(
-            share.since_s is None or not share.present(window) for share in shares.values()
-        )
-        if missing or any(name in shares for name in suspects):
-            body["quality"] = "sensor_fault"
-            if not known:  # nothing is not zero
-                body["detect_count"] = body["active_ms"] = None
         if len(shares) > 1:
             body["by_sensor"] = {name: share.count for name, share in known.items()}
         if self._tested:
             body["test_count"] = sum(shares[name].count for name in self._tested)
-        watched = any(share.present(window) for share in shares.values())
+        # `now` by the clock that the window was opened with: if it was wrong, the store moves both.
+        moment = replace(now, wall_s=window.end_s + now.boot_s - window.closes_boot_s)
         name = f"{now.boot_id} {window.opened_boot_s:.3f}"
-        return Report(name, replace(report, body=body), watched)
+        return Report(name, NewRecord(COUNT, window.end_s, moment, body), bool(present))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,30 +231,3 @@ def next_window(window: Window, now: Moment) -> Window:
     end_s = window.end_s + jump_s + window.window_s
     closes_boot_s = now.boot_s + (end_s - now.wall_s)
     return Window(end_s, window.window_s, window.closes_boot_s, closes_boot_s, whole=True)
-
-
-def close_window(window: Window, seen: Detections, now: Moment) -> NewRecord:
-    """The report of a window that ends, or is broken off, now; the store adds `total`.
-
-    Its moment is `now` by the wall clock that the window was opened with: if that has been wrong,
-    the store moves both alike.
-    """
-    full_ms = window.window_s * 1000
-    complete = window.whole and now.boot_s >= window.closes_boot_s
-    until_boot_s = min(now.boot_s, window.closes_boot_s)
-    observed_ms = min(full_ms, max(0, round((until_boot_s - window.opened_boot_s) * 1000)))
-    if complete:
-        observed_ms = full_ms
-    return NewRecord(
-        kind=COUNT,
-        timestamp_s=window.end_s,
-        moment=replace(now, wall_s=window.end_s + now.boot_s - window.closes_boot_s),
-        body={
-            "detect_count": seen.count,
-            "active_ms": min(observed_ms, round(seen.active_s * 1000)),
-            "observed_ms": observed_ms,
-            "window_s": window.window_s,
-            "quality": "ok" if complete else "partial",
-            "next_by": next_by(window.end_s, window.window_s),
-        },
-    )

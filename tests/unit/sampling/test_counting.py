@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Moment
-from agent.sampling.counting import CountWindow, Report, close_window, next_window, open_window
+from agent.sampling.counting import CountWindow, Report, next_window, open_window
 from agent.sensors import Detections
 from tests.fakes import START_S
+
+if TYPE_CHECKING:
+    from agent.model import NewRecord
 
 NONE = Detections(0, 0.0)
 
@@ -17,6 +22,14 @@ NONE = Detections(0, 0.0)
 def moment(wall_s: float, boot_s: float) -> Moment:
     """An instant of one boot."""
     return Moment(wall_s, boot_s, "boot")
+
+
+def closed(opened: Moment, seen: Detections, now: Moment, window_s: int = 600) -> NewRecord:
+    """The report of a window that one sensor watched from its opening on, and that ends now."""
+    counted = CountWindow(["hall"], opened, window_s=window_s)
+    counted.joins("hall", opened)
+    counted.saw("hall", seen, now)
+    return counted.close(now).record
 
 
 def test_a_window_ends_at_a_multiple_of_its_length() -> None:
@@ -30,8 +43,8 @@ def test_a_window_ends_at_a_multiple_of_its_length() -> None:
 
 def test_the_report_of_a_whole_window_has_every_field_of_the_contract() -> None:
     """Its Timestamp is the aligned end, and it observed exactly the window's length."""
-    window = open_window(moment(1_795_500_000.0, 50.0), 600)
-    report = close_window(window, Detections(3, 41.2), moment(1_795_500_600.4, 650.4))
+    began, ended = moment(1_795_500_000.0, 50.0), moment(1_795_500_600.4, 650.4)
+    report = closed(began, Detections(3, 41.2), ended)
 
     assert (report.kind, report.timestamp_s) == ("count", 1_795_500_600)
     assert report.body == {
@@ -50,16 +63,14 @@ def test_consumers_wait_for_a_tenth_of_a_window_but_at_least_ten_seconds(
     window_s: int, next_by: float
 ) -> None:
     """next_by = Timestamp + window_s + max(10, window_s / 10)."""
-    report = close_window(open_window(moment(0.0, 0.0), window_s), NONE, moment(window_s, window_s))
+    report = closed(moment(0.0, 0.0), NONE, moment(window_s, window_s), window_s)
 
     assert report.body["next_by"] == next_by
 
 
 def test_a_window_opened_in_its_middle_is_partial() -> None:
     """The first one after a start says how long it observed."""
-    report = close_window(
-        open_window(moment(1_000_500.0, 9.0), 600), NONE, moment(1_000_800.0, 309.0)
-    )
+    report = closed(moment(1_000_500.0, 9.0), NONE, moment(1_000_800.0, 309.0))
 
     assert report.timestamp_s == 1_000_800
     assert (report.body["quality"], report.body["observed_ms"]) == ("partial", 300_000)
@@ -67,7 +78,7 @@ def test_a_window_opened_in_its_middle_is_partial() -> None:
 
 def test_a_window_broken_off_is_partial_with_its_own_timestamp() -> None:
     """A stop reports what was observed, under the end that the window would have had."""
-    report = close_window(open_window(moment(600.0, 0.0), 600), NONE, moment(700.0, 100.0))
+    report = closed(moment(600.0, 0.0), NONE, moment(700.0, 100.0))
 
     assert report.timestamp_s == 1200
     assert (report.body["quality"], report.body["observed_ms"]) == ("partial", 100_000)
@@ -75,9 +86,7 @@ def test_a_window_broken_off_is_partial_with_its_own_timestamp() -> None:
 
 def test_nothing_is_active_longer_than_it_was_observed() -> None:
     """active_ms never exceeds observed_ms."""
-    report = close_window(
-        open_window(moment(600.0, 0.0), 600), Detections(1, 90.0), moment(610.0, 10.0)
-    )
+    report = closed(moment(600.0, 0.0), Detections(1, 90.0), moment(610.0, 10.0))
 
     assert report.body["active_ms"] == report.body["observed_ms"] == 10_000
 
@@ -89,7 +98,7 @@ def test_windows_adjoin_however_late_they_are_closed(late_s: float) -> None:
     second = next_window(first, moment(1200.0 + late_s, 600.0 + late_s))
 
     assert (second.end_s, second.opened_boot_s, second.closes_boot_s) == (1800, 600.0, 1200.0)
-    assert close_window(second, NONE, moment(1800.0, 1200.0)).body["observed_ms"] == 600_000
+    assert second.whole
 
 
 @pytest.mark.parametrize("slewed_s", [-0.9, 0.9])
@@ -100,8 +109,17 @@ def test_a_clock_that_is_slewed_makes_no_partial_windows(slewed_s: float) -> Non
 
     assert (second.end_s, second.whole) == (1800, True)
     assert second.closes_boot_s == pytest.approx(1200.0 - slewed_s)
-    ended = moment(1800.0, second.closes_boot_s)
-    assert close_window(second, NONE, ended).body["observed_ms"] == 600_000
+
+
+@pytest.mark.parametrize("slewed_s", [-0.9, 0.9])
+def test_all_of_a_window_is_its_length_by_the_wall_clock(slewed_s: float) -> None:
+    """Though it took a little more or less by the other."""
+    counted = watching("hall")
+    for end_s in (600.0, 1200.0):
+        ended = Moment(START_S + end_s + slewed_s, counted.closes_boot_s, "boot")
+        counted.saw("hall", NONE, ended)
+        report = told(counted.close(ended))
+        assert (report["observed_ms"], report["quality"]) == (600_000, "ok")
 
 
 @pytest.mark.parametrize("jump_s", [-86_400.0, -59.0, -1.5, 1.5, 59.0, 3600.0, 86_400.0])
@@ -140,7 +158,7 @@ def test_no_clock_makes_a_window_absurd(
     """Whatever the clocks do, ends are aligned, and observed time is within the window."""
     window = open_window(moment(wall_s, boot_s), window_s)
     later = moment(max(0.0, wall_s + spent_s + jumped_s), boot_s + spent_s)
-    body = close_window(window, NONE, later).body
+    body = closed(moment(wall_s, boot_s), NONE, later, window_s).body
 
     assert window.end_s % window_s == 0
     assert 0 < window.end_s - wall_s <= window_s

@@ -304,7 +304,9 @@ def test_a_crash_while_a_window_waits_loses_no_detection(tmp_path: Path) -> None
     house.stop()
 
 
-def test_what_the_store_tells_is_asked_for_when_it_has_changed(house: House) -> None:
+def test_what_the_store_tells_is_asked_for_when_it_has_changed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A step that changes nothing changes nothing in what is shown, in the first hours too."""
     shown: list[object] = []
     house.health._on_change = lambda: shown.append(house.health.snapshot())
@@ -315,7 +317,7 @@ def test_what_the_store_tells_is_asked_for_when_it_has_changed(house: House) -> 
     assert house.health.snapshot().facts["queued"] == 1
     shown.clear()
     account = iter(range(10**6, 10**9, 12_345))
-    house.recorder._card_wear._measured = lambda _: (next(account), "x")  # type: ignore[method-assign]
+    monkeypatch.setattr(house.recorder._card_wear, "_measured", lambda _: (next(account), "x"))
     pool = Bystander()
     for _ in range(3600):
         house.clock.pass_by(1.0)
