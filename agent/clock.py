@@ -23,6 +23,11 @@ TIMESYNCD_FLAG = "run/systemd/timesync/synchronized"
 #: Files of the other time services of Debian while they run; they have no flag of their own.
 OTHERS = ("run/chrony", "run/ntpd.pid", "run/ntpsec", "run/openntpd.pid")
 
+#: What systemd starts, if one of these is there, within this time after the machine.
+ENABLED = "etc/systemd/system/*.wants"
+SERVICES = ("systemd-timesyncd", "chrony", "chronyd", "ntp", "ntpd", "ntpsec", "openntpd")
+STARTED_S = 120.0
+
 #: Time between two looks at a flag, and between two questions for the kernel's.
 LOOK_S = 5.0
 ASK_S = 60.0
@@ -63,7 +68,7 @@ class Clock:
         self._boot_id = boot_id_file.read_text().strip()
         self._root = root
         self._synchronized = synchronized
-        self._set = False
+        self._set = self._alone = False
         self._look_boot_s = self._ask_boot_s = -math.inf
 
     def wall_s(self) -> float:
@@ -85,19 +90,30 @@ class Clock:
     def is_set(self) -> bool:
         """True if wall time is good enough to stamp readings with: a time service has set it.
 
-        Where there is no time service, the clock is taken as a person has set it. Looked at once in
-        five seconds at most; once set it stays so, but for a wall clock that is certainly wrong.
+        Where there is no time service, the clock is taken as a person has set it, for as long as
+        there is none. Looked at once in five seconds at most; once a time service has set it, it
+        stays so, but for a wall clock that is certainly wrong.
         """
         if not self._set and self.plausible() and self.boot_s() >= self._look_boot_s:
             self._look_boot_s = self.boot_s() + LOOK_S
-            self._set = self._find_out()
-        return self._set and self.plausible()
+            self._alone = not self._service()
+            self._set = not self._alone and self._find_out()
+        return (self._set or self._alone) and self.plausible()
+
+    def _service(self) -> bool:
+        """True if a time service runs, or will once the machine has started."""
+        if any((self._root / name).exists() for name in (TIMESYNCD, *OTHERS)):
+            return True
+        names = {f"{service}.service" for service in SERVICES}
+        return self.boot_s() < STARTED_S and any(
+            link.name in names for link in self._root.glob(f"{ENABLED}/*")
+        )
 
     def _find_out(self) -> bool:
         if (self._root / TIMESYNCD).is_dir():
             return (self._root / TIMESYNCD_FLAG).exists()
         if not any((self._root / name).exists() for name in OTHERS):
-            return True
+            return False
         if self.boot_s() < self._ask_boot_s:
             return False
         self._ask_boot_s = self.boot_s() + ASK_S

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from agent import BUILT_S
 from agent.clock import Clock, kernel_synchronized
 
@@ -102,6 +104,59 @@ def test_with_another_time_service_the_kernel_knows(tmp_path: Path) -> None:
     clock.boot += 30
     assert clock.is_set()
     assert answers == []
+
+
+def enable(root: Path, service: str) -> None:
+    """Have systemd start a time service, as its package does."""
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(parents=True)
+    (wants / f"{service}.service").symlink_to(f"/lib/systemd/system/{service}.service")
+
+
+@pytest.mark.parametrize("running", ["run/chrony", "run/ntpd.pid", "run/openntpd.pid"])
+def test_a_time_service_that_starts_late_is_waited_for(tmp_path: Path, running: str) -> None:
+    """That there was none yet is never remembered."""
+    answers = [False, True]
+    clock = RightClock(root=tmp_path, synchronized=lambda: answers.pop(0))
+    assert clock.is_set()
+    (tmp_path / running).mkdir(parents=True)
+    clock.boot += 5
+    assert not clock.is_set()
+    clock.boot += 60
+    assert clock.is_set()
+    clock.boot += 5
+    assert clock.is_set()
+    assert answers == []
+
+
+def test_timesyncd_that_starts_late_is_waited_for(tmp_path: Path) -> None:
+    """Its directory comes first, then its flag."""
+    clock = RightClock(root=tmp_path)
+    assert clock.is_set()
+    (tmp_path / "run/systemd/timesync").mkdir(parents=True)
+    clock.boot += 5
+    assert not clock.is_set()
+
+
+@pytest.mark.parametrize("service", ["systemd-timesyncd", "chrony", "ntpsec", "openntpd"])
+def test_a_time_service_that_is_to_be_started_is_waited_for(tmp_path: Path, service: str) -> None:
+    """While the machine starts; one that is not there minutes later will not come."""
+    enable(tmp_path, service)
+    clock = RightClock(root=tmp_path)
+    clock.boot = 3.0
+    assert not clock.is_set()
+    clock.boot = 119.0
+    assert not clock.is_set()
+    clock.boot = 125.0
+    assert clock.is_set()
+
+
+def test_another_service_is_not_waited_for(tmp_path: Path) -> None:
+    """A device without a time service has a clock that is set from the first second on."""
+    enable(tmp_path, "ssh")
+    clock = RightClock(root=tmp_path)
+    clock.boot = 3.0
+    assert clock.is_set()
 
 
 def test_the_kernel_is_asked_through_systemd() -> None:
