@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.cli.main import COMMANDS, settings
+from agent.cli.status import UnreadableError, conditions_of, read_status
 from agent.errors import EXIT_OK, explained
+from agent.health import conditions
 from agent.store.inspection import StoreMissingError, inspect, revive
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.cli.main import Subparsers
     from agent.config import Config
-    from agent.model import Record
+    from agent.model import Json, Record
     from agent.store.inspection import Inspection
 
 LIMIT = 10
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.dead:
             print(dead_listing(inspect(path, arguments.limit, dead=True), thing))
         else:
-            print(listing(inspect(path, arguments.limit), thing))
+            print(listing(inspect(path, arguments.limit), thing, _status(config)))
     except StoreMissingError:
         print(f"no record waits: there is no store yet at {path}")
     return EXIT_OK
@@ -68,16 +72,46 @@ def _replay(config: Config) -> str:
     return f"{count} set aside before wait again; start the agent to send them"
 
 
-def listing(found: Inspection, thing: str) -> str:
-    """The number of records, and for each record its number, time, topic and payload."""
+def _status(config: Config) -> dict[str, Json]:
+    """What the running agent reports; empty without one."""
+    try:
+        return read_status(config.paths) or {}
+    except UnreadableError:
+        return {}
+
+
+def listing(found: Inspection, thing: str, status: Mapping[str, Json]) -> str:
+    """The number of records, and for each record in the file its number, time, topic and payload.
+
+    A running agent knows better than its file how many wait: `status` is what it reports.
+    """
+    queued = status.get("queued")
+    queued = queued if isinstance(queued, int) else found.queued
     waiting = {0: "no record waits", 1: "1 record waits"}
-    lines = [waiting.get(found.queued, f"{found.queued} records wait")]
+    lines = [waiting.get(queued, f"{queued} records wait")]
+    lines += _beside_file(found.queued, queued, conditions_of(status))
     if found.dropped:
         lines.append(f"{found.dropped} were dropped since the store was made")
     lines += [_line(record, thing) for record in found.records]
     if (more := found.queued - len(found.records)) > 0:
         lines.append(f"and {more} more")
     return "\n".join(lines)
+
+
+def _beside_file(in_file: int, queued: int, standing: list[dict[str, Json]]) -> list[str]:
+    """How it comes that another number waits than the file holds."""
+    if any(one.get("code") == conditions.STORE_MEMORY_ONLY.code for one in standing):
+        return [f"the agent does without its file now, which holds {in_file}"]
+    if queued < in_file:
+        arrived = (
+            "1 has arrived and leaves"
+            if in_file - queued == 1
+            else (f"{in_file - queued} have arrived and leave")
+        )
+        return [f"of {in_file} in the file {arrived} it within a minute"]
+    if queued > in_file:
+        return [f"{queued - in_file} of them in the agent's memory only"]
+    return []
 
 
 def dead_listing(found: Inspection, thing: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from agent import files
 from agent.cli.main import COMMANDS, settings
@@ -16,7 +16,7 @@ from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from agent.cli.main import Subparsers
     from agent.config import Paths
@@ -90,7 +90,7 @@ def read_status(paths: Paths) -> dict[str, Json] | None:
 
 def degraded(status: dict[str, Json]) -> bool:
     """True if a person should do something: a condition of a warning or worse stands."""
-    return any(condition.get("severity") != INFO for condition in _conditions(status))
+    return any(condition.get("severity") != INFO for condition in conditions_of(status))
 
 
 def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
@@ -116,22 +116,30 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
         if isinstance(sensor, dict):
             how = "works" if sensor.get("ok") else f"fails: {sensor.get('error')}"
             yield f"Sensor {name} {how}; last value: {ago(sensor.get('last'), now_s)}."
-    for condition in _conditions(status):
+    for condition in conditions_of(status):
         severity, code, text = (condition.get(name) for name in ("severity", "code", "text"))
-        yield f"{severity}: {code}, since {ago(condition.get('since'), now_s)}: {text}"
+        since_s = condition.get("since")
+        lasting = f", for {_span(since_s, now_s)}" if _is_time(since_s) else ""
+        yield f"{severity}: {code}{lasting}: {text}"
         if hint := condition.get("hint"):
             yield f"  hint: {hint}"
 
 
 def ago(moment_s: Json, now_s: float) -> str:
     """Time from `moment_s` to `now_s`, in the unit that a person would choose; "never" for none."""
-    if isinstance(moment_s, bool) or not isinstance(moment_s, int | float):
-        return "never"
+    return f"{_span(moment_s, now_s)} ago" if _is_time(moment_s) else "never"
+
+
+def _is_time(moment_s: Json) -> TypeGuard[float]:
+    return isinstance(moment_s, int | float) and not isinstance(moment_s, bool)
+
+
+def _span(moment_s: float, now_s: float) -> str:
     past_s = max(0, round(now_s - moment_s))
     for unit_s, unit in ((DAY_S, "days"), (HOUR_S, "h"), (MINUTE_S, "min")):
         if past_s >= 2 * unit_s:
-            return f"{past_s // unit_s} {unit} ago"
-    return f"{past_s} s ago"
+            return f"{past_s // unit_s} {unit}"
+    return f"{past_s} s"
 
 
 def _size(size: Json) -> str:
@@ -144,7 +152,8 @@ def _size(size: Json) -> str:
     return f"{amount:.1f} GiB"
 
 
-def _conditions(status: dict[str, Json]) -> list[dict[str, Json]]:
+def conditions_of(status: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """The conditions that stand."""
     conditions = status.get("conditions")
     listed = conditions if isinstance(conditions, list) else []
     return [condition for condition in listed if isinstance(condition, dict)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from agent import files
 from agent.cli.main import main
@@ -12,7 +15,7 @@ from agent.model import Moment, NewRecord
 from agent.store import open_store
 
 if TYPE_CHECKING:
-    import pytest
+    from agent.model import Json
 
 
 def test_queue_without_a_store_says_so(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +41,47 @@ def test_queue_lists_what_waits_beside_a_running_agent(
     assert ["cat/sensors/room" in record for record in records] == [True, True]
     assert '"x":0' in records[0]
     assert more == "and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ({"queued": 0}, ["no record waits", "of 3 in the file 3 have arrived and leave it"]),
+        ({"queued": 2}, ["2 records wait", "of 3 in the file 1 has arrived and leaves it"]),
+        ({"queued": 3}, ["3 records wait", "       1 "]),
+        ({"queued": 5}, ["5 records wait", "2 of them in the agent's memory only"]),
+        (
+            {"queued": 0, "conditions": [{"code": "store-memory-only"}]},
+            ["no record waits", "the agent does without its file now, which holds 3"],
+        ),
+        ({}, ["3 records wait", "       1 "]),
+        (None, ["3 records wait", "       1 "]),
+    ],
+)
+def test_queue_agrees_with_status(
+    report: dict[str, Json] | None,
+    told: list[str],
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A running agent knows what has arrived, though its file does not yet; a dead one nothing."""
+    directory = Path(config).parent
+    (directory / "state").mkdir()
+    runtime = directory / "run"
+    with open_store(StoreLimits(path=directory / "state" / "store.db")) as store:
+        moment = Moment(1_795_500_600.0, 5.0, "boot")
+        for number in range(3):
+            store.append(NewRecord("sensors/room", 1_795_500_600 + number, moment, {"x": number}))
+        (runtime / "status.json").write_text(
+            json.dumps({"queued": 77} if report is None else report)
+        )
+        if report is None:
+            assert main(["queue", "--config", config]) == 0
+        else:
+            with files.lock(runtime / "agent.lock", "a test"):
+                assert main(["queue", "--config", config]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith(words) for line, words in zip(lines, told, strict=False)] == [True] * 2
 
 
 def test_what_was_set_aside_is_shown_and_sent_once_more(

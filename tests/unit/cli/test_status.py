@@ -62,7 +62,7 @@ def test_status_of_a_healthy_agent_ends_with_0(
         assert json.loads(capsys.readouterr().out) == json.loads(report(health))
     for fact in ("cat is online (a.b)", "3 queued", "9 published", "118", "Sensor motion works"):
         assert fact in text
-    assert re.search(r"info: offline, since \d+ s ago: no answer from a\.b", text)
+    assert re.search(r"info: offline, for \d+ s: no answer from a\.b", text)
 
 
 def test_status_of_a_degraded_agent_ends_with_1(
@@ -76,7 +76,7 @@ def test_status_of_a_degraded_agent_ends_with_1(
         assert main(["status", "--config", config]) == 1
     text = capsys.readouterr().out
     assert "Sensor room fails: no such device; last value: never." in text
-    told = r"warning: sensor-failing, since \d+ s ago: room: no such device\n  hint: plug it in"
+    told = r"warning: sensor-failing, for \d+ s: room: no such device\n  hint: plug it in"
     assert re.search(told, text)
 
 
