@@ -73,7 +73,7 @@ class Room:
         except FileNotFoundError:
             sys.exit(f"{tests} fails without any change:\n{output}")
         took_s, tests_of = stats["duration_by_test"], stats["tests_by_mangled_function_name"]
-        self.start_s = 10 + 2 * sum(took_s.values())
+        self.start_s = 5 + 1.5 * sum(took_s.values())
         for mutant in sorted(self._exit_codes()):
             tests_s = [took_s[test] for test in tests_of.get(mutant.partition("__mutmut_")[0], ())]
             self.cost_s[mutant] = sum(tests_s) + OVERHEAD_S if tests_s else 0.0
@@ -103,6 +103,11 @@ class Room:
         """Place and difference of each mutant that no test noticed."""
         survived = (one for one, verdict in self.verdicts.items() if verdict == "survived")
         return [self._shown(one) for one in sorted(survived)]
+
+    def untested(self) -> list[str]:
+        """Functions that no test runs, as mutmut names them."""
+        untested = (one for one, verdict in self.verdicts.items() if verdict == "no test")
+        return sorted({one.partition("__mutmut_")[0] for one in untested})
 
     def _shown(self, mutant: str) -> str:
         path, _, hunks = self._mutmut("show", mutant).partition("+++ ")[2].partition("\n")
@@ -154,9 +159,10 @@ class Room:
 
 
 def report(rooms: list[Room], seed: int) -> str:
-    """The survivors, and a table of how many mutants of each room came to what."""
+    """Survivors, functions without a test, and how many mutants of each room came to what."""
     columns = ("killed", "survived", "timed out", "no test")
     lines = [f"{text}\n" for room in rooms for text in room.survivors()]
+    lines += [f"no test: {function}" for room in rooms for function in room.untested()]
     lines.append(f"| room | mutants | tried (seed {seed}) | {' | '.join(columns)} |")
     lines.append("|---" * (len(columns) + 3) + "|")
     for room in rooms:
