@@ -34,4 +34,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shuffle the tests where that is wished: none may need another to have run before it."""
     if seed := config.getoption("--shuffle"):
-        random.Random(seed).shuffle(items)
+        chance = random.Random(seed)
+        files: dict[object, list[pytest.Item]] = {}  # each in one piece, for its fixtures
+        for item in items:
+            files.setdefault(item.path, []).append(item)
+        order = list(files.values())
+        chance.shuffle(order)
+        items[:] = [item for file in order for item in chance.sample(file, len(file))]
