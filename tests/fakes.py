@@ -223,7 +223,7 @@ class House:
 
     def records(self) -> list[Record]:
         """All that waits."""
-        return self.store.waiting(0, 10_000)
+        return self.store.page(0, 10_000).records
 
     def counts(self) -> list[tuple[float, int, str]]:
         """Time from the start, detections (-1: unknown) and quality of each count that waits."""

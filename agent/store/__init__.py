@@ -3,10 +3,12 @@
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.opening import open_store, usable_again
 from agent.store.store import Store
+from agent.store.write_behind import Page
 
 __all__ = [
     "BlockedError",
     "DiskFullError",
+    "Page",
     "Store",
     "open_store",
     "usable_again",

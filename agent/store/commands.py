@@ -11,19 +11,14 @@ if TYPE_CHECKING:
 COMMANDS_MAX = 1000
 
 
-class Commands:
-    """Works on the table through `db`."""
+def is_applied(db: sqlite3.Connection, command_id: str) -> bool:
+    """True if the id of a command is remembered."""
+    query = "SELECT 1 FROM commands WHERE id = ?"
+    return db.execute(query, (command_id,)).fetchone() is not None
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
 
-    def has(self, command_id: str) -> bool:
-        """True if the id of a command is remembered."""
-        query = "SELECT 1 FROM commands WHERE id = ?"
-        return self._db.execute(query, (command_id,)).fetchone() is not None
-
-    def add(self, command_id: str) -> None:
-        """Remember the id of a command, in a transaction that is open."""
-        self._db.execute("INSERT INTO commands (id) VALUES (?)", (command_id,))
-        forget = "DELETE FROM commands WHERE number <= last_insert_rowid() - ?"
-        self._db.execute(forget, (COMMANDS_MAX,))
+def add(db: sqlite3.Connection, command_id: str) -> None:
+    """Remember the id of a command, in a transaction that is open."""
+    db.execute("INSERT OR REPLACE INTO commands (id) VALUES (?)", (command_id,))
+    newest = "SELECT number FROM commands ORDER BY number DESC LIMIT ?"
+    db.execute(f"DELETE FROM commands WHERE number NOT IN ({newest})", (COMMANDS_MAX,))  # noqa: S608

@@ -7,18 +7,21 @@ reused, a short distance between checkpoints ("Write-Ahead Logging", sqlite.org/
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import sqlite3
+import stat
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
-from agent.store.records import Figures
+from agent.store.meta import is_number
+from agent.store.records import SEQ_MAX, Figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 APPLICATION_ID = 0x50694167  # "PiAg"
@@ -66,6 +69,19 @@ FULL = "free some space on the card"
 
 SPOILED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
+#: What the card cannot give back, met while the file is in use.
+DAMAGE = (
+    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+    *(sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS),
+)
+
+#: Tables and indexes that are small: read whole at the start, what is damaged in them is found.
+SMALL = (
+    *("number, id FROM commands ORDER BY number", "id FROM commands ORDER BY id"),
+    *("number, id, offset_s, is_set FROM boots ORDER BY number", "id FROM boots ORDER BY id"),
+    "seq, kind, reason, set_aside_s FROM dead ORDER BY seq",
+)
+
 
 class BlockedError(StoreError):
     """The file takes no commit now; later it may."""
@@ -77,6 +93,23 @@ class DiskFullError(BlockedError):
 
 class SpoiledError(Exception):
     """The file cannot be used as a store, and never will be."""
+
+
+def exists(path: Path) -> bool:
+    """True if there is a file. Raises OSError if the name, or one beside it, is another thing's.
+
+    A link is one: SQLite would follow it, wherever it leads; and at a FIFO it would wait.
+    """
+    found = False
+    for suffix in ("-journal", "-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            found = False
+            mode = _side(path, suffix).lstat().st_mode
+            if not stat.S_ISREG(mode):
+                what = "is a link, not a file" if stat.S_ISLNK(mode) else "is not a regular file"
+                raise OSError(errno.EINVAL, what, str(_side(path, suffix)))
+            found = True
+    return found
 
 
 def make(path: Path) -> None:
@@ -115,6 +148,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         uri=True,
         check_same_thread=False,
         isolation_level=None,
+        timeout=BUSY_MS / 1000,
     )
     db.text_factory = lambda text: text.decode(errors="replace")  # a spoiled letter ends nothing
     return db
@@ -145,54 +179,67 @@ def in_memory() -> sqlite3.Connection:
     return db
 
 
-def save(db: sqlite3.Connection, path: Path) -> None:
-    """Write a store that is in memory to a new file; what a power cut leaves of it is no store."""
-    make(path)
-    with closing(connect(path)) as file:
-        db.backup(file)
+def try_commit(path: Path) -> None:
+    """Commit something small to a store. Raises SpoiledError."""
+    with closing(connect(path)) as db:
+        migrate(db)
+        if versions(db) != [APPLICATION_ID, SCHEMA_VERSION]:
+            raise SpoiledError("not a store of this version")
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (secrets.token_hex(4),))
+
+
+def versions(db: sqlite3.Connection) -> list[int]:
+    """What the file is, and of which version."""
+    pragmas = ("application_id", "user_version")
+    return [db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
 
 
 def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
     """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
-        found = [
-            db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        ]
-        if found != [APPLICATION_ID, SCHEMA_VERSION]:
+        if versions(db) != [APPLICATION_ID, SCHEMA_VERSION]:
             raise SpoiledError("not a store of this version")
-        rows, size, last_seq, marked = db.execute(
-            "SELECT count(*), total(length(body)), coalesce(max(seq), 0), total(acknowledged)"
-            " FROM records"
+        for query in SMALL:
+            for _ in db.execute(f"SELECT {query}"):
+                pass
+        rows, first_seq, last_seq = db.execute(
+            "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0) FROM records"
         ).fetchone()
+        mark = "SELECT acknowledged IS 1 AND body = x'' FROM records WHERE seq = ?"
+        marked = bool((db.execute(mark, (last_seq,)).fetchone() or [False])[0])
         meta = dict(db.execute("SELECT name, value FROM meta"))
         dropped = {
-            name.removeprefix("dropped_"): int(value)
+            name.removeprefix("dropped_"): value
             for name, value in meta.items()
             if name.startswith("dropped_")
         }
-        if not isinstance(meta["epoch"], str) or not isinstance(meta["total"], int):
+        numbers = (meta["total"], *dropped.values())
+        if not (all(map(is_number, numbers)) and re.fullmatch(r"[0-9a-f]{16}", meta["epoch"])):
             raise SpoiledError("its counters are lost")
-        figures = Figures(last_seq, bool(marked), rows - int(marked), int(size), dropped)
-        return figures, meta
-    except (KeyError, TypeError, ValueError) as error:
+        if first_seq < 1 or last_seq > SEQ_MAX:
+            raise SpoiledError("its numbers are lost")
+        return Figures(last_seq, marked, rows - marked, 0, dropped), meta
+    except (KeyError, TypeError, AttributeError) as error:
         raise SpoiledError("its counters are lost") from error
     except sqlite3.Error as error:
         raise _spoiled(error) from error
 
 
-def check(db: sqlite3.Connection, within_s: float = CHECK_S) -> None:
-    """Look through the file for damage, at most `within_s`. Raises SpoiledError."""
-    until_s = time.monotonic() + within_s
-    db.set_progress_handler(lambda: time.monotonic() > until_s, 10_000)
+def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    """Look through the file for damage, at most for CHECK_S. Raises SpoiledError.
+
+    What is wrong within a single row is no matter: a row is judged when it is read.
+    """
+    until_s = monotonic_s() + CHECK_S
+    db.set_progress_handler(lambda: monotonic_s() > until_s, 10_000)
     try:
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        found = [str(row[0]) for row in db.execute("PRAGMA quick_check")]
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
             raise _spoiled(error) from error
     else:
-        if found != "ok":
-            raise SpoiledError(" ".join(str(found).split()))
+        if found := [told for told in found if told != "ok" and " value in " not in told]:
+            raise SpoiledError(" ".join(found[0].split()))
     finally:
         db.set_progress_handler(None, 0)
 
@@ -200,8 +247,7 @@ def check(db: sqlite3.Connection, within_s: float = CHECK_S) -> None:
 def migrate(db: sqlite3.Connection) -> None:
     """Bring a store of an older version up to this one, in one transaction each."""
     try:
-        application_id = db.execute("PRAGMA application_id").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        application_id, version = versions(db)
         if application_id == APPLICATION_ID and version in MIGRATIONS:
             for step in range(version, SCHEMA_VERSION):
                 db.executescript(MIGRATIONS[step])
@@ -223,6 +269,7 @@ def spare_the_card(db: sqlite3.Connection) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        f"journal_size_limit = {2 * WAL_BYTES}",  # one that a large commit has grown is cut
         "cache_size = 5",  # so that the rows below overflow into the log
     ):
         db.execute(f"PRAGMA {pragma}")
@@ -235,6 +282,12 @@ def spare_the_card(db: sqlite3.Connection) -> None:
     if db.in_transaction:
         db.execute("ROLLBACK")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """True if the card cannot give back what is in the file."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code in DAMAGE or code & 0xFF in DAMAGE
 
 
 def is_full(error: BaseException) -> bool:

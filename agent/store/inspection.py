@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
-from agent.model import Record
 from agent.store import database
 from agent.store.records import Records
 from agent.store.timestamps import Boots
+from agent.store.validation import plain, shown, validated
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.model import NewRecord
+    from agent.model import Record
 
 
 class StoreMissingError(StoreError):
@@ -52,20 +52,21 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
     """
     with _opened(path, read_only=True) as db:
         figures, facts = database.load(db)
-        rows, boots = Records(db), Boots(db)
-
-        def record(seq: int, new: NewRecord) -> Record:
-            return Record(str(facts["epoch"]), seq, new.kind, *boots.stamped(new))
-
+        table, boots, epoch = Records(db), Boots.read(db).known, str(facts["epoch"])
         dropped = sum(figures.dropped.values())
         if dead:
-            found = rows.dead(limit)
-            records = tuple(record(seq, new) for seq, new, _ in found)
-            return Inspection(
-                rows.dead_count(), dropped, records, tuple(reason for *_, reason in found)
-            )
-        waiting, _ = rows.oldest(0, limit, ())
-        return Inspection(figures.rows, dropped, tuple(record(*one) for one in waiting))
+            rows = table.dead(limit)
+            records = tuple(shown(row, epoch, boots) for row, _ in rows)
+            reasons = tuple(plain(reason) for _, reason in rows)
+            return Inspection(table.dead_count(), dropped, records, reasons)
+        found: list[Record] = []
+        with closing(table.after(figures, 0)) as waiting:
+            for row in waiting:
+                if len(found) >= limit:
+                    break
+                with suppress(ValueError):  # the agent will set it aside
+                    found.append(validated(row, epoch, boots))
+        return Inspection(figures.rows, dropped, tuple(found))
 
 
 def revive(path: Path) -> int:
@@ -85,12 +86,11 @@ def revive(path: Path) -> int:
 def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     with database.translated(path):
         try:
-            files.check(path)  # SQLite would wait at a FIFO
-            for suffix in ("-journal", "-wal", "-shm"):
+            if not database.exists(path):
+                raise StoreMissingError(f"{path}: no such store", hint="made by the agent")
+            for suffix in ("", "-journal", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     files.check(path.with_name(path.name + suffix))
-        except FileNotFoundError:
-            raise StoreMissingError(f"{path}: no such store", hint="made by the agent") from None
         except PermissionError:
             raise StoreForbiddenError(
                 f"{path}: may not be read by this user", hint="run this with sudo"

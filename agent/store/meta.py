@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
 Fact = int | str
 
+#: No number is larger, so that SQLite can hold it and one more.
+NUMBER_MAX = 2**62
+
+
+def is_number(fact: object) -> bool:
+    """True for a number that no cell has spoiled."""
+    return isinstance(fact, int) and 0 <= fact <= NUMBER_MAX
+
 
 @dataclass(frozen=True, slots=True)
 class Meta:
@@ -21,7 +29,8 @@ class Meta:
 
     def number(self, name: str) -> int:
         """A fact that is a number, 0 if it is not known."""
-        return int(self.known.get(name, 0))
+        fact = self.known.get(name, 0)
+        return int(fact) if is_number(fact) else 0
 
     def text(self, name: str) -> str:
         """A fact that is a text, empty if it is not known."""

@@ -27,15 +27,15 @@ def open_store(
     """The store in the file `limits.path`, made with its directory if there is none.
 
     A file that is spoiled, foreign or of another schema is renamed to `<name>.corrupt-<time>` and a
-    new one begun; `Store.reset` then says so. Where there can be no file, or it is locked or
-    read-only, the store is in memory, small, and `Store.memory_only` says why. Takes seconds with a
-    large backlog: it is read.
+    new one begun; `Store.reset` then says so. Where there can be no file, it is locked or
+    read-only, or a link, directory or device has its name, the store is in memory, small, and
+    `Store.memory_only` says why. Takes seconds with a large backlog: it is read.
     """
     path, reset = limits.path, ""
     try:
         with database.translated(path):
             files.make_directory(path.parent)
-            if path.exists():
+            if database.exists(path):
                 try:
                     return Store(limits, wall_s=wall_s, boot_s=boot_s)
                 except database.SpoiledError as spoiled:
@@ -48,11 +48,15 @@ def open_store(
 
 
 def usable_again(limits: StoreLimits) -> bool:
-    """True if there is, or now can be, a store in the file `limits.path` that takes commits."""
+    """True if there is, or now can be, a store in the file `limits.path` that takes commits.
+
+    While it takes none, that is found out at once; else the file is read, as the next start will.
+    """
     path = limits.path
     with suppress(StoreError, database.SpoiledError), database.translated(path):
-        if not path.exists():
+        if not database.exists(path):
             database.make(path)
+        database.try_commit(path)
         # Exactly what the next start does: what this finds usable, that one does.
         content = WriteBehind(limits, memory_only=False, boot_s=time.monotonic)
         with closing(content), content.transaction():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.model import MIB
+from agent.store.database import SpoiledError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 #: Numbers are reserved so many at once; as many may be skipped by a crash.
 BLOCK = 1000
 
+#: No memory has held more than that.
+AHEAD_MAX = 2**32
+
 _LENGTH = 64
+_CONDEMNED = "condemned"
 
 #: The room, in bytes; it is not taken from a disk that has little more.
 SIZE = MIB // 2
@@ -34,7 +39,7 @@ class NumberReserve:
     """The reservation beside the store `path`, for its `epoch`; `last` is 0 where there is none.
 
     One that cannot be read reserves a block behind `newest_seq`. Used under the store's lock.
-    Methods raise OSError.
+    Methods raise OSError; made for a store that was condemned, it raises SpoiledError.
     """
 
     def __init__(self, path: Path, epoch: str, newest_seq: int) -> None:
@@ -42,15 +47,20 @@ class NumberReserve:
         self._epoch = epoch
         self.last = 0
         try:
-            found, last = self._path.read_text(encoding="ascii").split()
-            if found == epoch:
-                self.last = int(last)
-            else:
+            found, last = files.read(self._path).decode("ascii").split()
+            if found != epoch:
                 self._write(0)  # of the store before
+            elif last == _CONDEMNED:
+                raise SpoiledError("it was found damaged while in use")
+            else:
+                self.last = int(last)
+                if not 0 <= self.last <= newest_seq + AHEAD_MAX:
+                    raise ValueError(last)  # noqa: TRY301 -- one more way to be unreadable
         except FileNotFoundError:
             files.write_new(self._path, self._text(0))
             files.sync_directory(self._path.parent)
         except ValueError:
+            self.last = 0
             self.reserve(newest_seq + 1)
 
     def reserve(self, seq: int) -> None:
@@ -63,16 +73,20 @@ class NumberReserve:
         if self.last:
             self._write(0)
 
-    def _write(self, last: int) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+    def condemn(self) -> None:
+        """Have the next start take the store's file for spoiled."""
+        self._write(_CONDEMNED)
+
+    def _write(self, last: int | str) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.pwrite(descriptor, self._text(last), 0)
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-        self.last = last
+        self.last = last if isinstance(last, int) else 0
 
-    def _text(self, last: int) -> bytes:
+    def _text(self, last: int | str) -> bytes:
         return f"{self._epoch} {last}".ljust(_LENGTH - 1).encode("ascii") + b"\n"
 
 
@@ -84,10 +98,14 @@ class SpaceReserve:
         self.keep()
 
     def keep(self) -> None:
-        """Take the room, if there is plenty and it is not taken yet."""
+        """Take the room, if there is plenty and it is not taken yet, or not all of it."""
         with suppress(OSError):
+            with suppress(FileNotFoundError):
+                if self._path.lstat().st_size >= SIZE:
+                    return
             disk = os.statvfs(self._path.parent)
-            if not self._path.exists() and disk.f_bavail * disk.f_frsize >= FREE_MIN:
+            if disk.f_bavail * disk.f_frsize >= FREE_MIN:
+                self._path.unlink(missing_ok=True)
                 files.write_new(self._path, bytes(SIZE))
 
     def spend(self) -> None:

@@ -8,6 +8,7 @@ it, without holes.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from contextlib import contextmanager
@@ -17,20 +18,29 @@ from agent.store import database
 from agent.store.write_behind import WriteBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from agent.config import StoreLimits
-    from agent.errors import StoreError
     from agent.model import Moment, NewRecord, Record
     from agent.store.meta import Fact
+    from agent.store.write_behind import Page
 
 
 class Store:
     """The queue, the running total and the ids of applied commands; made by `opening.open_store`.
 
-    Any thread may call it: one lock, one connection. `epoch` names the file for ever; `reset` says
-    what happened to the file before it, `memory_only` why there is none. Methods raise StoreError
-    when the file cannot be read or written, and have then done nothing.
+    Any thread may call it: one lock, one connection. Methods raise StoreError when the file cannot
+    be read or written, and have then done nothing. What can be asked without waiting for the lock:
+
+    - `epoch` names the file for ever; `reset` says what happened to the file before it,
+      `memory_only` why there is none, `blocked` why it takes no commit now: what is new is then
+      buffered.
+    - `queued`: records that wait for their PUBACK; `newest_seq`: number of the newest record,
+      waiting or not; `total`: the running total of detections; `skipped`: first and last of the
+      numbers that were lost with the last process's memory, if any.
+    - `dropped_for`: records that were given up since the file was made, by reason; `dropped`: all
+      of them; `fullness`: the part of its bounds that is in use, from 0 to 1.
+    - `congested`: so many acknowledgements wait for a commit that no more rows may go.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class Store:
         self._lock = threading.Lock()
         self._write_behind = WriteBehind(limits, memory_only=bool(memory_only), boot_s=boot_s)
         self.epoch = self._write_behind.epoch
+        self._show()
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -58,82 +69,31 @@ class Store:
         """Close."""
         self.close()
 
-    @property
-    def blocked(self) -> StoreError | None:
-        """The reason for which the file takes no commit now; what is new is then buffered."""
-        return self._write_behind.blocked
-
-    @property
-    def newest_seq(self) -> int:
-        """The number of the newest record, waiting or not; 0 if there never was one."""
-        return self._write_behind.newest_seq
-
-    @property
-    def total(self) -> int:
-        """The running total of detections."""
-        return self._write_behind.meta.number("total")
-
-    @property
-    def skipped(self) -> tuple[int, int] | None:
-        """First and last of the numbers that were lost with the last process's memory, if any."""
-        meta = self._write_behind.meta
-        last = meta.number("skipped_last")
-        return (meta.number("skipped_first"), last) if last else None
-
-    @property
-    def queued(self) -> int:
-        """The number of records that wait for their PUBACK."""
-        with self._lock:
-            return self._write_behind.queued
-
-    @property
-    def congested(self) -> bool:
-        """True while so many acknowledgements wait for a commit that no more rows may go."""
-        return self._write_behind.congested
-
-    @property
-    def dropped(self) -> int:
-        """The number of records that were given up, since the file was made."""
-        return sum(self.dropped_for.values())
-
-    @property
-    def dropped_for(self) -> dict[str, int]:
-        """The number of records that were given up, by reason, since the file was made."""
-        return self._write_behind.dropped_for
-
-    @property
-    def fullness(self) -> float:
-        """The part of its bounds that is in use, from 0 to 1."""
-        with self._lock:
-            return self._write_behind.fullness
-
     def append(self, new: NewRecord, *, detections: int | None = None, **facts: Fact) -> Record:
         """Number `new` and put it on the disk; it is there when this returns.
 
         With `detections` the total grows by as many in the same transaction and the body gains
-        `total`; `facts` are remembered in it too. Where records were given up since the last call,
-        the body gains `dropped`. The oldest rows go where the bounds ask for it. With
+        `total`; `facts` are remembered in it too. Where records were given up that no body has told
+        of yet, it gains `dropped`. The oldest rows go where the bounds ask for it. With
         `commit_after_s`, and while the file takes no commit, it is only buffered in memory. Raises
         ValueError, and stores nothing, for a body that JSON cannot hold.
         """
         with self._locked() as content:
             return content.append(new, detections, facts)
 
-    def waiting(self, after_seq: int, limit: int) -> list[Record]:
-        """The oldest unacknowledged records with a number above `after_seq`, at most `limit`.
+    def page(self, after_seq: int, limit: int, *, without: Collection[str] = ()) -> Page:
+        """The oldest waiting records above `after_seq`, at most `limit`, none of a kind `without`.
 
-        A row whose body is spoiled is set aside and left out.
+        It ends after a look at 1000 rows, or at a MiB of them. Rows that no broker could take are
+        set aside, and told.
         """
         with self._locked() as content:
-            records, spoiled = content.waiting(after_seq, limit)
-        for seq in spoiled:
-            self.set_aside(seq, "its body cannot be read")
-        return records
+            return content.page(after_seq, limit, without, self._wall_s())
 
-    def newest(self, kind: str, after_seq: int = 0) -> Record | None:
-        """The newest unacknowledged record of `kind` with a number above `after_seq`, if any."""
+    def newest(self, kind: str) -> Record | None:
+        """The newest record of `kind` of all, if it still waits and is sound."""
         with self._locked() as content:
-            return content.newest(kind, after_seq)
+            return content.newest(kind)
 
     def acknowledge(self, seq: int) -> None:
         """Let a waiting record go; it leaves the file in the next commit.
@@ -141,11 +101,10 @@ class Store:
         Only in memory, but for every thousandth since the last commit. A number that was dropped
         for the bounds meanwhile does nothing.
         """
-        with self._lock:
-            self._write_behind.acknowledge(seq)
-            full = self._write_behind.congested
-        if full:
-            self.flush()
+        with self._locked() as content:
+            content.acknowledge(seq)
+            if content.congested:
+                content.flush()
 
     def flush(self) -> None:
         """Commit all that is not on the disk yet; does nothing when there is nothing."""
@@ -153,17 +112,18 @@ class Store:
             content.flush()
 
     def flush_due_s(self) -> float:
-        """The time on the boot clock at which `flush` is due; infinite if nothing is buffered."""
-        with self._lock:
-            return self._write_behind.due_s()
+        """The time on the boot clock at which `flush` is due; infinite if nothing waits for it."""
+        return self._due_s
 
     def set_total(self, value: int, command_id: str | None) -> bool:
         """Set the running total; it is on the disk when this returns.
 
         False, and nothing done, if the command `command_id` was applied before (the last thousand
         are remembered); without an id it always applies. Value and id are such as the uplink's
-        inbox lets through. Raises BlockedError where the file takes no commit.
+        inbox lets through. Raises BlockedError where there is no file, or it takes no commit.
         """
+        if self.memory_only:
+            raise database.BlockedError(self.memory_only)
         with self._locked() as content:
             return content.set_total(value, command_id)
 
@@ -174,7 +134,7 @@ class Store:
         waiting does nothing. Where the file takes no commit, it is let go.
         """
         with self._locked() as content:
-            content.set_aside(seq, reason, now_s=self._wall_s())
+            content.set_aside([(seq, reason)], now_s=self._wall_s())
 
     def note_clock(self, now: Moment, *, is_set: bool) -> None:
         """Note how far the two clocks are apart in this boot, and whether wall time is set.
@@ -182,13 +142,11 @@ class Store:
         What waits from this boot is stamped accordingly from now on. Written only on a change.
         """
         with self._locked() as content:
-            if content.boots.note(now, is_set=is_set):
-                content.commit()
+            content.note_clock(now, is_set=is_set)
 
     def true_wall_s(self, moment: Moment) -> float:
         """The time that the wall clock should have shown at `moment`, by the best knowledge."""
-        with self._lock:
-            return self._write_behind.boots.wall_s(moment)
+        return self._write_behind.boots.wall_s(moment)
 
     def remember(self, **facts: Fact) -> None:
         """Keep facts in the file for the next process."""
@@ -217,4 +175,25 @@ class Store:
     @contextmanager
     def _locked(self) -> Iterator[WriteBehind]:
         with self._lock, database.translated(self._path):
-            yield self._write_behind
+            try:
+                yield self._write_behind
+            except sqlite3.Error as error:
+                if database.is_damage(error):
+                    self._write_behind.condemn()
+                raise
+            finally:
+                self._show()
+
+    def _show(self) -> None:
+        content, meta = self._write_behind, self._write_behind.meta
+        self.blocked = content.blocked
+        self.newest_seq = content.newest_seq
+        self.queued = content.queued
+        self.congested = content.congested
+        self.total = meta.number("total")
+        last = meta.number("skipped_last")
+        self.skipped = (meta.number("skipped_first"), last) if last else None
+        self.dropped_for = content.dropped_for
+        self.dropped = sum(self.dropped_for.values())
+        self.fullness = content.fullness
+        self._due_s = content.due_s

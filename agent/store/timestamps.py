@@ -9,6 +9,7 @@ the boot clock. A record's time follows from that whenever it is sent.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent import BUILT_S
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 #: The two clocks may drift apart so far before it is a step: time servers slew by less.
 STEP_S = 1.0
 
-#: The newest boots are remembered, so many.
+#: The newest boots are remembered, and of those before them the ones that waiting records are from.
 BOOTS_MAX = 100
+NEEDED_MAX = 2000
+
+#: No time is later, in the year 9892: calendars end with 9999.
+LATEST_S = 2.5e11
 
 ESTIMATED = "clock_estimated"
 FAULT = "sensor_fault"
@@ -40,16 +45,14 @@ class Boot(NamedTuple):
 def stamped(new: NewRecord, boots: Mapping[str, Boot]) -> tuple[float, dict[str, Json]]:
     """The `Timestamp` and the body of a record by the best knowledge; `boots` oldest first.
 
-    Where the clock of its boot was set, the time is exact. Where it never was, `quality` says
-    `clock_estimated`, and `not_before` and `not_after` say what is certain.
+    Where the clock of its boot was set, the time is exact. Where it never was, or nobody knows,
+    `quality` says `clock_estimated`, and `not_before` and `not_after` say what is certain.
     """
     body = dict(new.body)
     boot = boots.get(new.moment.boot_id)
-    if boot is None:
-        return new.timestamp_s, body
-    if not boot.is_set:
+    if boot is None or not boot.is_set:
         # What is not to be believed at all stays so.
-        quality = body.get("quality") if body.get("quality") == FAULT else ESTIMATED
+        quality = FAULT if body.get("quality") == FAULT else ESTIMATED
         return new.timestamp_s, {**body, "quality": quality, **_bounds(new.moment.boot_id, boots)}
     step_s = new.moment.boot_s + boot.offset_s - new.moment.wall_s
     if abs(step_s) <= STEP_S:
@@ -65,7 +68,7 @@ def _moved_window(ended_s: float, body: dict[str, Json]) -> tuple[float, dict[st
     One that does not fit there is `partial`, so that consumers add it to its neighbour.
     """
     window_s = body.get("window_s")
-    if not isinstance(window_s, int) or window_s <= 0:
+    if not isinstance(window_s, int) or not 0 < window_s <= LATEST_S:
         return round(ended_s, 3), body
     end_s = math.floor(ended_s / window_s + 0.5) * window_s
     if abs(end_s - ended_s) > STEP_S and body.get("quality") == "ok":
@@ -76,6 +79,8 @@ def _moved_window(ended_s: float, body: dict[str, Json]) -> tuple[float, dict[st
 def _bounds(boot_id: str, boots: Mapping[str, Boot]) -> dict[str, Json]:
     """It was after the last boot before it whose time is known had begun, and before the next."""
     known: dict[str, Json] = {}
+    if boot_id not in boots:
+        return known  # nobody knows what came before it
     passed = False
     for name, boot in boots.items():
         if name == boot_id:
@@ -88,61 +93,72 @@ def _bounds(boot_id: str, boots: Mapping[str, Boot]) -> dict[str, Json]:
     return known
 
 
+@dataclass(frozen=True, slots=True)
 class Boots:
-    """The table `boots`, oldest first; used under the store's lock."""
+    """The boots that are known, oldest first, and the one that the file has to learn of."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        query = "SELECT id, offset_s, is_set FROM boots ORDER BY number"
-        self._known = {
-            name: Boot(offset_s, bool(is_set)) for name, offset_s, is_set in db.execute(query)
-        }
-        self._pending = ""
+    known: Mapping[str, Boot]
+    pending: str = ""
 
-    def note(self, now: Moment, *, is_set: bool) -> bool:
-        """Note how the clocks of this boot stand; False if the file knows that already."""
+    @classmethod
+    def read(cls, db: sqlite3.Connection) -> Boots:
+        """What the table `boots` holds; a spoiled row is a boot that nobody knows."""
+        rows = db.execute("SELECT id, offset_s, is_set FROM boots ORDER BY number")
+        return cls(
+            {
+                name: Boot(offset_s, bool(is_set))
+                for name, offset_s, is_set in rows
+                if isinstance(name, str)
+                and isinstance(offset_s, float)
+                and abs(offset_s) <= LATEST_S
+                and is_set in {0, 1}
+            }
+        )
+
+    def noted(self, now: Moment, *, is_set: bool) -> Boots:
+        """These, with how the clocks of this boot stand; the same if that is known already."""
         boot = Boot(now.wall_s - now.boot_s, is_set)
-        known = self._known.get(now.boot_id)
+        known = self.known.get(now.boot_id)
         if known and known.is_set == is_set and abs(known.offset_s - boot.offset_s) <= STEP_S:
-            return False
-        self._known[now.boot_id] = boot
-        self._pending = now.boot_id
-        return True
+            return self
+        return Boots({**self.known, now.boot_id: boot}, now.boot_id)
 
-    def write(self) -> None:
-        """Write what is new."""
-        if not self._pending:
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write what is new; boots that nothing needs any more go."""
+        if not self.pending:
             return
-        boot = self._known[self._pending]
-        self._db.execute(
+        db.execute(
             "INSERT INTO boots (id, offset_s, is_set) VALUES (?, ?, ?) ON CONFLICT (id)"
             " DO UPDATE SET offset_s = excluded.offset_s, is_set = excluded.is_set",
-            (self._pending, boot.offset_s, boot.is_set),
+            (self.pending, *self.known[self.pending]),
         )
-        oldest = "DELETE FROM boots WHERE number <= (SELECT max(number) FROM boots) - ?"
-        self._db.execute(oldest, (BOOTS_MAX,))
+        older = (
+            "DELETE FROM boots WHERE number <="
+            " (SELECT number FROM boots ORDER BY number DESC LIMIT 1 OFFSET ?)"
+        )
+        unneeded = f"{older} AND id NOT IN (SELECT boot_id FROM records)"  # noqa: S608
+        db.execute(unneeded, (BOOTS_MAX,))
+        db.execute(older, (NEEDED_MAX,))
 
-    def kept(self) -> None:
-        """Note that it is committed."""
-        self._pending = ""
+    def kept(self) -> Boots:
+        """The same once that is committed."""
+        return Boots(self.known)
 
-    def stamped(self, new: NewRecord) -> tuple[float, dict[str, Json]]:
-        """The time and the body of a record by the best knowledge."""
-        return stamped(new, self._known)
-
-    def age_s(self, then: Moment, now: Moment) -> float:
+    def age_s(self, then: Moment, now: Moment) -> float | None:
         """Seconds since `then`: by boot time within one boot, else by wall time.
 
-        Zero where a clock is not to be believed: nothing is given up because of a wrong one.
+        None where a clock is not to be believed: nothing is given up because of a wrong one.
         """
         if then.boot_id == now.boot_id:
-            return now.boot_s - then.boot_s
-        boot = self._known.get(now.boot_id)
-        if (boot and not boot.is_set) or then.wall_s < BUILT_S:
-            return 0.0
-        return self.wall_s(now) - self.wall_s(then)
+            age_s = now.boot_s - then.boot_s
+        else:
+            boot = self.known.get(now.boot_id)
+            if (boot and not boot.is_set) or then.wall_s < BUILT_S:
+                return None
+            age_s = self.wall_s(now) - self.wall_s(then)
+        return age_s if 0 <= age_s <= LATEST_S else None
 
     def wall_s(self, moment: Moment) -> float:
         """The time that the wall clock should have shown at `moment`, by the best knowledge."""
-        boot = self._known.get(moment.boot_id)
+        boot = self.known.get(moment.boot_id)
         return moment.boot_s + boot.offset_s if boot and boot.is_set else moment.wall_s

@@ -9,34 +9,54 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from agent.model import MIB, Record, encode
-from agent.store import database
+from agent.model import COUNT, Moment, Record, encode
+from agent.store import commands, database
 from agent.store.buffer import MIB_MAX, ROWS_MAX, Buffer
-from agent.store.commands import Commands
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.meta import Meta
 from agent.store.records import Records
 from agent.store.reserve import NumberReserve, SpaceReserve
+from agent.store.retention import SLICE_BYTES, Retention
 from agent.store.timestamps import Boots
+from agent.store.validation import plain, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from agent.config import StoreLimits
     from agent.errors import StoreError
     from agent.model import Json, NewRecord
     from agent.store.meta import Fact
-    from agent.store.records import Figures, Numbered
+    from agent.store.records import Figures
 
 #: Most acknowledgements in memory; during a long drain nothing else would commit them.
 ACKNOWLEDGED_MAX = 1000
 
+#: Acknowledgements are committed after this time at the latest, a minute with all that is around.
+ACKNOWLEDGED_S = 59.0
+
 #: While the file takes no commit, one is tried this often.
 COMMIT_AGAIN_S = 5.0
+
+#: A page ends when so many rows, or so many bytes, were looked at.
+PAGE_ROWS = 1000
+PAGE_BYTES = 1024 * 1024
+
+
+class Page(NamedTuple):
+    """Waiting `records`, after a look at all rows up to the number `up_to_seq`.
+
+    `set_aside` are rows that were met and that no broker could take: number, kind and reason.
+    """
+
+    records: list[Record]
+    up_to_seq: int
+    set_aside: tuple[tuple[int, str, str], ...] = ()
 
 
 class WriteBehind:
@@ -49,25 +69,28 @@ class WriteBehind:
     def __init__(
         self, limits: StoreLimits, *, memory_only: bool, boot_s: Callable[[], float]
     ) -> None:
-        self._limits = limits
         if memory_only:
             rows, mib = min(limits.max_rows, ROWS_MAX), min(limits.max_mib, MIB_MAX)
-            self._limits = replace(limits, max_rows=rows, max_mib=mib)
+            limits = replace(limits, max_rows=rows, max_mib=mib)
+        self._path = limits.path
         self._boot_s = boot_s
         self._commit_after_s = 0.0 if memory_only else limits.commit_after_s
         self._again_boot_s = 0.0
         self._numbers: NumberReserve | None = None
         self._space: SpaceReserve | None = None
         self._acknowledged: set[int] = set()  # still in the file
+        self._acknowledged_boot_s = math.inf  # the oldest
         self._given_up = 0  # records that no commit has counted yet
         self.blocked: StoreError | None = None
         self._db, self._figures, known = database.opened(None if memory_only else limits.path)
         try:
-            self._commands = Commands(self._db)
             self._buffer = Buffer(self._figures.last_seq)
             self.records = Records(self._db)
+            self._retention = Retention(self._db, self.records, limits)
+            self._retention.measure(self._figures)
+            self._newest = {COUNT: self.records.newest(COUNT)}
             self.meta = Meta(known)
-            self.boots = Boots(self._db)
+            self.boots = Boots.read(self._db)
             self.epoch = self.meta.text("epoch")
             if not memory_only:
                 self._numbers = NumberReserve(limits.path, self.epoch, self._figures.last_seq)
@@ -76,7 +99,6 @@ class WriteBehind:
         except BaseException:
             self._db.close()
             raise
-        self._told_dropped = self.dropped_for
 
     @property
     def newest_seq(self) -> int:
@@ -86,7 +108,7 @@ class WriteBehind:
     @property
     def queued(self) -> int:
         """The number of records that wait."""
-        return self._figures.rows - len(self._acknowledged) + len(self._buffer)
+        return max(0, self._figures.rows - len(self._acknowledged) + len(self._buffer))
 
     @property
     def congested(self) -> bool:
@@ -102,8 +124,15 @@ class WriteBehind:
     @property
     def fullness(self) -> float:
         """The part of its bounds that is in use, from 0 to 1."""
-        rows = (self._figures.rows + len(self._buffer)) / self._limits.max_rows
-        return min(1.0, max(rows, self._figures.bytes / (self._limits.max_mib * MIB)))
+        return self._retention.fullness(self._figures, len(self._buffer))
+
+    @property
+    def due_s(self) -> float:
+        """The time on the boot clock at which `flush` is due; infinite if nothing waits for it."""
+        if self.blocked:
+            return self._again_boot_s
+        acknowledged_s = self._acknowledged_boot_s + ACKNOWLEDGED_S
+        return min(acknowledged_s, self._buffer.due_s(self._commit_after_s))
 
     def append(self, new: NewRecord, detections: int | None, facts: Mapping[str, Fact]) -> Record:
         """Number a record and commit it, or see to it that this can wait; see `Store.append`."""
@@ -111,32 +140,60 @@ class WriteBehind:
         if detections is not None:
             body["total"] = meta.number("total") + detections
             meta = meta.changed(total=meta.number("total") + detections)
-        if dropped != self._told_dropped:
+        if sum(dropped.values()) != meta.number("told_dropped"):
             body["dropped"] = dict[str, "Json"](dropped)
-        new = replace(new, body=body)
-        seq = self._buffer.add(new, encode(body), self._boot_s())
+            meta = meta.changed(told_dropped=sum(dropped.values()))
+        seq, moment = self.newest_seq + 1, new.moment
+        text, times = encode(body), (moment.wall_s, moment.boot_s, moment.boot_id)
+        self._buffer.add((seq, new.kind, new.timestamp_s, text, *times), self._boot_s())
         try:
-            if meta.pending or self._buffer.due_s(self._commit_after_s) <= self._boot_s():
+            due = self._buffer.due_s(self._commit_after_s) <= self._boot_s()
+            if due or meta.pending or self._buffer.full:
                 self.commit(meta)
             else:
                 self._reserve()
         except BaseException:
             self._buffer.take_back()
             raise
-        self._told_dropped = dropped
+        self._newest[new.kind] = seq
         return Record(self.epoch, seq, new.kind, new.timestamp_s, body)
 
-    def waiting(self, after_seq: int, limit: int) -> tuple[list[Record], list[int]]:
-        """The oldest waiting records above `after_seq`, and the numbers of spoiled rows met."""
-        found, spoiled = self.records.oldest(after_seq, limit, self._acknowledged)
-        found += self._buffer.waiting(after_seq, limit - len(found))
-        return [self._record(one) for one in found], spoiled
+    def page(self, after_seq: int, limit: int, without: Collection[str], now_s: float) -> Page:
+        """The oldest waiting records above `after_seq`; see `Store.page`."""
+        found: list[Record] = []
+        spoiled: list[tuple[int, str, str]] = []
+        if limit <= 0:
+            return Page(found, after_seq)
+        up_to_seq = max(after_seq, self.newest_seq)
+        size = 0
+        with closing(self.records.after(self._figures, after_seq)) as rows:
+            buffered = (row for row in self._buffer if row[0] > after_seq)
+            for looked, row in enumerate(chain(rows, buffered), 1):
+                seq, kind, text = row[0], row[1], row[3]
+                if seq not in self._acknowledged and kind not in without:
+                    try:
+                        found.append(validated(row, self.epoch, self.boots.known))
+                    except ValueError as reason:
+                        spoiled.append((seq, plain(kind), str(reason)))
+                    size += len(text) if isinstance(text, bytes | str) else 0
+                if len(found) >= limit or looked >= PAGE_ROWS or size >= PAGE_BYTES:
+                    up_to_seq = seq
+                    break
+        if spoiled:
+            self.set_aside([(seq, reason) for seq, _, reason in spoiled], now_s=now_s)
+        return Page(found, up_to_seq, tuple(spoiled))
 
-    def newest(self, kind: str, after_seq: int) -> Record | None:
-        """The newest waiting record of `kind` above `after_seq`."""
-        found = self._buffer.newest(kind, after_seq)
-        found = found or self.records.newest(kind, after_seq, self._acknowledged)
-        return self._record(found) if found else None
+    def newest(self, kind: str) -> Record | None:
+        """The newest record of `kind` of all, if it still waits and is sound."""
+        if kind not in self._newest:
+            self._newest[kind] = self.records.newest(kind)
+        seq = self._newest[kind]
+        row = self._buffer.get(seq) or self.records.get(self._figures, seq)
+        if not row or row[0] in self._acknowledged or row[:2] != (seq, kind):
+            return None
+        with suppress(ValueError):  # `page` finds it too and has it set aside
+            return validated(row, self.epoch, self.boots.known)
+        return None
 
     def acknowledge(self, seq: int) -> bool:
         """Let a record go, in memory; the next commit takes it out. False if it does not wait."""
@@ -145,25 +202,27 @@ class WriteBehind:
         waits = self._figures.has(seq) and seq not in self._acknowledged
         if waits:
             self._acknowledged.add(seq)
+            self._acknowledged_boot_s = min(self._acknowledged_boot_s, self._boot_s())
         return waits
 
-    def set_aside(self, seq: int, reason: str, *, now_s: float) -> None:
-        """Move a waiting record into the table `dead`, or let it go where nothing can be moved."""
+    def set_aside(self, reasons: Iterable[tuple[int, str]], *, now_s: float) -> None:
+        """Move waiting records to the table `dead`, or let them go where nothing can be moved."""
         try:
             with self.transaction() as figures:
-                self.records.set_aside(figures, seq, reason=reason, now_s=now_s)
+                for seq, reason in reasons:
+                    self.records.set_aside(figures, seq, reason=reason, now_s=now_s)
         except (sqlite3.Error, OSError) as error:
-            if not isinstance(database.explained(self._limits.path, error), BlockedError):
+            if not isinstance(database.explained(self._path, error), BlockedError):
                 raise
-            self._given_up += self.acknowledge(seq)
+            self._given_up += sum(self.acknowledge(seq) for seq, _ in reasons)
 
     def set_total(self, value: int, command_id: str | None) -> bool:
         """Set the total, at once and once for each id; False, and nothing done, if it is known."""
-        if command_id is not None and self._commands.has(command_id):
+        if command_id is not None and commands.is_applied(self._db, command_id):
             return False
         with self.transaction(self.meta.changed(total=value)):
             if command_id is not None:
-                self._commands.add(command_id)
+                commands.add(self._db, command_id)
         return True
 
     def remember(self, facts: Mapping[str, Fact]) -> None:
@@ -172,23 +231,27 @@ class WriteBehind:
         if meta.pending:
             self.commit(meta)
 
+    def note_clock(self, now: Moment, *, is_set: bool) -> None:
+        """Note how the clocks of this boot stand, and commit it if that is new."""
+        boots = self.boots.noted(now, is_set=is_set)
+        if boots is not self.boots:
+            self.commit(boots=boots)
+            # Now the age of more rows may be known.
+            self._figures.searched_seq, self._figures.age_checked_s = 0, None
+
     def flush(self) -> None:
         """Commit what is not on the disk yet; while blocked, find out whether that is over."""
-        if self._acknowledged or self._buffer or self.meta.pending or self.blocked:
+        if self._waits or self.blocked:
             self.commit()
 
-    def due_s(self) -> float:
-        """The time on the boot clock at which `flush` is due; infinite if nothing is buffered."""
-        return self._again_boot_s if self.blocked else self._buffer.due_s(self._commit_after_s)
-
-    def commit(self, meta: Meta | None = None) -> None:
-        """Commit all that is not on the disk yet, and `meta`; while blocked, keep it in memory."""
+    def commit(self, meta: Meta | None = None, boots: Boots | None = None) -> None:
+        """Commit all that is not on the disk yet, and these; while blocked, keep it in memory."""
         if not self.blocked or self._boot_s() >= self._again_boot_s:
             try:
-                with self.transaction(meta):
+                with self.transaction(meta, boots):
                     return
             except (sqlite3.Error, OSError) as error:
-                blocked = database.explained(self._limits.path, error)
+                blocked = database.explained(self._path, error)
                 if not isinstance(blocked, BlockedError):
                     raise
                 self.blocked = blocked
@@ -196,28 +259,33 @@ class WriteBehind:
                 if isinstance(self.blocked, DiskFullError):
                     self._let_go()
         self._reserve()
-        self.meta = meta or self.meta
+        self.meta, self.boots = meta or self.meta, boots or self.boots
         self._given_up += self._buffer.bound()
 
     @contextmanager
     def transaction(
-        self, meta: Meta | None = None, *, only_let_go: bool = False
+        self,
+        meta: Meta | None = None,
+        boots: Boots | None = None,
+        *,
+        only_let_go: bool = False,
     ) -> Iterator[Figures]:
-        """One transaction, which takes along all that is not on the disk yet, and facts in `meta`.
+        """One transaction, which takes along all that is not on the disk yet, `meta` and `boots`.
 
         With `only_let_go` it takes the acknowledgements alone. Yields figures to change; nothing
         counts unless the commit succeeds.
         """
-        figures, meta = replace(self._figures), meta or self.meta
+        figures, meta, boots = replace(self._figures), meta or self.meta, boots or self.boots
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self.records.remove(figures, self._acknowledged)
             if not only_let_go:
-                self._take_along(figures)
+                self._take_along(figures, boots)
             yield figures
             if not only_let_go:
                 meta.write(self._db)
-                self.boots.write()
+                boots.write(self._db)
+            self._retention.measure(figures)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:  # some errors have rolled it back already
@@ -225,43 +293,58 @@ class WriteBehind:
             raise
         self._figures = figures
         self._acknowledged.clear()
+        self._acknowledged_boot_s = math.inf
         if not only_let_go:
-            self._kept(meta)
+            self._kept(meta, boots)
+
+    def condemn(self) -> None:
+        """Have the next start take the file for spoiled, since the card does not give it back."""
+        if self._numbers:
+            with suppress(OSError):
+                self._numbers.condemn()
+            self._numbers = None
 
     def close(self) -> None:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
             self._again_boot_s = -math.inf  # there is no later
-            unmarked = self._buffer.last_seq > self._figures.last_seq
-            if self._acknowledged or unmarked or self.meta.pending:
+            if self._waits or self._buffer.last_seq > self._figures.last_seq:
                 self.commit()
             if self._numbers and not self.blocked:
                 self._numbers.release()
         finally:
             self._acknowledged.clear()
             self._buffer = Buffer(self._figures.last_seq)
-            self.meta = self.meta.kept()
+            self.meta, self.boots = self.meta.kept(), self.boots.kept()
             self._numbers = None
             self._db.close()
 
-    def _take_along(self, figures: Figures) -> None:
-        for seq, new, body in self._buffer:
-            self.records.make_room(figures, self._limits, new, len(body), self.boots.age_s)
-            self.records.insert(figures, seq, new, body)
+    @property
+    def _waits(self) -> bool:
+        """True if something waits for a commit."""
+        pending = self.meta.pending or self.boots.pending
+        return bool(self._acknowledged or self._buffer or pending)
+
+    def _take_along(self, figures: Figures, boots: Boots) -> None:
+        size = 0
+        for row in self._buffer:
+            self.records.insert(figures, row)
+            size += len(row[3])
+            if size >= SLICE_BYTES or row[0] % PAGE_ROWS == 0 or row[0] == self._buffer.last_seq:
+                self._retention.make_room(figures, Moment(*row[4:]), boots.age_s)
+                size = 0
         if self._buffer.last_seq > figures.last_seq:
             self.records.mark(figures, self._buffer.last_seq)
-        if self._given_up:
-            self.records.count_dropped(figures, "memory", self._given_up)
+        self.records.count_dropped(figures, "memory", self._given_up)
 
-    def _kept(self, meta: Meta) -> None:
+    def _kept(self, meta: Meta, boots: Boots) -> None:
         """All is on the disk."""
         self._buffer.clear()
         self._given_up = 0
-        self.meta = meta.kept()
-        self.boots.kept()
-        if self._space and self.blocked:
-            self._space.keep()
+        self.meta, self.boots = meta.kept(), boots.kept()
         self.blocked = None
+        if self._space:
+            self._space.keep()
         if self._numbers and not self._commit_after_s:
             with suppress(OSError):  # then some numbers are skipped that need not be
                 self._numbers.release()
@@ -287,7 +370,3 @@ class WriteBehind:
             self.commit()
             if not self.blocked:
                 numbers.release()
-
-    def _record(self, numbered: Numbered) -> Record:
-        seq, new = numbered
-        return Record(self.epoch, seq, new.kind, *self.boots.stamped(new))

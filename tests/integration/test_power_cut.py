@@ -93,7 +93,7 @@ def check(limits: StoreLimits, said: list[str], every: list[str]) -> None:
     """All that was said to be durable is; the one step that was going on may be done, or not."""
     with open_store(limits) as store:
         assert (store.reset, store.memory_only, store.skipped) == ("", "", None)
-        waiting = {record.seq for record in store.waiting(0, 10_000)}
+        waiting = {record.seq for record in store.page(0, 10_000).records}
         soon = every[: len(said) + 1]
         assert numbers(said, "append") - numbers(soon, "acknowledge") <= waiting
         assert store.total in {int(said[-1].split()[2]), int(soon[-1].split()[2])}
@@ -146,7 +146,7 @@ def test_with_patience_a_cut_loses_seconds_and_reuses_no_number(
                 line for line in said if line.startswith(("flush", "total")) or line == said[0]
             ]
             before = said[: said.index(committed[-1])] if committed else []
-            waiting = {record.seq for record in store.waiting(0, 10_000)}
+            waiting = {record.seq for record in store.page(0, 10_000).records}
             assert numbers(before, "append") - numbers(said, "acknowledge") <= waiting
     assert tried >= 100
 
@@ -160,7 +160,7 @@ def test_a_disk_without_fsync_would_be_found_out(tmp_path: Path, after: Path) ->
         if not said or count % 40:
             continue
         with open_store(written(disk.cut(chance), after)) as store:
-            waiting = {record.seq for record in store.waiting(0, 10_000)}
+            waiting = {record.seq for record in store.page(0, 10_000).records}
             kept = numbers(said, "append") - numbers(said, "acknowledge") <= waiting
             lost += not kept or bool(store.reset)
     assert lost

@@ -110,7 +110,7 @@ def test_what_was_set_aside_is_shown_and_sent_once_more(
     assert main(["queue", "--config", config, "--replay"]) == 0
     assert "3 set aside before wait again" in capsys.readouterr().out
     with open_store(limits) as store:
-        assert [record.seq for record in store.waiting(0, 9)] == [1, 2, 3]
+        assert [record.seq for record in store.page(0, 9).records] == [1, 2, 3]
     assert main(["queue", "--config", config, "--dead"]) == 0
     assert capsys.readouterr().out == "no record was set aside\n"
 

@@ -93,7 +93,7 @@ class Bench:
 
     def records(self) -> list[Record]:
         """All that is stored."""
-        return self.store.waiting(0, 1000)
+        return self.store.page(0, 1000).records
 
     def times(self, kind: str) -> list[float]:
         """When the records of a kind were made, in seconds from the start."""

@@ -13,16 +13,12 @@ import pytest
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.store.buffer import Buffer
-from agent.uplink.outbox import Outbox
-from agent.uplink.poison import PoisonWatch
-from agent.uplink.waits import Backoff
-from tests.fakes import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from agent.model import Json
+    from agent.model import Json, Record
     from agent.store import Store
 
 
@@ -36,9 +32,19 @@ def new(kind: str = "sensors/room", *, moment: Moment = MOMENT, **body: Json) ->
     return NewRecord(kind, moment.wall_s, moment, body)
 
 
+def waiting(store: Store, after_seq: int = 0, limit: int = 10_000) -> list[Record]:
+    """The records that wait, page by page."""
+    found: list[Record] = []
+    while len(found) < limit and after_seq < store.newest_seq:
+        page = store.page(after_seq, limit - len(found))
+        found += page.records
+        after_seq = page.up_to_seq
+    return found
+
+
 def numbers(store: Store, after_seq: int = 0, limit: int = 10_000) -> list[int]:
     """The numbers of the waiting records."""
-    return [record.seq for record in store.waiting(after_seq, limit)]
+    return [record.seq for record in waiting(store, after_seq, limit)]
 
 
 @pytest.fixture
@@ -115,32 +121,14 @@ def spoil_with_text(path: Path) -> None:
     path.write_text("I am a text file, and a long one. " * 100)
 
 
-class Passing(Ticks):
-    """A clock that goes on by a second each time that it is asked."""
-
-    def __call__(self) -> float:
-        """The time, which is later than it was."""
-        self.now_s += 1.0
-        return self.now_s
-
-
-def drain(box: Outbox) -> list[int]:
-    """Send and have acknowledged what may go; the numbers."""
-    sent = []
-    while record := box.take():
-        box.sent(record.seq, record, 10)
-        box.answered(record.seq, 0)
-        sent.append(record.seq)
+def drain(store: Store) -> list[int]:
+    """Have acknowledged what may go, as over one connection; the numbers."""
+    sent: list[int] = []
+    after_seq = 0
+    while after_seq < store.newest_seq and not store.congested:
+        page = store.page(after_seq, 20)
+        for record in page.records:
+            store.acknowledge(record.seq)
+            sent.append(record.seq)
+        after_seq = page.up_to_seq
     return sent
-
-
-def outbox(store: Store, poison_watch: PoisonWatch | None = None) -> Outbox:
-    """That of one connection."""
-    return Outbox(
-        store,
-        window=20,
-        per_s=1e6,
-        backoff=Backoff(1, 2),
-        poison_watch=poison_watch or PoisonWatch(),
-        monotonic_s=Passing(),
-    )

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,15 @@ def test_damage_that_only_a_check_finds_is_found(limits: StoreLimits) -> None:
 
 def test_the_check_takes_no_longer_than_it_may(limits: StoreLimits) -> None:
     """A million rows on a slow card must not keep the sensors from being read."""
-    with open_store(limits) as store:
-        for _ in range(2000):
+    with open_store(replace(limits, commit_after_s=99.0)) as store:
+        for _ in range(4000):
             store.append(new())
-        database.check(store._write_behind._db, within_s=-1.0)
+    asked: list[float] = []
+
+    def late() -> float:
+        asked.append(database.CHECK_S + 1.0 if asked else 0.0)
+        return asked[-1]
+
+    with closing(sqlite3.connect(limits.path)) as db:
+        database.check(db, monotonic_s=late)
+    assert len(asked) == 2, "it ends when it is found out to be late"

@@ -24,7 +24,6 @@ from tests.unit.store.conftest import (
     free_the_disk,
     new,
     numbers,
-    outbox,
 )
 
 if TYPE_CHECKING:
@@ -64,9 +63,8 @@ def test_a_card_that_is_full_of_our_own_rows_is_drained(tmp_path: Path) -> None:
                 store.append(new(text="x" * 150))
             fill(disk / "ballast")
             waiting = store.queued
-            box = outbox(store)
             for _ in range(waiting // 500 + 10):
-                drain(box)
+                drain(store)
                 ticks.now_s += 5.0
                 store.flush()
             assert store.queued == 0

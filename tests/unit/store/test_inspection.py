@@ -10,7 +10,7 @@ import pytest
 from agent.errors import StoreError
 from agent.store import open_store
 from agent.store.inspection import StoreMissingError, inspect, revive
-from tests.unit.store.conftest import new, numbers, spoil_with_text
+from tests.unit.store.conftest import MOMENT, new, numbers, spoil_with_text
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits
@@ -22,6 +22,7 @@ def test_a_look_from_outside_disturbs_nobody(limits: StoreLimits) -> None:
         inspect(limits.path, 10)
     assert missing.value.hint
     with open_store(limits) as store:
+        store.note_clock(MOMENT, is_set=True)
         first = store.append(new(n=1))
         store.append(new(n=2))
         seen = inspect(limits.path, 1)
@@ -45,6 +46,7 @@ def test_what_is_no_file_is_told_and_never_waited_for(limits: StoreLimits) -> No
 def test_dead_records_are_shown_and_revived(limits: StoreLimits) -> None:
     """Under their own numbers; what is newest stays the newest."""
     with open_store(limits) as store:
+        store.note_clock(MOMENT, is_set=True)
         for n in range(3):
             store.append(new(n=n))
         store.set_aside(2, "payload format not valid")

@@ -10,7 +10,7 @@ import pytest
 from agent.errors import StoreError
 from agent.store import open_store
 from tests.fakes import Ticks
-from tests.unit.store.conftest import MOMENT, drain, locked, new, outbox
+from tests.unit.store.conftest import MOMENT, drain, locked, new
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits
@@ -22,14 +22,13 @@ def test_a_backlog_goes_on_when_a_lock_has_gone(limits: StoreLimits) -> None:
     with open_store(limits, boot_s=ticks) as store:
         for _ in range(1500):
             store.append(new())
-        box = outbox(store)
         with locked(limits.path):
-            sent = drain(box)
+            sent = drain(store)
             assert 1000 <= len(sent) < 1500
         ticks.now_s += 5.0
         store.flush()
         store.append(new())
-        sent += drain(box)
+        sent += drain(store)
         assert (sent, store.queued) == (list(range(1, 1502)), 0)
 
 

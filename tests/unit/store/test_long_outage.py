@@ -15,6 +15,7 @@ import pytest
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.store import open_store
+from tests.unit.store.conftest import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def test_months_offline_stay_within_each_bound(
         assert newest
         assert newest.seq == minutes
         if reason == "age":
-            (oldest,) = store.waiting(0, 1)
+            (oldest,) = waiting(store, 0, 1)
             age_s = newest.timestamp_s - oldest.timestamp_s
             assert 19 * DAY_S < age_s < 20.2 * DAY_S
         size = sum(path.stat().st_size for path in directory.iterdir())

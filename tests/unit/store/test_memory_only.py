@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import StoreLimits
 from agent.errors import StoreError
-from agent.store import open_store, usable_again
+from agent.store import BlockedError, open_store, usable_again
 from agent.store.buffer import ROWS_MAX, Buffer
 from tests.fakes import House
 from tests.unit.store.conftest import fill_the_disk, locked, new, numbers
@@ -59,8 +59,8 @@ def test_memory_is_bounded(limits: StoreLimits) -> None:
         assert store.dropped_for == {"memory": 5}
         assert store.append(new()).body == {"dropped": {"memory": 5}}
     buffer, given_up = Buffer(0), 0
-    for _ in range(5):
-        buffer.add(new(), b"x" * 1_500_000, 0.0)
+    for seq in range(1, 6):
+        buffer.add((seq, "count", 0.0, b"x" * 1_500_000, 0.0, 0.0, ""), 0.0)
         given_up += buffer.bound()
     assert (len(buffer), given_up, buffer.last_seq) == (2, 3, 5)
 
@@ -79,7 +79,7 @@ def test_a_store_that_is_locked_or_cannot_be_is_in_memory(
     (tmp_path / "directory").mkdir()
     paths = {limits.path: "locked", tmp_path / "file" / "store.db": "Not a directory"}
     try:
-        for path, reason in {**paths, tmp_path / "directory": "unable to open"}.items():
+        for path, reason in {**paths, tmp_path / "directory": "not a regular"}.items():
             with open_store(StoreLimits(path=path)) as store:
                 assert store.memory_only.startswith(f"{path}: ")
                 assert reason in store.memory_only
@@ -87,7 +87,9 @@ def test_a_store_that_is_locked_or_cannot_be_is_in_memory(
                 assert store.append(new(), detections=1).seq == 1
                 assert numbers(store) == [1]
                 store.acknowledge(1)
-                assert store.set_total(3, "id")
+                with pytest.raises(BlockedError):
+                    store.set_total(3, "id")
+                assert store.total == 1
                 assert store.queued == 0
     finally:
         locker.close()

@@ -69,13 +69,13 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path: Path) -> None:
 
 
 def test_the_oldest_go_when_they_are_too_long(tmp_path: Path) -> None:
-    """What counts is the bytes of the bodies; the newest is always kept."""
+    """What counts is what the file takes; the newest is always kept."""
     limits = StoreLimits(path=tmp_path / "store.db", max_mib=0.1)
     with open_store(limits) as store:
         for _ in range(12):
             store.append(new(text="x" * 10_000))
-        assert (store.queued, store.dropped) == (10, 2)
-        store.append(new(text="x" * 200_000))
+        assert (store.queued, store.dropped) == (8, 4)
+        store.append(new(text="x" * 110_000))
         assert numbers(store) == [13]
     assert reasons(limits.path) == {"bytes": 12}
 

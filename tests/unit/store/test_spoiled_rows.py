@@ -10,7 +10,7 @@ import pytest
 
 from agent.store import open_store
 from agent.store.inspection import inspect
-from tests.unit.store.conftest import MOMENT, new, numbers, spoil
+from tests.unit.store.conftest import MOMENT, new, numbers, spoil, waiting
 
 if TYPE_CHECKING:
     from agent.config import StoreLimits
@@ -50,7 +50,7 @@ def test_a_spoiled_row_ends_nothing(limits: StoreLimits, change: str) -> None:
     with open_store(limits) as store:
         store.note_clock(MOMENT, is_set=True)
         assert 2 in numbers(store)
-        assert all(record.payload() for record in store.waiting(0, 10))
+        assert all(record.payload() for record in waiting(store, 0, 10))
         assert store.newest_moment() == MOMENT
         assert store.newest("sensors/room")
         store.append(new())

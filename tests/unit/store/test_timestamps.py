@@ -11,6 +11,7 @@ from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.store import open_store
 from agent.store.timestamps import Boot, stamped
+from tests.unit.store.conftest import waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +38,12 @@ def test_with_a_clock_that_was_set_all_along_nothing_changes() -> None:
         assert stamped(reading(T, 100.0), {"b": Boot(offset_s, is_set=True)}) == (T, {"x": 1})
 
 
-def test_a_boot_that_nobody_knows_is_taken_at_its_word() -> None:
-    """There is nothing better."""
-    assert stamped(reading(T, 100.0), {}) == (T, {"x": 1})
+def test_a_boot_that_nobody_knows_gives_an_estimate() -> None:
+    """Nothing tells whether its clock was right, and nothing what came before it."""
+    body = {"x": 1, "quality": "clock_estimated"}
+    boots = {"other": Boot(T, is_set=True)}
+    assert stamped(reading(T, 100.0), {}) == (T, body)
+    assert stamped(reading(T, 100.0), boots) == (T, body)
 
 
 def test_what_waits_is_stamped_when_the_clock_is_set() -> None:
@@ -51,11 +55,13 @@ def test_what_waits_is_stamped_when_the_clock_is_set() -> None:
 def test_before_the_clock_is_set_the_time_is_an_estimate() -> None:
     """The payload says so, and what is certain."""
     boots = {
+        "before it": Boot(T - 95_000, is_set=True),
         "older": Boot(T - 90_000, is_set=True),
         "between": Boot(T - 80_000, is_set=False),
         "b": Boot(T, is_set=False),
         "later": Boot(T + 1, is_set=False),
         "now": Boot(T + 40_000, is_set=True),
+        "after it": Boot(T + 50_000, is_set=True),
     }
     body = {"x": 1, "quality": "clock_estimated"}
     bounds = {"not_before": T - 90_000, "not_after": T + 40_000}
@@ -101,9 +107,9 @@ def test_the_store_stamps_what_it_hands_out(tmp_path: Path) -> None:
     with open_store(limits) as store:
         store.note_clock(Moment(T, 5.0, "b"), is_set=False)
         store.append(reading(T + 5, 10.0))
-        assert store.waiting(0, 1)[0].body["quality"] == "clock_estimated"
+        assert waiting(store, 0, 1)[0].body["quality"] == "clock_estimated"
         store.note_clock(Moment(T + 3605, 10.0, "b"), is_set=True)
-        (record,) = store.waiting(0, 9)
+        (record,) = waiting(store, 0, 9)
         assert (record.timestamp_s, record.body) == (T + 3605, {"x": 1})
         pages = store._write_behind._db.total_changes
         store.note_clock(Moment(T + 3700.4, 105.0, "b"), is_set=True)
@@ -112,7 +118,7 @@ def test_the_store_stamps_what_it_hands_out(tmp_path: Path) -> None:
     with open_store(limits) as store:
         store.note_clock(Moment(T, 5.0, "next"), is_set=False)
         store.append(reading(T + 1, 6.0, "next"))
-        found = [(one.timestamp_s, one.body.get("quality")) for one in store.waiting(0, 9)]
+        found = [(one.timestamp_s, one.body.get("quality")) for one in waiting(store, 0, 9)]
         assert found == [(T + 3605, None), (T + 1, "clock_estimated")]
 
 
