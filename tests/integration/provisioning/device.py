@@ -194,7 +194,7 @@ class Device:
     def finish(self, *words: str) -> tuple[int, str]:
         """A command's exit code and all that it printed."""
         process = self.command(*words)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=100)
         return process.returncode, out + err
 
     def own(self) -> list[Any]:

@@ -31,7 +31,7 @@ def test_sigkill_after_any_call_is_mended_by_the_next_run(device: Device, number
     """The process is killed after the effect of the call, before its answer."""
     process = device.command("provision")
     device.aws.faults.on_call = lambda _, made: process.kill() if made == number else None
-    process.communicate(timeout=30)
+    process.communicate(timeout=100)
     assert process.returncode == -signal.SIGKILL
     device.check_keys()
     device.aws.faults.clear()
@@ -149,7 +149,7 @@ def test_a_full_disk_leaves_no_certificate_behind(device: Device) -> None:
     process = device.command("provision")
     # A file that may not grow stands for a disk that takes no more.
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=100)
     assert process.returncode == EXIT_TEMPORARY, out
     assert "File too large" in err
     assert "Traceback" not in err
