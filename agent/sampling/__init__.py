@@ -5,9 +5,4 @@ from agent.sampling.recorder import Recorder
 from agent.sampling.sampler import Sampler
 from agent.sampling.window_mirror import WindowMirror
 
-__all__ = [
-    "Pool",
-    "Recorder",
-    "Sampler",
-    "WindowMirror",
-]
+__all__ = ["Pool", "Recorder", "Sampler", "WindowMirror"]

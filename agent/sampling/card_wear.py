@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,11 +83,7 @@ class CardWear:
 
 def _written(account: Path) -> int:
     """The bytes in an account; 0 where the kernel keeps none."""
-    try:
-        for line in account.read_text(encoding="ascii").splitlines():
-            name, _, size = line.partition(": ")
-            if name == "write_bytes":
-                return int(size)
-    except (OSError, ValueError):
-        pass
+    with suppress(OSError, ValueError):
+        if found := re.search(r"^write_bytes: (\d+)$", account.read_text("ascii"), re.MULTILINE):
+            return int(found[1])
     return 0

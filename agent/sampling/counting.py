@@ -150,8 +150,7 @@ class CountWindow:
         for name, share in self._watches.items():
             since_s = None if share.since_s is None else self._window.opened_boot_s
             following = _Watch(since_s=since_s, until_s=share.until_s)
-            self._watches[name] = self._later.get(name, following)
-        self._later.clear()
+            self._watches[name] = self._later.pop(name, following)
         return report
 
     def _share(self, name: str) -> _Watch:

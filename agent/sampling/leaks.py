@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Self
 
 #: So many nobody needs who gives back what he has taken; the process may have 1024 files.
 FILES_MAX = 64
@@ -32,12 +29,7 @@ class Leaks:
         self._files_before, self._threads_before = _files(), _threads()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Note what has come, and forget what is gone."""
         files, threads = _files(), _threads()
         self._files = (self._files & files) | (files - self._files_before)

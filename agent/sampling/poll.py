@@ -30,16 +30,15 @@ class Poll:
     """A poll and what came of it; `due`: it is for a reading; `error` says where it ended early.
 
     `sensor` is what is open, None before an opening and after a failure. `seen` holds the
-    detections since the last poll until `seen_at`; after an opening there are none before it. For
+    detections since the last poll, and until when; after an opening there are none before that. For
     `quiet_s` there will be no more. `values` were read at `values_at`, None if they were not asked
-    for. While it runs, what it has seen so far can be looked at.
+    for. What it has seen can be looked at while it runs.
     """
 
     sensor: Sensor | None
     due: bool = False
     opened: bool = False
-    seen: Detections | None = None
-    seen_at: Moment | None = None
+    seen: tuple[Detections, Moment] | None = None
     quiet_s: float = math.inf
     values: Mapping[str, float | str] | None = None
     values_at: Moment | None = None
@@ -50,6 +49,13 @@ class Poll:
     def lost(self) -> bool:
         """True if the sensor had to be closed; one without a value at this moment stays open."""
         return self.error is not None and not isinstance(self.error, NoDataError)
+
+    def close(self) -> None:
+        """Close what it has left open."""
+        sensor, self.sensor = self.sensor, None
+        if sensor:
+            with suppress(BaseException):  # a driver may do anything, sys.exit() too
+                sensor.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,14 @@ class Poller:
                 self._poll(poll, call)
             else:
                 self._watched_poll(poll, call)
-        except NoDataError as error:
-            poll.error = _bare(error)
-        except SensorError as error:
-            self._give_up(poll, error)
         except BaseException as error:  # noqa: BLE001 -- a driver may do anything, sys.exit() too
             text = f"{self.config.name}: {type(error).__name__}: {error}"
-            self._give_up(poll, SensorError(text, hint="mend the driver"))
+            odd = SensorError(text, hint="mend the driver")
+            told = error if isinstance(error, SensorError) else odd
+            told.__cause__ = told.__context__ = None
+            poll.error = told.with_traceback(None)  # which keeps alive what the driver held
+            if poll.lost:
+                poll.close()
         poll.took_s = self.monotonic_s() - began_s
         return poll
 
@@ -93,7 +100,7 @@ class Poller:
         """Drain the open sensor of `poll` once more and close it."""
         with suppress(BaseException):  # as in a poll
             self._drain(poll, cast("Sensor", poll.sensor))
-        dispose(poll)
+        poll.close()
         return poll
 
     def _poll(self, poll: Poll, call: Callable[[], None]) -> None:
@@ -119,27 +126,7 @@ class Poller:
         with self.leaks:
             self._poll(poll, call)
 
-    def _give_up(self, poll: Poll, error: SensorError) -> None:
-        poll.error = _bare(error)
-        dispose(poll)
-
     def _drain(self, poll: Poll, sensor: Sensor) -> None:
-        seen = sensor.drain()
-        poll.seen_at = self.clock.now()  # first, for who looks at a poll that does not end
-        poll.seen = seen
+        poll.seen = sensor.drain(), self.clock.now()
         if self.counted:
             poll.quiet_s = sensor.quiet_s()
-
-
-def _bare(error: SensorError) -> SensorError:
-    """The same without its traceback, which keeps alive what the driver held."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
-
-
-def dispose(poll: Poll) -> None:
-    """Close what a poll has left open."""
-    sensor, poll.sensor = poll.sensor, None
-    if sensor:
-        with suppress(BaseException):  # as in a poll
-            sensor.close()

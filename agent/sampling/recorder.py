@@ -38,6 +38,8 @@ CLOCK_AGAIN_S = 5.0
 #: From here on the store is told to be full, in parts of its bounds.
 NEARLY_FULL = 0.9
 
+UNSET = "no time service has set the clock since the start: readings carry estimated times"
+
 log = logging.getLogger(__name__)
 
 
@@ -150,27 +152,18 @@ class Recorder:
         store = self._store
         per_day, most = self._card_wear.per_day()
         self._health.update(card={"bytes_per_day": per_day, "most_by": most})
-        blocked = store.blocked
-        self._health.stand(
-            conditions.DISK_FULL, blocked.text if isinstance(blocked, DiskFullError) else ""
-        )
-        memory, hint = store.memory_only, ""
-        if blocked and not isinstance(blocked, DiskFullError):
+        disk_full, memory, hint = "", store.memory_only, ""
+        if isinstance(blocked := store.blocked, DiskFullError):
+            disk_full = blocked.text
+        elif blocked:
             memory, hint = blocked.text, blocked.hint
+        self._health.stand(conditions.DISK_FULL, disk_full)
         self._health.stand(conditions.STORE_MEMORY_ONLY, memory, hint=hint)
-        full = store.fullness
-        self._health.stand(
-            conditions.STORE_FULL, f"it is {full:.0%} full" if full >= NEARLY_FULL else ""
-        )
+        full = f"it is {store.fullness:.0%} full" if store.fullness >= NEARLY_FULL else ""
+        self._health.stand(conditions.STORE_FULL, full)
         self._tell_dropped()
-        unset = (
-            ""
-            if self._clock.is_set() or not self._clock.plausible()
-            else (
-                "no time service has set the clock since the start: readings carry estimated times"
-            )
-        )
-        self._health.stand(conditions.CLOCK_UNSET, unset, key="set")
+        unset = self._clock.plausible() and not self._clock.is_set()
+        self._health.stand(conditions.CLOCK_UNSET, UNSET if unset else "", key="set")
 
     def _tell_dropped(self) -> None:
         """Tell for a day what was given up."""

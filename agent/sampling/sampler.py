@@ -168,7 +168,8 @@ class Sampler:
         now_s = self._clock.boot_s()
         if poll := target.ended(now_s):
             self._take(target, poll)
-        self._count(target, target.poll)
+        elif target.busy:
+            self._count(target, target.poll)
         if target.busy or now_s < self._due_s(target, now_s):
             return False
         if target.begin(self._pool, now_s):
@@ -180,8 +181,7 @@ class Sampler:
         """Give polls that have begun the chance to end, and take those that do."""
         until_s = time.monotonic() + timeout_s
         for target in targets:
-            poll = target.ended(-math.inf, wait_s=until_s - time.monotonic())
-            if poll:
+            if poll := target.ended(-math.inf, wait_s=until_s - time.monotonic()):
                 self._take(target, poll)
 
     def _take(self, target: Target, poll: Poll) -> None:
@@ -197,16 +197,16 @@ class Sampler:
 
     def _count(self, target: Target, poll: Poll) -> None:
         """Count what a poll that is over, or runs, has seen; once."""
-        if not (poll.seen and poll.seen_at):
+        if not poll.seen:
             return
-        seen, poll.seen = poll.seen, None
-        target.judge(poll, seen)
+        (seen, now), poll.seen = poll.seen, None
+        target.judge(seen, now, opened=poll.opened)
         if target.name in self._window:
             if poll.opened:
-                self._window.joins(target.name, poll.seen_at)
+                self._window.joins(target.name, now)
             else:
-                self._window.saw(target.name, seen, poll.seen_at)
-            self._mirror(poll.seen_at)
+                self._window.saw(target.name, seen, now)
+            self._mirror(now)
 
     def _mirror(self, now: Moment) -> None:
         """Keep a copy of the open window."""
@@ -238,11 +238,8 @@ class Sampler:
 
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
-        watching = [
-            target
-            for target in self._targets
-            if self._window.watches(target.name) and not target.busy
-        ]
+        free = [target for target in self._targets if not target.busy]
+        watching = [target for target in free if self._window.watches(target.name)]
         suspects = [target.name for target in self._targets if target.verdict.doubt]
         report = self._window.close(now, suspects=suspects)
         if self._recorder.report(report.window, report.record):
@@ -260,13 +257,8 @@ class Sampler:
         if verdict.error is None:
             return
         self._health.stand(conditions.SENSOR_FAILING, verdict.error, hint=verdict.hint, key=name)
-        news = (verdict.last_s, verdict.error)
+        last_s, error = news = verdict.last_s, verdict.error
         if news != self._told.get(name):
             self._told[name] = news
-            self._health.sensor(
-                name,
-                last_s=verdict.last_s,
-                ok=not verdict.error,
-                error=verdict.error,
-                took_s=verdict.took_s,
-            )
+            took_s = verdict.took_s
+            self._health.sensor(name, last_s=last_s, ok=not error, error=error, took_s=took_s)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.errors import NoDataError, SensorError
 from agent.model import Reading
 from agent.sampling.dead_band import DeadBand
-from agent.sampling.poll import Poll, dispose
+from agent.sampling.poll import Poll
 from agent.sensors import BUILT_IN, Plausibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.model import Moment
     from agent.sampling.poll import Poller
     from agent.sampling.pool import Job, Pool
     from agent.sensors import Detections, Sensor
@@ -62,6 +63,7 @@ class Target:
         self.config = poller.config
         self.name = poller.config.name
         self.verdict = Verdict()
+        self._patience_s = poller.config.timeout_s + LATE_S
         self._interval_s = poller.config.interval_s or INTERVAL_S
         self._dead_band = DeadBand(poller.config)
         self._failures = 0  # polls in a row that failed
@@ -158,10 +160,11 @@ class Target:
 
     def leave(self, text: str) -> Poll | None:
         """Leave a poll behind that still runs: what it has seen so far, failed as `text` says."""
-        if not (self._job and self._job.leave_behind(dispose)):
+        if not (self._job and self._job.leave_behind(Poll.close)):
             return None
         self._job, self._sensor, self._hanging, self._proven = None, None, self._job, False
-        error = self.poll.error or SensorError(f"{self.name}: {text}", hint=HANGS)
+        error = self.poll.error if self.poll.lost else None  # where it hangs in closing
+        error = error or SensorError(f"{self.name}: {text}", hint=HANGS)
         return replace(self.poll, sensor=None, error=error, took_s=self._patience_s)
 
     def take(self, poll: Poll, now_s: float) -> Reading | None:
@@ -179,18 +182,16 @@ class Target:
             return self._reading(poll)
         return None
 
-    def judge(self, poll: Poll, seen: Detections) -> None:
-        """Judge whether to believe what `poll` has seen, if the sensor is to be judged."""
-        if not self._plausibility and poll.opened and poll.sensor and poll.sensor.limits:
-            self._plausibility = Plausibility(poll.sensor.limits)
-        if not (self._plausibility and poll.seen_at):
-            return
-        now_s = poll.seen_at.boot_s
-        if poll.opened:
-            self._plausibility.begin(now_s)
-        else:
+    def judge(self, seen: Detections, now: Moment, *, opened: bool) -> None:
+        """Judge whether to believe what a poll has seen, if the sensor is to be judged."""
+        sensor = self.poll.sensor
+        if opened and sensor and sensor.limits and not self._plausibility:
+            self._plausibility = Plausibility(sensor.limits)
+        if self._plausibility and opened:
+            self._plausibility.begin(now.boot_s)
+        elif self._plausibility:
             doubt = self._plausibility.judge(
-                now_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+                now.boot_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
             )
             self.verdict = self.verdict._replace(doubt=doubt)
 
@@ -206,10 +207,6 @@ class Target:
     def watched(self, wall_s: float) -> None:
         """Note that it has watched until then: that counts as a value."""
         self.verdict = self.verdict._replace(last_s=wall_s)
-
-    @property
-    def _patience_s(self) -> float:
-        return self.config.timeout_s + LATE_S
 
     def _wait(self, now_s: float) -> None:
         """Wait for a thread, and say so once it takes long."""

@@ -7,13 +7,16 @@ it is gone after a power cut, as it should be.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.model import Moment, NewRecord, encode
+from agent.model import COUNT, Moment, NewRecord, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from agent.model import Json
 
 
 class WindowMirror:
@@ -24,36 +27,22 @@ class WindowMirror:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "window.json"
-        self._written = b""
 
     def write(self, name: str, report: NewRecord) -> None:
         """Keep what would be reported of the window `name` if it ended now."""
-        moment = report.moment
-        data = encode(
-            {
-                "window": name,
-                "kind": report.kind,
-                "timestamp_s": report.timestamp_s,
-                "moment": [moment.wall_s, moment.boot_s, moment.boot_id],
-                "body": dict(report.body),
-            }
-        )
-        if data != self._written:
-            try:
-                files.replace(self._path, data, durable=False)
-            except OSError:
-                return  # the window is in memory all the same
-            self._written = data
+        at = report.moment
+        moment: list[Json] = [report.timestamp_s, at.wall_s, at.boot_s, at.boot_id]
+        data = encode({"window": name, "moment": moment, "body": dict(report.body)})
+        with suppress(OSError):  # the window is in memory all the same
+            files.replace(self._path, data, durable=False)
 
     def read(self) -> tuple[str, NewRecord] | None:
         """The window that a process before this one had open: its name and what it saw."""
         try:
             kept = json.loads(self._path.read_bytes())
-            wall_s, boot_s, boot_id = kept["moment"]
+            timestamp_s, wall_s, boot_s, boot_id = kept["moment"]
             moment = Moment(float(wall_s), float(boot_s), str(boot_id))
-            report = NewRecord(
-                str(kept["kind"]), float(kept["timestamp_s"]), moment, dict(kept["body"])
-            )
+            report = NewRecord(COUNT, float(timestamp_s), moment, dict(kept["body"]))
             int(report.body["detect_count"])  # type: ignore[arg-type]  # what it is, is to be seen
             return str(kept["window"]), report
         except (OSError, ValueError, TypeError, KeyError):
@@ -66,8 +55,5 @@ class WindowMirror:
 
     def forget(self) -> None:
         """There is no open window."""
-        self._written = b""
-        try:
+        with suppress(OSError):
             self._path.unlink(missing_ok=True)
-        except OSError:
-            return
