@@ -31,7 +31,7 @@ from agent.uplink import Uplink, note_start, note_stop
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from agent.config import Config
+    from agent.config import Config, Paths
     from agent.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,15 +45,11 @@ def run(config: Config) -> int:
     # the uplink for seconds, not for the better part of a minute.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
     with ExitStack() as stack:
-        with explained():
-            for directory in (config.paths.state, config.paths.runtime):
-                files.make_directory(directory)
-            stack.enter_context(files.lock(config.paths.lock_file, "another agent"))
-            config.paths.status_file.unlink(missing_ok=True)  # of a process that was killed
+        _claim(config.paths, stack)
         clock = Clock()
-        events = stack.enter_context(Wakeup())
-        changed = stack.enter_context(Wakeup())
-        urgent = stack.enter_context(Wakeup())
+        events, changed, urgent, sampler_wakeup, uplink_wakeup = (
+            stack.enter_context(Wakeup()) for _ in range(5)
+        )
         store = stack.enter_context(
             open_store(config.store, wall_s=clock.wall_s, boot_s=clock.boot_s)
         )
@@ -65,16 +61,13 @@ def run(config: Config) -> int:
             boot_s=clock.boot_s,
         )
         config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
-        sampler_wakeup = stack.enter_context(Wakeup())
-        uplink_wakeup = stack.enter_context(Wakeup())
         stop = Stop(events)
         stop.listen()  # until here a signal ends the process at once, and nothing has begun
-        runtime = config.paths.runtime
-        window = WindowMirror(runtime).moment()
+        window = WindowMirror(config.paths.runtime).moment()
         uplink = Uplink(
             config,
             store,
-            birth=note_start(store, clock.now(), runtime, window=window),
+            birth=note_start(store, clock.now(), config.paths.runtime, window=window),
             health=health,
             clock=Clock(),  # one of its own: a single thread asks each whether it is set
             wakeup=uplink_wakeup,
@@ -99,6 +92,15 @@ def run(config: Config) -> int:
         in_order = supervisor.run(sampler, uplink)
         kept = _close(store, config, clock, ended=in_order, failure=supervisor.failure)
         return EXIT_OK if in_order and kept else EXIT_FAILURE
+
+
+def _claim(paths: Paths, stack: ExitStack) -> None:
+    """Make the directories, and be the one agent that works in them."""
+    with explained():
+        for directory in (paths.state, paths.runtime):
+            files.make_directory(directory)
+        stack.enter_context(files.lock(paths.lock_file, "another agent"))
+        paths.status_file.unlink(missing_ok=True)  # of a process that was killed
 
 
 def _close(
