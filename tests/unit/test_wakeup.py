@@ -18,7 +18,7 @@ def test_a_set_before_the_wait_ends_it_at_once_and_once() -> None:
     with Wakeup() as wakeup:
         for _ in range(3):
             wakeup.set()
-        assert wakeup.wait(10)
+        assert wakeup.wait(60)
         assert not wakeup.wait(0)
 
 

@@ -61,7 +61,7 @@ def test_a_refused_publish_keeps_the_record_and_says_so(
     document = json.dumps(without)
     cloud.iot.create_policy_version(policyName=policy, policyDocument=document, setAsDefault=True)
 
-    agent.wait_condition("not-authorized", timeout_s=15)
+    agent.wait_condition("not-authorized")
     waiting = agent.wait_status(lambda status: status["queued"] >= 4)
     cloud.iot.create_policy_version(policyName=policy, policyDocument=whole, setAsDefault=True)
 

@@ -106,7 +106,7 @@ def test_an_edit_while_the_daemon_waits_changes_nothing_until_the_restart(
     assert operations.count("CreateKeysAndCertificate") == 1
     assert len(operations) <= MOST_CALLS
     assert (agent.directory / "certs" / name_of(agent) / "identity.json").exists()
-    agent.wait_condition("config-changed", timeout_s=70)
+    agent.wait_condition("config-changed", timeout_s=120)
 
 
 def test_a_spoiled_ca_file_costs_no_call(cloud: LocalAws, make_agent: MakeAgent) -> None:

@@ -182,7 +182,7 @@ class Observer:
         *,
         count: int = 1,
         matching: Callable[[Message], bool] = lambda _: True,
-        timeout_s: float = 10,
+        timeout_s: float = 60,
     ) -> list[Message]:
         """The messages that match, once there are `count`; TimeoutError says what came instead."""
         deadline_s = time.monotonic() + timeout_s
