@@ -16,6 +16,7 @@ from agent import board, files
 from agent.clock import Clock
 from agent.config import LEGACY_FILE
 from agent.daemon.config_watch import ConfigWatch
+from agent.daemon.lifetime import note_start, note_stop
 from agent.daemon.log import log_to_stderr
 from agent.daemon.notify import Notifier
 from agent.daemon.reporter import Reporter
@@ -27,7 +28,7 @@ from agent.health.health import Health
 from agent.sampling import Recorder, Sampler, WindowMirror
 from agent.sensors.system import under_voltage
 from agent.store import open_store
-from agent.uplink import Uplink, note_start, note_stop
+from agent.uplink import Uplink
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:

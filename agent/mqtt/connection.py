@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 #: The longest time to read on without a check of anything else, however much comes in.
 READ_S = 0.5
 
-TOO_LARGE = "larger than the broker takes"
-
 _Result = TypeVar("_Result")
 
 

@@ -11,7 +11,6 @@ from agent.health import conditions
 from agent.health.health import FSYNC_S
 from agent.model import COUNT, Json, encode
 from agent.mqtt.answers import Published, SilentError
-from agent.mqtt.connection import TOO_LARGE
 from agent.uplink.forbidden import SUBSCRIBE
 from agent.uplink.waits import BEAT_S
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from agent.uplink.outbox import Outbox, Outcome
 
 STATUS = "status"
+TOO_LARGE = "larger than the broker takes"
 
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
 ANSWER_WITHIN_S = 20.0

@@ -8,10 +8,10 @@ import pytest
 
 from agent import __version__
 from agent.config import StoreLimits
+from agent.daemon.lifetime import note_start, note_stop
 from agent.model import Moment, NewRecord
 from agent.sensors.system import under_voltage
 from agent.store import open_store
-from agent.uplink import note_start, note_stop
 
 if TYPE_CHECKING:
     from pathlib import Path
