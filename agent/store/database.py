@@ -197,7 +197,10 @@ def versions(db: sqlite3.Connection) -> list[int]:
 def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
     """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
-        if versions(db) != [APPLICATION_ID, SCHEMA_VERSION]:
+        with closing(in_memory()) as fresh:
+            schema = "SELECT name, sql FROM sqlite_schema"
+            whole = set(fresh.execute(schema)) <= set(db.execute(schema))
+        if versions(db) != [APPLICATION_ID, SCHEMA_VERSION] or not whole:
             raise SpoiledError("not a store of this version")
         for query in SMALL:
             for _ in db.execute(f"SELECT {query}"):
