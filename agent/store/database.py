@@ -222,7 +222,7 @@ def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
         if first_seq < 1 or last_seq > SEQ_MAX:
             raise SpoiledError("its numbers are lost")
         return Figures(last_seq, marked, rows - marked, 0, dropped), meta
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SpoiledError("its counters are lost") from error
     except sqlite3.Error as error:
         raise _spoiled(error) from error
@@ -308,11 +308,15 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except (sqlite3.Error, OSError) as error:
+    except (
+        sqlite3.Error,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:  # SQLite may quote what is spoiled
         raise explained(path, error) from error
 
 
-def explained(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+def explained(path: Path, error: Exception) -> StoreError:
     """The error in words, told apart by what can be done about it."""
     if is_full(error):
         return DiskFullError(f"{path}: {error}", hint=FULL)

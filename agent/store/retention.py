@@ -40,7 +40,7 @@ SLACK = 1000
 
 
 class Retention:
-    """The bounds of `limits`, for the file behind `db`."""
+    """The bounds of `limits` for the file behind `db`, to be seen to after each `batch_bytes`."""
 
     def __init__(self, db: sqlite3.Connection, records: Records, limits: StoreLimits) -> None:
         self._db = db
@@ -48,7 +48,9 @@ class Retention:
         self._max_rows = limits.max_rows
         self._max_age_s = limits.max_age_days * DAY_S
         # The last part of the file is for what comes in before room is made.
-        self._max_bytes = int(limits.max_mib * MIB) * 15 // 16
+        max_bytes = int(limits.max_mib * MIB)
+        self._max_bytes = max_bytes - min(2 * SLICE_BYTES, max_bytes // 4)
+        self.batch_bytes = min(SLICE_BYTES, self._max_bytes // 40)
         self._page_bytes = self._pragma("page_size")
 
     def fullness(self, figures: Figures, buffered: int) -> float:

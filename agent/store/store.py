@@ -101,10 +101,12 @@ class Store:
         Only in memory, but for every thousandth since the last commit. A number that was dropped
         for the bounds meanwhile does nothing.
         """
-        with self._locked() as content:
+        content = self._write_behind
+        with self._lock:
             content.acknowledge(seq)
-            if content.congested:
-                content.flush()
+            self._show_waiting()
+        if self.congested:
+            self.flush()
 
     def flush(self) -> None:
         """Commit all that is not on the disk yet; does nothing when there is nothing."""
@@ -184,16 +186,20 @@ class Store:
             finally:
                 self._show()
 
+    def _show_waiting(self) -> None:
+        content = self._write_behind
+        self.queued = content.queued
+        self.congested = content.congested
+        self._due_s = content.due_s
+
     def _show(self) -> None:
+        self._show_waiting()
         content, meta = self._write_behind, self._write_behind.meta
         self.blocked = content.blocked
         self.newest_seq = content.newest_seq
-        self.queued = content.queued
-        self.congested = content.congested
         self.total = meta.number("total")
         last = meta.number("skipped_last")
         self.skipped = (meta.number("skipped_first"), last) if last else None
         self.dropped_for = content.dropped_for
         self.dropped = sum(self.dropped_for.values())
         self.fullness = content.fullness
-        self._due_s = content.due_s

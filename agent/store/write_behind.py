@@ -21,7 +21,7 @@ from agent.store.database import BlockedError, DiskFullError
 from agent.store.meta import Meta
 from agent.store.records import Records
 from agent.store.reserve import NumberReserve, SpaceReserve
-from agent.store.retention import SLICE_BYTES, Retention
+from agent.store.retention import ROW_BYTES, Retention
 from agent.store.timestamps import Boots
 from agent.store.validation import plain, validated
 
@@ -327,10 +327,10 @@ class WriteBehind:
 
     def _take_along(self, figures: Figures, boots: Boots) -> None:
         size = 0
-        for row in self._buffer:
+        for left, row in zip(range(len(self._buffer) - 1, -1, -1), self._buffer, strict=True):
             self.records.insert(figures, row)
-            size += len(row[3])
-            if size >= SLICE_BYTES or row[0] % PAGE_ROWS == 0 or row[0] == self._buffer.last_seq:
+            size += len(row[3]) + ROW_BYTES
+            if size >= self._retention.batch_bytes or not left:
                 self._retention.make_room(figures, Moment(*row[4:]), boots.age_s)
                 size = 0
         if self._buffer.last_seq > figures.last_seq:

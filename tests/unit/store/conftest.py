@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,6 @@ from agent.store.buffer import Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from agent.model import Json, Record
     from agent.store import Store
@@ -51,6 +52,14 @@ def numbers(store: Store, after_seq: int = 0, limit: int = 10_000) -> list[int]:
 def limits(tmp_path: Path) -> StoreLimits:
     """Where the store is; bounds that no test meets by accident."""
     return StoreLimits(path=tmp_path / "state" / "store.db")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """In memory, where commits take no time."""
+    memory = Path("/dev/shm")  # noqa: S108 -- see above
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as made:
+        yield Path(made)
 
 
 def reasons(path: Path) -> dict[str, int]:

@@ -14,6 +14,8 @@ from agent.store import database, open_store
 from tests.unit.store.conftest import new, numbers
 
 if TYPE_CHECKING:
+    import pytest
+
     from agent.config import StoreLimits
 
 
@@ -111,3 +113,20 @@ def test_the_check_takes_no_longer_than_it_may(limits: StoreLimits) -> None:
     with closing(sqlite3.connect(limits.path)) as db:
         database.check(db, monotonic_s=late)
     assert len(asked) == 2, "it ends when it is found out to be late"
+
+
+def test_a_new_file_s_name_is_forced_to_the_card(
+    limits: StoreLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its directory is, after the file has its name; else a power cut loses the store."""
+    forced: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        forced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), limits.path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    limits.path.parent.mkdir()
+    database.make(limits.path)
+    assert forced[-1] == (str(limits.path.parent), True)

@@ -6,8 +6,6 @@ MONTHS says for how many; the default is short.
 from __future__ import annotations
 
 import os
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,20 +16,11 @@ from agent.store import open_store
 from tests.unit.store.conftest import waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 START_S = 1_795_500_000.0
 DAY_S = 86_400
 MINUTE_S = 60
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    """In memory, where commits take no time."""
-    memory = Path("/dev/shm")  # noqa: S108 -- see above
-    where = (memory if memory.is_dir() else tmp_path) / f"years-{os.getpid()}"
-    yield where
-    shutil.rmtree(where, ignore_errors=True)
 
 
 @pytest.mark.timeout(900)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,15 @@ def test_the_way_back_to_the_file_loses_no_detection(tmp_path: Path) -> None:
     with locked(tmp_path / "store.db"):
         house.start()
     assert house.store.memory_only
+    house.live(50, detections=7)
+
+    def live_on() -> None:
+        while True:  # until the trial, which runs in a thread, has ended
+            house.live(10)
+            time.sleep(0.001)
+
     with pytest.raises(StoreError, match="can be used again"):
-        house.live(100, detections=7)
+        live_on()
     house.stop()
     house.start()
     assert (house.store.memory_only, house.store.total) == ("", 7)

@@ -74,7 +74,7 @@ def test_the_oldest_go_when_they_are_too_long(tmp_path: Path) -> None:
     with open_store(limits) as store:
         for _ in range(12):
             store.append(new(text="x" * 10_000))
-        assert (store.queued, store.dropped) == (8, 4)
+        assert (store.queued, store.dropped) == (6, 6)
         store.append(new(text="x" * 110_000))
         assert numbers(store) == [13]
     assert reasons(limits.path) == {"bytes": 12}
@@ -118,3 +118,16 @@ def test_a_clock_that_nobody_set_makes_nothing_old(limits: StoreLimits) -> None:
         store.note_clock(now, is_set=True)
         store.append(replace(new(), moment=now))
         assert store.dropped_for == {"age": 5}
+
+
+def test_what_was_given_up_is_told_in_the_next_payload_after_a_restart(tmp_path: Path) -> None:
+    """Once: what was told is kept with the payload that told it."""
+    limits = StoreLimits(path=tmp_path / "store.db", max_rows=3)
+    with open_store(limits) as store:
+        for _ in range(4):
+            store.append(new())
+    with open_store(replace(limits, max_rows=9)) as store:
+        assert store.append(new()).body == {"dropped": {"rows": 1}}
+        assert store.append(new()).body == {}
+    with open_store(replace(limits, max_rows=9)) as store:
+        assert store.append(new()).body == {}

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from agent.store import open_store
-from agent.store.reserve import BLOCK, NumberReserve
+from agent.store.reserve import BLOCK, SIZE, NumberReserve
 from tests.unit.store.conftest import crash, fill_the_disk, new, numbers
 
 if TYPE_CHECKING:
@@ -89,3 +91,24 @@ def test_a_block_is_written_in_place(tmp_path: Path) -> None:
         after.st_size,
         after.st_blocks,
     )
+
+
+def test_the_room_is_taken_again_when_it_can_be(limits: StoreLimits) -> None:
+    """After it was spent, removed, or only half of it came to the card."""
+    spare = limits.path.with_name("store.db-spare")
+    with open_store(limits) as store:
+        for spoil in (spare.unlink, lambda: spare.write_bytes(b"half")):
+            spoil()
+            store.append(new())
+            assert spare.stat().st_size == SIZE
+
+
+@pytest.mark.parametrize("text", [b"9" * 60, b"-5", b"\0"])
+def test_a_block_that_cannot_be_is_no_end(limits: StoreLimits, text: bytes) -> None:
+    """Numbers go on behind one that can."""
+    with open_store(limits) as store:
+        store.append(new())
+    block = limits.path.with_name("store.db-block")
+    block.write_bytes(block.read_bytes()[:17] + text.ljust(46) + b"\n")
+    with open_store(limits) as store:
+        assert store.append(new()).seq == 2 + BLOCK

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.store import open_store
+from agent.store import open_store, usable_again
 from tests.unit.store.conftest import new, numbers, spoil_with_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from agent.config import StoreLimits
@@ -116,3 +117,36 @@ def test_a_version_that_never_was_is_moved_aside(limits: StoreLimits) -> None:
     db.close()
     with open_store(limits) as store:
         assert store.reset
+
+
+def nothing(path: Path) -> None:
+    """A link that leads nowhere."""
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def another(path: Path) -> None:
+    """A link to somebody's file."""
+    path.with_name("elsewhere").write_text("mine")
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, nothing, another])
+def test_what_is_no_file_is_told_and_left_alone(
+    limits: StoreLimits, make: Callable[[Path], None], suffix: str
+) -> None:
+    """Nobody's directory is renamed, nothing is waited for, and no link is followed."""
+    limits.path.parent.mkdir()
+    if suffix:
+        open_store(limits).close()
+    there = limits.path.with_name(limits.path.name + suffix)
+    make(there)
+    before = there.lstat().st_ino, there.lstat().st_mode
+    with open_store(limits) as store:
+        assert "not a" in store.memory_only
+        assert store.append(new()).seq == 1
+        assert not usable_again(limits)
+    assert (there.lstat().st_ino, there.lstat().st_mode) == before
+    assert not list(limits.path.parent.glob("*corrupt*"))
+    elsewhere = limits.path.with_name("elsewhere")
+    assert not elsewhere.exists() or elsewhere.read_text() == "mine"

@@ -129,3 +129,19 @@ def test_only_the_newest_boots_are_remembered(tmp_path: Path) -> None:
             store.note_clock(Moment(T + number, 1.0, f"boot {number}"), is_set=True)
         query = "SELECT count(*), min(number) FROM boots"
         assert store._write_behind._db.execute(query).fetchone() == (100, 31)
+
+
+def test_boots_that_waiting_records_are_from_are_remembered(tmp_path: Path) -> None:
+    """However many came after them; those of which nothing waits go."""
+    limits = StoreLimits(path=tmp_path / "store.db")
+    with open_store(limits) as store:
+        for boot in ("gone", "waits"):
+            store.note_clock(Moment(T, 5.0, boot), is_set=True)
+            record = store.append(reading(T - 7000, 10.0, boot))
+        store.acknowledge(record.seq - 1)
+        for number in range(130):
+            store.note_clock(Moment(T + number, 1.0, f"boot {number}"), is_set=True)
+    with open_store(limits) as store:
+        assert [one.timestamp_s for one in waiting(store)] == [T + 5]
+        known = store._write_behind.boots.known
+        assert ("gone" in known, "waits" in known, len(known)) == (False, True, 101)
