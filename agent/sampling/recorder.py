@@ -82,12 +82,14 @@ class Recorder:
         self._mirror.forget()
         self._tell()
 
-    def append(self, record: NewRecord) -> None:
-        """Keep a record."""
+    def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
+        """Keep a record, in one commit with the detections and facts that belong to it."""
         self._health.beat(SAMPLER, within_s=FSYNC_S)
         with self._card_wear.by(record.kind):
-            self._store.append(record)
-        self._kept()
+            self._store.append(record, detections=detections, **facts)
+        self._tell()
+        self._health.touch()
+        self._on_record()
 
     def report(self, window: str, record: NewRecord) -> bool:
         """Keep the report of a window, whose detections add to the total, once for its name.
@@ -96,12 +98,9 @@ class Recorder:
         """
         if self._returning:
             return False
-        self._health.beat(SAMPLER, within_s=FSYNC_S)
         detections = cast("int | None", record.body["detect_count"]) or 0
-        with self._card_wear.by(record.kind):
-            self._store.append(record, detections=detections, window=window)
+        self.append(record, detections=detections, window=window)
         self._mirror.forget()
-        self._kept()
         return True
 
     def mirror(self, window: str, record: NewRecord) -> None:
@@ -142,11 +141,6 @@ class Recorder:
             self._trial_boot_s = now_s + self._trial_delay_s
         return False
 
-    def _kept(self) -> None:
-        self._tell()
-        self._health.touch()
-        self._on_record()
-
     def _tell(self) -> None:
         """Show how the store is."""
         store = self._store
@@ -161,18 +155,12 @@ class Recorder:
         self._health.stand(conditions.STORE_MEMORY_ONLY, memory, hint=hint)
         full = f"it is {store.fullness:.0%} full" if store.fullness >= NEARLY_FULL else ""
         self._health.stand(conditions.STORE_FULL, full)
-        self._tell_dropped()
+        now_s, dropped = self._clock.boot_s(), ""
+        if store.dropped != self._dropped:
+            self._dropped, self._dropped_boot_s = store.dropped, now_s
+        if now_s - self._dropped_boot_s < DAY_S:
+            reasons = ", ".join(f"{n} for {why}" for why, n in store.dropped_for.items())
+            dropped = f"records were given up since the store was made: {reasons}"
+        self._health.stand(conditions.RECORDS_DROPPED, dropped)
         unset = self._clock.plausible() and not self._clock.is_set()
         self._health.stand(conditions.CLOCK_UNSET, UNSET if unset else "", key="set")
-
-    def _tell_dropped(self) -> None:
-        """Tell for a day what was given up."""
-        now_s = self._clock.boot_s()
-        if self._store.dropped != self._dropped:
-            self._dropped = self._store.dropped
-            self._dropped_boot_s = now_s
-        text = ""
-        if now_s - self._dropped_boot_s < DAY_S:
-            reasons = ", ".join(f"{n} for {why}" for why, n in self._store.dropped_for.items())
-            text = f"records were given up since the store was made: {reasons}"
-        self._health.stand(conditions.RECORDS_DROPPED, text)

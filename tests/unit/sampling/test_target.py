@@ -396,6 +396,80 @@ def test_what_was_detected_before_a_read_that_hangs_is_counted(bench: Bench) -> 
     until(lambda: driver.closed == 1)
 
 
+def test_a_poll_that_is_late_is_counted_once(bench: Bench) -> None:
+    """What it had seen counts; what it would see from then on is nobody's."""
+    well, driver = hanging(bench, "motion")
+    well = replace(well, interval_s=60.0)
+    driver.release.set()
+    bench.settle_s = 10.0
+    sampler = bench.sampler(well)
+    bench.work(sampler, 59.0)
+    driver.release.clear()
+    sampler._settle_s = 0.05
+    driver.seen = 4
+    bench.clock.pass_by(1.0)
+    sampler.step()
+    bench.clock.pass_by(20.0)
+    for _ in range(3):
+        sampler.step()
+        bench.clock.pass_by(1.0)
+    assert [one.text for one in bench.health.snapshot().conditions] == [
+        "motion: it gives no answer within 10 s"
+    ]
+    sampler.close()
+    (record,) = bench.records()
+    assert (record.body["detect_count"], record.body["quality"]) == (4, "sensor_fault")
+    driver.release.set()
+
+
+class Slow(Hanging):
+    """Answers only when it is let, to what it is asked for at the end of a window."""
+
+    def drain(self) -> tuple[int, float]:
+        """Wait, and tell all."""
+        self.release.wait(30.0)
+        return super().drain()
+
+
+def test_detections_told_minutes_late_are_counted_once(bench: Bench) -> None:
+    """In the window that is open then; of those that went by meanwhile nothing is known."""
+    driver = bench.drivers["motion"] = Slow()
+    bench.settle_s = 10.0
+    well = SensorConfig(name="motion", driver="fake", timeout_s=1700.0)
+    sampler = bench.sampler(well)
+    driver.release.set()
+    bench.work(sampler, 599.0)
+    driver.release.clear()
+    sampler._settle_s = 0.05
+    bench.work(sampler, 1400.0)
+    driver.seen = 9
+    driver.release.set()
+    until(lambda: driver.seen == 0)
+    sampler._settle_s = 10.0
+    bench.work(sampler, 1000.0)
+
+    counts = [one.body["detect_count"] for one in bench.records()]
+    assert counts == [0, None, None, 9]
+    sampler.close()
+
+
+def test_a_fast_sensor_and_a_busy_one_keep_the_pace(bench: Bench) -> None:
+    """Twenty readings a second, thousands of detections a second: each is kept, once."""
+    motion, detector = bench.motion(interval_s=0.05)
+    bench.instant = True
+    sampler = bench.sampler(motion)
+    sampler.step()
+    for _ in range(1000):
+        bench.clock.pass_by(0.01)
+        detector.seen += 50
+        sampler.step()
+    sampler.close()
+
+    assert len(bench.times("sensors/motion")) == pytest.approx(201, abs=1)
+    (record,) = [one for one in bench.records() if one.kind == "count"]
+    assert (record.body["detect_count"], record.body["total"]) == (50_000, 50_000)
+
+
 class Prompt(Hanging):
     """Will detect something in a moment, it says, and calls however long it is left behind."""
 
