@@ -77,10 +77,12 @@ def test_an_upgrade_takes_back_what_older_versions_gave_away(
     shadow = box.output("stat", "-c%U:%G %a", "/etc/shadow")
     # It holds the file open for writing from before. (Not as the user: while he has a process
     # usermod(8) does not change his home.)
-    box.run("systemd-run", "--unit=held", "sh", "-c", f"exec >>{CREDENTIALS}; sleep 5; echo late")
+    late = f"exec >>{CREDENTIALS}; until [ -e /run/now ]; do sleep 0.1; done; echo late"
+    box.run("systemd-run", "--unit=held", "sh", "-c", late)
 
     version = box.output("dpkg-query", "-Wf${Version}", USER)
     device.install(newer(device.package, tmp_path, f"{version}+next"))
+    box.run("touch", "/run/now")
     ended = ("systemctl", "is-active", "held")
     box.wait("it wrote", lambda: box.output(*ended, check=False) != "active", timeout_s=60)
 
