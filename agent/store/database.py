@@ -10,9 +10,8 @@ import errno
 import re
 import secrets
 import sqlite3
-import stat
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -49,8 +48,8 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """  # noqa: S608 -- the epoch is ours
 
-#: Steps from a version to the next.
-MIGRATIONS = {1: f"BEGIN; {BOOTS} PRAGMA user_version = 2; COMMIT;"}
+#: The step from the first version to this.
+MIGRATION = f"BEGIN; {BOOTS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
 
 #: Longest search for damage at a start; what is not found by then is found later.
 CHECK_S = 5.0
@@ -67,20 +66,10 @@ CARD = "check that the agent may write there, and the card itself"
 LOCKED = "another program has it open: end that program"
 FULL = "free some space on the card"
 
-SPOILED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+SPOILED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 #: What the card cannot give back, met while the file is in use.
-DAMAGE = (
-    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
-    *(sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS),
-)
-
-#: Tables and indexes that are small: read whole at the start, what is damaged in them is found.
-SMALL = (
-    *("number, id FROM commands ORDER BY number", "id FROM commands ORDER BY id"),
-    *("number, id, offset_s, is_set FROM boots ORDER BY number", "id FROM boots ORDER BY id"),
-    "seq, kind, reason, set_aside_s FROM dead ORDER BY seq",
-)
+UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 
 class BlockedError(StoreError):
@@ -100,16 +89,10 @@ def exists(path: Path) -> bool:
 
     A link is one: SQLite would follow it, wherever it leads; and at a FIFO it would wait.
     """
-    found = False
-    for suffix in ("-journal", "-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            found = False
-            mode = _side(path, suffix).lstat().st_mode
-            if not stat.S_ISREG(mode):
-                what = "is a link, not a file" if stat.S_ISLNK(mode) else "is not a regular file"
-                raise OSError(errno.EINVAL, what, str(_side(path, suffix)))
-            found = True
-    return found
+    for side in (_side(path, suffix) for suffix in ("", "-journal", "-wal", "-shm")):
+        if side.is_symlink() or (side.exists() and not side.is_file()):
+            raise OSError(errno.EINVAL, "is not a regular file", str(side))
+    return path.exists()
 
 
 def make(path: Path) -> None:
@@ -154,24 +137,6 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return db
 
 
-def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, int | str]]:
-    """A store ready for use, in figures, and the facts of `meta`; in memory without a path.
-
-    It is migrated, looked through for damage, and spares the card. Raises SpoiledError.
-    """
-    db = connect(path) if path else in_memory()
-    try:
-        migrate(db)
-        figures, facts = load(db)
-        if path:
-            check(db)
-            spare_the_card(db)
-    except BaseException:
-        db.close()
-        raise
-    return db, figures, facts
-
-
 def in_memory() -> sqlite3.Connection:
     """A store that no file has, with an epoch of its own."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -180,89 +145,82 @@ def in_memory() -> sqlite3.Connection:
 
 
 def try_commit(path: Path) -> None:
-    """Commit something small to a store. Raises SpoiledError."""
+    """Commit something small to a store."""
     with closing(connect(path)) as db:
-        migrate(db)
-        if versions(db) != [APPLICATION_ID, SCHEMA_VERSION]:
-            raise SpoiledError("not a store of this version")
         db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (secrets.token_hex(4),))
 
 
-def versions(db: sqlite3.Connection) -> list[int]:
-    """What the file is, and of which version."""
-    pragmas = ("application_id", "user_version")
-    return [db.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
+def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, int | str]]:
+    """A store ready for use, in figures, and the facts of `meta`; in memory without a path.
+
+    It is migrated, looked through for damage, and spares the card. Raises SpoiledError.
+    """
+    db = connect(path) if path else in_memory()
+    try:
+        figures, facts = load(db)
+        if path:
+            check(db)
+            spare_the_card(db)
+    except sqlite3.Error as error:
+        db.close()
+        if is_damage(error):
+            raise SpoiledError(str(error)) from error
+        raise
+    except BaseException:
+        db.close()
+        raise
+    return db, figures, facts
 
 
 def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
     """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
+        names = ("application_id", "user_version")
+        versions = tuple(db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        if versions == (APPLICATION_ID, 1):
+            db.executescript(MIGRATION)
+        elif versions != (APPLICATION_ID, SCHEMA_VERSION):
+            raise SpoiledError("not a store of this version")
         with closing(in_memory()) as fresh:
             schema = "SELECT name, sql FROM sqlite_schema"
-            whole = set(fresh.execute(schema)) <= set(db.execute(schema))
-        if versions(db) != [APPLICATION_ID, SCHEMA_VERSION] or not whole:
-            raise SpoiledError("not a store of this version")
-        for query in SMALL:
-            for _ in db.execute(f"SELECT {query}"):
-                pass
+            if not set(fresh.execute(schema)) <= set(db.execute(schema)):
+                raise SpoiledError("its tables are lost")
         rows, first_seq, last_seq = db.execute(
             "SELECT count(*), coalesce(min(seq), 1), coalesce(max(seq), 0) FROM records"
         ).fetchone()
         mark = "SELECT acknowledged IS 1 AND body = x'' FROM records WHERE seq = ?"
         marked = bool((db.execute(mark, (last_seq,)).fetchone() or [False])[0])
         meta = dict(db.execute("SELECT name, value FROM meta"))
-        dropped = {
-            name.removeprefix("dropped_"): value
-            for name, value in meta.items()
-            if name.startswith("dropped_")
-        }
-        numbers = (meta["total"], *dropped.values())
-        if not (all(map(is_number, numbers)) and re.fullmatch(r"[0-9a-f]{16}", meta["epoch"])):
+        drops = [name for name in meta if name.startswith("dropped_")]
+        dropped = {name.removeprefix("dropped_"): meta[name] for name in drops}
+        counters = all(map(is_number, (meta["total"], *dropped.values())))
+        if not (counters and re.fullmatch(r"[0-9a-f]{16}", meta["epoch"])):
             raise SpoiledError("its counters are lost")
-        if first_seq < 1 or last_seq > SEQ_MAX:
-            raise SpoiledError("its numbers are lost")
-        return Figures(last_seq, marked, rows - marked, 0, dropped), meta
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SpoiledError("its counters are lost") from error
-    except sqlite3.Error as error:
-        raise _spoiled(error) from error
+    if first_seq < 1 or last_seq > SEQ_MAX:
+        raise SpoiledError("its numbers are lost")
+    return Figures(last_seq, marked, rows - marked, 0, dropped), meta
 
 
 def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
     """Look through the file for damage, at most for CHECK_S. Raises SpoiledError.
 
-    What is wrong within a single row is no matter: a row is judged when it is read.
+    The small tables come first. What is wrong within one row is no matter: a row is judged when it
+    is read.
     """
     until_s = monotonic_s() + CHECK_S
     db.set_progress_handler(lambda: monotonic_s() > until_s, 10_000)
     try:
-        found = [str(row[0]) for row in db.execute("PRAGMA quick_check")]
-    except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
-            raise _spoiled(error) from error
-    else:
-        if found := [told for told in found if told != "ok" and " value in " not in told]:
-            raise SpoiledError(" ".join(found[0].split()))
+        for table in ("(commands)", "(boots)", "(meta)", ""):
+            for (told,) in db.execute(f"PRAGMA quick_check{table}").fetchall():
+                if told != "ok" and " value in " not in str(told):
+                    raise SpoiledError(" ".join(str(told).split()))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
     finally:
         db.set_progress_handler(None, 0)
-
-
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring a store of an older version up to this one, in one transaction each."""
-    try:
-        application_id, version = versions(db)
-        if application_id == APPLICATION_ID and version in MIGRATIONS:
-            for step in range(version, SCHEMA_VERSION):
-                db.executescript(MIGRATIONS[step])
-    except sqlite3.Error as error:
-        raise _spoiled(error) from error
-
-
-def _spoiled(error: sqlite3.Error) -> Exception:
-    """The error to raise: SpoiledError, or the same if it is of another kind."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in SPOILED:
-        return SpoiledError(str(error))
-    return error
 
 
 def spare_the_card(db: sqlite3.Connection) -> None:
@@ -290,7 +248,7 @@ def spare_the_card(db: sqlite3.Connection) -> None:
 def is_damage(error: sqlite3.Error) -> bool:
     """True if the card cannot give back what is in the file."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return code in DAMAGE or code & 0xFF in DAMAGE
+    return code & 0xFF in SPOILED or code in UNREADABLE
 
 
 def is_full(error: BaseException) -> bool:
@@ -312,7 +270,7 @@ def translated(path: Path) -> Iterator[None]:
         sqlite3.Error,
         OSError,
         UnicodeDecodeError,
-    ) as error:  # SQLite may quote what is spoiled
+    ) as error:  # it may quote what is spoiled
         raise explained(path, error) from error
 
 

@@ -86,11 +86,10 @@ def revive(path: Path) -> int:
 def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     with database.translated(path):
         try:
-            if not database.exists(path):
-                raise StoreMissingError(f"{path}: no such store", hint="made by the agent")
-            for suffix in ("", "-journal", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    files.check(path.with_name(path.name + suffix))
+            files.check(path)
+            database.exists(path)  # and nothing strange beside it, where SQLite would wait
+        except FileNotFoundError:
+            raise StoreMissingError(f"{path}: no such store", hint="made by the agent") from None
         except PermissionError:
             raise StoreForbiddenError(
                 f"{path}: may not be read by this user", hint="run this with sudo"

@@ -196,7 +196,7 @@ class Store:
         self._show_waiting()
         content, meta = self._write_behind, self._write_behind.meta
         self.blocked = content.blocked
-        self.newest_seq = content.newest_seq
+        self.newest_seq = content.buffer.last_seq
         self.total = meta.number("total")
         last = meta.number("skipped_last")
         self.skipped = (meta.number("skipped_first"), last) if last else None

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT, Moment, Record, encode
-from agent.store import commands, database
+from agent.store import database
 from agent.store.buffer import MIB_MAX, ROWS_MAX, Buffer
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.meta import Meta
@@ -39,6 +39,9 @@ ACKNOWLEDGED_MAX = 1000
 
 #: Acknowledgements are committed after this time at the latest, a minute with all that is around.
 ACKNOWLEDGED_S = 59.0
+
+#: The newest ids of commands that were applied are remembered, so many.
+COMMANDS_MAX = 1000
 
 #: While the file takes no commit, one is tried this often.
 COMMIT_AGAIN_S = 5.0
@@ -84,7 +87,7 @@ class WriteBehind:
         self.blocked: StoreError | None = None
         self._db, self._figures, known = database.opened(None if memory_only else limits.path)
         try:
-            self._buffer = Buffer(self._figures.last_seq)
+            self.buffer = Buffer(self._figures.last_seq)
             self.records = Records(self._db)
             self._retention = Retention(self._db, self.records, limits)
             self._retention.measure(self._figures)
@@ -101,14 +104,9 @@ class WriteBehind:
             raise
 
     @property
-    def newest_seq(self) -> int:
-        """The number of the newest record, waiting or not."""
-        return self._buffer.last_seq
-
-    @property
     def queued(self) -> int:
         """The number of records that wait."""
-        return max(0, self._figures.rows - len(self._acknowledged) + len(self._buffer))
+        return max(0, self._figures.rows - len(self._acknowledged) + len(self.buffer))
 
     @property
     def congested(self) -> bool:
@@ -124,15 +122,14 @@ class WriteBehind:
     @property
     def fullness(self) -> float:
         """The part of its bounds that is in use, from 0 to 1."""
-        return self._retention.fullness(self._figures, len(self._buffer))
+        return self._retention.fullness(self._figures, len(self.buffer))
 
     @property
     def due_s(self) -> float:
         """The time on the boot clock at which `flush` is due; infinite if nothing waits for it."""
-        if self.blocked:
-            return self._again_boot_s
         acknowledged_s = self._acknowledged_boot_s + ACKNOWLEDGED_S
-        return min(acknowledged_s, self._buffer.due_s(self._commit_after_s))
+        due_s = min(acknowledged_s, self.buffer.due_s(self._commit_after_s))
+        return self._again_boot_s if self.blocked else due_s
 
     def append(self, new: NewRecord, detections: int | None, facts: Mapping[str, Fact]) -> Record:
         """Number a record and commit it, or see to it that this can wait; see `Store.append`."""
@@ -143,17 +140,17 @@ class WriteBehind:
         if sum(dropped.values()) != meta.number("told_dropped"):
             body["dropped"] = dict[str, "Json"](dropped)
             meta = meta.changed(told_dropped=sum(dropped.values()))
-        seq, moment = self.newest_seq + 1, new.moment
+        seq, moment = self.buffer.last_seq + 1, new.moment
         text, times = encode(body), (moment.wall_s, moment.boot_s, moment.boot_id)
-        self._buffer.add((seq, new.kind, new.timestamp_s, text, *times), self._boot_s())
+        self.buffer.add((seq, new.kind, new.timestamp_s, text, *times), self._boot_s())
         try:
-            due = self._buffer.due_s(self._commit_after_s) <= self._boot_s()
-            if due or meta.pending or self._buffer.full:
+            due = self.buffer.due_s(self._commit_after_s) <= self._boot_s()
+            if due or meta.pending or self.buffer.full:
                 self.commit(meta)
             else:
                 self._reserve()
         except BaseException:
-            self._buffer.take_back()
+            self.buffer.take_back()
             raise
         self._newest[new.kind] = seq
         return Record(self.epoch, seq, new.kind, new.timestamp_s, body)
@@ -164,10 +161,10 @@ class WriteBehind:
         spoiled: list[tuple[int, str, str]] = []
         if limit <= 0:
             return Page(found, after_seq)
-        up_to_seq = max(after_seq, self.newest_seq)
+        up_to_seq = max(after_seq, self.buffer.last_seq)
         size = 0
         with closing(self.records.after(self._figures, after_seq)) as rows:
-            buffered = (row for row in self._buffer if row[0] > after_seq)
+            buffered = (row for row in self.buffer if row[0] > after_seq)
             for looked, row in enumerate(chain(rows, buffered), 1):
                 seq, kind, text = row[0], row[1], row[3]
                 if seq not in self._acknowledged and kind not in without:
@@ -188,7 +185,7 @@ class WriteBehind:
         if kind not in self._newest:
             self._newest[kind] = self.records.newest(kind)
         seq = self._newest[kind]
-        row = self._buffer.get(seq) or self.records.get(self._figures, seq)
+        row = self.buffer.get(seq) or self.records.get(self._figures, seq)
         if not row or row[0] in self._acknowledged or row[:2] != (seq, kind):
             return None
         with suppress(ValueError):  # `page` finds it too and has it set aside
@@ -197,7 +194,7 @@ class WriteBehind:
 
     def acknowledge(self, seq: int) -> bool:
         """Let a record go, in memory; the next commit takes it out. False if it does not wait."""
-        if self._buffer.remove(seq):
+        if self.buffer.remove(seq):
             return True
         waits = self._figures.has(seq) and seq not in self._acknowledged
         if waits:
@@ -218,11 +215,16 @@ class WriteBehind:
 
     def set_total(self, value: int, command_id: str | None) -> bool:
         """Set the total, at once and once for each id; False, and nothing done, if it is known."""
-        if command_id is not None and commands.is_applied(self._db, command_id):
+        known = "SELECT 1 FROM commands WHERE id = ?"
+        if self._db.execute(known, (command_id,)).fetchone():
             return False
         with self.transaction(self.meta.changed(total=value)):
             if command_id is not None:
-                commands.add(self._db, command_id)
+                add = "INSERT OR REPLACE INTO commands (id) VALUES (?)"
+                self._db.execute(add, (command_id,))
+                newest = "SELECT number FROM commands ORDER BY number DESC LIMIT ?"
+                forget = f"DELETE FROM commands WHERE number NOT IN ({newest})"  # noqa: S608
+                self._db.execute(forget, (COMMANDS_MAX,))
         return True
 
     def remember(self, facts: Mapping[str, Fact]) -> None:
@@ -260,31 +262,40 @@ class WriteBehind:
                     self._let_go()
         self._reserve()
         self.meta, self.boots = meta or self.meta, boots or self.boots
-        self._given_up += self._buffer.bound()
+        self._given_up += self.buffer.bound()
 
     @contextmanager
     def transaction(
-        self,
-        meta: Meta | None = None,
-        boots: Boots | None = None,
-        *,
-        only_let_go: bool = False,
+        self, meta: Meta | None = None, boots: Boots | None = None
     ) -> Iterator[Figures]:
         """One transaction, which takes along all that is not on the disk yet, `meta` and `boots`.
 
-        With `only_let_go` it takes the acknowledgements alone. Yields figures to change; nothing
-        counts unless the commit succeeds.
+        Yields figures to change; nothing counts unless the commit succeeds.
         """
-        figures, meta, boots = replace(self._figures), meta or self.meta, boots or self.boots
+        meta, boots = meta or self.meta, boots or self.boots
+        with self._letting_go() as figures:
+            self._take_along(figures, boots)
+            yield figures
+            meta.write(self._db)
+            boots.write(self._db)
+        self.buffer.clear()
+        self._given_up = 0
+        self.meta, self.boots = meta.kept(), boots.kept()
+        self.blocked = None
+        if self._space:
+            self._space.keep()
+        if self._numbers and not self._commit_after_s:
+            with suppress(OSError):  # then some numbers are skipped that need not be
+                self._numbers.release()
+
+    @contextmanager
+    def _letting_go(self) -> Iterator[Figures]:
+        """One transaction, which takes along the acknowledgements alone."""
+        figures = replace(self._figures)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self.records.remove(figures, self._acknowledged)
-            if not only_let_go:
-                self._take_along(figures, boots)
             yield figures
-            if not only_let_go:
-                meta.write(self._db)
-                boots.write(self._db)
             self._retention.measure(figures)
             self._db.execute("COMMIT")
         except BaseException:
@@ -294,8 +305,6 @@ class WriteBehind:
         self._figures = figures
         self._acknowledged.clear()
         self._acknowledged_boot_s = math.inf
-        if not only_let_go:
-            self._kept(meta, boots)
 
     def condemn(self) -> None:
         """Have the next start take the file for spoiled, since the card does not give it back."""
@@ -308,13 +317,13 @@ class WriteBehind:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
             self._again_boot_s = -math.inf  # there is no later
-            if self._waits or self._buffer.last_seq > self._figures.last_seq:
+            if self._waits or self.buffer.last_seq > self._figures.last_seq:
                 self.commit()
             if self._numbers and not self.blocked:
                 self._numbers.release()
         finally:
             self._acknowledged.clear()
-            self._buffer = Buffer(self._figures.last_seq)
+            self.buffer = Buffer(self._figures.last_seq)
             self.meta, self.boots = self.meta.kept(), self.boots.kept()
             self._numbers = None
             self._db.close()
@@ -323,50 +332,38 @@ class WriteBehind:
     def _waits(self) -> bool:
         """True if something waits for a commit."""
         pending = self.meta.pending or self.boots.pending
-        return bool(self._acknowledged or self._buffer or pending)
+        return bool(self._acknowledged or self.buffer or pending)
 
     def _take_along(self, figures: Figures, boots: Boots) -> None:
         size = 0
-        for left, row in zip(range(len(self._buffer) - 1, -1, -1), self._buffer, strict=True):
+        for left, row in zip(range(len(self.buffer) - 1, -1, -1), self.buffer, strict=True):
             self.records.insert(figures, row)
             size += len(row[3]) + ROW_BYTES
             if size >= self._retention.batch_bytes or not left:
                 self._retention.make_room(figures, Moment(*row[4:]), boots.age_s)
                 size = 0
-        if self._buffer.last_seq > figures.last_seq:
-            self.records.mark(figures, self._buffer.last_seq)
+        if self.buffer.last_seq > figures.last_seq:
+            self.records.mark(figures, self.buffer.last_seq)
         self.records.count_dropped(figures, "memory", self._given_up)
-
-    def _kept(self, meta: Meta, boots: Boots) -> None:
-        """All is on the disk."""
-        self._buffer.clear()
-        self._given_up = 0
-        self.meta, self.boots = meta.kept(), boots.kept()
-        self.blocked = None
-        if self._space:
-            self._space.keep()
-        if self._numbers and not self._commit_after_s:
-            with suppress(OSError):  # then some numbers are skipped that need not be
-                self._numbers.release()
 
     def _let_go(self) -> None:
         """On a full disk delete at least what was acknowledged, in the room kept for that."""
         if self._space and self._acknowledged:
             self._space.spend()
-            with suppress(sqlite3.Error, OSError), self.transaction(only_let_go=True):
+            with suppress(sqlite3.Error, OSError), self._letting_go():
                 pass
 
     def _reserve(self) -> None:
         """Make sure that no other process gives the numbers of what is buffered again."""
-        if self._numbers and len(self._buffer):
-            self._numbers.reserve(self._buffer.last_seq)
+        if self._numbers and len(self.buffer):
+            self._numbers.reserve(self.buffer.last_seq)
 
     def _skip_reserved(self, numbers: NumberReserve) -> None:
         """Go on behind the numbers that the last process may have used, if it did not end well."""
         if numbers.last > self._figures.last_seq:
             first = self.meta.number("skipped_first") or self._figures.last_seq + 1
             self.meta = self.meta.changed(skipped_first=first, skipped_last=numbers.last)
-            self._buffer = Buffer(numbers.last)
+            self.buffer = Buffer(numbers.last)
             self.commit()
             if not self.blocked:
                 numbers.release()

@@ -100,7 +100,7 @@ def free_the_disk(store: Store) -> None:
 def crash(store: Store) -> None:
     """End it as SIGKILL does: nothing more is written."""
     store._write_behind._db.close()
-    store._write_behind._buffer = Buffer(store._write_behind._figures.last_seq)
+    store._write_behind.buffer = Buffer(store._write_behind._figures.last_seq)
     store._write_behind._acknowledged.clear()
     store._write_behind._numbers = None
 

@@ -58,7 +58,7 @@ def test_with_patience_no_more_is_held_than_memory_may(limits: StoreLimits) -> N
     with open_store(replace(limits, commit_after_s=1e6)) as store:
         for _ in range(ROWS_MAX + 1):
             store.append(new())
-        assert (inspect(limits.path, 0).queued, len(store._write_behind._buffer)) == (10_001, 0)
+        assert (inspect(limits.path, 0).queued, len(store._write_behind.buffer)) == (10_001, 0)
         for _ in range(5):
             store.append(new(text="x" * MIB))
         assert inspect(limits.path, 0).queued > 10_001
