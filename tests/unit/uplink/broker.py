@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,17 +23,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.mqtt import Connection
+    from agent.wakeup import Wakeup
     from tests.fakes import Ticks
 
 SUBSCRIBE = "SUBSCRIBE"
+
+
+def closed() -> LinkLostError:
+    """An end without a word."""
+    return ClosedError("the broker closed the connection")
 
 
 class Broker:
     """Takes what a device publishes, in order; one device, one session.
 
     What is `forbidden` (topics, SUBSCRIBE) is refused with a reason under MQTT 5 and ends the
-    connection under 3.1.1. `reasons` answer the next publishes; `ends_in` ends the connection
-    before so many more packets; while `silent` nothing is answered. `step` runs in each wait.
+    connection under 3.1.1; so are the next publishes, for the `reasons`. `ends_in` ends the
+    connection before so many more packets, `ends_after` once so many were taken, but not the last
+    one's answer; `end` says how. With `puback_lost` the device takes the next message, and the link
+    ends before the broker knows. While `silent` nothing is answered; `pace` is how much is, in one
+    step; a link that is `cut` ends before anything else. `step` runs in each wait, which is to take
+    `wait_s` if nothing happens; `event(name, *of)` when something has: "sent" (topic, payload) and
+    "answered" (and reason) at the device, "taken" here, "message" (payload) taken by the device,
+    "ended" (topics unanswered) at the link.
     """
 
     def __init__(self, ticks: Ticks, *, five: bool = True) -> None:
@@ -41,22 +54,44 @@ class Broker:
         self.forbidden: set[str] = set()
         self.reasons: deque[int] = deque()
         self.ends_in: int | None = None
-        self.silent = self.down = False
+        self.ends_after: int | None = None
+        self.end: Callable[[], LinkLostError] = closed
+        self.puback_lost = False
+        self.silent = self.down = self.cut = False
+        self.pace = math.inf
         self.receive_maximum = 100
         self.maximum_packet_size = PACKET_MAX
         self.session = self.subscribed = False
         self.connects = self.subscribes = self.farewells = 0
+        self.current: BrokerConnection | None = None  # the newest that was accepted
         #: What was taken, in order, duplicates included: topic and payload.
         self.taken: list[tuple[str, dict[str, Any]]] = []
         #: Messages for the device that it has not acknowledged, oldest first.
         self.pending: deque[tuple[str, bytes]] = deque()
         self.step: Callable[[], None] = lambda: None
+        self.wait_s = 0.0
+        self.event: Callable[..., None] = lambda *_: None
 
     def connection(
-        self, *_: object, on_message: Callable[[str, bytes], None], **__: object
+        self,
+        *_: object,
+        wakeup: Wakeup,
+        on_message: Callable[[str, bytes], None],
+        **__: object,
     ) -> Connection:
         """A connection that is not open yet, as `agent.uplink.connect` makes them."""
-        return BrokerConnection(self, on_message)  # type: ignore[return-value]
+        return BrokerConnection(self, wakeup, on_message)  # type: ignore[return-value]
+
+    def lose_session(self) -> None:
+        """Forget the device, and what waits for it."""
+        self.session = self.subscribed = False
+        self.pending.clear()
+
+    def tell(self, topic: str, payload: bytes) -> bool:
+        """Send a message to the device; True if that is subscribed to it."""
+        if self.subscribed:
+            self.pending.append((topic, payload))
+        return self.subscribed
 
     def seqs(self, topic_end: str = "") -> list[int]:
         """The numbers of the records that were taken, by the end of their topics."""
@@ -72,15 +107,20 @@ class Broker:
 class BrokerConnection:
     """One connection; what is sent is judged in the next `step`."""
 
-    def __init__(self, broker: Broker, on_message: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self, broker: Broker, wakeup: Wakeup, on_message: Callable[[str, bytes], None]
+    ) -> None:
         self._broker = broker
+        self._wakeup = wakeup
         self._on_message = on_message
         self._sent: deque[tuple[int, str, bytes]] = deque()
         self._delivered = 0  # of what is pending
         self._mid = 0
         self._lost: LinkLostError | None = None
-        self.flying = 0
+        #: What the device has no answer to: topic (or SUBSCRIBE) and payload.
+        self.unanswered: dict[int, tuple[str, bytes]] = {}
         self.drained = True
+        self.receive_maximum = 0  # not accepted yet
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -95,6 +135,8 @@ class BrokerConnection:
         broker.connects += 1
         if broker.down:
             raise LinkLostError("the network is down")
+        broker.current = self
+        self.receive_maximum = broker.receive_maximum
         present, broker.session = broker.session, True
         broker.subscribed &= present
         return Accepted(present, broker.receive_maximum, broker.maximum_packet_size, 0)
@@ -105,8 +147,6 @@ class BrokerConnection:
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Send a message."""
-        self.flying += 1
-        assert self.flying <= self._broker.receive_maximum
         return self._send(topic, payload)
 
     def subscribe(self, topic_filter: str) -> int:
@@ -119,19 +159,27 @@ class BrokerConnection:
         assert timeout_s >= 0
         if self._lost:
             raise self._lost
-        answers: list[Answer] = []
+        broker, answers = self._broker, list[Answer]()
+        delivered = False
         try:
-            self._broker.step()
-            while self._sent and not self._broker.silent:
+            broker.wait_s = timeout_s
+            broker.step()
+            if broker.cut:
+                broker.cut = False
+                raise closed()
+            while self._sent and not broker.silent and len(answers) < broker.pace:
                 answers.append(self._judge(*self._sent.popleft()))
             delivered = self._deliver()
         except LinkLostError as lost:
             self._lost = lost
+            broker.event("ended", {topic for topic, _ in self.unanswered.values()})
             if not answers:
                 raise
-            return answers
-        if not (answers or delivered):
-            self._broker.ticks.now_s += min(timeout_s, 3600.0)
+        if not (answers or delivered or self._wakeup.wait(0.0)):
+            broker.ticks.now_s += min(timeout_s, 3600.0)
+        for answer in answers:
+            reason = answer.reason if isinstance(answer, Published) else answer.reasons[0]
+            broker.event("answered", *self.unanswered.pop(answer.mid), reason)
         return answers
 
     def finish(self) -> None:
@@ -139,9 +187,14 @@ class BrokerConnection:
         self._broker.farewells += 1
 
     def _send(self, topic: str, payload: bytes) -> int:
-        assert self._lost is None, "something was sent on a link that is known to be lost"
+        if self._lost:
+            raise self._lost
         self._mid += 1
         self._sent.append((self._mid, topic, payload))
+        self._broker.event("sent", topic, payload)
+        self.unanswered[self._mid] = topic, payload
+        publishes = [one for one, _ in self.unanswered.values() if one != SUBSCRIBE]
+        assert len(publishes) <= self.receive_maximum
         return self._mid
 
     def _judge(self, mid: int, topic: str, payload: bytes) -> Answer:
@@ -149,33 +202,45 @@ class BrokerConnection:
         if broker.ends_in is not None:
             if not broker.ends_in:
                 broker.ends_in = None
-                raise ClosedError("the broker closed the connection")
+                raise broker.end()
             broker.ends_in -= 1
         reason = NOT_AUTHORIZED if topic in broker.forbidden else 0
+        if broker.reasons and not reason and topic != SUBSCRIBE:
+            reason = broker.reasons.popleft()
         if reason and not broker.five:
-            raise ClosedError("the broker closed the connection")
+            raise closed()
+        answer: Answer = Published(mid, reason)
         if topic == SUBSCRIBE:
             broker.subscribes += 1
             broker.subscribed |= not reason
-            return Subscribed(mid, (reason,))
-        self.flying -= 1
-        if broker.reasons and not reason:
-            reason = broker.reasons.popleft()
-        if not reason:
+            answer = Subscribed(mid, (reason,))
+        elif not reason:
             broker.taken.append((topic, json.loads(payload)))
-            if broker.subscribed and topic.endswith("/count"):
-                broker.pending.append((topic, payload))
-        return Published(mid, reason)
+            if topic.endswith("/count"):
+                broker.tell(topic, payload)
+        if not reason:
+            broker.event("taken", topic, payload)
+            if broker.ends_after is not None:
+                if not broker.ends_after:
+                    broker.ends_after = None
+                    raise broker.end()
+                broker.ends_after -= 1
+        return answer
 
     def _deliver(self) -> bool:
         """Hand over what is pending, once a connection, in order; True if there was something."""
         pending, before = self._broker.pending, self._delivered
         while self._delivered < len(pending):
+            topic, payload = pending[self._delivered]
             try:
-                self._on_message(*pending[self._delivered])
+                self._on_message(topic, payload)
             except WithheldError:
                 self._delivered += 1
             else:
+                self._broker.event("message", payload)
+                if self._broker.puback_lost:
+                    self._broker.puback_lost = False
+                    raise self._broker.end()
                 del pending[self._delivered]
                 before -= 1
         return self._delivered > before
