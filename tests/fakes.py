@@ -212,7 +212,7 @@ class House:
 
     def crash(self) -> None:
         """End without a word."""
-        self.store._write_behind._db.close()
+        self.store._write_behind.db.close()
         self.wakeup.close()
 
     def stop(self) -> None:

@@ -2,8 +2,7 @@
 
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.opening import open_store, usable_again
-from agent.store.store import Store
-from agent.store.write_behind import Page
+from agent.store.store import Page, Store
 
 __all__ = [
     "BlockedError",

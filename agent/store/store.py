@@ -1,4 +1,4 @@
-"""The store: a lock around what waits, and errors in the store's own words.
+"""The store: the queue's operations, under one lock, with errors in the store's own words.
 
 A record is on the disk when `append` returns, or `commit_after_s` later. One that was acknowledged
 leaves the file in the next commit, so that a reading costs one commit, not two; after a power cut
@@ -11,36 +11,52 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from agent.model import COUNT, MIB, Record
 from agent.store import database
+from agent.store.validation import plain, validated
 from agent.store.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from agent.config import StoreLimits
-    from agent.model import Moment, NewRecord, Record
+    from agent.model import Json, Moment, NewRecord
     from agent.store.meta import Fact
-    from agent.store.write_behind import Page
+
+#: The newest ids of commands that were applied are remembered, so many.
+COMMANDS_MAX = 1000
+
+#: A page ends when so many rows, or so many bytes, were looked at.
+PAGE_ROWS = 1000
+
+
+class Page(NamedTuple):
+    """Waiting `records`, after a look at all rows up to the number `up_to_seq`.
+
+    `set_aside` are rows that were met and that no broker could take: number, kind and reason.
+    """
+
+    records: list[Record]
+    up_to_seq: int
+    set_aside: tuple[tuple[int, str, str], ...] = ()
 
 
 class Store:
     """The queue, the running total and the ids of applied commands; made by `opening.open_store`.
 
     Any thread may call it: one lock, one connection. Methods raise StoreError when the file cannot
-    be read or written, and have then done nothing. What can be asked without waiting for the lock:
-
-    - `epoch` names the file for ever; `reset` says what happened to the file before it,
-      `memory_only` why there is none, `blocked` why it takes no commit now: what is new is then
-      buffered.
-    - `queued`: records that wait for their PUBACK; `newest_seq`: number of the newest record,
-      waiting or not; `total`: the running total of detections; `skipped`: first and last of the
-      numbers that were lost with the last process's memory, if any.
-    - `dropped_for`: records that were given up since the file was made, by reason; `dropped`: all
-      of them; `fullness`: the part of its bounds that is in use, from 0 to 1.
-    - `congested`: so many acknowledgements wait for a commit that no more rows may go.
+    be read or written, and have then done nothing. Attributes are read without waiting: `epoch`
+    names the file for ever; `reset` says what happened to the file before it, `memory_only` why
+    there is none, `blocked` why it takes no commit now, so that what is new is buffered; `queued`
+    records wait for their PUBACK; `newest_seq` is the last number; `skipped`, first and last, were
+    lost with the last process's memory; `dropped` records were given up since the file was made,
+    `dropped_for` which reasons; `fullness`, from 0 to 1, is in use of the bounds; while `congested`
+    so many acknowledgements wait for a commit that no more rows may go.
     """
 
     def __init__(
@@ -58,7 +74,8 @@ class Store:
         self._wall_s = wall_s
         self._lock = threading.Lock()
         self._write_behind = WriteBehind(limits, memory_only=bool(memory_only), boot_s=boot_s)
-        self.epoch = self._write_behind.epoch
+        self._newest = {COUNT: self._write_behind.records.newest(COUNT)}
+        self.epoch = self._write_behind.meta.text("epoch")
         self._show()
 
     def __enter__(self) -> Self:
@@ -79,7 +96,15 @@ class Store:
         ValueError, and stores nothing, for a body that JSON cannot hold.
         """
         with self._locked() as content:
-            return content.append(new, detections, facts)
+            body, meta, dropped = dict(new.body), content.meta.changed(**facts), content.dropped_for
+            if detections is not None:
+                body["total"] = meta.number("total") + detections
+                meta = meta.changed(total=meta.number("total") + detections)
+            if sum(dropped.values()) != meta.number("told_dropped"):
+                body["dropped"] = dict[str, "Json"](dropped)
+                meta = meta.changed(told_dropped=sum(dropped.values()))
+            self._newest[new.kind] = seq = content.append(replace(new, body=body), meta)
+            return Record(self.epoch, seq, new.kind, new.timestamp_s, body)
 
     def page(self, after_seq: int, limit: int, *, without: Collection[str] = ()) -> Page:
         """The oldest waiting records above `after_seq`, at most `limit`, none of a kind `without`.
@@ -87,13 +112,39 @@ class Store:
         It ends after a look at 1000 rows, or at a MiB of them. Rows that no broker could take are
         set aside, and told.
         """
+        found: list[Record] = []
+        spoiled: list[tuple[int, str, str]] = []
+        size = 0
         with self._locked() as content:
-            return content.page(after_seq, limit, without, self._wall_s())
+            up_to_seq = max(after_seq, content.buffer.last_seq)
+            with closing(content.records.after(content.figures, after_seq)) as rows:
+                buffered = (row for row in content.buffer if row[0] > after_seq)
+                for looked, row in enumerate(chain(rows, buffered)):
+                    if len(found) >= limit or looked >= PAGE_ROWS or size >= MIB:
+                        up_to_seq = row[0] - 1
+                        break
+                    if row[0] in content.acknowledged or row[1] in without:
+                        continue
+                    size += len(row[3]) if isinstance(row[3], bytes | str) else 0
+                    try:
+                        found.append(validated(row, self.epoch, content.boots.known))
+                    except ValueError as reason:
+                        spoiled.append((row[0], plain(row[1]), str(reason)))
+            if spoiled:
+                content.set_aside([(seq, why) for seq, _, why in spoiled], now_s=self._wall_s())
+        return Page(found, up_to_seq, tuple(spoiled))
 
     def newest(self, kind: str) -> Record | None:
         """The newest record of `kind` of all, if it still waits and is sound."""
         with self._locked() as content:
-            return content.newest(kind)
+            if kind not in self._newest:
+                self._newest[kind] = content.records.newest(kind)
+            seq = self._newest[kind]
+            row = content.buffer.get(seq) or content.records.get(content.figures, seq)
+            if row and seq not in content.acknowledged and row[:2] == (seq, kind):
+                with suppress(ValueError):  # `page` finds it too and has it set aside
+                    return validated(row, self.epoch, content.boots.known)
+            return None
 
     def acknowledge(self, seq: int) -> None:
         """Let a waiting record go; it leaves the file in the next commit.
@@ -101,9 +152,8 @@ class Store:
         Only in memory, but for every thousandth since the last commit. A number that was dropped
         for the bounds meanwhile does nothing.
         """
-        content = self._write_behind
         with self._lock:
-            content.acknowledge(seq)
+            self._write_behind.acknowledge(seq)
             self._show_waiting()
         if self.congested:
             self.flush()
@@ -127,7 +177,17 @@ class Store:
         if self.memory_only:
             raise database.BlockedError(self.memory_only)
         with self._locked() as content:
-            return content.set_total(value, command_id)
+            known = "SELECT 1 FROM commands WHERE id = ?"
+            if content.db.execute(known, (command_id,)).fetchone():
+                return False
+            with content.transaction(content.meta.changed(total=value)):
+                if command_id is not None:
+                    add = "INSERT OR REPLACE INTO commands (id) VALUES (?)"
+                    content.db.execute(add, (command_id,))
+                    newest = "SELECT number FROM commands ORDER BY number DESC LIMIT ?"
+                    forget = f"DELETE FROM commands WHERE number NOT IN ({newest})"  # noqa: S608
+                    content.db.execute(forget, (COMMANDS_MAX,))
+            return True
 
     def set_aside(self, seq: int, reason: str) -> None:
         """Move a waiting record, which nobody will take, into the table `dead`.
@@ -153,7 +213,9 @@ class Store:
     def remember(self, **facts: Fact) -> None:
         """Keep facts in the file for the next process."""
         with self._locked() as content:
-            content.remember(facts)
+            meta = content.meta.changed(**facts)
+            if meta.pending:
+                content.commit(meta)
 
     def told_skipped(self) -> None:
         """Forget about `skipped`: the cloud knows."""
@@ -186,20 +248,19 @@ class Store:
             finally:
                 self._show()
 
-    def _show_waiting(self) -> None:
-        content = self._write_behind
-        self.queued = content.queued
-        self.congested = content.congested
-        self._due_s = content.due_s
-
     def _show(self) -> None:
+        content = self._write_behind
         self._show_waiting()
-        content, meta = self._write_behind, self._write_behind.meta
         self.blocked = content.blocked
         self.newest_seq = content.buffer.last_seq
-        self.total = meta.number("total")
-        last = meta.number("skipped_last")
-        self.skipped = (meta.number("skipped_first"), last) if last else None
+        self.total = content.meta.number("total")
+        last = content.meta.number("skipped_last")
+        self.skipped = (content.meta.number("skipped_first"), last) if last else None
         self.dropped_for = content.dropped_for
         self.dropped = sum(self.dropped_for.values())
         self.fullness = content.fullness
+
+    def _show_waiting(self) -> None:
+        self.queued = self._write_behind.queued
+        self.congested = self._write_behind.congested
+        self._due_s = self._write_behind.due_s

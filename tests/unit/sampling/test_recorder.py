@@ -122,8 +122,8 @@ def test_troubles_of_the_store_are_conditions(house: House) -> None:
     """A full disk, a lock, what was given up, and when it is over."""
     house.live(1)
     content = house.store._write_behind
-    pages = content._db.execute("PRAGMA page_count").fetchone()[0]
-    content._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = content.db.execute("PRAGMA page_count").fetchone()[0]
+    content.db.execute(f"PRAGMA max_page_count = {pages}")
     for _ in range(3):
         house.recorder.append(
             NewRecord("sensors/a", START_S, house.clock.now(), {"text": "x" * 5000})
@@ -132,7 +132,7 @@ def test_troubles_of_the_store_are_conditions(house: House) -> None:
     content._given_up = 1
     house.live(5)
     assert house.conditions()["records-dropped"].endswith(": 1 for memory")
-    content._db.execute("PRAGMA max_page_count = 1000000")
+    content.db.execute("PRAGMA max_page_count = 1000000")
     house.live(6)
     assert list(house.conditions()) == ["records-dropped"]
     house.clock.pass_by(DAY_S)

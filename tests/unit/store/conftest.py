@@ -88,20 +88,20 @@ def spoil(path: Path, change: str) -> None:
 
 def fill_the_disk(store: Store) -> None:
     """Leave no room for another page, as a full disk does (SQLITE_FULL)."""
-    pages = store._write_behind._db.execute("PRAGMA page_count").fetchone()[0]
-    store._write_behind._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._write_behind.db.execute("PRAGMA page_count").fetchone()[0]
+    store._write_behind.db.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def free_the_disk(store: Store) -> None:
     """Make room again."""
-    store._write_behind._db.execute("PRAGMA max_page_count = 1000000")
+    store._write_behind.db.execute("PRAGMA max_page_count = 1000000")
 
 
 def crash(store: Store) -> None:
     """End it as SIGKILL does: nothing more is written."""
-    store._write_behind._db.close()
-    store._write_behind.buffer = Buffer(store._write_behind._figures.last_seq)
-    store._write_behind._acknowledged.clear()
+    store._write_behind.db.close()
+    store._write_behind.buffer = Buffer(store._write_behind.figures.last_seq)
+    store._write_behind.acknowledged.clear()
     store._write_behind._numbers = None
 
 

@@ -46,13 +46,13 @@ def test_the_log_is_grown_once_and_keeps_its_size(limits: StoreLimits) -> None:
         for _ in range(500):
             store.acknowledge(store.append(new(text="x" * 200)).seq)
         assert log.stat().st_size == size
-        assert store._write_behind._db.execute("PRAGMA page_size").fetchone() == (1024,)
+        assert store._write_behind.db.execute("PRAGMA page_size").fetchone() == (1024,)
 
 
 def test_every_commit_is_forced_to_the_card(limits: StoreLimits) -> None:
     """Full synchronisation, which no test can see without a power cut."""
     with open_store(limits) as store:
-        assert store._write_behind._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._write_behind.db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 def test_a_log_left_behind_is_not_taken_for_the_new_files(limits: StoreLimits) -> None:

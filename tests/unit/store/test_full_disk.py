@@ -129,14 +129,14 @@ def test_acknowledgements_wait_for_room_too(limits: StoreLimits) -> None:
     with open_store(limits) as store:
         for _ in range(1500):
             store.append(new())
-        store._write_behind._db.execute("PRAGMA query_only = 1")
+        store._write_behind.db.execute("PRAGMA query_only = 1")
         store._write_behind.blocked = DiskFullError("full")
         store._write_behind._again_boot_s = float("inf")
         for seq in numbers(store):
             store.acknowledge(seq)
         fresh = store.append(new()).seq
         assert numbers(store) == [fresh]
-        store._write_behind._db.execute("PRAGMA query_only = 0")
+        store._write_behind.db.execute("PRAGMA query_only = 0")
 
 
 def test_a_command_that_cannot_be_kept_is_refused(limits: StoreLimits) -> None:
@@ -144,7 +144,7 @@ def test_a_command_that_cannot_be_kept_is_refused(limits: StoreLimits) -> None:
     with open_store(limits) as store:
         other = sqlite3.connect(limits.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        store._write_behind._db.execute("PRAGMA busy_timeout = 1")
+        store._write_behind.db.execute("PRAGMA busy_timeout = 1")
         try:
             with pytest.raises(BlockedError):
                 store.set_total(5, "id")

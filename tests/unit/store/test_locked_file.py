@@ -75,11 +75,11 @@ def test_a_total_counts_once_it_is_on_the_disk(limits: StoreLimits) -> None:
 def test_a_fact_that_could_not_be_kept_is_not_known(limits: StoreLimits) -> None:
     """A file that cannot be written at all: the method raises, and has done nothing."""
     with open_store(limits) as store:
-        store._write_behind._db.execute("PRAGMA query_only = 1")
+        store._write_behind.db.execute("PRAGMA query_only = 1")
         with pytest.raises(StoreError):
             store.remember(ended="stopped")
         assert (store.recall("ended"), store.blocked) == ("", None)
-        store._write_behind._db.execute("PRAGMA query_only = 0")
+        store._write_behind.db.execute("PRAGMA query_only = 0")
 
 
 def test_what_is_let_go_in_a_block_is_counted(limits: StoreLimits) -> None:

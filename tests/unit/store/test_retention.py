@@ -163,7 +163,7 @@ def test_an_append_looks_at_nothing_that_waits(tmp_path: Path) -> None:
         def step() -> None:
             steps[0] += 1
 
-        store._write_behind._db.set_progress_handler(step, 100)
+        store._write_behind.db.set_progress_handler(step, 100)
         later(store)
         assert store.newest("count")
         store.acknowledge(1)

@@ -272,13 +272,13 @@ def test_damage_that_is_met_in_use_is_the_end_of_that_file(limits: StoreLimits) 
     with open_store(limits) as store:
         store.append(new(text="x" * 5000))
         store.append(new())
-        store._write_behind._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store._write_behind.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         data = limits.path.read_bytes()
         with limits.path.open("r+b") as file:  # the chain of pages that hold the long text
             file.seek(data.index(b"x" * 900) // 1024 * 1024)
             file.write(b"\xff" * 1024)
-        store._write_behind._db.execute("PRAGMA cache_size = 0")
-        store._write_behind._db.execute("PRAGMA shrink_memory")
+        store._write_behind.db.execute("PRAGMA cache_size = 0")
+        store._write_behind.db.execute("PRAGMA shrink_memory")
         with pytest.raises(StoreError, match="malformed"):
             store.page(0, 9)
     limits.path.write_bytes(data)  # as if it was too large to be looked through

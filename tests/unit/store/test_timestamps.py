@@ -111,9 +111,9 @@ def test_the_store_stamps_what_it_hands_out(tmp_path: Path) -> None:
         store.note_clock(Moment(T + 3605, 10.0, "b"), is_set=True)
         (record,) = waiting(store, 0, 9)
         assert (record.timestamp_s, record.body) == (T + 3605, {"x": 1})
-        pages = store._write_behind._db.total_changes
+        pages = store._write_behind.db.total_changes
         store.note_clock(Moment(T + 3700.4, 105.0, "b"), is_set=True)
-        assert store._write_behind._db.total_changes == pages
+        assert store._write_behind.db.total_changes == pages
         assert store.true_wall_s(Moment(T, 20.0, "b")) == T + 3615
     with open_store(limits) as store:
         store.note_clock(Moment(T, 5.0, "next"), is_set=False)
@@ -128,7 +128,7 @@ def test_only_the_newest_boots_are_remembered(tmp_path: Path) -> None:
         for number in range(130):
             store.note_clock(Moment(T + number, 1.0, f"boot {number}"), is_set=True)
         query = "SELECT count(*), min(number) FROM boots"
-        assert store._write_behind._db.execute(query).fetchone() == (100, 31)
+        assert store._write_behind.db.execute(query).fetchone() == (100, 31)
 
 
 def test_boots_that_waiting_records_are_from_are_remembered(tmp_path: Path) -> None:

@@ -91,12 +91,12 @@ def test_a_commit_that_fails_has_done_nothing(limits: StoreLimits) -> None:
         content = store._write_behind
 
         def state() -> object:
-            figures, boots = content._figures, content.boots
+            figures, boots = content.figures, content.boots
             shown = (store.total, store.newest_seq, store.queued, store.dropped, store.fullness)
             return shown, figures, boots, store.recall("a"), store.newest("count")
 
         before = state()
-        content._db.execute("PRAGMA query_only = 1")
+        content.db.execute("PRAGMA query_only = 1")
         for call in (
             lambda: store.append(new("count"), detections=5, a="b"),
             lambda: store.note_clock(MOMENT, is_set=True),
@@ -108,7 +108,7 @@ def test_a_commit_that_fails_has_done_nothing(limits: StoreLimits) -> None:
             with pytest.raises(StoreError):
                 call()
             assert state() == before
-        content._db.execute("PRAGMA query_only = 0")
+        content.db.execute("PRAGMA query_only = 0")
         store.note_clock(MOMENT, is_set=True)
         assert store.append(new("count"), detections=5, a="b").body["total"] == 7
         assert store.set_total(9, "id")

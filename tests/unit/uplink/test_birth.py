@@ -36,7 +36,7 @@ def live(directory: Path, start: Moment, *, end: Moment | None = None, version: 
         note_stop(store, end, directory)
         store.close()
     else:
-        store._write_behind._db.close()
+        store._write_behind.db.close()
     return found
 
 
@@ -184,7 +184,7 @@ def test_numbers_that_were_lost_are_told_until_the_cloud_knows(tmp_path: Path) -
     limits = StoreLimits(path=tmp_path / "store.db", commit_after_s=60)
     store = open_store(limits)
     store.append(NewRecord("sensors/room", T, moment(0)))
-    store._write_behind._db.close()  # killed
+    store._write_behind.db.close()  # killed
     with open_store(limits) as store:
         skipped = store.skipped
         assert skipped
