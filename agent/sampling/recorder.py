@@ -118,7 +118,6 @@ class Recorder:
         if now.boot_s >= self._store.flush_due_s():
             self._health.beat(SAMPLER, within_s=FSYNC_S)
             self._store.flush()
-            self._health.touch()
         if self._store.memory_only and not self._store.queued and self._usable(pool, now.boot_s):
             self._returning = True
             # Crash-only: the way back to the file is the way in.

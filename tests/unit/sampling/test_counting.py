@@ -365,6 +365,26 @@ def test_what_was_seen_across_the_end_counts_where_most_of_the_time_lies(
     assert (report["observed_ms"], report["quality"]) == (600_000, "ok")
 
 
+def test_what_is_seen_after_a_long_stall_counts_when_it_was_most_likely_seen() -> None:
+    """The sampler itself was held up, for longer than the window took."""
+    counted = watching("hall")
+    counted.saw("hall", Detections(1, 1.0), at(599.0))
+    counted.close(at(630.0))
+    counted.saw("hall", Detections(4, 1.0), at(2000.0))
+    assert told(counted.close(at(2000.0)))["detect_count"] == 0
+    assert told(counted.close(at(2100.0)))["detect_count"] == 4
+
+
+def test_one_that_comes_while_a_window_waits_watches_from_then_on() -> None:
+    """Not from the end of that window."""
+    counted = CountWindow(["hall"], at(0.0), window_s=600)
+    counted.joins("hall", at(604.0))
+    assert told(counted.close(at(605.0))) == UNKNOWN
+    counted.saw("hall", NONE, at(1200.0))
+    report = told(counted.close(at(1200.0)))
+    assert (report["observed_ms"], report["quality"]) == (596_000, "partial")
+
+
 @pytest.mark.parametrize(("window_s", "waits_s"), [(5, 2.5), (60, 5.0), (600, 30.0)])
 def test_a_sensor_that_hangs_delays_the_report_a_little(window_s: int, waits_s: float) -> None:
     """Consumers have it before `next_by`, and never do two windows wait."""

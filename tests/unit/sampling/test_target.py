@@ -6,13 +6,18 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from agent.config import Count, SensorConfig
 from agent.errors import NoDataError, SensorError
+from agent.sampling import WindowMirror
+from agent.sampling.poll import Poller
+from agent.sampling.pool import Job, Pool
 from agent.sampling.sampler import SHORT_TURN_S, TURN_S
+from agent.sampling.target import Target
+from agent.sensors import Detections
 from agent.sensors.plausibility import Limits
 from tests.fakes import START_S, FakeDetector, FakeDriver, House
 from tests.unit.sampling.conftest import Bench, told
@@ -20,6 +25,8 @@ from tests.unit.sampling.conftest import Bench, told
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 def test_a_failing_sensor_harms_nobody_else_and_comes_back(bench: Bench) -> None:
@@ -353,6 +360,84 @@ def test_the_next_windows_detections_do_not_go_into_one_that_waits(bench: Bench)
     assert second.body["by_sensor"]["motion"] == 2  # type: ignore[index,call-overload]
     assert second.timestamp_s == START_S + 1200
     sampler.close()
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_what_came_while_a_window_waited_is_kept_by_itself(bench: Bench, *, stops: bool) -> None:
+    """At a stop as a partial window of its own, in a crash by the copy of the open window."""
+    well, driver = hanging(bench)
+    well = replace(well, interval_s=595.0)
+    motion, _ = bench.motion()
+    driver.release.set()
+    bench.settle_s = 10.0
+    bench.count = Count(sensor=("motion", "well"), window_s=600)
+    sampler = bench.sampler(well, motion)
+    bench.work(sampler, 590.5)
+    driver.release.clear()
+    sampler._settle_s = 0.2
+    bench.work(sampler, 10.0)
+    bench.clock.pass_by(1.0)
+    sampler._window.saw("motion", Detections(2, 0.1), bench.clock.now())
+    assert bench.times("count") == []
+    if stops:
+        sampler.close()
+        first, second = bench.records()
+        assert (first.body["quality"], second.body["quality"]) == ("sensor_fault", "sensor_fault")
+        assert second.body["by_sensor"] == {"motion": 2}
+        assert second.timestamp_s == START_S + 1200
+    else:
+        bench.work(sampler, 5.0)
+        assert bench.times("count") == [600]
+        kept = WindowMirror(bench.directory).read()
+        assert kept
+        assert (kept[1].timestamp_s, kept[1].body["detect_count"]) == (START_S + 1200, 2)
+    driver.release.set()
+
+
+class Doorman(Pool):
+    """A pool that notes for which jobs a thread is wanted, and can be full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proven: list[bool] = []
+        self.full = False
+
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+        """As it is told."""
+        if self.full:
+            raise RuntimeError("no thread is free")
+        self.proven.append(proven)
+        return super().start(work, proven=proven)
+
+
+def test_a_sensor_is_proven_by_its_last_poll(bench: Bench) -> None:
+    """One that has hung has to prove itself anew; what it called for is not forgotten."""
+    driver = bench.drivers["motion"] = Prompt()
+    driver.quiet_s = lambda: float("inf")  # type: ignore[method-assign]
+    config = SensorConfig(name="motion", driver="fake", interval_s=60.0)
+    target = Target(Poller(config, bench.clock, bench.open, counted=True), wake=lambda: None)
+    pool = Doorman()
+    driver.release.set()
+    for now_s in (0.0, 60.0):
+        assert target.begin(pool, now_s)
+        poll = target.ended(now_s, wait_s=10.0)
+        assert poll
+        target.take(poll, now_s)
+    driver.call()
+    assert target.next_boot_s == 61.0
+    pool.full = True
+    assert not target.begin(pool, 61.0)
+    assert (target.waits, target.next_boot_s) == (True, 61.0)
+    pool.full = False
+    driver.release.clear()
+    assert target.begin(pool, 120.0)
+    assert target.ended(131.0)
+    driver.release.set()
+    until(lambda: not target.hangs)
+    assert target.begin(pool, 200.0)
+    assert target.ended(200.0, wait_s=10.0)
+    assert pool.proven == [False, True, True, False]
+    pool.close()
 
 
 def test_one_hanging_detector_delays_its_own_report_a_little(bench: Bench) -> None:
