@@ -19,6 +19,7 @@ from agent.net.ports import DETOUR_S
 from agent.wakeup import Wakeup
 from tests.fakes import Ticks
 from tests.link.bench import Bench
+from tests.timing import allowed_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,7 @@ def test_a_dead_address_costs_the_next_one_a_head_start(hand: Hand) -> None:
         began_s = time.monotonic()
         addresses = [address(dead), address(alive.getsockname()[1])]
         with tcp.race(addresses, hand.waiter, where="x", timeout_s=10) as link:
-            assert tcp.HEAD_START_S <= time.monotonic() - began_s < 2
+            assert tcp.HEAD_START_S <= time.monotonic() - began_s < allowed_s(2)
             assert link.getpeername() == alive.getsockname()
             assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             waited_ms = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
@@ -97,12 +98,11 @@ def test_a_dead_address_costs_the_next_one_a_head_start(hand: Hand) -> None:
 
 
 def test_a_refusal_starts_the_next_address_at_once(hand: Hand) -> None:
-    """There is nothing to wait for."""
+    """There is nothing to wait for: a head start for each would be more than there is time."""
+    closed = [address(closed_port())] * round(60 / tcp.HEAD_START_S)
     with socket.create_server((LOCAL, 0)) as alive:
-        began_s = time.monotonic()
-        addresses = [*[address(closed_port())] * 8, address(alive.getsockname()[1])]
-        tcp.race(addresses, hand.waiter, where="x", timeout_s=10).close()
-        assert time.monotonic() - began_s < 8 * tcp.HEAD_START_S
+        addresses = [*closed, address(alive.getsockname()[1])]
+        tcp.race(addresses, hand.waiter, where="x", timeout_s=30).close()
 
 
 def test_one_deadline_holds_for_all_addresses(hand: Hand) -> None:
@@ -111,7 +111,7 @@ def test_one_deadline_holds_for_all_addresses(hand: Hand) -> None:
         began_s = time.monotonic()
         with pytest.raises(UnreachableError, match=r"timed out after 0\.6 s"):
             tcp.race([address(dead)] * 9, hand.waiter, where="x", timeout_s=0.6)
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < allowed_s(2)
 
 
 def test_families_take_turns() -> None:
@@ -129,7 +129,7 @@ def test_a_connect_can_be_interrupted(hand: Hand) -> None:
         began_s = time.monotonic()
         with pytest.raises(StoppingError):
             tcp.race([address(dead)], hand.waiter, where="x", timeout_s=10)
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < allowed_s(2)
 
 
 @pytest.fixture
