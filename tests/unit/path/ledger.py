@@ -128,34 +128,35 @@ class Ledger:
         assert rows <= self.waiting.keys()
         if gone := self.waiting.keys() - rows:
             self._gone(sorted(gone), rows)
+            self.idle_s = -1e9
         assert store.queued == len(self.waiting)
         assert store.dropped == self.dropped
         assert store.total == self.total
+        if not store._write_behind._given_up:
+            self.given_up.clear()
         if store.blocked is None:
             self.durable_total = self.total
-            self.given_up.clear()
             self.subscribed_for_good = self.subscribed
             patience_s = self.device.config.store.commit_after_s
             for entry in self.waiting.values():
                 entry.durable |= self.device.clock.boot_s() - entry.made_s >= patience_s
 
     def _gone(self, gone: list[int], rows: set[int]) -> None:
-        store, bounded = self.device.store, list[int]()
+        store, bounded = self.device.store, list[Entry]()
         dead = {seq for (seq,) in store._write_behind.db.execute("SELECT seq FROM dead")}
         for seq in gone:
             entry = self.waiting.pop(seq)
+            link, size = self.broker.current, len(json.dumps(entry.body))
+            entry.condemned |= link is not None and size > link.maximum_packet_size
             if seq in dead:
                 entry.state = "aside"
                 assert entry.condemned, "a record is set aside only for what it is"
                 continue
             self.dropped += 1
             entry.state = "dropped"
-            if entry.condemned and store.blocked:
-                self.given_up.append(entry)
-            else:
-                bounded.append(seq)
+            (self.given_up if entry.condemned else bounded).append(entry)
         if bounded:
-            assert max(bounded) < min(rows)
+            assert bounded[-1].seq < min(rows)
             assert len(rows) == self.device.config.store.max_rows
 
     def _rows(self) -> set[int]:
@@ -187,7 +188,7 @@ class Ledger:
         older = [
             seq
             for seq, one in self.waiting.items()
-            if seq < entry.seq and one.new.kind not in forbidden.held() and not one.spoiled
+            if seq < entry.seq and one.new.kind not in forbidden.held() and not one.condemned
         ]
         newest = max(seq for seq, one in self.entries.items() if one.new.kind == COUNT or one is entry)
         ahead = kind == COUNT and newest == entry.seq
@@ -286,7 +287,8 @@ class Ledger:
             self.idle_s, self.idle_steps = now_s, 0
         else:
             self.idle_steps += 1
-            assert now_s - self.idle_s <= 2.5, "something may go, and does not"
+            idle = (now_s - self.idle_s, self.waiting, vars(self.device.outbox))
+            assert idle[0] <= 2.5, f"something may go, and does not: {idle}"
             assert self.idle_steps < 100
 
     def _check_conditions(self) -> None:

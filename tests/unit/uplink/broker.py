@@ -120,7 +120,7 @@ class BrokerConnection:
         #: What the device has no answer to: topic (or SUBSCRIBE) and payload.
         self.unanswered: dict[int, tuple[str, bytes]] = {}
         self.drained = True
-        self.receive_maximum = 0  # not accepted yet
+        self.receive_maximum = self.maximum_packet_size = 0  # not accepted yet
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -137,13 +137,14 @@ class BrokerConnection:
             raise LinkLostError("the network is down")
         broker.current = self
         self.receive_maximum = broker.receive_maximum
+        self.maximum_packet_size = broker.maximum_packet_size
         present, broker.session = broker.session, True
         broker.subscribed &= present
         return Accepted(present, broker.receive_maximum, broker.maximum_packet_size, 0)
 
     def takes(self, topic: str, payload: bytes) -> bool:
         """Its size is small enough."""
-        return len(topic) + len(payload) <= self._broker.maximum_packet_size
+        return len(topic) + len(payload) <= self.maximum_packet_size
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Send a message."""
