@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.model import Record
+    from agent.store.validation import Row
 
 
 class StoreMissingError(StoreError):
@@ -55,31 +57,35 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
         table, boots, epoch = Records(db), Boots.read(db).known, str(facts["epoch"])
         dropped = sum(figures.dropped.values())
         if dead:
-            rows = table.dead(limit)
-            records = tuple(shown(row, epoch, boots) for row, _ in rows)
-            reasons = tuple(plain(reason) for _, reason in rows)
-            return Inspection(table.dead_count(), dropped, records, reasons)
-        found: list[Record] = []
+            rows = table.dead()
+            records = tuple(shown(row, epoch, boots) for row, _ in rows[:limit])
+            reasons = tuple(plain(reason) for _, reason in rows[:limit])
+            return Inspection(len(rows), dropped, records, reasons)
         with closing(table.after(figures, 0)) as waiting:
-            for row in waiting:
-                if len(found) >= limit:
-                    break
-                with suppress(ValueError):  # the agent will set it aside
-                    found.append(validated(row, epoch, boots))
-        return Inspection(figures.rows, dropped, tuple(found))
+            sound = (row for row in waiting if _is_sound(row))
+            records = tuple(validated(row, epoch, boots) for row in islice(sound, limit))
+        return Inspection(figures.rows, dropped, records)
 
 
 def revive(path: Path) -> int:
-    """Have all that was set aside wait again; how many. No agent may have the store open.
+    """Have all that was set aside, and can be sent, wait again; how many. No agent may run.
 
     Raises as `inspect` does.
     """
     with _opened(path, read_only=False) as db:
-        database.load(db)  # to be sure that it is a store
+        figures, _ = database.load(db)
+        numbers = [row[0] for row, _ in Records(db).dead() if _is_sound(row)]
+        numbers = [seq for seq in numbers if 0 < seq <= figures.last_seq]
         db.execute("BEGIN IMMEDIATE")
-        count = Records(db).revive()
+        Records(db).revive(numbers)
         db.execute("COMMIT")
-        return count
+        return len(numbers)
+
+
+def _is_sound(row: Row) -> bool:
+    with suppress(ValueError):
+        return bool(validated(row, "", {}))
+    return False
 
 
 @contextmanager

@@ -27,18 +27,7 @@ DEAD_MAX = 1000
 SEQ_MAX = 2**53 - 1
 
 #: What a spoiled row may lack, and the table `dead` may not.
-_WHOLE = (
-    "seq, ifnull(kind, ''), ifnull(timestamp_s, 0), ifnull(body, x''), ifnull(wall_s, 0),"
-    " ifnull(boot_s, 0), ifnull(boot_id, '')"
-)
-
-#: Dead rows that can wait again: no NULL in them, and a number that nothing else has.
-_REVIVABLE = (
-    "SELECT seq FROM dead WHERE seq BETWEEN 1 AND (SELECT max(seq) FROM records)"
-    " AND kind || timestamp_s || length(body) || wall_s || boot_s || boot_id IS NOT NULL"
-    " AND seq NOT IN (SELECT seq FROM records WHERE seq IN (SELECT seq FROM dead)"
-    " AND NOT (acknowledged IS 1 AND body = x''))"
-)
+_WHOLE = "seq, " + ", ".join(f"ifnull({name}, '')" for name in COLUMNS.split(", ")[1:])
 
 
 @dataclass(slots=True)
@@ -134,25 +123,18 @@ class Records:
         gone = self._db.execute(f"DELETE FROM dead WHERE seq <= ({oldest})", (DEAD_MAX,))  # noqa: S608
         self.count_dropped(figures, "dead", gone.rowcount)
 
-    def dead(self, limit: int) -> list[tuple[Row, object]]:
+    def dead(self) -> list[tuple[Row, object]]:
         """What was set aside, oldest first, each with the reason."""
-        query = f"SELECT {COLUMNS}, reason FROM dead ORDER BY seq LIMIT ?"  # noqa: S608
-        return [(row[:-1], row[-1]) for row in self._db.execute(query, (limit,))]
+        query = f"SELECT {COLUMNS}, reason FROM dead ORDER BY seq"  # noqa: S608
+        return [(row[:-1], row[-1]) for row in self._db.execute(query)]
 
-    def dead_count(self) -> int:
-        """The number of records that were set aside."""
-        return int(self._db.execute("SELECT count(*) FROM dead").fetchone()[0])
-
-    def revive(self) -> int:
-        """Have all that was set aside, and can, wait again, under its own number; how many.
-
-        Whoever has figures has to load them anew.
-        """
-        numbers = self._db.execute(_REVIVABLE).fetchall()
-        wait = f"INSERT OR REPLACE INTO records SELECT {COLUMNS}, 0 FROM dead WHERE seq = ?"  # noqa: S608
-        self._db.executemany(wait, numbers)
-        self._db.executemany("DELETE FROM dead WHERE seq = ?", numbers)
-        return len(numbers)
+    def revive(self, numbers: Collection[int]) -> None:
+        """Have what was set aside wait again. Whoever has figures has to load them anew."""
+        for seq in numbers:
+            self._db.execute("DELETE FROM records WHERE seq = ? AND body = x''", (seq,))  # a mark
+            wait = f"INSERT OR IGNORE INTO records SELECT {COLUMNS}, 0 FROM dead WHERE seq = ?"  # noqa: S608
+            self._db.execute(wait, (seq,))
+            self._db.execute("DELETE FROM dead WHERE seq = ?", (seq,))
 
     def count_dropped(self, figures: Figures, reason: str, rows: int) -> None:
         """Add to what was given up for `reason`, since the file was made."""
