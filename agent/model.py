@@ -7,6 +7,8 @@ All are frozen. Times are seconds: `wall_s` since the epoch, `boot_s` since the 
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,19 @@ COUNT = "count"
 #: Units of time in seconds, of memory in bytes.
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 KIB, MIB = 1024, 1_048_576
+
+#: The largest payload that AWS IoT takes.
+PAYLOAD_MAX = 128 * KIB
+
+#: No time is later, in the year 9892: calendars end with 9999.
+LATEST_S = 2.5e11
+
+#: More levels of JSON than anybody reads, and fewer than Python can.
+DEPTH_MAX = 64
+
+#: Levels of a topic below the thing's name, each as a sensor may be called; with the longest name
+#: of a thing they make the longest topic that AWS IoT takes, 256 bytes and 8 levels.
+_KIND = re.compile(r"(?=.{1,127}\Z)[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,6}")
 
 #: Consumers wait for the next count a tenth of a window longer than it takes, but at least this.
 GRACE_MIN_S = 10.0
@@ -98,9 +113,38 @@ def reading_record(reading: Reading) -> NewRecord:
 
 
 def encode(value: Mapping[str, Json]) -> bytes:
-    """Compact UTF-8 JSON. Raises ValueError for NaN and infinities, which JSON does not have."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Compact UTF-8 JSON. Raises ValueError for NaN and all else that JSON does not have."""
+    try:
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise ValueError("JSON that is too deep") from None
     return text.encode()
+
+
+def decode(text: bytes) -> dict[str, Json]:
+    """The object in a JSON text. Raises ValueError for what `encode` could not write again."""
+    try:
+        value = _decoder.decode(text.decode())
+        # Our own texts have neither, so that this costs nothing.
+        if b"\\u" in text or text.count(b"[") + text.count(b"{") > DEPTH_MAX:
+            if _depth(value) > DEPTH_MAX:
+                raise ValueError("JSON that is too deep")
+            encode(value)
+    except RecursionError:
+        raise ValueError("JSON that is too deep") from None
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 -- as the others
+    return value
+
+
+def is_kind(value: object) -> bool:
+    """True for the kind of a record, whose topic any broker takes."""
+    return isinstance(value, str) and _KIND.fullmatch(value) is not None
+
+
+def is_time(value: object) -> bool:
+    """True for a time that can be: finite, and not later than calendars go."""
+    return isinstance(value, float | int) and 0 <= value <= LATEST_S
 
 
 def plain_number(value: float) -> int | float:
@@ -111,3 +155,18 @@ def plain_number(value: float) -> int | float:
 def next_by(end_s: float, window_s: float) -> int | float:
     """Wall time by which a consumer has the count of the window after the one ending at `end_s`."""
     return plain_number(end_s + window_s + max(GRACE_MIN_S, window_s / 10))
+
+
+def _depth(value: Json) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"no number of JSON: {text:.20}")
+    return value
+
+
+_decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)

@@ -26,10 +26,9 @@ def open_store(
 ) -> Store:
     """The store in the file `limits.path`, made with its directory if there is none.
 
-    A file that is spoiled, foreign or of another schema is renamed to `<name>.corrupt-<time>` and a
-    new one begun; `Store.reset` then says so. Where there can be no file, it is locked or
-    read-only, or a link, directory or device has its name, the store is in memory, small, and
-    `Store.memory_only` says why. Takes seconds with a large backlog: it is read.
+    A file that is spoiled or foreign is renamed `<name>.corrupt-<time>`, which `Store.reset` tells.
+    Where there can be none, or another thing, a link too, has its name, the store is in memory,
+    small, and `Store.memory_only` says why. Takes seconds with a large backlog: it is read.
     """
     path, reset = limits.path, ""
     try:
@@ -48,10 +47,7 @@ def open_store(
 
 
 def usable_again(limits: StoreLimits) -> bool:
-    """True if there is, or now can be, a store in the file `limits.path` that takes commits.
-
-    While it takes none, that is found out at once; else the file is read, as the next start will.
-    """
+    """True if there is, or now can be, a store in `limits.path`; it is read if it takes commits."""
     path = limits.path
     with suppress(StoreError, database.SpoiledError), database.translated(path):
         if not database.exists(path):

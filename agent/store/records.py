@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from agent.model import Moment
-from agent.store.validation import COLUMNS, is_time
+from agent.model import Moment, is_time
+from agent.store.validation import COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3

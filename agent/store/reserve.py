@@ -1,11 +1,8 @@
 """Reserves beside the store's file, for the day when it takes no commit: numbers and room.
 
-Numbers are reserved for records that are only in memory, so that none is ever given twice. The
-reservation is one small file of fixed length, made beforehand and overwritten in place: that works
-on a full card too, where nothing new can be written. Room on the card is kept free for one purpose:
-letting go of what has arrived. On a full card SQLite cannot delete either: its log has to grow
-first. What is unlinked here gives it the room to do so, and with every record that has arrived
-there is more.
+Numbers of records that are only in memory are reserved in a file of fixed length, overwritten in
+place: that works on a full card too. Room is kept for letting go of what has arrived: on a full
+card SQLite cannot delete either, since its log has to grow first.
 """
 
 from __future__ import annotations
@@ -90,25 +87,20 @@ class NumberReserve:
         return f"{self._epoch} {last}".ljust(_LENGTH - 1).encode("ascii") + b"\n"
 
 
-class SpaceReserve:
-    """The file `<store>-spare`; used under the store's lock. Nothing is ever raised."""
+def keep_room(path: Path) -> None:
+    """Take the room, if there is plenty and it is not taken yet, or not all of it."""
+    spare = path.with_name(f"{path.name}-spare")
+    with suppress(OSError):
+        with suppress(FileNotFoundError):
+            if spare.lstat().st_size >= SIZE:
+                return
+        disk = os.statvfs(spare.parent)
+        if disk.f_bavail * disk.f_frsize >= FREE_MIN:
+            spare.unlink(missing_ok=True)
+            files.write_new(spare, bytes(SIZE))
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(f"{path.name}-spare")
-        self.keep()
 
-    def keep(self) -> None:
-        """Take the room, if there is plenty and it is not taken yet, or not all of it."""
-        with suppress(OSError):
-            with suppress(FileNotFoundError):
-                if self._path.lstat().st_size >= SIZE:
-                    return
-            disk = os.statvfs(self._path.parent)
-            if disk.f_bavail * disk.f_frsize >= FREE_MIN:
-                self._path.unlink(missing_ok=True)
-                files.write_new(self._path, bytes(SIZE))
-
-    def spend(self) -> None:
-        """Give the room back."""
-        with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+def give_room(path: Path) -> None:
+    """Give the room back."""
+    with suppress(OSError):
+        path.with_name(f"{path.name}-spare").unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Retention: what has to go, oldest first, so that the store stays within its bounds.
 
-It goes in slices, one or a few a commit, so that no commit takes long or needs much room, however
-far the bounds are exceeded; the rest follows with the next commits.
+It goes in slices, a few a commit, so that none takes long or needs much room.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The store: the queue's operations, under one lock, with errors in the store's own words.
 
-A record is on the disk when `append` returns, or `commit_after_s` later. One that was acknowledged
-leaves the file in the next commit, so that a reading costs one commit, not two; after a power cut
-it may be sent again. The newest row is kept even when acknowledged, marked: numbers go on behind
-it, without holes.
+One that was acknowledged leaves the file in the next commit, so that a reading costs one commit,
+not two; after a power cut it may be sent again. The newest row is kept even then, marked: numbers
+go on behind it, without holes.
 """
 
 from __future__ import annotations
@@ -89,9 +88,8 @@ class Store:
     def append(self, new: NewRecord, *, detections: int | None = None, **facts: Fact) -> Record:
         """Number `new` and put it on the disk; it is there when this returns.
 
-        With `detections` the total grows by as many in the same transaction and the body gains
-        `total`; `facts` are remembered in it too. Where records were given up that no body has told
-        of yet, it gains `dropped`. The oldest rows go where the bounds ask for it. With
+        In the same transaction the total grows by `detections`, which the body tells as `total`,
+        and `facts` are remembered; what was given up and never told is told as `dropped`. With
         `commit_after_s`, and while the file takes no commit, it is only buffered in memory. Raises
         ValueError, and stores nothing, for a body that JSON cannot hold.
         """
@@ -147,11 +145,7 @@ class Store:
             return None
 
     def acknowledge(self, seq: int) -> None:
-        """Let a waiting record go; it leaves the file in the next commit.
-
-        Only in memory, but for every thousandth since the last commit. A number that was dropped
-        for the bounds meanwhile does nothing.
-        """
+        """Let a waiting record go, in memory; it leaves the file in the next commit."""
         with self._lock:
             self._write_behind.acknowledge(seq)
             self._show_waiting()
@@ -168,11 +162,9 @@ class Store:
         return self._due_s
 
     def set_total(self, value: int, command_id: str | None) -> bool:
-        """Set the running total; it is on the disk when this returns.
+        """Set the running total on the disk, once for each id; False if it is known already.
 
-        False, and nothing done, if the command `command_id` was applied before (the last thousand
-        are remembered); without an id it always applies. Value and id are such as the uplink's
-        inbox lets through. Raises BlockedError where there is no file, or it takes no commit.
+        Raises BlockedError where there is no file, or it takes no commit.
         """
         if self.memory_only:
             raise database.BlockedError(self.memory_only)
@@ -190,19 +182,15 @@ class Store:
             return True
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """Move a waiting record, which nobody will take, into the table `dead`.
+        """Keep a waiting record, which nobody will take, apart from the queue for a person to see.
 
-        The newest thousand are kept there; those that go count as dropped. A number that is not
-        waiting does nothing. Where the file takes no commit, it is let go.
+        Where the file takes no commit, it is let go, and counted.
         """
         with self._locked() as content:
             content.set_aside([(seq, reason)], now_s=self._wall_s())
 
     def note_clock(self, now: Moment, *, is_set: bool) -> None:
-        """Note how far the two clocks are apart in this boot, and whether wall time is set.
-
-        What waits from this boot is stamped accordingly from now on. Written only on a change.
-        """
+        """Note how the clocks of this boot stand; what waits from it is stamped accordingly."""
         with self._locked() as content:
             content.note_clock(now, is_set=is_set)
 

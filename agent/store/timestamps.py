@@ -1,9 +1,8 @@
 """Timestamps: when a record was made, as far as it is known by now.
 
-A Raspberry Pi has no clock battery: after a power cut it goes on from the time of its last
-shutdown until a time server answers. The boot clock never lies, so a record keeps both times, and
-the store knows of each boot whether its wall clock was set at last, and how far it then was from
-the boot clock. A record's time follows from that whenever it is sent.
+A Raspberry Pi goes on from the time of its last shutdown until a time server answers. The boot
+clock never lies, so a record keeps both times, and the store knows of each boot whether its wall
+clock was set at last, and how far it then was from the boot clock.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent import BUILT_S
-from agent.model import COUNT, next_by
+from agent.model import COUNT, LATEST_S, next_by
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,9 +26,6 @@ STEP_S = 1.0
 #: The newest boots are remembered, and of those before them the ones that waiting records are from.
 BOOTS_MAX = 100
 NEEDED_MAX = 2000
-
-#: No time is later, in the year 9892: calendars end with 9999.
-LATEST_S = 2.5e11
 
 ESTIMATED = "clock_estimated"
 FAULT = "sensor_fault"

@@ -19,7 +19,7 @@ from agent.store.buffer import MIB_MAX, ROWS_MAX, Buffer
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.meta import Meta
 from agent.store.records import Records
-from agent.store.reserve import NumberReserve, SpaceReserve
+from agent.store.reserve import NumberReserve, give_room, keep_room
 from agent.store.retention import ROW_BYTES, Retention
 from agent.store.timestamps import Boots
 
@@ -59,7 +59,6 @@ class WriteBehind:
         self._commit_after_s = limits.commit_after_s
         self._again_boot_s = 0.0
         self._numbers: NumberReserve | None = None
-        self._space: SpaceReserve | None = None
         self._acknowledged_boot_s = math.inf  # since when the oldest waits
         self._given_up = 0  # records that no commit has counted yet
         self.acknowledged: set[int] = set()  # still in the file
@@ -75,7 +74,7 @@ class WriteBehind:
             if not memory_only:
                 epoch = self.meta.text("epoch")
                 self._numbers = NumberReserve(limits.path, epoch, self.figures.last_seq)
-                self._space = SpaceReserve(limits.path)
+                keep_room(limits.path)
                 self._skip_reserved(self._numbers)
         except BaseException:
             self.db.close()
@@ -171,9 +170,9 @@ class WriteBehind:
                     raise
                 self.blocked = blocked
                 self._again_boot_s = self._boot_s() + COMMIT_AGAIN_S
-                if isinstance(blocked, DiskFullError) and self._space and self.acknowledged:
+                if isinstance(blocked, DiskFullError) and self.acknowledged:
                     # Delete at least what was acknowledged, in the room kept for that.
-                    self._space.spend()
+                    give_room(self._path)
                     with suppress(sqlite3.Error, OSError), self._letting_go():
                         pass
         self._reserve()
@@ -198,11 +197,11 @@ class WriteBehind:
         self._given_up = 0
         self.meta, self.boots = meta.kept(), boots.kept()
         self.blocked = None
-        if self._space:
-            self._space.keep()
-        if self._numbers and not self._commit_after_s:
+        if self._numbers:
+            keep_room(self._path)
             with suppress(OSError):  # then some numbers are skipped that need not be
-                self._numbers.release()
+                if not self._commit_after_s:
+                    self._numbers.release()
 
     def condemn(self) -> None:
         """Have the next start take the file for spoiled, since the card does not give it back."""

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 
 from agent.config import StoreLimits
 from agent.errors import StoreError
-from agent.model import KIB, Moment
+from agent.model import KIB, PAYLOAD_MAX, Moment
 from agent.store import open_store
 from agent.store.inspection import inspect, revive
-from agent.store.validation import PAYLOAD_MAX
 from tests.unit.store.conftest import WALL_S, new, numbers
 
 if TYPE_CHECKING:
