@@ -161,13 +161,10 @@ def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, in
         if path:
             check(db)
             spare_the_card(db)
-    except sqlite3.Error as error:
+    except BaseException as error:
         db.close()
-        if is_damage(error):
+        if isinstance(error, sqlite3.Error) and is_damage(error):
             raise SpoiledError(str(error)) from error
-        raise
-    except BaseException:
-        db.close()
         raise
     return db, figures, facts
 
@@ -251,12 +248,10 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code & 0xFF in SPOILED or code in UNREADABLE
 
 
-def is_full(error: BaseException) -> bool:
+def is_full(error: Exception) -> bool:
     """True if there is no room on the disk."""
-    return (
-        getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-        or getattr(error, "errno", 0) == errno.ENOSPC
-    )
+    code, number = getattr(error, "sqlite_errorcode", 0), getattr(error, "errno", 0)
+    return bool(code == sqlite3.SQLITE_FULL or number == errno.ENOSPC)
 
 
 @contextmanager

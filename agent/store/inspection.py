@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from agent.errors import EXIT_REFUSED, StoreError
 from agent.store import database
 from agent.store.records import Records
 from agent.store.timestamps import Boots
-from agent.store.validation import plain, shown, validated
+from agent.store.validation import plain, shown, sound
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.model import Record
-    from agent.store.validation import Row
 
 
 class StoreMissingError(StoreError):
@@ -49,8 +48,7 @@ class Inspection:
 def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
     """Inspect what waits, or what is dead, in a store that another process may have open.
 
-    Nothing in it is changed. Raises StoreMissingError if there is none, StoreForbiddenError if this
-    user may not read it, StoreError if it cannot be read.
+    Raises StoreMissingError, StoreForbiddenError, or StoreError if it cannot be read.
     """
     with _opened(path, read_only=True) as db:
         figures, facts = database.load(db)
@@ -62,9 +60,8 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
             reasons = tuple(plain(reason) for _, reason in rows[:limit])
             return Inspection(len(rows), dropped, records, reasons)
         with closing(table.after(figures, 0)) as waiting:
-            sound = (row for row in waiting if _is_sound(row))
-            records = tuple(validated(row, epoch, boots) for row in islice(sound, limit))
-        return Inspection(figures.rows, dropped, records)
+            found = filter(None, (sound(row, epoch, boots) for row in waiting))
+            return Inspection(figures.rows, dropped, tuple(islice(found, limit)))
 
 
 def revive(path: Path) -> int:
@@ -74,18 +71,12 @@ def revive(path: Path) -> int:
     """
     with _opened(path, read_only=False) as db:
         figures, _ = database.load(db)
-        numbers = [row[0] for row, _ in Records(db).dead() if _is_sound(row)]
+        numbers = [row[0] for row, _ in Records(db).dead() if sound(row, "", {})]
         numbers = [seq for seq in numbers if 0 < seq <= figures.last_seq]
         db.execute("BEGIN IMMEDIATE")
         Records(db).revive(numbers)
         db.execute("COMMIT")
         return len(numbers)
-
-
-def _is_sound(row: Row) -> bool:
-    with suppress(ValueError):
-        return bool(validated(row, "", {}))
-    return False
 
 
 @contextmanager

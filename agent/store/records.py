@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from agent.model import Moment, is_time
@@ -83,10 +82,6 @@ class Records:
         with closing(self._db.execute(query, (seq, figures.last_waiting_seq))) as rows:
             yield from rows
 
-    def get(self, figures: Figures, seq: int) -> Row | None:
-        """The row of a number, if it waits."""
-        return next(self.after(figures, seq - 1), None) if figures.has(seq) else None
-
     def newest(self, kind: str) -> int:
         """The number of the newest row of a kind, 0 if there is none; may read the whole table."""
         query = "SELECT max(seq) FROM records WHERE kind = ?"
@@ -94,11 +89,10 @@ class Records:
 
     def newest_moment(self) -> Moment | None:
         """The moment of the newest record in the table, or of the newest that it marks."""
-        query = f"SELECT {COLUMNS} FROM records ORDER BY seq DESC"  # noqa: S608
-        with closing(self._db.execute(query)) as rows:
-            for *_, wall_s, boot_s, boot_id in islice(rows, 100):
-                if is_time(wall_s) and is_time(boot_s) and boot_id and isinstance(boot_id, str):
-                    return Moment(wall_s, boot_s, boot_id)
+        query = "SELECT wall_s, boot_s, boot_id FROM records ORDER BY seq DESC LIMIT 100"
+        for wall_s, boot_s, boot_id in self._db.execute(query).fetchall():
+            if is_time(wall_s) and is_time(boot_s) and boot_id and isinstance(boot_id, str):
+                return Moment(wall_s, boot_s, boot_id)
         return None
 
     def remove(self, figures: Figures, numbers: Collection[int]) -> None:

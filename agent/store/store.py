@@ -10,14 +10,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from agent.model import COUNT, MIB, Record
 from agent.store import database
-from agent.store.validation import plain, validated
+from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
 
 if TYPE_CHECKING:
@@ -138,10 +138,10 @@ class Store:
             if kind not in self._newest:
                 self._newest[kind] = content.records.newest(kind)
             seq = self._newest[kind]
-            row = content.buffer.get(seq) or content.records.get(content.figures, seq)
+            rows = content.records.after(content.figures, seq - 1)
+            row = content.buffer.get(seq) or next(rows, None)
             if row and seq not in content.acknowledged and row[:2] == (seq, kind):
-                with suppress(ValueError):  # `page` finds it too and has it set aside
-                    return validated(row, self.epoch, content.boots.known)
+                return sound(row, self.epoch, content.boots.known)
             return None
 
     def acknowledge(self, seq: int) -> None:

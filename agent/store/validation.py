@@ -5,6 +5,7 @@ What passes can be published by any broker; what does not is set aside, and the 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.model import PAYLOAD_MAX, Moment, NewRecord, Record, decode, is_kind, is_time
@@ -41,13 +42,18 @@ def validated(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record:
     return record
 
 
+def sound(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record | None:
+    """The record in a row, None if no broker could take it."""
+    with suppress(ValueError):
+        return validated(row, epoch, boots)
+    return None
+
+
 def shown(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record:
     """The record in a row for a person to see: without a body if it is none that can be sent."""
-    try:
-        return validated(row, epoch, boots)
-    except ValueError:
-        timestamp_s = row[2] if is_time(row[2]) else 0.0
-        return Record(epoch, row[0], plain(row[1]), timestamp_s, {})
+    timestamp_s = row[2] if is_time(row[2]) else 0.0
+    bare = Record(epoch, row[0], plain(row[1]), timestamp_s, {})
+    return sound(row, epoch, boots) or bare
 
 
 def plain(value: object) -> str:
