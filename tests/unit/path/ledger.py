@@ -130,7 +130,7 @@ class Ledger:
             self._gone(sorted(gone), rows)
             self.idle_s = -1e9
         assert store.queued == len(self.waiting)
-        assert store.dropped == self.dropped
+        assert store.dropped == self.dropped, (store.dropped_for, self.dropped, self.given_up)
         assert store.total == self.total
         if not store._write_behind._given_up:
             self.given_up.clear()
@@ -176,6 +176,7 @@ class Ledger:
             return
         if (body := json.loads(payload)).get("seq") is None:
             return
+        self.settle()
         entry, kind = self.entries[body["seq"]], topic.partition("/")[2]
         if entry.spoiled:
             return
@@ -257,6 +258,7 @@ class Ledger:
             self.ids.add(name)
         for entry in self.waiting.values():
             entry.durable = True
+        self.settle()
 
     def ended(self, topics: set[str]) -> None:
         """Note on what a link has ended."""

@@ -46,6 +46,9 @@ GARBAGE = [b"", b"\xff", b"[1]", b"true", b"-1", b"{}", b'{"set": 1}', b'{"set":
 #: The longest time in which all is taken that was forbidden before, and some for the rest.
 HEALED_S = 3600.0 + 300.0
 
+#: Conditions that end then.
+ENDING = {"not-authorized", "not-subscribed", "not-confirmed", "offline"}
+
 #: A directory in memory, where an fsync takes no time; any other does too.
 MEMORY = Path("/dev/shm")  # noqa: S108
 
@@ -269,20 +272,20 @@ class PathMachine(RuleBasedStateMachine):
         self.count(1)
 
     def _drain(self) -> None:
-        until_s, ledger = self.device.now_s + HEALED_S, self.ledger
-        while not self._is_done():
-            assert self.device.now_s < until_s, f"still waiting: {list(ledger.waiting.values())}"
+        began_s, windows = self.device.now_s, 0
+        while missing := self._missing():
+            passed_s = self.device.now_s - began_s
+            assert passed_s < HEALED_S, missing
+            if passed_s > 60 * windows:  # life goes on: their echoes tell what else is wrong
+                windows += 1
+                self.count(1)
             self._go_on()
 
-    def _is_done(self) -> bool:
-        standing = {one.code for one in self.device.health.snapshot().conditions}
-        return not (
-            self.ledger.waiting
-            or self.broker.pending
-            or not self.broker.subscribed
-            or standing & {"not-authorized", "not-subscribed", "offline"}
-            or self.device.store.skipped
-        )
+    def _missing(self) -> list[object]:
+        """What is not as it should be in the end."""
+        standing = [one for one in self.device.health.snapshot().conditions if one.code in ENDING]
+        what = (self.ledger.waiting, self.broker.pending, standing, self.device.store.skipped)
+        return [one for one in (*what, "" if self.broker.subscribed else SUBSCRIBE) if one]
 
     def _reckon(self) -> None:
         ledger, device = self.ledger, self.device
