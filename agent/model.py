@@ -157,6 +157,23 @@ def next_by(end_s: float, window_s: float) -> int | float:
     return plain_number(end_s + window_s + max(GRACE_MIN_S, window_s / 10))
 
 
+def moved_window(
+    ended_s: float, body: Mapping[str, Json], slack_s: float
+) -> tuple[float, dict[str, Json]]:
+    """End and body of a count whose window, by a clock that was set since, ended at `ended_s`.
+
+    It is reported for the aligned window that it is nearest to. One that fits there by no better
+    than `slack_s` is `partial`, so that consumers add it to its neighbour.
+    """
+    window_s, moved = body.get("window_s"), dict(body)
+    if not isinstance(window_s, int) or not 0 < window_s <= LATEST_S:
+        return round(ended_s, 3), moved
+    end_s = math.floor(ended_s / window_s + 0.5) * window_s
+    if abs(end_s - ended_s) > slack_s and body.get("quality") == "ok":
+        moved["quality"] = "partial"
+    return end_s, {**moved, "next_by": next_by(end_s, window_s)}
+
+
 def _depth(value: Json) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(_depth, inner), default=0)

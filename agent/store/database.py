@@ -12,16 +12,16 @@ import secrets
 import sqlite3
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
-from agent.store.meta import is_number
+from agent.store.pending import is_number
 from agent.store.records import SEQ_MAX, Figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 APPLICATION_ID = 0x50694167  # "PiAg"
 SCHEMA_VERSION = 2
@@ -60,16 +60,13 @@ WAL_BYTES = 262144
 CHECKPOINT_PAGES = 64
 
 #: Longest wait of a commit for another program; the sensors wait meanwhile.
-BUSY_MS = 500
+BUSY_S = 0.5
 
-CARD = "check that the agent may write there, and the card itself"
-LOCKED = "another program has it open: end that program"
-FULL = "free some space on the card"
-
-SPOILED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-#: What the card cannot give back, met while the file is in use.
-UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+#: What is in the file cannot be given back; the last two are the card's own fault.
+DAMAGE = (
+    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB),
+    *(sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ),
+)
 
 
 class BlockedError(StoreError):
@@ -85,11 +82,9 @@ class SpoiledError(Exception):
 
 
 def exists(path: Path) -> bool:
-    """True if there is a file. Raises OSError if the name, or one beside it, is another thing's.
-
-    A link is one: SQLite would follow it, wherever it leads; and at a FIFO it would wait.
-    """
-    for side in (_side(path, suffix) for suffix in ("", "-journal", "-wal", "-shm")):
+    """True if there is a file. Raises OSError if the name, or one beside it, is another thing's."""
+    for side in (Path(f"{path}{suffix}") for suffix in ("", "-journal", "-wal", "-shm")):
+        # SQLite would follow a link, wherever it leads, and wait at a FIFO.
         if side.is_symlink() or (side.exists() and not side.is_file()):
             raise OSError(errno.EINVAL, "is not a regular file", str(side))
     return path.exists()
@@ -98,7 +93,7 @@ def exists(path: Path) -> bool:
 def make(path: Path) -> None:
     """Make an empty store: beside its place, private from the first byte, and then renamed."""
     beside = path.with_name(f".{path.name}.new")
-    for old in (beside, _side(beside, "-journal"), _side(path, "-wal"), _side(path, "-shm")):
+    for old in (beside, Path(f"{beside}-journal"), Path(f"{path}-wal"), Path(f"{path}-shm")):
         old.unlink(missing_ok=True)  # a stale log would be taken for the new file's
     files.write_new(beside, b"")
     with closing(sqlite3.connect(beside, isolation_level=None)) as db:
@@ -113,14 +108,10 @@ def move_aside(path: Path, now_s: int) -> Path:
         now_s += 1
     path.rename(aside)
     for suffix in ("-wal", "-shm"):
-        if _side(path, suffix).exists():
-            _side(path, suffix).rename(_side(aside, suffix))
+        if Path(f"{path}{suffix}").exists():
+            Path(f"{path}{suffix}").rename(Path(f"{aside}{suffix}"))
     files.sync_directory(path.parent)
     return aside
-
-
-def _side(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -131,7 +122,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         uri=True,
         check_same_thread=False,
         isolation_level=None,
-        timeout=BUSY_MS / 1000,
+        timeout=BUSY_S,
     )
     db.text_factory = lambda text: text.decode(errors="replace")  # a spoiled letter ends nothing
     return db
@@ -142,12 +133,6 @@ def in_memory() -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
     db.executescript(SCHEMA.format(epoch=secrets.token_hex(8)))
     return db
-
-
-def try_commit(path: Path) -> None:
-    """Commit something small to a store."""
-    with closing(connect(path)) as db:
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (secrets.token_hex(4),))
 
 
 def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, int | str]]:
@@ -163,7 +148,7 @@ def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, in
             spare_the_card(db)
     except BaseException as error:
         db.close()
-        if isinstance(error, sqlite3.Error) and is_damage(error):
+        if is_damage(error):
             raise SpoiledError(str(error)) from error
         raise
     return db, figures, facts
@@ -201,10 +186,9 @@ def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
 
 
 def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-    """Look through the file for damage, at most for CHECK_S. Raises SpoiledError.
+    """Look through the file for damage, at most for CHECK_S, small tables first.
 
-    The small tables come first. What is wrong within one row is no matter: a row is judged when it
-    is read.
+    What is wrong within one row is no matter: it is judged when it is read. Raises SpoiledError.
     """
     until_s = monotonic_s() + CHECK_S
     db.set_progress_handler(lambda: monotonic_s() > until_s, 10_000)
@@ -223,7 +207,6 @@ def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float] = time.mon
 def spare_the_card(db: sqlite3.Connection) -> None:
     """Set what the module's first lines promise; growing the log takes half a millisecond."""
     for pragma in (
-        f"busy_timeout = {BUSY_MS}",
         "journal_mode = WAL",
         "synchronous = FULL",
         f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
@@ -242,10 +225,10 @@ def spare_the_card(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: BaseException) -> bool:
     """True if the card cannot give back what is in the file."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in SPOILED or code in UNREADABLE
+    return code in DAMAGE or code & 0xFF in DAMAGE
 
 
 def is_full(error: Exception) -> bool:
@@ -256,23 +239,22 @@ def is_full(error: Exception) -> bool:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the system raise into StoreError, once."""
+    """Turn what SQLite, which may quote what is spoiled, and the system raise into StoreError."""
     try:
         yield
     except StoreError:
         raise
-    except (
-        sqlite3.Error,
-        OSError,
-        UnicodeDecodeError,
-    ) as error:  # it may quote what is spoiled
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise explained(path, error) from error
 
 
 def explained(path: Path, error: Exception) -> StoreError:
     """The error in words, told apart by what can be done about it."""
     if is_full(error):
-        return DiskFullError(f"{path}: {error}", hint=FULL)
+        return DiskFullError(f"{path}: {error}", hint="free some space on the card")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        return BlockedError(f"{path}: {error}", hint=LOCKED)
-    return StoreError(f"{path}: {error}", hint=CARD)
+        return BlockedError(
+            f"{path}: {error}", hint="another program has it open: end that program"
+        )
+    hint = "check that the agent may write there, and the card itself"
+    return StoreError(f"{path}: {error}", hint=hint)

@@ -65,10 +65,7 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
 
 
 def revive(path: Path) -> int:
-    """Have all that was set aside, and can be sent, wait again; how many. No agent may run.
-
-    Raises as `inspect` does.
-    """
+    """Have what was set aside, and can be sent, wait again; how many. Raises as `inspect`."""
     with _opened(path, read_only=False) as db:
         figures, _ = database.load(db)
         numbers = [row[0] for row, _ in Records(db).dead() if sound(row, "", {})]

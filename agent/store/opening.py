@@ -40,6 +40,8 @@ def open_store(
                 except database.SpoiledError as spoiled:
                     aside = database.move_aside(path, int(wall_s()))
                     reset = f"{path}: {spoiled}; kept as {aside.name}, a new store was begun"
+            elif asides := sorted(path.parent.glob(f"{path.name}.corrupt-*")):
+                reset = f"{path}: was found damaged while in use; kept as {asides[-1].name}"
             database.make(path)
             return Store(limits, reset=reset, wall_s=wall_s, boot_s=boot_s)
     except StoreError as error:
@@ -52,7 +54,8 @@ def usable_again(limits: StoreLimits) -> bool:
     with suppress(StoreError, database.SpoiledError), database.translated(path):
         if not database.exists(path):
             database.make(path)
-        database.try_commit(path)
+        with closing(database.connect(path)) as db:  # a look that costs little
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),))
         # Exactly what the next start does: what this finds usable, that one does.
         content = WriteBehind(limits, memory_only=False, boot_s=time.monotonic)
         with closing(content), content.transaction():

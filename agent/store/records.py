@@ -1,22 +1,26 @@
-"""Records: the rows of the store's tables `records` and `dead`, and figures that save counting.
+"""Records: the rows of the tables `records` and `dead`, figures that save counting, and bounds.
 
-Everything that changes them happens inside a transaction of the write-behind; the figures count
-only when that commits. No row is trusted: a dying cell may have changed any column of it.
+All is changed in a transaction of the write-behind; the figures count when that commits. No row is
+trusted: a dying cell may have changed any column of it. What has to go for the bounds goes oldest
+first and in slices, a few a commit, so that none takes long or needs much room.
 """
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.model import Moment, is_time
+from agent.model import DAY_S, KIB, MIB, Moment, is_time
 from agent.store.validation import COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Generator, Mapping
 
+    from agent.config import StoreLimits
+    from agent.store.timestamps import Boots
     from agent.store.validation import Row
 
 #: Records that nobody takes are kept for a person to see, at most so many.
@@ -27,6 +31,19 @@ SEQ_MAX = 2**53 - 1
 
 #: What a spoiled row may lack, and the table `dead` may not.
 _WHOLE = "seq, " + ", ".join(f"ifnull({name}, '')" for name in COLUMNS.split(", ")[1:])
+
+#: Most that goes at once, which fits the log that is grown at the start, and in one commit.
+SLICE_ROWS, SLICE_BYTES, SLICES = 2000, 128 * KIB, 4
+
+#: What a row takes besides its body.
+ROW_BYTES = 80
+
+#: Rows that are too old are looked for once in this time, until so many young ones come running.
+AGE_CHECK_S = 600.0
+YOUNG_ROWS = 10
+
+#: When full, one part in so many is dropped at once, since dropping costs a page.
+SLACK = 1000
 
 
 @dataclass(slots=True)
@@ -142,3 +159,103 @@ class Records:
         if figures.marked:
             self._db.execute("DELETE FROM records WHERE seq = ?", (figures.last_seq,))
             figures.marked = False
+
+
+class Retention:
+    """The bounds of `limits` for the file behind `db`, to be seen to after each `batch_bytes`."""
+
+    def __init__(self, db: sqlite3.Connection, records: Records, limits: StoreLimits) -> None:
+        self._db = db
+        self._records = records
+        self._max_rows = limits.max_rows
+        self._max_age_s = limits.max_age_days * DAY_S
+        # The last part of the file is for what comes in before room is made.
+        max_bytes = int(limits.max_mib * MIB)
+        self._max_bytes = max_bytes - min(2 * SLICE_BYTES, max_bytes // 4)
+        self.batch_bytes = min(SLICE_BYTES, self._max_bytes // 40)
+        self._page_bytes = self._pragma("page_size")
+
+    def fullness(self, figures: Figures, buffered: int) -> float:
+        """The part of the bounds that is in use, from 0 to 1."""
+        rows = (figures.rows + buffered) / self._max_rows
+        return min(1.0, max(rows, figures.bytes / self._max_bytes))
+
+    def measure(self, figures: Figures) -> None:
+        """Put into figures what the file takes; pages that are free are used again."""
+        pages = self._pragma("page_count") - self._pragma("freelist_count")
+        figures.bytes = pages * self._page_bytes
+
+    def make_room(self, figures: Figures, now: Moment, boots: Boots) -> None:
+        """Drop the oldest for the bounds, at most some slices; never the newest."""
+        self._search(figures, now, boots)
+        if figures.old_seq and not self._drop(figures, "age", up_to_seq=figures.old_seq):
+            figures.old_seq = 0
+        if (over := figures.rows - self._max_rows) > 0:
+            self._drop(figures, "rows", rows=over + self._max_rows // SLACK)
+        for _ in range(SLICES):
+            self.measure(figures)
+            over = figures.bytes - self._max_bytes
+            size = over + self._max_bytes // SLACK
+            # What nobody takes goes first, then what waits.
+            if over <= 0 or not (
+                self._drop(figures, "dead", size=size) or self._drop(figures, "bytes", size=size)
+            ):
+                break
+
+    def _drop(
+        self,
+        figures: Figures,
+        reason: str,
+        *,
+        up_to_seq: int = SEQ_MAX,
+        rows: int = SLICE_ROWS,
+        size: int = SLICE_BYTES,
+    ) -> int:
+        """Drop the oldest until one of these is met; how many."""
+        table, newest_seq = ("dead", SEQ_MAX) if reason == "dead" else ("records", figures.last_seq)
+        query = (
+            f"SELECT seq, ifnull(length(body), 0) FROM {table}"  # noqa: S608 -- our own words
+            " WHERE seq <= ? AND seq < ? ORDER BY seq LIMIT ?"
+        )
+        last, found = 0, 0
+        for seq, length in self._db.execute(query, (up_to_seq, newest_seq, min(rows, SLICE_ROWS))):
+            last, found = seq, found + length + ROW_BYTES
+            if found >= min(size, SLICE_BYTES):
+                break
+        gone = self._db.execute(f"DELETE FROM {table} WHERE seq <= ?", (last,)).rowcount  # noqa: S608
+        if table == "records":
+            figures.rows -= gone
+            figures.dropped_seq = max(figures.dropped_seq, last)
+        self._records.count_dropped(figures, reason, gone)
+        return gone
+
+    def _search(self, figures: Figures, now: Moment, boots: Boots) -> None:
+        """Find rows that are too old, a slice at a time; what is before them is as old."""
+        since_s = math.inf if figures.age_checked_s is None else now.boot_s - figures.age_checked_s
+        if 0 <= since_s < AGE_CHECK_S:
+            return
+        query = (
+            "SELECT seq, CAST(ifnull(wall_s, 0) AS REAL), CAST(ifnull(boot_s, 0) AS REAL), boot_id"
+            " FROM records WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+        )
+        place = (figures.searched_seq, figures.last_waiting_seq, SLICE_ROWS)
+        rows = self._db.execute(query, place).fetchall()
+        young = 0
+        for seq, *then in rows:
+            age = boots.age_s(Moment(*then), now)
+            if age is not None and age > self._max_age_s:
+                figures.old_seq, young = seq, 0
+            elif age is not None:
+                young += 1
+            if not young:
+                figures.searched_seq = seq
+            if young >= YOUNG_ROWS:
+                break
+        else:
+            if len(rows) == SLICE_ROWS:  # there is more: go on with the next commit
+                figures.searched_seq = rows[-1][0]
+                return
+        figures.age_checked_s = now.boot_s
+
+    def _pragma(self, name: str) -> int:
+        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])

@@ -1,8 +1,7 @@
 """Reserves beside the store's file, for the day when it takes no commit: numbers and room.
 
-Numbers of records that are only in memory are reserved in a file of fixed length, overwritten in
-place: that works on a full card too. Room is kept for letting go of what has arrived: on a full
-card SQLite cannot delete either, since its log has to grow first.
+Numbers are reserved in a file of fixed length that is overwritten in place, as a full card allows.
+Room is kept for letting go of what has arrived: to delete, too, SQLite's log has to grow first.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.model import MIB
-from agent.store.database import SpoiledError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +23,6 @@ BLOCK = 1000
 AHEAD_MAX = 2**32
 
 _LENGTH = 64
-_CONDEMNED = "condemned"
 
 #: The room, in bytes; it is not taken from a disk that has little more.
 SIZE = MIB // 2
@@ -35,8 +32,7 @@ FREE_MIN = 4 * SIZE
 class NumberReserve:
     """The reservation beside the store `path`, for its `epoch`; `last` is 0 where there is none.
 
-    One that cannot be read reserves a block behind `newest_seq`. Used under the store's lock.
-    Methods raise OSError; made for a store that was condemned, it raises SpoiledError.
+    One that cannot be read reserves a block behind `newest_seq`. Methods raise OSError.
     """
 
     def __init__(self, path: Path, epoch: str, newest_seq: int) -> None:
@@ -47,8 +43,6 @@ class NumberReserve:
             found, last = files.read(self._path).decode("ascii").split()
             if found != epoch:
                 self._write(0)  # of the store before
-            elif last == _CONDEMNED:
-                raise SpoiledError("it was found damaged while in use")
             else:
                 self.last = int(last)
                 if not 0 <= self.last <= newest_seq + AHEAD_MAX:
@@ -70,20 +64,16 @@ class NumberReserve:
         if self.last:
             self._write(0)
 
-    def condemn(self) -> None:
-        """Have the next start take the store's file for spoiled."""
-        self._write(_CONDEMNED)
-
-    def _write(self, last: int | str) -> None:
+    def _write(self, last: int) -> None:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             os.pwrite(descriptor, self._text(last), 0)
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-        self.last = last if isinstance(last, int) else 0
+        self.last = last
 
-    def _text(self, last: int | str) -> bytes:
+    def _text(self, last: int) -> bytes:
         return f"{self._epoch} {last}".ljust(_LENGTH - 1).encode("ascii") + b"\n"
 
 

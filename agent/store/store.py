@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from agent.config import StoreLimits
     from agent.model import Json, Moment, NewRecord
-    from agent.store.meta import Fact
+    from agent.store.pending import Fact
 
 #: The newest ids of commands that were applied are remembered, so many.
 COMMANDS_MAX = 1000
@@ -35,10 +35,7 @@ PAGE_ROWS = 1000
 
 
 class Page(NamedTuple):
-    """Waiting `records`, after a look at all rows up to the number `up_to_seq`.
-
-    `set_aside` are rows that were met and that no broker could take: number, kind and reason.
-    """
+    """Waiting `records` up to number `up_to_seq`; number, kind and reason of rows `set_aside`."""
 
     records: list[Record]
     up_to_seq: int
@@ -162,10 +159,7 @@ class Store:
         return self._due_s
 
     def set_total(self, value: int, command_id: str | None) -> bool:
-        """Set the running total on the disk, once for each id; False if it is known already.
-
-        Raises BlockedError where there is no file, or it takes no commit.
-        """
+        """Set the total on the disk, False if the id is known. May raise BlockedError."""
         if self.memory_only:
             raise database.BlockedError(self.memory_only)
         with self._locked() as content:
@@ -182,10 +176,7 @@ class Store:
             return True
 
     def set_aside(self, seq: int, reason: str) -> None:
-        """Keep a waiting record, which nobody will take, apart from the queue for a person to see.
-
-        Where the file takes no commit, it is let go, and counted.
-        """
+        """Keep a record apart for a person to see, or let it go where the file takes no commit."""
         with self._locked() as content:
             content.set_aside([(seq, reason)], now_s=self._wall_s())
 
@@ -230,8 +221,8 @@ class Store:
             try:
                 yield self._write_behind
             except sqlite3.Error as error:
-                if database.is_damage(error):
-                    self._write_behind.condemn()
+                if database.is_damage(error):  # the next start must not meet it again
+                    database.move_aside(self._path, int(self._wall_s()))
                 raise
             finally:
                 self._show()
@@ -246,7 +237,7 @@ class Store:
         self.skipped = (content.meta.number("skipped_first"), last) if last else None
         self.dropped_for = content.dropped_for
         self.dropped = sum(self.dropped_for.values())
-        self.fullness = content.fullness
+        self.fullness = content.retention.fullness(content.figures, len(content.buffer))
 
     def _show_waiting(self) -> None:
         self.queued = self._write_behind.queued

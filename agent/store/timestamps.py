@@ -7,12 +7,11 @@ clock was set at last, and how far it then was from the boot clock.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent import BUILT_S
-from agent.model import COUNT, LATEST_S, next_by
+from agent.model import COUNT, LATEST_S, moved_window
 
 if TYPE_CHECKING:
     import sqlite3
@@ -54,22 +53,8 @@ def stamped(new: NewRecord, boots: Mapping[str, Boot]) -> tuple[float, dict[str,
     if abs(step_s) <= STEP_S:
         return new.timestamp_s, body
     if new.kind == COUNT:
-        return _moved_window(new.timestamp_s + step_s, body)
+        return moved_window(new.timestamp_s + step_s, body, STEP_S)
     return round(new.timestamp_s + step_s, 3), body
-
-
-def _moved_window(ended_s: float, body: dict[str, Json]) -> tuple[float, dict[str, Json]]:
-    """A window whose end is `ended_s` now: reported for the aligned window that it is nearest to.
-
-    One that does not fit there is `partial`, so that consumers add it to its neighbour.
-    """
-    window_s = body.get("window_s")
-    if not isinstance(window_s, int) or not 0 < window_s <= LATEST_S:
-        return round(ended_s, 3), body
-    end_s = math.floor(ended_s / window_s + 0.5) * window_s
-    if abs(end_s - ended_s) > STEP_S and body.get("quality") == "ok":
-        body["quality"] = "partial"
-    return end_s, {**body, "next_by": next_by(end_s, window_s)}
 
 
 def _bounds(boot_id: str, boots: Mapping[str, Boot]) -> dict[str, Json]:
@@ -99,17 +84,12 @@ class Boots:
     @classmethod
     def read(cls, db: sqlite3.Connection) -> Boots:
         """What the table `boots` holds; a spoiled row is a boot that nobody knows."""
-        rows = db.execute("SELECT id, offset_s, is_set FROM boots ORDER BY number")
-        return cls(
-            {
-                name: Boot(offset_s, bool(is_set))
-                for name, offset_s, is_set in rows
-                if isinstance(name, str)
-                and isinstance(offset_s, float)
-                and abs(offset_s) <= LATEST_S
-                and is_set in {0, 1}
-            }
+        rows = db.execute(
+            "SELECT id, offset_s, is_set FROM boots WHERE typeof(id) = 'text' AND is_set IN (0, 1)"
+            " AND typeof(offset_s) = 'real' AND abs(offset_s) <= ? ORDER BY number",
+            (LATEST_S,),
         )
+        return cls({name: Boot(offset_s, bool(is_set)) for name, offset_s, is_set in rows})
 
     def noted(self, now: Moment, *, is_set: bool) -> Boots:
         """These, with how the clocks of this boot stand; the same if that is known already."""

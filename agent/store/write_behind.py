@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 
 from agent.model import Moment, encode
 from agent.store import database
-from agent.store.buffer import MIB_MAX, ROWS_MAX, Buffer
 from agent.store.database import BlockedError, DiskFullError
-from agent.store.meta import Meta
-from agent.store.records import Records
+from agent.store.pending import MIB_MAX, ROWS_MAX, Buffer, Meta
+from agent.store.records import ROW_BYTES, Records, Retention
 from agent.store.reserve import NumberReserve, give_room, keep_room
-from agent.store.retention import ROW_BYTES, Retention
 from agent.store.timestamps import Boots
 
 if TYPE_CHECKING:
@@ -44,8 +42,7 @@ COMMIT_AGAIN_S = 5.0
 class WriteBehind:
     """The store's content; used under its lock. `blocked` is why the file takes no commit now.
 
-    Methods raise what SQLite and the system do, and have then done nothing. Opening it raises
-    SpoiledError too.
+    Methods raise what SQLite and the system do, and have then done nothing; opening, SpoiledError.
     """
 
     def __init__(
@@ -67,8 +64,8 @@ class WriteBehind:
         try:
             self.buffer = Buffer(self.figures.last_seq)
             self.records = Records(self.db)
-            self._retention = Retention(self.db, self.records, limits)
-            self._retention.measure(self.figures)
+            self.retention = Retention(self.db, self.records, limits)
+            self.retention.measure(self.figures)
             self.meta = Meta(known)
             self.boots = Boots.read(self.db)
             if not memory_only:
@@ -95,11 +92,6 @@ class WriteBehind:
         """The number of records that were given up, by reason, since the file was made."""
         memory = self.figures.dropped.get("memory", 0) + self._given_up
         return {**self.figures.dropped, **({"memory": memory} if memory else {})}
-
-    @property
-    def fullness(self) -> float:
-        """The part of its bounds that is in use, from 0 to 1."""
-        return self._retention.fullness(self.figures, len(self.buffer))
 
     @property
     def due_s(self) -> float:
@@ -203,13 +195,6 @@ class WriteBehind:
                 if not self._commit_after_s:
                     self._numbers.release()
 
-    def condemn(self) -> None:
-        """Have the next start take the file for spoiled, since the card does not give it back."""
-        if self._numbers:
-            with suppress(OSError):
-                self._numbers.condemn()
-            self._numbers = None
-
     def close(self) -> None:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
@@ -233,7 +218,7 @@ class WriteBehind:
         try:
             self.records.remove(figures, self.acknowledged)
             yield figures
-            self._retention.measure(figures)
+            self.retention.measure(figures)
             self.db.execute("COMMIT")
         except BaseException:
             if self.db.in_transaction:  # some errors have rolled it back already
@@ -254,8 +239,8 @@ class WriteBehind:
         for left, row in zip(range(len(self.buffer) - 1, -1, -1), self.buffer, strict=True):
             self.records.insert(figures, row)
             size += len(row[3]) + ROW_BYTES
-            if size >= self._retention.batch_bytes or not left:
-                self._retention.make_room(figures, Moment(*row[4:]), boots.age_s)
+            if size >= self.retention.batch_bytes or not left:
+                self.retention.make_room(figures, Moment(*row[4:]), boots)
                 size = 0
         if self.buffer.last_seq > figures.last_seq:
             self.records.mark(figures, self.buffer.last_seq)

@@ -14,7 +14,7 @@ import pytest
 
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store.buffer import Buffer
+from agent.store.pending import Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import pytest
 from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.store import BlockedError, open_store, usable_again
-from agent.store.buffer import ROWS_MAX, Buffer
+from agent.store.pending import ROWS_MAX, Buffer
 from tests.fakes import House
 from tests.unit.store.conftest import fill_the_disk, locked, new, numbers
 

@@ -13,7 +13,7 @@ from agent.config import StoreLimits
 from agent.model import KIB, MIB, Moment
 from agent.store import open_store
 from agent.store.database import WAL_BYTES
-from agent.store.retention import SLICE_ROWS, YOUNG_ROWS
+from agent.store.records import SLICE_ROWS, YOUNG_ROWS
 from tests.unit.store.conftest import new, numbers
 
 if TYPE_CHECKING:
@@ -100,6 +100,18 @@ def test_a_row_that_only_looks_young_keeps_no_others(tmp_path: Path) -> None:
     with open_store(limits) as store:
         later(store)
         assert store.dropped_for == {"age": 52}
+
+
+def test_the_search_goes_on_over_young_and_unknown_ones(tmp_path: Path) -> None:
+    """However many they are; what is too old behind them is found."""
+    limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
+    fill(limits, 1, wall_s=NOW_S + 2 * DAY_S)
+    fill(limits, 2 * SLICE_ROWS, wall_s=1000.0, boot="never set")
+    fill(limits, 1)
+    with open_store(limits) as store:
+        for _ in range(10):
+            later(store)
+        assert store.dropped_for == {"age": 2 * SLICE_ROWS + 2}
 
 
 def test_what_no_clock_can_judge_is_judged_once_it_is_set(tmp_path: Path) -> None:

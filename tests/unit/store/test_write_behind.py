@@ -12,8 +12,8 @@ import pytest
 from agent.errors import StoreError
 from agent.model import MIB
 from agent.store import open_store
-from agent.store.buffer import ROWS_MAX
 from agent.store.inspection import inspect
+from agent.store.pending import ROWS_MAX
 from tests.fakes import Ticks
 from tests.unit.store.conftest import MOMENT, new, numbers
 
