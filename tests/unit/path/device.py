@@ -56,11 +56,8 @@ class Turns:
         self._raising = raising
         self._its.release()
         self._mine.acquire()
-        if self.ended:
-            self._thread.join()
         if self._error:
-            error, self._error = self._error, None
-            raise error
+            raise self._error
 
     def pause(self) -> None:
         """Give the turn back; called by the function. Raises what it is to end with."""
@@ -117,10 +114,10 @@ class Device:
         commit_after_s: float,
         max_rows: int,
     ) -> None:
-        own = {name: directory / f"{name}.pem" for name in ("cert_file", "key_file", "ca_file")}
-        for name, path in own.items():
+        own = [directory / f"{name}.pem" for name in ("certificate", "key", "root")]
+        for path, pem in zip(own, PEMS, strict=True):
             path.touch(0o600)
-            path.write_text(PEMS[name])
+            path.write_text(pem)
         store = StoreLimits(
             path=directory / "state" / "store.db",
             commit_after_s=commit_after_s,
@@ -134,7 +131,9 @@ class Device:
                 max_publish_per_s=per_s,
                 backoff_max_s=BACKOFF_MAX_S,
                 protocol="5" if five else "3.1.1",
-                **own,
+                cert_file=own[0],
+                key_file=own[1],
+                ca_file=own[2],
             ),
         )
         self.clock = FakeClock()
@@ -240,14 +239,10 @@ class Device:
         self.outbox = None
 
 
-def _pems() -> dict[str, str]:
+def _pems() -> tuple[str, str, str]:
     authority, key = Authority("A root"), ec.generate_private_key(ec.SECP256R1())
     certificate = authority.issue_device(key.public_key())
-    return {
-        "cert_file": certificate,
-        "key_file": key_pem(key).decode(),
-        "ca_file": certificate,
-    }
+    return certificate, key_pem(key).decode(), certificate
 
 
 PEMS = _pems()

@@ -11,7 +11,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,8 @@ from tests.unit.uplink.broker import SUBSCRIBE, closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from agent.model import Json
 
 THING = "living-room"
 KINDS = ["sensors/room", "sensors/hall", COUNT]
@@ -95,7 +96,7 @@ class PathMachine(RuleBasedStateMachine):
         """Some of one sensor."""
         for _ in range(times + 1):
             moment = self.device.clock.now()
-            body = {"temperature_c": 20.5, "n": self._next(), "text": "x" * size}
+            body: dict[str, Json] = {"temperature_c": 20.5, "n": self._next(), "text": "x" * size}
             self._append(NewRecord(kind, round(moment.wall_s, 3), moment, body))
 
     @rule(seen=st.none() | st.integers(0, 9))
@@ -103,7 +104,12 @@ class PathMachine(RuleBasedStateMachine):
         """One of a window, which somebody watched or not."""
         moment = self.device.clock.now()
         quality = "sensor_fault" if seen is None else "ok"
-        body = {"detect_count": seen, "window_s": 600, "quality": quality, "n": self._next()}
+        body: dict[str, Json] = {
+            "detect_count": seen,
+            "window_s": 600,
+            "quality": quality,
+            "n": self._next(),
+        }
         record = NewRecord(COUNT, moment.wall_s // 600 * 600, moment, body)
         self._append(record, detections=seen or 0)
 
@@ -264,6 +270,7 @@ class PathMachine(RuleBasedStateMachine):
         broker.reasons.clear()
         broker.puback_lost = False
         broker.maximum_packet_size = PACKET_MAX
+        self._end_link()
         clock = self.device.clock
         clock.now_wall_s, clock.was_set = max(clock.wall_s(), START_S), True
         self.device.tend()
@@ -379,6 +386,6 @@ assert all(command_of(payload) is None for payload in GARBAGE)
 TestDataPath = PathMachine.TestCase
 
 TestDataPath.settings = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "400")),
     stateful_step_count=50,
 )

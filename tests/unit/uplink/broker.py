@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from agent.errors import LinkLostError
 from agent.mqtt.answers import (
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from agent.mqtt import Connection
     from agent.wakeup import Wakeup
-    from tests.fakes import Ticks
 
 SUBSCRIBE = "SUBSCRIBE"
 
@@ -32,6 +31,12 @@ SUBSCRIBE = "SUBSCRIBE"
 def closed() -> LinkLostError:
     """An end without a word."""
     return ClosedError("the broker closed the connection")
+
+
+class Time(Protocol):
+    """A clock that can be moved."""
+
+    now_s: float
 
 
 class Broker:
@@ -48,7 +53,7 @@ class Broker:
     "ended" (topics unanswered) at the link.
     """
 
-    def __init__(self, ticks: Ticks, *, five: bool = True) -> None:
+    def __init__(self, ticks: Time, *, five: bool = True) -> None:
         self.ticks = ticks
         self.five = five
         self.forbidden: set[str] = set()
@@ -200,11 +205,7 @@ class BrokerConnection:
 
     def _judge(self, mid: int, topic: str, payload: bytes) -> Answer:
         broker = self._broker
-        if broker.ends_in is not None:
-            if not broker.ends_in:
-                broker.ends_in = None
-                raise broker.end()
-            broker.ends_in -= 1
+        broker.ends_in = _left(broker.ends_in, broker)
         reason = NOT_AUTHORIZED if topic in broker.forbidden else 0
         if broker.reasons and not reason and topic != SUBSCRIBE:
             reason = broker.reasons.popleft()
@@ -221,11 +222,7 @@ class BrokerConnection:
                 broker.tell(topic, payload)
         if not reason:
             broker.event("taken", topic, payload)
-            if broker.ends_after is not None:
-                if not broker.ends_after:
-                    broker.ends_after = None
-                    raise broker.end()
-                broker.ends_after -= 1
+            broker.ends_after = _left(broker.ends_after, broker)
         return answer
 
     def _deliver(self) -> bool:
@@ -245,3 +242,12 @@ class BrokerConnection:
                 del pending[self._delivered]
                 before -= 1
         return self._delivered > before
+
+
+def _left(packets: int | None, broker: Broker) -> int | None:
+    """The number of packets before an end, one later; raises the end, once, where it has come."""
+    if packets == 0:
+        broker.ends_in = None if broker.ends_in == 0 else broker.ends_in
+        broker.ends_after = None if broker.ends_after == 0 else broker.ends_after
+        raise broker.end()
+    return packets and packets - 1
