@@ -267,3 +267,31 @@ def test_threads_wait_for_each_other(limits: StoreLimits) -> None:
         while any(thread.is_alive() for thread in threads):
             store.flush()
         assert numbers(store) == list(range(1, 401))
+
+
+def test_a_page_is_a_bounded_look(limits: StoreLimits) -> None:
+    """At so many records, rows or bytes it ends, and says how far it came."""
+    with open_store(replace(limits, commit_after_s=99.0)) as store:
+        for _ in range(1500):
+            store.append(new("count"))
+        store.append(new())
+        store.flush()
+        for _ in range(20):
+            store.append(new(text="x" * 100_000))
+
+        def page(after_seq: int, limit: int, *without: str) -> tuple[list[int], int]:
+            found = store.page(after_seq, limit, without=without)
+            return [record.seq for record in found.records], found.up_to_seq
+
+        assert page(0, 2) == ([1, 2], 2)
+        assert page(1, 2) == ([2, 3], 3)
+        assert page(0, 0) == ([], 0)
+        assert page(0, 9, "count") == ([], 1000)
+        assert page(1000, 2, "count") == ([1501, 1502], 1502)
+        assert page(1501, 99) == (list(range(1502, 1513)), 1512)
+        assert page(1512, 99) == (list(range(1513, 1522)), 1521)
+        assert page(1521, 99) == ([], 1521)
+        assert page(0, 99, "count", "sensors/room") == ([], 1000)
+        for seq in range(1, 900):
+            store.acknowledge(seq)
+        assert page(0, 1) == ([900], 900)
