@@ -45,8 +45,9 @@ class Ledger:
         self.banned: set[str] = set()
         self.closed_on: set[str] = set()
         self.refused_s = self.idle_s = -1e9
+        self.served: object = None  # the newest link that was looked at
         self.refused_on: object = None  # the newest link with a refusal
-        self.idle_steps = 0
+        self.idle_steps = self.answered_lately = 0
         self.stepped: dict[str, list[tuple[float, bool]]] = {}
 
     def append(self, new: NewRecord, *, detections: int | None) -> None:
@@ -117,6 +118,9 @@ class Ledger:
         if gone := self.waiting.keys() - rows:
             self._gone(sorted(gone), rows)
             self.idle_s = -1e9
+        if 0 < store.dropped - self.dropped <= self.answered_lately:
+            self.dropped = store.dropped  # a commit came between two answers of one step
+        self.answered_lately = 0
         assert store.queued == len(self.waiting)
         assert store.dropped == self.dropped, (store.dropped_for, self.dropped, self.given_up)
         assert store.total == self.total

@@ -98,7 +98,8 @@ class Machine(RuleBasedStateMachine):
         broker.reasons.clear()
         broker.puback_lost = False
         broker.maximum_packet_size = PACKET_MAX
-        self._end_link()
+        if "status" in self.ledger.told_forbidden():  # it is said once in a session
+            self._end_link()
         clock = self.device.clock
         clock.now_wall_s, clock.was_set = max(clock.wall_s(), START_S), True
         self.device.tend()

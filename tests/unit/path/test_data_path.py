@@ -45,6 +45,12 @@ FLIPS = [
 
 times = st.sampled_from([0.2, 1.0, 4.0, 20.0, 60.0, 300.0, 3600.0])
 few = st.integers(0, 4)
+totals, names = st.integers(0, 99), st.sampled_from("abc")
+orders = (
+    st.builds(lambda value, name: {"set": value, "id": name}, totals, names)
+    | st.builds(lambda name: {"reset": True, "id": name}, names)
+    | totals
+)
 
 
 class PathMachine(Machine):
@@ -112,10 +118,12 @@ class PathMachine(Machine):
         """Of the next messages."""
         self.broker.reasons.extend(reasons)
 
-    @rule(topics=st.sets(st.sampled_from(TOPICS), max_size=2))
-    def forbid(self, topics: set[str]) -> None:
-        """Another policy, or the right one."""
+    @rule(topics=st.sets(st.sampled_from(TOPICS), max_size=2), forgets=st.booleans())
+    def forbid(self, topics: set[str], forgets: bool) -> None:  # noqa: FBT001
+        """Another policy, or the right one; with it the session may be gone."""
         self.broker.forbidden = topics
+        if forgets:
+            self.broker_loses_the_session()
 
     @rule(down=st.booleans(), silent=st.booleans(), slow=st.booleans())
     def network(self, down: bool, silent: bool, slow: bool) -> None:  # noqa: FBT001
@@ -136,15 +144,15 @@ class PathMachine(Machine):
         self.broker.lose_session()
         self.ledger.subscribed = False
 
-    @rule(
-        value=st.integers(0, 99),
-        name=st.none() | st.sampled_from("abcd"),
-        how=st.sampled_from(["set", "set", "reset", *GARBAGE]),
-    )
-    def message(self, value: int, name: str | None, how: str | bytes) -> None:
-        """A command of the cloud, or what anybody sends."""
-        command = {"reset": True, "id": name} if how == "reset" else {"set": value, "id": name}
-        payload = how if isinstance(how, bytes) else json.dumps(command if name else value).encode()
+    @rule(commands=st.lists(orders, min_size=1, max_size=3))
+    def commands(self, commands: list[object]) -> None:
+        """Of the cloud."""
+        for command in commands:
+            self.broker.tell(f"{THING}/count", json.dumps(command).encode())
+
+    @rule(payload=st.sampled_from(GARBAGE))
+    def garbage(self, payload: bytes) -> None:
+        """From whomever."""
         self.broker.tell(f"{THING}/count", payload)
 
     # The card and the process.
@@ -159,6 +167,18 @@ class PathMachine(Machine):
         else:
             self.lock = sqlite3.connect(self.device.config.store.path, isolation_level=None)
             self.lock.execute("BEGIN IMMEDIATE")
+
+    @precondition(lambda self: not self.lock and not self.full)
+    @rule(first=orders, second=orders, turns=few)
+    def commands_around_a_lock(self, first: object, second: object, turns: int) -> None:
+        """One that cannot be kept, and one that could before the store knows that it can."""
+        self.no_commits(full=False)
+        self.record(KINDS[0])
+        self.commands([first])
+        self.steps(1 + turns)
+        self._free()
+        self.commands([second])
+        self.steps(1)
 
     @precondition(lambda self: self.lock or self.full)
     @rule()

@@ -108,7 +108,7 @@ class Wire(Ledger):
             entry.condemned |= reason in condemning
             if reason < REFUSED:
                 entry.state = "acknowledged"
-                self.waiting.pop(seq, None)
+                self.answered_lately += self.waiting.pop(seq, None) is not None
 
     def message(self, payload: bytes) -> None:
         """Note a message that the device has taken: a command is applied once, and in order."""
@@ -133,7 +133,8 @@ class Wire(Ledger):
     def waits(self) -> None:
         """Check a wait of a session: nothing that may go is waited with."""
         self.settle()
-        self._check_conditions()
+        assert self.banned <= self.told_forbidden() <= self.banned | self.closed_on
+        self._check_subscription()
         link, forbidden = self.broker.current, self.device.uplink._forbidden
         now_s, held, numbers = self.device.now_s, forbidden.held(), self._numbers_flying()
         assert link
@@ -159,12 +160,20 @@ class Wire(Ledger):
             assert idle[0] <= 2.5, f"something may go, and does not: {idle}"
             assert self.idle_steps < 100
 
-    def _check_conditions(self) -> None:
-        said = [
-            one.text for one in self.device.health.snapshot().conditions if "forbids" in one.text
-        ]
-        names = {"SUBSCRIBE" if "SUBSCRIBE" in text else _topic(text) for text in said}
-        assert self.banned <= names <= self.banned | self.closed_on
+    def told_forbidden(self) -> set[str]:
+        """The names that the conditions tell as forbidden."""
+        texts = [one.text for one in self.device.health.snapshot().conditions]
+        return {
+            SUBSCRIBE if SUBSCRIBE in text else _topic(text) for text in texts if "forbids" in text
+        }
+
+    def _check_subscription(self) -> None:
+        """Where the broker has no session, SUBSCRIBE goes before anything else, if it may."""
+        link, held = self.broker.current, self.device.uplink._forbidden.held()
+        if link is not self.served:
+            self.served = link
+            sent = any(topic == SUBSCRIBE for topic, _ in self._flying())
+            assert link is None or link.present or sent or SUBSCRIBE in held, "it is not subscribed"
 
     def _flying(self) -> list[tuple[str, bytes]]:
         return list(self.broker.current.unanswered.values()) if self.broker.current else []

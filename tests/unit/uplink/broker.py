@@ -122,6 +122,7 @@ class BrokerConnection:
         self._delivered = 0  # of what is pending
         self._mid = 0
         self._lost: LinkLostError | None = None
+        self.present = False  # a session, at CONNACK
         #: What the device has no answer to: topic (or SUBSCRIBE) and payload.
         self.unanswered: dict[int, tuple[str, bytes]] = {}
         self.drained = True
@@ -143,7 +144,8 @@ class BrokerConnection:
         broker.current = self
         self.receive_maximum = broker.receive_maximum
         self.maximum_packet_size = broker.maximum_packet_size
-        present, broker.session = broker.session, True
+        self.present = present = broker.session
+        broker.session = True
         broker.subscribed &= present
         return Accepted(present, broker.receive_maximum, broker.maximum_packet_size, 0)
 
