@@ -101,14 +101,17 @@ class Ledger:
         for seq in rows - self.waiting.keys():
             assert self.entries[seq].state in {"acknowledged", "lost"}
             self.entries[seq].state = "waits"
-        lost = self.waiting.keys() - rows
+        lost, aside = self.waiting.keys() - rows, self._dead()
+        for seq in lost & aside:
+            self.entries[seq].state = "aside"
+        lost -= aside
         assert not any(self.waiting[seq].durable for seq in lost), "what was promised is there"
         assert not lost or min(lost) > max(rows, default=0)
         for seq in lost:
             self.entries[seq].state = "lost"
         self.waiting = {seq: self.entries[seq] for seq in sorted(rows)}
         skipped = self.device.store.skipped or (0, 0)
-        assert all(skipped[0] <= seq <= skipped[1] for seq in lost), "what is lost is told"
+        assert all(skipped[0] <= seq <= skipped[1] for seq in lost), (lost, skipped, rows)
         self.total, self.told_dropped = self.durable_total, None
 
     def settle(self) -> None:
@@ -134,8 +137,7 @@ class Ledger:
                 entry.durable |= self.device.clock.boot_s() - entry.made_s >= patience_s
 
     def _gone(self, gone: list[int], rows: set[int]) -> None:
-        store, bounded = self.device.store, list[Entry]()
-        dead = {seq for (seq,) in store._write_behind.db.execute("SELECT seq FROM dead")}
+        bounded, dead = list[Entry](), self._dead()
         for seq in gone:
             entry = self.waiting.pop(seq)
             link, size = self.broker.current, len(json.dumps(entry.body))
@@ -149,7 +151,13 @@ class Ledger:
             (self.given_up if entry.condemned else bounded).append(entry)
         if bounded:
             assert bounded[-1].seq < min(rows)
-            assert len(rows) == self.device.config.store.max_rows
+            left = self.device.config.store.max_rows - len(rows)
+            assert 0 <= left <= self.answered_lately
+
+    def _dead(self) -> set[int]:
+        """The numbers that were set aside."""
+        rows = self.device.store._write_behind.db.execute("SELECT seq FROM dead")
+        return {seq for (seq,) in rows}
 
     def _rows(self) -> set[int]:
         """The numbers that wait in the store."""

@@ -45,6 +45,7 @@ FLIPS = [
 
 times = st.sampled_from([0.2, 1.0, 4.0, 20.0, 60.0, 300.0, 3600.0])
 few = st.integers(0, 4)
+policies = st.just({SUBSCRIBE}) | st.sets(st.sampled_from(TOPICS), max_size=2)
 totals, names = st.integers(0, 99), st.sampled_from("abc")
 orders = (
     st.builds(lambda value, name: {"set": value, "id": name}, totals, names)
@@ -118,7 +119,7 @@ class PathMachine(Machine):
         """Of the next messages."""
         self.broker.reasons.extend(reasons)
 
-    @rule(topics=st.sets(st.sampled_from(TOPICS), max_size=2), forgets=st.booleans())
+    @rule(topics=policies, forgets=st.booleans())
     def forbid(self, topics: set[str], forgets: bool) -> None:  # noqa: FBT001
         """Another policy, or the right one; with it the session may be gone."""
         self.broker.forbidden = topics
@@ -230,6 +231,18 @@ assert all(command_of(payload) is None for payload in GARBAGE)
 TestDataPath = PathMachine.TestCase
 
 TestDataPath.settings = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "250")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
     stateful_step_count=50,
 )
+
+
+def test_a_forbidden_subscribe_is_sent_again_in_the_same_session() -> None:
+    """Once it may be, within the hour, though no connection ends."""
+    machine = PathMachine()
+    machine.begin(5, five=True, window=5, per_s=80, commit_after_s=0.0, max_rows=1000)
+    machine.forbid({SUBSCRIBE}, forgets=True)
+    machine.steps(6)
+    assert machine.ledger.told_forbidden() == {SUBSCRIBE}
+    connects = machine.broker.connects
+    machine.teardown()
+    assert (machine.broker.subscribed, machine.broker.connects) == (True, connects)
