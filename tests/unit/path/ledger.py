@@ -95,8 +95,9 @@ class Ledger:
 
     def _killed(self, rows: set[int]) -> None:
         for entry in self.given_up:
-            self.dropped -= 1
-            entry.state = "lost"
+            if self.dropped > self.device.store.dropped:
+                self.dropped -= 1
+                entry.state = "lost"
         self.given_up.clear()
         for seq in rows - self.waiting.keys():
             assert self.entries[seq].state in {"acknowledged", "lost"}
@@ -151,8 +152,8 @@ class Ledger:
             (self.given_up if entry.condemned else bounded).append(entry)
         if bounded:
             assert bounded[-1].seq < min(rows)
-            left = self.device.config.store.max_rows - len(rows)
-            assert 0 <= left <= self.answered_lately
+            waited = len(rows) + len(gone) + self.answered_lately
+            assert waited > self.device.config.store.max_rows, "nothing goes before there is need"
 
     def _dead(self) -> set[int]:
         """The numbers that were set aside."""

@@ -98,7 +98,8 @@ class Machine(RuleBasedStateMachine):
         broker.reasons.clear()
         broker.puback_lost = False
         broker.maximum_packet_size = PACKET_MAX
-        if "status" in self.ledger.told_forbidden():  # it is said once in a session
+        # A birth that was refused for what it says is not said again in its session.
+        if self.device.store.skipped or "status" in self.ledger.told_forbidden():
             self._end_link()
         clock = self.device.clock
         clock.now_wall_s, clock.was_set = max(clock.wall_s(), START_S), True
