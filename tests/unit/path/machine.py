@@ -201,7 +201,7 @@ class Machine(RuleBasedStateMachine):
 
     def _is_well(self) -> bool:
         """True if the farewell can go."""
-        broker, held = self.broker, self.device.uplink._forbidden.held()
+        broker, held = self.broker, self.ledger.held()
         troubles = (broker.silent, broker.forbidden, broker.reasons, broker.cut, broker.puback_lost)
         ending = {broker.ends_in, broker.ends_after} != {None}
         online = broker.current and not self.device.offline and broker.pace > 1

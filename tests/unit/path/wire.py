@@ -26,8 +26,8 @@ class Wire(Ledger):
 
     def sent(self, topic: str, payload: bytes) -> None:
         """Check that this may go, and goes next."""
-        forbidden, flying = self.device.uplink._forbidden, self._flying()
-        assert not (forbidden.careful and flying), "packets go one at a time"
+        held, flying = self.held(), self._flying()
+        assert not (self.alone() and flying), "packets go one at a time"
         if topic == SUBSCRIBE:
             assert not (self.subscribed and self.broker.subscribed), "it is subscribed"
             return
@@ -42,11 +42,11 @@ class Wire(Ledger):
         self._check_body(entry, kind, body)
         numbers = self._numbers_flying()
         assert entry.seq not in numbers
-        assert kind not in forbidden.held()
+        assert kind not in held
         older = [
             seq
             for seq, one in self.waiting.items()
-            if seq < entry.seq and one.new.kind not in forbidden.held() and not one.condemned
+            if seq < entry.seq and one.new.kind not in held and not one.condemned
         ]
         counts = [one for one in self.entries.values() if one.new.kind == COUNT and one.known]
         ahead = kind == COUNT and entry.seq == max(one.seq for one in (*counts, entry))
@@ -58,7 +58,7 @@ class Wire(Ledger):
     def _check_newest(self, entry: Entry, counts: list[Entry], flying: set[int]) -> None:
         """A count goes first that is the newest, unless the broker wants it otherwise."""
         link = self.broker.current
-        if self.refused_on is link or COUNT in self.device.uplink._forbidden.held():
+        if self.refused_on is link or COUNT in self.held():
             self.refused_on = link
         for newest in counts:
             first = newest.state == "waits" and newest.seq not in flying and not newest.condemned
@@ -135,11 +135,11 @@ class Wire(Ledger):
         self.settle()
         assert self.banned <= self.told_forbidden() <= self.banned | self.closed_on
         self._check_subscription()
-        link, forbidden = self.broker.current, self.device.uplink._forbidden
-        now_s, held, numbers = self.device.now_s, forbidden.held(), self._numbers_flying()
+        link = self.broker.current
+        now_s, held, numbers = self.device.now_s, self.held(), self._numbers_flying()
         assert link
         window = min(self.device.config.mqtt.max_inflight, link.receive_maximum)
-        window = 1 if forbidden.careful else window
+        window = 1 if self.alone() else window
         may_go = any(
             seq not in numbers and entry.new.kind not in held and not entry.condemned
             for seq, entry in self.waiting.items()
@@ -160,6 +160,14 @@ class Wire(Ledger):
             assert idle[0] <= 2.5, f"something may go, and does not: {idle}"
             assert self.idle_steps < 100
 
+    def held(self) -> frozenset[str]:
+        """The names that may not go now."""
+        return self.device.uplink._forbidden.held()
+
+    def alone(self) -> bool:
+        """True while packets go one at a time."""
+        return self.device.uplink._forbidden.careful
+
     def told_forbidden(self) -> set[str]:
         """The names that the conditions tell as forbidden."""
         texts = [one.text for one in self.device.health.snapshot().conditions]
@@ -169,7 +177,7 @@ class Wire(Ledger):
 
     def _check_subscription(self) -> None:
         """Where the broker has no session, SUBSCRIBE goes before anything else, if it may."""
-        link, held = self.broker.current, self.device.uplink._forbidden.held()
+        link, held = self.broker.current, self.held()
         if link is not self.served:
             self.served = link
             sent = any(topic == SUBSCRIBE for topic, _ in self._flying())
