@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
+from agent.cli.proof import MessageCameError, leave_message
 from agent.cli.status import degraded, read_status
 from agent.clock import Clock
 from agent.errors import (
@@ -237,7 +238,7 @@ def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -
         found,
         wakeup=wakeup,
         interrupted=lambda: False,
-        on_message=connect.leave_message,
+        on_message=leave_message,
         ports=ports,
         will=False,
     ) as connection:
@@ -252,7 +253,7 @@ def _session(config: Config, found: Credentials, ports: Ports, wakeup: Wakeup) -
                 while not answers and time.monotonic() < until_s:
                     answers = connection.step(until_s - time.monotonic())
                 yield _subscription(topic, answers)
-        except connect.MessageCameError:
+        except MessageCameError:
             pass  # for the agent; it stays with the broker
         except LinkLostError as lost:
             text = f"{lost.text} after SUBSCRIBE to {topic}"

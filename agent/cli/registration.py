@@ -45,7 +45,7 @@ def register(
     """
     if problems := mqtt_problems(config):
         raise ConfigError([f"{config.path}: {problem}" for problem in problems], hint="see [mqtt]")
-    from agent.uplink.connect import prove  # noqa: PLC0415 -- the daemon's child needs none of it
+    from agent.cli.proof import prove  # noqa: PLC0415 -- the daemon's child needs none of it
 
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,

@@ -60,6 +60,8 @@ class Connection:
         self._accepted: Accepted | None = None
         self._lost: LinkLostError | None = None
         self._answers: list[Answer] = []
+        #: True once CONNECT went out.
+        self.asked = False
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +77,7 @@ class Connection:
         """
         options = self._options
         self._send(self._client.open, options)
+        self.asked = True
         until_s = time.monotonic() + options.timeout_s
         while self._accepted is None:
             if time.monotonic() >= until_s:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.identity import load, tls_context
-from agent.model import COUNT, encode
+from agent.identity import tls_context
+from agent.model import encode
 from agent.mqtt import Connection, Options
 from agent.net import DETOUR_PORT, LOOK_UP_S, Dialer, Ports, Waiter
-from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.config import Config
     from agent.identity import Credentials
+    from agent.wakeup import Wakeup
 
 
 def endpoint(config: Config, credentials: Credentials) -> str:
@@ -86,37 +85,3 @@ def connection(
         interrupted=interrupted,
     )
     return Connection(options, dialing, on_message=on_message)
-
-
-class MessageCameError(Exception):
-    """A message was delivered, which is for the agent and not for us; but so we were let in."""
-
-
-def leave_message(_topic: str, _payload: bytes) -> None:
-    """Take no message: it gets no PUBACK and stays with the broker. Raises MessageCameError."""
-    raise MessageCameError
-
-
-def prove(config: Config) -> None:
-    """Connect as the device, with what is on disk now, and leave at once.
-
-    A running agent is thrown out by that and comes back. Where the broker had no session, the one
-    that this leaves behind is subscribed, as the agent expects of a session that is present. Raises
-    LinkLostError, CredentialsError.
-    """
-    with (
-        Wakeup() as wakeup,
-        connection(
-            config,
-            load(config),
-            wakeup=wakeup,
-            interrupted=lambda: False,
-            on_message=leave_message,
-            will=False,
-        ) as link,
-        suppress(MessageCameError),
-    ):
-        if not link.open().session_present:
-            link.subscribe(f"{config.thing.name}/{COUNT}")
-            link.step(config.mqtt.connect_timeout_s)
-        link.finish()

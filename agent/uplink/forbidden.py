@@ -1,13 +1,15 @@
 """Prohibitions: what the broker forbids is left out for a while, told, and tried again.
 
 Under MQTT 5 a refusal has a reason code. Under 3.1.1 AWS IoT just closes the connection on what the
-policy forbids. So packets go one at a time after such an end, until it is known on which.
+policy forbids. So what was unanswered at such an end goes alone the next time, until it has its
+answer; what ended a connection alone lets the others go first.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
 #: Name of SUBSCRIBE beside those of topics; no kind of record is written like it.
 SUBSCRIBE = "SUBSCRIBE"
 
-#: A connection that ends so soon after a packet is laid to its charge; so many running prove it.
+#: A connection that ends so soon after a packet is laid to its charge; so many times prove it.
 SUSPICIOUS_S = 5.0
 SUSPICIONS = 3
 
-#: What may go before the packets that were unanswered: SUBSCRIBE, the birth, a new count.
-BEFORE = 3
+#: What is suspected lets others go first for so long.
+OTHERS_FIRST_S = 5.0
 
 FIRST_S, LAST_S = 60.0, 3600.0
 
@@ -52,9 +54,13 @@ class Flight(NamedTuple):
     record: Record | None = None
 
 
-class _Ban(NamedTuple):
-    delay_s: float
-    until_s: float
+@dataclass(slots=True)
+class _Doubt:
+    """Doubt in a name: it ended so many connections alone, is held until then, was for so long."""
+
+    ends: int = 0
+    until_s: float = -math.inf
+    delay_s: float = 0.0
 
 
 class Forbidden:
@@ -69,40 +75,48 @@ class Forbidden:
         self._thing = thing
         self._health = health
         self._monotonic_s = monotonic_s
-        self._bans: dict[str, _Ban] = {}
-        self._suspect, self._suspicions = "", 0
-        self._alone = 0
+        self._doubts: dict[str, _Doubt] = {}
 
-    @property
-    def careful(self) -> bool:
-        """True while packets are to go one at a time."""
-        return self._alone > 0
+    def doubts(self, name: str) -> bool:
+        """True if a packet of that name is to go alone."""
+        return name in self._doubts
 
     def held(self) -> frozenset[str]:
         """The names of what may not go now."""
         now_s = self._monotonic_s()
-        return frozenset(name for name, ban in self._bans.items() if now_s < ban.until_s)
+        return frozenset(name for name, doubt in self._doubts.items() if now_s < doubt.until_s)
 
     def wait_s(self) -> float:
         """Seconds until something that is held may go; infinite if nothing is."""
         now_s = self._monotonic_s()
-        ends = (ban.until_s for ban in self._bans.values())
-        return min((end_s - now_s for end_s in ends if now_s < end_s), default=math.inf)
+        ends = (doubt.until_s - now_s for doubt in self._doubts.values())
+        return min((left_s for left_s in ends if left_s > 0), default=math.inf)
 
     def retry(self) -> None:
         """Let all that is held be tried now."""
-        self._bans = {name: ban._replace(until_s=-math.inf) for name, ban in self._bans.items()}
+        for doubt in self._doubts.values():
+            doubt.until_s = -math.inf
+
+    def connected(self) -> None:
+        """Note a new connection: what ended one before lets the others go first."""
+        for name, doubt in self._doubts.items():
+            if doubt.ends:
+                self.postpone(name, self._monotonic_s())
+
+    def postpone(self, name: str, until_s: float) -> None:
+        """Hold a name until the others had their time after `until_s`."""
+        doubt = self._doubts.setdefault(name, _Doubt())
+        doubt.until_s = max(doubt.until_s, until_s + OTHERS_FIRST_S)
 
     def answered(self, name: str, reason: int) -> None:
-        """Note the broker's answer to a packet."""
-        self._alone = max(0, self._alone - 1)
-        if name == self._suspect:
-            self._suspect, self._suspicions = "", 0
-        if reason < REFUSED:
-            if self._bans.pop(name, None):
-                self._health.clear(self._condition(name), key=name)
-        elif reason == NOT_AUTHORIZED or name == SUBSCRIBE:
+        """Note the broker's answer to a packet; one that forbids nothing clears the name of it."""
+        if reason == NOT_AUTHORIZED or (name == SUBSCRIBE and reason >= REFUSED):
             self._hold(name, reason_text(reason))
+        elif doubt := self._doubts.pop(name, None):
+            if doubt.delay_s:
+                self._health.clear(self._condition(name), key=name)
+            if reason >= REFUSED:
+                self._doubts[name] = _Doubt(until_s=doubt.until_s)
 
     def ended(self, lost: LinkLostError, unanswered: Collection[Flight]) -> None:
         """Note how a connection ended, and what was unanswered then."""
@@ -112,27 +126,29 @@ class Forbidden:
         # While SUBSCRIBE waits for its answer, nothing is concluded about the others.
         suspects = [one for one in unanswered if one.name == SUBSCRIBE] or unanswered
         sent_s = max((one.sent_s for one in suspects), default=-math.inf)
-        suspicious = told and self._monotonic_s() - sent_s <= SUSPICIOUS_S
-        self._alone = len(unanswered) + BEFORE if suspicious else 0
-        names = {one.name for one in suspects} if suspicious else set()
-        name = names.pop() if len(names) == 1 else ""
-        self._suspicions = self._suspicions + 1 if name == self._suspect else 1
-        self._suspect = name
-        if name and (self._suspicions >= SUSPICIONS or name in self._bans):
-            self._hold(name, "it ends the connection")
+        if not told or self._monotonic_s() - sent_s > SUSPICIOUS_S:
+            return
+        for flight in unanswered:
+            self._doubts.setdefault(flight.name, _Doubt())
+        names = {one.name for one in suspects}
+        if len(names) == 1:
+            (name,) = names
+            self._doubts[name].ends += 1
+            if self._doubts[name].ends >= SUSPICIONS:
+                self._hold(name, "it ends the connection")
 
     def _hold(self, name: str, why: str) -> None:
-        now_s, ban = self._monotonic_s(), self._bans.get(name)
-        if ban and now_s < ban.until_s:
+        now_s, doubt = self._monotonic_s(), self._doubts.setdefault(name, _Doubt())
+        if doubt.delay_s and now_s < doubt.until_s:
             return  # this one was on its way already
-        delay_s = min(2 * ban.delay_s, LAST_S) if ban else FIRST_S
-        self._bans[name] = _Ban(delay_s, now_s + delay_s)
+        doubt.delay_s = min(2 * doubt.delay_s, LAST_S) or FIRST_S
+        doubt.until_s = now_s + doubt.delay_s
         what = f"SUBSCRIBE to {self._thing}/{COUNT}"
         if name != SUBSCRIBE:
             what = f"to publish on {self._thing}/{name}"
         self._health.report(
             self._condition(name),
-            f"the broker forbids {what}: {why}; tried again in {delay_s / MINUTE_S:.0f} min",
+            f"the broker forbids {what}: {why}; tried again in {doubt.delay_s / MINUTE_S:.0f} min",
             key=name,
         )
 

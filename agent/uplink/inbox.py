@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 #: Largest integer that every JSON reader keeps exact (RFC 8259, section 6).
 TOTAL_MAX = 2**53 - 1
 COMMAND_ID_MAX = 256
+
+#: Counts acknowledged without an echo until the way back is taken for broken.
+UNCONFIRMED = 3
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +90,21 @@ def _set_total(value: object, command_id: str | None) -> SetTotal | Foreign:
 
 @dataclass(slots=True)
 class Totals:
-    """Figures of this process over all its sessions: sent, acknowledged, come back, ignored."""
+    """Figures of this process over all its sessions: sent, acknowledged, come back, ignored.
+
+    `subscribed` names what the broker's session is subscribed to, as far as a SUBACK was seen.
+    """
+
+    subscribed: str = ""
 
     published: int = 0
     acked: int = 0
     confirmed: int = 0
     ignored: int = 0
     last_ack: float | None = None
+    echoed_seq: int = 0
+    #: Of counts without an echo: the number, and when acknowledged (time.monotonic).
+    unconfirmed: list[tuple[int, float]] = field(default_factory=list)
     announced: bool = False  # the cloud knows that this process began, and why
 
     def was_published(self) -> None:
@@ -104,9 +116,20 @@ class Totals:
         self.acked += 1
         self.last_ack = round(wall_s, 3)
 
-    def was_confirmed(self) -> None:
+    def was_confirmed(self, seq: int) -> None:
         """Count a record that came back."""
         self.confirmed += 1
+        self.unconfirmed = [one for one in self.unconfirmed if one[0] > seq]
+        self.echoed_seq = max(self.echoed_seq, seq)
+
+    def unconfirmed_since_s(self, seq: int, now_s: float) -> float:
+        """When the oldest of UNCONFIRMED counts was acknowledged, `seq` the newest; else infinite.
+
+        Over all connections, since one may be too short for so many.
+        """
+        if seq > self.echoed_seq and len(self.unconfirmed) < UNCONFIRMED:
+            self.unconfirmed.append((seq, now_s))
+        return self.unconfirmed[0][1] if len(self.unconfirmed) >= UNCONFIRMED else math.inf
 
     def was_ignored(self) -> bool:
         """Count a message that means nothing to us; True for the first."""
@@ -126,7 +149,6 @@ class Inbox:
         self._store = store
         self._health = health
         self._totals = totals
-        self.echoed_seq = 0
         self.withheld = False  # whether the broker has a command that we could not keep
 
     def message(self, topic: str, payload: bytes) -> None:
@@ -136,8 +158,7 @@ class Inbox:
         """
         match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
             case Echo(seq=seq):
-                self._totals.was_confirmed()
-                self.echoed_seq = max(self.echoed_seq, seq)
+                self._totals.was_confirmed(seq)
                 self._health.clear(conditions.NOT_CONFIRMED)
             case SetTotal(value=value, command_id=command_id):
                 self._set_total(value, command_id)

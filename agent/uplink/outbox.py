@@ -88,6 +88,10 @@ class Outbox:
         self._gone: set[int] = set()  # numbers above `_up_to_seq` that went already
         self._up_to_seq = 0
         self._looked_up_to_seq = 0
+        self._next: Record | None = None  # to go alone, once nothing flies
+        self._make_way = False  # for what is to go alone
+        self._refused: set[str] = set()
+        forbidden.connected()
         self._held = forbidden.held()
         self._next_s = 0.0
         self._held_until_s = -math.inf
@@ -99,18 +103,30 @@ class Outbox:
         """The number of packets without an answer."""
         return len(self._flying)
 
+    def held(self) -> frozenset[str]:
+        """The names of what may not go now."""
+        return self._forbidden.held()
+
     def may_send(self, name: str) -> bool:
-        """True if a packet that is no record may go now: SUBSCRIBE, or a message on `name`."""
-        limit = 1 if self._forbidden.careful else self._receive_maximum
-        held = self._monotonic_s() < self._held_until_s or name in self._forbidden.held()
-        return not held and self.flying < limit
+        """True if a packet of that name may go now: SUBSCRIBE, or a message on a topic.
+
+        What is to go alone has nothing else sent from now on, until it went.
+        """
+        if self._monotonic_s() < self._held_until_s or name in self.held():
+            return False
+        doubtful = any(self._forbidden.doubts(flight.name) for flight in self._flying.values())
+        if doubtful or self._make_way:
+            return False
+        self._make_way = bool(self._flying) and self._forbidden.doubts(name)
+        return not self._make_way and self.flying < self._receive_maximum
 
     def wait_s(self) -> float:
         """Seconds until there is something to do, if nothing else happens."""
         now_s = self._monotonic_s()
         if now_s < self._held_until_s:
             return self._held_until_s - now_s
-        more = self._page or self._store.newest_seq > self._up_to_seq
+        over = self._held - self.held()
+        more = over or self._next or self._page or self._store.newest_seq > self._up_to_seq
         next_s = self._next_s if more and not self._full() else math.inf
         return min(max(0.0, next_s - now_s), self._forbidden.wait_s())
 
@@ -119,10 +135,14 @@ class Outbox:
         now_s = self._monotonic_s()
         if self._full() or now_s < max(self._next_s, self._held_until_s):
             return None
-        left_out, self._held = self._held, self._forbidden.held()
+        left_out, self._held = self._held, self.held()
         if left_out - self._held:
             self._begin_again()
-        record = self._fresh_count() or self._oldest()
+        record = self._next or self._fresh_count() or self._oldest()
+        self._next = None
+        if record and not self.may_send(record.kind):
+            self._next = record  # alone, once nothing flies
+            return None
         if record:
             # A burst of a tenth of a second is allowed, so that a late wake-up costs no throughput.
             self._next_s = max(self._next_s, now_s - 0.1) + self._interval_s
@@ -148,7 +168,9 @@ class Outbox:
         if flight is None:
             return None
         self._forbidden.answered(flight.name, reason)
+        self._make_way = False
         if reason < REFUSED:
+            self._refused.discard(flight.name)
             if flight.record:
                 self._store.acknowledge(flight.record.seq)
             return Outcome(flight)
@@ -158,7 +180,7 @@ class Outbox:
             return Outcome(flight, reason_text(reason), set_aside=True)
         held = reason != NOT_AUTHORIZED and flight.name != SUBSCRIBE
         if held:
-            self._hold()
+            self._hold(flight.name)
         self._begin_again()
         return Outcome(flight, reason_text(reason), held=held)
 
@@ -173,18 +195,25 @@ class Outbox:
         return 0.0
 
     def _full(self) -> bool:
-        return self.flying >= (1 if self._forbidden.careful else self._window)
+        return self.flying >= self._window or bool(self._flying and (self._make_way or self._next))
 
-    def _hold(self) -> None:
-        """Let nothing go until the backoff is over, which begins anew after a time without."""
+    def _hold(self, name: str) -> None:
+        """Let nothing go until the backoff is over, which begins anew after a time without.
+
+        What is refused again and again then lets the others go first.
+        """
         now_s = self._monotonic_s()
         if now_s >= self._held_until_s:
             self._backoff.ended(now_s - self._held_until_s)
             self._held_until_s = now_s + self._backoff.next_s()
+            if name in self._refused:
+                self._forbidden.postpone(name, self._held_until_s)
+        self._refused.add(name)
 
     def _begin_again(self) -> None:
         """Look once more from the oldest on: the store knows what is left, but for what flies."""
         self._page.clear()
+        self._next = None
         self._up_to_seq = self._page_up_to_seq = 0
         self._gone = {flight.record.seq for flight in self._flying.values() if flight.record}
 

@@ -12,6 +12,7 @@ from agent.health.health import FSYNC_S
 from agent.model import COUNT, Json, encode
 from agent.mqtt.answers import Published, SilentError
 from agent.uplink.forbidden import SUBSCRIBE
+from agent.uplink.inbox import UNCONFIRMED
 from agent.uplink.waits import BEAT_S
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.health.health import Health
+    from agent.model import Record
     from agent.mqtt import Connection
     from agent.store import Store
     from agent.uplink.inbox import Inbox, Totals
@@ -30,9 +32,6 @@ TOO_LARGE = "larger than the broker takes"
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
 ANSWER_WITHIN_S = 20.0
 
-#: Counts acknowledged without an echo until the way back is taken for broken.
-UNCONFIRMED = 3
-
 #: Time kept of a stop for what still flies, so that there is room for the farewell.
 LANDING_S = 1.0
 
@@ -43,8 +42,7 @@ FAREWELL_S = 0.3
 class Session:
     """Serves one accepted connection in the uplink thread until it ends or is told to finish.
 
-    `subscription` names what the broker is to remember: by that name the store knows a SUBACK that
-    was seen, in this process or one before it.
+    `subscription` names what the broker is to remember; SUBSCRIBE is sent until a SUBACK says so.
     """
 
     def __init__(
@@ -73,15 +71,8 @@ class Session:
         self._monotonic_s = monotonic_s
         self._announcement: Mapping[str, Json] | None = None  # until the broker took it
         self._status_mid = self._subscribe_mid = 0
-        self._unconfirmed: list[tuple[int, float]] = []  # seq of a count, and when acknowledged
         self._subscribed_again = False
         self._leaving = False
-
-    def begin(self, birth: Mapping[str, Json]) -> None:
-        """Announce `birth`; where it says that no session is present, the subscription is gone."""
-        if not birth["session_present"]:
-            self._store.remember(subscribed="")
-        self.announce("online", birth)
 
     def announce(self, state: str, facts: Mapping[str, Json]) -> None:
         """Have `state` published on `<thing>/status`, which is no record: no number, not kept."""
@@ -96,18 +87,15 @@ class Session:
         self._publish_status()
         self._publish_records()
         more_s = math.inf if self._leaving else self._outbox.wait_s()
+        self._tell()
         for answer in self._connection.step(max(0.0, min(at_most_s, more_s, self._silence_s()))):
             reason = answer.reason if isinstance(answer, Published) else answer.reasons[0]
             if outcome := self._outbox.answered(answer.mid, reason):
                 self._answered(answer.mid, outcome)
+        self._tell()
         self._check_answers()
         if self._inbox.withheld and not (self._store.blocked or self._store.memory_only):
             raise LinkLostError("a command waits at the broker, which a new connection brings")
-        self._health.update(
-            published=self._totals.published,
-            acked=self._totals.acked,
-            last_ack=self._totals.last_ack,
-        )
 
     def finish(self, until_s: float) -> None:
         """Send what waits until nothing does or `until_s` (monotonic), then say farewell.
@@ -128,12 +116,25 @@ class Session:
         self.announce("offline", {"reason": "stopped"})
         until_s = max(self._monotonic_s(), until_s) + FAREWELL_S
         while self._announcement and (left_s := until_s - self._monotonic_s()) > 0:
+            if STATUS in self._outbox.held():
+                break
             self.step(left_s)
         if self._status_mid or not self._announcement:
             self._connection.finish()
 
+    def _tell(self) -> None:
+        self._health.update(
+            published=self._totals.published,
+            acked=self._totals.acked,
+            last_ack=self._totals.last_ack,
+        )
+
     def _subscribe(self) -> None:
-        if not self._subscribe_mid and not self._subscribed() and self._outbox.may_send(SUBSCRIBE):
+        if (
+            not self._subscribe_mid
+            and self._totals.subscribed != self._subscription
+            and self._outbox.may_send(SUBSCRIBE)
+        ):
             self._subscribe_mid = self._connection.subscribe(f"{self._thing}/{COUNT}")
             self._outbox.sent(self._subscribe_mid, SUBSCRIBE)
 
@@ -172,44 +173,41 @@ class Session:
         if mid == self._subscribe_mid:
             self._subscribe_mid = 0
             if not reason:
-                self._store.remember(subscribed=self._subscription)
-        elif mid == self._status_mid:
-            self._status_mid = 0
-            if outcome.set_aside or not reason:
-                self._announcement = None
-            if not reason:
-                self._totals.was_announced()
-                self._store.told_skipped()
+                self._totals.subscribed = self._subscription
         elif record and outcome.set_aside:
             self._tell_set_aside(record.seq, record.kind, reason)
-        elif record and not reason:
+        elif mid == self._status_mid and (outcome.set_aside or reason):
+            self._status_mid = 0
+            self._announcement = None if outcome.set_aside else self._announcement
+        elif not reason:
+            self._arrived(mid, record)
+
+    def _arrived(self, mid: int, record: Record | None) -> None:
+        self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
+        if mid == self._status_mid:
+            self._announcement, self._status_mid = None, 0
+            self._totals.was_announced()
+            self._store.told_skipped()
+        elif record:
             self._totals.was_acknowledged(self._clock.wall_s())
-            self._health.clear(conditions.NOT_AUTHORIZED, key="publish")
             if record.kind == COUNT:
                 self._check_echoes(record.seq)
 
     def _tell_set_aside(self, seq: int, kind: str, reason: str) -> None:
         self._health.report(conditions.RECORD_REFUSED, f"record {seq}, {kind}: {reason}")
 
-    def _subscribed(self) -> bool:
-        return self._store.recall("subscribed") == self._subscription
-
     def _check_echoes(self, acknowledged_seq: int) -> None:
         """Tell when counts are acknowledged and do not come back; subscribe once more."""
-        now_s = self._monotonic_s()
-        echoed_seq = self._inbox.echoed_seq
-        waiting = [*self._unconfirmed, (acknowledged_seq, now_s)]
-        self._unconfirmed = [one for one in waiting if one[0] > echoed_seq][:UNCONFIRMED]
-        if len(self._unconfirmed) < UNCONFIRMED or not self._subscribed():
-            return
-        if now_s - self._unconfirmed[0][1] > ANSWER_WITHIN_S:
+        since_s = self._totals.unconfirmed_since_s(acknowledged_seq, self._monotonic_s())
+        subscribed = self._totals.subscribed == self._subscription
+        if subscribed and self._monotonic_s() - since_s > ANSWER_WITHIN_S:
             self._health.report(
                 conditions.NOT_CONFIRMED,
                 f"{UNCONFIRMED} counts were acknowledged and none came back",
             )
             if not self._subscribed_again:
                 self._subscribed_again = True
-                self._store.remember(subscribed="")
+                self._totals.subscribed = ""
 
     def _silence_s(self) -> float:
         """Seconds for which the broker may still owe what it owes now."""

@@ -101,7 +101,9 @@ class Uplink:
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
         self._forbidden = Forbidden(self._thing, health=health, monotonic_s=monotonic_s)
-        self._totals = Totals()
+        # Noted at an orderly stop alone, and taken back: after a crash SUBSCRIBE is sent again.
+        self._totals = Totals(store.recall("subscribed"))
+        store.remember(subscribed="")
         self._stop_by_s = 0.0
         self._lost_s = 0.0
         self._online = False
@@ -127,6 +129,7 @@ class Uplink:
                 self.step()
         except StoppingError:
             pass
+        self._store.remember(subscribed=self._totals.subscribed)
 
     def step(self) -> None:
         """One attempt, from the credentials on disk to the end of the session and the wait after.
@@ -138,10 +141,12 @@ class Uplink:
         try:
             self._connect(credentials)
         except LinkLostError as lost:
+            again_s = self._monotonic_s() + BETWEEN_CONNECTS_S
             self._went_offline(lost, credentials)
             if self._waits.wait(self._backoff.next_s()):
                 self._forbidden.retry()
-                self._waits.wait(BETWEEN_CONNECTS_S)
+            while (left_s := again_s - self._monotonic_s()) > 0:
+                self._waits.wait(left_s)  # however often that is wished
         except CredentialsError as changed:
             log.warning("%s", changed.text)  # since they were checked; the next step looks again
             self._waits.wait(self._backoff.next_s())
@@ -159,7 +164,15 @@ class Uplink:
             on_message=inbox.message,
             ports=self._ports,
         ) as connection:
-            self._serve(connection, connection.open(), inbox, credentials)
+            try:
+                accepted = connection.open()
+            except (LinkLostError, StoppingError):
+                if connection.asked:  # there may be a new session, of which we have not heard
+                    self._totals.subscribed = ""
+                raise
+            if not accepted.session_present:
+                self._totals.subscribed = ""
+            self._serve(connection, accepted, inbox, credentials)
 
     def _serve(
         self,
@@ -196,7 +209,7 @@ class Uplink:
         self._retirement.connected(credentials)
         online_s = self._monotonic_s()
         try:
-            session.begin(self._birth_facts(accepted))
+            session.announce("online", self._birth_facts(accepted))
             while not self._waits.stopping:
                 self._waits.beat()
                 if self._waits.retry_wanted():

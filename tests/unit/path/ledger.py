@@ -41,7 +41,7 @@ class Ledger:
         self.told_dropped: int | None = 0
         self.skipped: set[int] = set()  # that the cloud knows of
         self.ids: set[str] = set()
-        self.subscribed = self.subscribed_for_good = False  # as the device knows
+        self.subscribed = False  # as the device knows
         self.banned: set[str] = set()
         self.closed_on: set[str] = set()
         self.refused_s = self.idle_s = -1e9
@@ -80,7 +80,7 @@ class Ledger:
         store, rows = self.device.store, self._rows()
         self.banned.clear()
         self.closed_on.clear()
-        self.subscribed = self.subscribed and (self.subscribed_for_good or not killed)
+        self.subscribed = self.subscribed and not killed
         self.refused_s = self.idle_s = -1e9
         self.epoch = self.epoch or store.epoch
         assert store.epoch == self.epoch
@@ -132,7 +132,6 @@ class Ledger:
             self.given_up.clear()
         if store.blocked is None:
             self.durable_total = self.total
-            self.subscribed_for_good = self.subscribed
             patience_s = self.device.config.store.commit_after_s
             for entry in self.waiting.values():
                 entry.durable |= self.device.clock.boot_s() - entry.made_s >= patience_s

@@ -27,7 +27,8 @@ class Wire(Ledger):
     def sent(self, topic: str, payload: bytes) -> None:
         """Check that this may go, and goes next."""
         held, flying = self.held(), self._flying()
-        assert not (self.alone() and flying), "packets go one at a time"
+        names = [one.partition("/")[2] or one for one in (topic, *(one for one, _ in flying))]
+        assert not (flying and any(map(self.alone, names))), "what is doubted goes alone"
         if topic == SUBSCRIBE:
             assert not (self.subscribed and self.broker.subscribed), "it is subscribed"
             return
@@ -139,7 +140,8 @@ class Wire(Ledger):
         now_s, held, numbers = self.device.now_s, self.held(), self._numbers_flying()
         assert link
         window = min(self.device.config.mqtt.max_inflight, link.receive_maximum)
-        window = 1 if self.alone() else window
+        kinds = {entry.new.kind for entry in self.waiting.values()}
+        window = 1 if any(map(self.alone, (SUBSCRIBE, "status", *kinds))) else window
         may_go = any(
             seq not in numbers and entry.new.kind not in held and not entry.condemned
             for seq, entry in self.waiting.items()
@@ -164,9 +166,9 @@ class Wire(Ledger):
         """The names that may not go now."""
         return self.device.uplink._forbidden.held()
 
-    def alone(self) -> bool:
-        """True while packets go one at a time."""
-        return self.device.uplink._forbidden.careful
+    def alone(self, name: str) -> bool:
+        """True if a packet of that name is to go alone."""
+        return self.device.uplink._forbidden.doubts(name)
 
     def told_forbidden(self) -> set[str]:
         """The names that the conditions tell as forbidden."""

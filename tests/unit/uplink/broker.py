@@ -47,10 +47,10 @@ class Broker:
     connection before so many more packets, `ends_after` once so many were taken, but not the last
     one's answer; `end` says how. With `puback_lost` the device takes the next message, and the link
     ends before the broker knows. While `silent` nothing is answered; `pace` is how much is, in one
-    step; a link that is `cut` ends before anything else. `step` runs in each wait, which is to take
-    `wait_s` if nothing happens; `event(name, *of)` when something has: "sent" (topic, payload) and
-    "answered" (and reason) at the device, "taken" here, "message" (payload) taken by the device,
-    "ended" (topics unanswered) at the link.
+    step; a link that is `cut` ends before anything else, one with `connack_lost` before CONNACK.
+    `step` runs in each wait, which is to take `wait_s` if nothing happens; `event(name, *of)` when
+    something has: "sent" (topic, payload) and "answered" (and reason) at the device, "taken" here,
+    "message" (payload) taken by the device, "ended" (topics unanswered) at the link.
     """
 
     def __init__(self, ticks: Time, *, five: bool = True) -> None:
@@ -62,7 +62,7 @@ class Broker:
         self.ends_after: int | None = None
         self.end: Callable[[], LinkLostError] = closed
         self.puback_lost = False
-        self.silent = self.down = self.cut = False
+        self.silent = self.down = self.cut = self.connack_lost = False
         self.pace = math.inf
         self.receive_maximum = 100
         self.maximum_packet_size = PACKET_MAX
@@ -126,6 +126,7 @@ class BrokerConnection:
         #: What the device has no answer to: topic (or SUBSCRIBE) and payload.
         self.unanswered: dict[int, tuple[str, bytes]] = {}
         self.drained = True
+        self.asked = False
         self.receive_maximum = self.maximum_packet_size = 0  # not accepted yet
 
     def __enter__(self) -> Self:
@@ -141,6 +142,11 @@ class BrokerConnection:
         broker.connects += 1
         if broker.down:
             raise LinkLostError("the network is down")
+        self.asked = True
+        if broker.connack_lost:
+            broker.subscribed &= broker.session
+            broker.session, broker.connack_lost = True, False
+            raise LinkLostError("nobody answers CONNECT")
         broker.current = self
         self.receive_maximum = broker.receive_maximum
         self.maximum_packet_size = broker.maximum_packet_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -125,15 +126,19 @@ class NotedWaits(Waits):
         super().__init__(UPLINK, health=health, wakeup=wakeup)
         self._clock = clock
         self.noted_s: list[float] = []
+        #: A wish to try again comes so often, and ends the wait.
+        self.wished_every_s = math.inf
         #: Called in each wait, with the seconds waited so far, this one included.
         self.meanwhile: Callable[[float], None] = lambda _: None
 
     def wait(self, wait_s: float) -> bool:
         """Pass the time."""
+        wished = wait_s > self.wished_every_s
+        wait_s = min(wait_s, self.wished_every_s)
         self._clock.pass_by(wait_s)
         self.noted_s.append(wait_s)
         self.meanwhile(sum(self.noted_s))
-        return self.retry_wanted()
+        return self.retry_wanted() or wished
 
 
 class Device:

@@ -122,7 +122,7 @@ def test_other_refusals_forbid_no_topic(bench: Bench, reason: int) -> None:
 def test_three_sudden_ends_running_are_a_refusal(
     bench: Bench, name: str, lost: LinkLostError
 ) -> None:
-    """Each while nothing else was unanswered."""
+    """Each while nothing else was unanswered, and no answer to it between them."""
     for _ in range(2):
         bench.end(name, name, lost=lost)
         assert bench.forbidden.held() == frozenset()
@@ -151,28 +151,65 @@ def test_a_trial_that_ends_the_connection_is_a_refusal_at_once(bench: Bench) -> 
         (CLOSED, 5.1),
     ],
 )
-def test_an_end_for_another_reason_breaks_the_row(
+def test_an_end_for_another_reason_is_no_evidence(
     bench: Bench, lost: LinkLostError, after_s: float
 ) -> None:
     """The network's, one with a reason of its own, or one long after the publish."""
-    for _ in range(4):
-        bench.end(ROOM)
-        bench.end(ROOM)
+    for _ in range(9):
         bench.end(ROOM, lost=lost, after_s=after_s)
-        assert not bench.forbidden.careful
 
+    assert not bench.forbidden.doubts(ROOM)
     assert bench.forbidden.held() == frozenset()
 
 
-@pytest.mark.parametrize("names", [(), ("count",), ("count", ROOM)])
-def test_another_topic_breaks_the_row(bench: Bench, names: tuple[str, ...]) -> None:
-    """Or no topic at all, or several at once."""
-    for _ in range(4):
-        bench.end(ROOM)
-        bench.end(ROOM)
+@pytest.mark.parametrize("names", [(), ("count", ROOM)])
+def test_several_topics_at_once_are_no_evidence(bench: Bench, names: tuple[str, ...]) -> None:
+    """Nor is none; but each goes alone from then on, until it has its answer."""
+    for _ in range(9):
         bench.end(*names)
 
     assert bench.forbidden.held() == frozenset()
+    for name in names:
+        assert bench.forbidden.doubts(name)
+        bench.forbidden.answered(name, YES)
+        assert not bench.forbidden.doubts(name)
+
+
+def test_each_topic_has_a_row_of_its_own(bench: Bench) -> None:
+    """Several may be forbidden: one that ends a connection before another's turn proves nothing."""
+    for _ in range(2):
+        for name in (ROOM, "count", "sensors/hall"):
+            bench.end(name)
+    for name in (ROOM, "count"):
+        bench.end(name)
+
+    assert bench.forbidden.held() == {ROOM, "count"}
+
+
+def test_what_ended_a_connection_lets_the_others_go_first(bench: Bench) -> None:
+    """For five seconds of the next one, and untold, since the network may end any."""
+    bench.end("count", ROOM)
+    bench.forbidden.connected()
+    assert bench.forbidden.held() == frozenset()
+    bench.end(ROOM)
+    bench.forbidden.connected()
+
+    assert bench.forbidden.held() == {ROOM}
+    assert bench.forbidden.wait_s() == 5.0
+    assert bench.conditions() == {}
+    bench.forbidden.retry()
+    assert bench.forbidden.held() == frozenset()
+
+
+def test_a_trial_is_one_though_others_ended_connections_meanwhile(bench: Bench) -> None:
+    """What was forbidden once needs no new row."""
+    for _ in range(3):
+        bench.end(ROOM)
+    bench.ticks.now_s += 60.0
+    bench.end("count")
+    bench.end(ROOM)
+
+    assert bench.forbidden.wait_s() == 120.0
 
 
 def test_an_answer_breaks_the_row(bench: Bench) -> None:
@@ -191,16 +228,3 @@ def test_while_subscribe_is_unanswered_no_publish_is_blamed(bench: Bench) -> Non
         bench.end(ROOM, SUBSCRIBE)
 
     assert bench.forbidden.held() == {SUBSCRIBE}
-
-
-def test_after_a_sudden_end_packets_go_alone_until_all_of_them_went(bench: Bench) -> None:
-    """What goes before them counts, and whatever becomes of them, nobody stays careful for ever."""
-    bench.end("status", "count", ROOM)
-    for _ in range(3 + 3):
-        assert bench.forbidden.careful
-        bench.forbidden.answered("other", YES)
-
-    assert not bench.forbidden.careful
-    bench.end("count")
-    bench.end("count", lost=LinkLostError("the network went away"))
-    assert not bench.forbidden.careful

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from agent.mqtt.answers import (
     ClosedError,
 )
 from agent.store import open_store
-from agent.uplink.forbidden import Flight, Forbidden
+from agent.uplink.forbidden import SUBSCRIBE, Flight, Forbidden
 from agent.uplink.outbox import Outbox, Outcome
 from agent.uplink.waits import Backoff
 from tests.fakes import Ticks
@@ -232,20 +233,25 @@ def test_a_wish_to_try_again_ends_both_waits(store: Store, ticks: Ticks) -> None
 
     box.retry()
 
-    assert take_all(box) == [1, 2]
+    assert take_all(box) == [1]
+    box.answered(1, 0)
+    assert take_all(box) == [2]
 
 
 def test_a_whole_window_of_a_forbidden_topic_comes_back(store: Store, ticks: Ticks) -> None:
-    """And nothing that still flies is sent twice."""
+    """One of it first, and the rest once that is taken; nothing that flies is sent twice."""
     fill(store, ROOM, ROOM, "sensors/hall", ROOM)
     box = outbox(store, ticks)
     assert take_all(box) == [1, 2, 3, 4]
     for seq in (1, 2, 4):
         box.answered(seq, NOT_AUTHORIZED)
     assert take_all(box) == []
+    box.answered(3, 0)
     ticks.now_s += 60.0
-    assert take_all(box) == [1, 2, 4]
-    for seq in (1, 2, 3, 4):
+    assert take_all(box) == [1]
+    box.answered(1, 0)
+    assert take_all(box) == [2, 4]
+    for seq in (2, 4):
         box.answered(seq, 0)
     assert store.queued == 0
 
@@ -278,20 +284,78 @@ def test_a_forbidden_count_does_not_go_ahead(store: Store, ticks: Ticks) -> None
     assert store.queued == 2
 
 
-def test_after_a_sudden_end_records_go_one_at_a_time(store: Store, ticks: Ticks) -> None:
-    """As many as were unanswered, and what goes before them; then the window is open again."""
-    fill(store, *[ROOM] * 7)
+def test_after_a_sudden_end_each_topic_goes_alone_until_its_answer(
+    store: Store, ticks: Ticks
+) -> None:
+    """What was unanswered then; the others go by the window before and after it."""
+    fill(store, "sensors/attic", ROOM, "sensors/hall", ROOM, "sensors/hall", "sensors/attic")
     forbidden = Forbidden("thing", health=Health(), monotonic_s=ticks)
-    first = outbox(store, ticks, window=2, forbidden=forbidden)
-    take_all(first)
-    forbidden.ended(ClosedError("the broker closed the connection"), first.unanswered())
+    closed = ClosedError("the broker closed the connection")
+    forbidden.ended(closed, [Flight(ROOM, ticks.now_s), Flight("sensors/hall", ticks.now_s)])
+    box = outbox(store, ticks, forbidden=forbidden)
 
-    box = outbox(store, ticks, window=2, forbidden=forbidden)
-    for seq in range(1, 6):
-        assert take_all(box) == [seq]
-        assert not box.may_send("status")
+    assert take_all(box) == [1]
+    assert box.wait_s() == math.inf
+    box.answered(1, 0)
+    assert take_all(box) == [2]
+    assert not box.may_send("status")
+    box.answered(2, 0)
+    assert take_all(box) == [3]
+    box.answered(3, 0)
+    assert take_all(box) == [4, 5, 6]
+
+
+def test_what_is_to_go_alone_has_way_made_for_it(store: Store, ticks: Ticks) -> None:
+    """SUBSCRIBE does not wait for the end of a backlog."""
+    fill(store, *[ROOM] * 9)
+    forbidden = Forbidden("thing", health=Health(), monotonic_s=ticks)
+    forbidden.postpone(SUBSCRIBE, ticks.now_s - 5.0)
+    box = outbox(store, ticks, window=3, forbidden=forbidden)
+    assert take_all(box) == [1, 2, 3]
+
+    assert not box.may_send(SUBSCRIBE)
+    assert not box.may_send("status")
+    box.answered(1, 0)
+    assert not box.may_send(SUBSCRIBE)
+    assert take_all(box) == []
+    assert box.wait_s() == math.inf
+    for seq in (2, 3):
         box.answered(seq, 0)
-    assert take_all(box) == [6, 7]
+    assert box.may_send(SUBSCRIBE)
+    box.sent(99, SUBSCRIBE)
+    assert take_all(box) == []
+    box.answered(99, 0)
+    assert take_all(box) == [4, 5, 6]
+
+
+def test_a_topic_refused_for_ever_starves_no_other(store: Store, ticks: Ticks) -> None:
+    """After the second time the others go first, once the backoff is over."""
+    fill(store, *[ROOM] * 30, *["sensors/hall"] * 5)
+    box = outbox(store, ticks, window=4)
+    arrived = []
+    for _ in range(400):
+        for seq in take_all(box):
+            box.answered(seq, 0x97 if seq <= 30 else 0)
+            arrived += [seq] if seq > 30 else []
+        ticks.now_s += min(1.0, box.wait_s())
+
+    assert arrived == [31, 32, 33, 34, 35]
+    assert store.queued == 30
+
+
+def test_a_hold_that_ends_within_the_pace_is_not_overlooked(store: Store, ticks: Ticks) -> None:
+    """There is something to do then, though nothing new has come."""
+    fill(store, ROOM, "sensors/hall")
+    box = outbox(store, ticks, per_s=0.1)
+    while len(take_all(box)) == 0:
+        ticks.now_s += 1.0
+    box.answered(1, NOT_AUTHORIZED)
+    ticks.now_s += 59.95
+    assert take_all(box) == [2]
+    ticks.now_s += 0.05
+
+    assert take_all(box) == []
+    assert 0 < box.wait_s() <= 10.0
 
 
 def test_room_is_left_for_a_message_that_is_no_record(store: Store, ticks: Ticks) -> None:

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 THING = "living-room"
 SUBSCRIPTION = "localhost living-room/count"
-PRESENT = {"session_present": True}
-NEW = {"session_present": False}
 MOMENT = Moment(1_795_500_000.0, 100.0, "boot")
 
 
@@ -60,6 +58,7 @@ class ScriptedConnection:
         self.largest = 1000
         self.drained = True
         self.delay_s = 0.0
+        self.lost: LinkLostError | None = None
         self._answers: deque[Answer] = deque()
         self._mid = 0
 
@@ -86,6 +85,8 @@ class ScriptedConnection:
     def step(self, timeout_s: float) -> list[Answer]:
         """All answers, or the time-out."""
         assert timeout_s >= 0
+        if self.lost:
+            raise self.lost
         if self._answers and self.delay_s <= timeout_s:
             self._ticks.now_s += self.delay_s
             answers, self._answers = list(self._answers), deque()
@@ -109,7 +110,13 @@ class Bench:
         self.inbox = Inbox(THING, store, self.health, self.totals)
         self.forbidden = Forbidden(THING, health=self.health, monotonic_s=self.ticks)
         self.connect()
-        store.remember(subscribed=SUBSCRIPTION)
+        self.totals.subscribed = SUBSCRIPTION
+
+    def begin(self, *, session_present: bool = True) -> None:
+        """Announce it, as the uplink does."""
+        if not session_present:
+            self.totals.subscribed = ""
+        self.session.announce("online", {"session_present": session_present})
 
     def connect(self) -> None:
         """Begin a new connection, with a session of its own."""
@@ -215,7 +222,7 @@ def test_the_birth_takes_room_in_the_window(bench: Bench) -> None:
     """The broker's Receive Maximum is for all QoS 1 messages, not for records alone."""
     bench.store_counts(9)
     bench.connection.reason = None
-    bench.session.begin(PRESENT)
+    bench.begin()
 
     bench.session.step(0.0)
 
@@ -238,7 +245,7 @@ def test_a_silent_broker_is_a_lost_link(bench: Bench) -> None:
 
 def test_a_silent_suback_is_a_lost_link(bench: Bench) -> None:
     """The same for SUBSCRIBE."""
-    bench.session.begin(NEW)
+    bench.begin(session_present=False)
     bench.connection.suback = None
 
     with pytest.raises(LinkLostError):
@@ -247,7 +254,7 @@ def test_a_silent_suback_is_a_lost_link(bench: Bench) -> None:
 
 def test_a_refused_subscription_is_a_condition_and_no_end(bench: Bench) -> None:
     """Publishing goes on, and SUBSCRIBE is tried again after a minute."""
-    bench.session.begin(NEW)
+    bench.begin(session_present=False)
     bench.connection.suback = NOT_AUTHORIZED
     bench.session.step()
     assert "not-subscribed" in bench.codes()
@@ -295,7 +302,7 @@ def test_a_record_that_the_broker_cannot_take_is_never_sent(bench: Bench) -> Non
     """Larger than its Maximum Packet Size: set aside with the reason, and the next one goes."""
     bench.store_counts(1)
     bench.connection.largest = 10
-    bench.session.begin(PRESENT)
+    bench.begin()
     bench.session.step()
 
     assert bench.connection.published == []
@@ -413,37 +420,24 @@ def test_a_command_is_not_taken_into_a_memory_that_will_be_gone(tmp_path: Path) 
         assert store.total == 1
 
 
-def test_a_session_is_subscribed_once_for_all_processes(bench: Bench) -> None:
-    """The store knows that a SUBACK was seen for the session that the broker still has."""
-    bench.session.begin(NEW)
-    bench.steps(3)
-    assert bench.connection.subscribed == [f"{THING}/count"]
-
-    bench.connect()
-    bench.session.begin(PRESENT)
-    bench.steps(3)
-
-    assert bench.connection.subscribed == []
-
-
 def test_a_session_whose_suback_nobody_saw_is_subscribed_again(bench: Bench) -> None:
     """Though it is present: the process may have died in between."""
-    bench.session.begin(NEW)
+    bench.begin(session_present=False)
     bench.connection.suback = None
     bench.session.step(0.0)
 
     bench.connect()
-    bench.session.begin(PRESENT)
+    bench.begin()
     bench.steps(2)
 
     assert bench.connection.subscribed == [f"{THING}/count"]
-    assert bench.store.recall("subscribed") == SUBSCRIPTION
+    assert bench.totals.subscribed == SUBSCRIPTION
 
 
 def test_another_broker_knows_nothing_of_a_subscription(bench: Bench) -> None:
     """A SUBACK counts for the endpoint and the name that it was seen with."""
-    bench.store.remember(subscribed="elsewhere living-room/count")
-    bench.session.begin(PRESENT)
+    bench.totals.subscribed = "elsewhere living-room/count"
+    bench.begin()
     bench.steps(2)
 
     assert bench.connection.subscribed == [f"{THING}/count"]
@@ -453,7 +447,7 @@ def test_a_refused_birth_is_told_again_with_what_was_skipped(bench: Bench) -> No
     """After the backoff; only a yes forgets the skipped numbers."""
     bench.store.remember(skipped_first=3, skipped_last=7)
     bench.connection.reason = 0x97
-    bench.session.begin(PRESENT)
+    bench.begin()
     bench.session.step()
     before = bench.store.skipped
 
@@ -468,7 +462,7 @@ def test_a_refused_birth_is_told_again_with_what_was_skipped(bench: Bench) -> No
 def test_a_birth_that_nobody_can_take_is_left_out(bench: Bench) -> None:
     """Since no waiting mends that, it is not sent for ever."""
     bench.connection.reason = TOPIC_NAME_INVALID
-    bench.session.begin(PRESENT)
+    bench.begin()
     bench.steps(3)
 
     assert len(bench.connection.published) == 1
@@ -476,7 +470,7 @@ def test_a_birth_that_nobody_can_take_is_left_out(bench: Bench) -> None:
 
 def test_the_birth_gives_its_room_in_the_window_back(bench: Bench) -> None:
     """Once it is answered, a whole window of records goes again."""
-    bench.session.begin(PRESENT)
+    bench.begin()
     bench.session.step()
     bench.connection.reason = None
     bench.store_counts(9)
@@ -485,23 +479,30 @@ def test_the_birth_gives_its_room_in_the_window_back(bench: Bench) -> None:
     assert len(bench.connection.published) == 1 + 5
 
 
-def test_after_a_sudden_end_one_packet_goes_at_a_time(bench: Bench) -> None:
-    """SUBSCRIBE first, then the birth, then a record, each with its answer before the next."""
+def test_after_a_sudden_end_what_was_unanswered_goes_alone(bench: Bench) -> None:
+    """The birth, then the records, each with its answer before the next; SUBSCRIBE after them."""
     bench.store_counts(3)
-    bench.session.begin(NEW)
+    bench.begin(session_present=False)
     bench.connection.reason = bench.connection.suback = None
     bench.session.step(0.0)
     bench.forbidden.ended(ClosedError("closed"), bench.outbox.unanswered())
 
     bench.connect()
     bench.connection.reason = bench.connection.suback = None
-    bench.session.begin(NEW)
-    bench.session.step(0.0)
-    assert (bench.connection.subscribed, bench.connection.published) == ([f"{THING}/count"], [])
-    bench.forbidden.answered("other", 0)
-    bench.outbox.answered(1, 0)
+    bench.begin(session_present=False)
     bench.session.step(0.0)
     assert [topic for topic, _ in bench.connection.published] == [f"{THING}/status"]
+    bench.outbox.answered(1, 0)
+    bench.session.step(0.0)
+    assert [topic for topic, _ in bench.connection.published[1:]] == [f"{THING}/count"]
+    bench.outbox.answered(2, 0)
+    bench.session.step(0.0)
+    assert len(bench.connection.published) == 4
+    for mid in (3, 4):
+        bench.outbox.answered(mid, 0)
+    bench.ticks.now_s += 5.0
+    bench.session.step(0.0)
+    assert bench.connection.subscribed == [f"{THING}/count"]
 
 
 def test_an_answer_that_lies_unread_is_no_silence(bench: Bench) -> None:
@@ -555,3 +556,49 @@ def test_without_a_farewell_the_last_will_speaks(bench: Bench) -> None:
 
     assert bench.connection.published == []
     assert not bench.connection.finished
+
+
+def test_a_forbidden_farewell_is_not_waited_for(bench: Bench) -> None:
+    """Nothing else waits, so that the stop is quick; the last will is all that can tell."""
+    bench.forbidden.answered("status", NOT_AUTHORIZED)
+    began_s = bench.ticks.now_s
+
+    bench.session.finish(began_s + 3.0)
+
+    assert bench.ticks.now_s == began_s
+    assert bench.connection.published == []
+    assert not bench.connection.finished
+
+
+def test_three_counts_over_three_connections_are_not_confirmed_either(bench: Bench) -> None:
+    """A link that never lives for long tells it too."""
+    for _ in range(3):
+        bench.connect()
+        bench.ticks.now_s += 600.0
+        bench.store_counts(1)
+        bench.session.step()
+
+    assert "not-confirmed" in bench.codes()
+    assert len(bench.totals.unconfirmed) == 3
+
+
+def test_a_refused_birth_leaves_no_condition_once_it_is_taken(bench: Bench) -> None:
+    """Though no record comes for an hour."""
+    bench.connection.reason = 0x97
+    bench.begin()
+    bench.session.step()
+    assert bench.codes() == {"not-authorized"}
+    bench.connection.reason = 0
+    bench.steps(3)
+
+    assert bench.codes() == set()
+
+
+def test_what_was_published_is_told_though_the_link_is_lost_at_once(bench: Bench) -> None:
+    """The figures are those of the process, online or not."""
+    bench.store_counts(2)
+    bench.connection.lost = LinkLostError("gone")
+    with pytest.raises(LinkLostError):
+        bench.session.step()
+
+    assert bench.health.snapshot().facts["published"] == 2

@@ -19,7 +19,7 @@ from tests.unit.uplink.broker import SUBSCRIBE, Broker
 from tests.unit.uplink.conftest import NAME, Device, write_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from agent.store import Store
@@ -30,13 +30,15 @@ ROOM = "sensors/room"
 class Bench:
     """A registered device and its broker; a stop is ordered by what happens at the broker."""
 
-    def __init__(self, device: Device, store: Store) -> None:
-        write_identity(device.certs)
+    def __init__(self, device: Device, store: Store, before: Bench | None = None) -> None:
+        if not before:
+            write_identity(device.certs)
         self.device = device
         self.store = store
-        self.ticks = Ticks()
-        self.broker = Broker(self.ticks)
+        self.ticks: Ticks = before.ticks if before else Ticks()
+        self.broker: Broker = before.broker if before else Broker(self.ticks)
         self.caps: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         device.waits.meanwhile = self._waited
         self.uplink = Uplink(
             device.config,
@@ -57,6 +59,7 @@ class Bench:
 
     def _waited(self, _total_s: float) -> None:
         self.ticks.now_s += self.device.waits.noted_s[-1]
+        self.meanwhile()
 
     def store_one(self, kind: str) -> int:
         """Store a record; its number."""
@@ -70,6 +73,7 @@ class Bench:
         """Run the uplink until that time."""
 
         def stop() -> None:
+            self.meanwhile()
             if self.ticks.now_s >= until_s:
                 raise StoppingError
 
@@ -142,6 +146,85 @@ def test_a_forbidden_subscribe_condemns_nothing(bench: Bench, five: bool) -> Non
     bench.serve(until_s=bench.ticks.now_s + 60)
     assert bench.broker.subscribed
     assert bench.conditions() == {}
+
+
+@pytest.mark.parametrize("number", [1, 4, 12])
+def test_many_forbidden_topics_let_the_others_go_on(bench: Bench, number: int) -> None:
+    """Under 3.1.1 a connection is lost for each; then a fresh reading waits for a backoff."""
+    bench.broker.five = False
+    bad = [f"sensors/bad{index}" for index in range(number)]
+    bench.broker.forbidden = {f"{NAME}/{kind}" for kind in bad}
+    lags: dict[int, float] = {}
+    born: dict[int, float] = {}
+    next_s = bench.ticks.now_s
+
+    def live() -> None:
+        nonlocal next_s
+        for seq in bench.broker.seqs("/good"):
+            lags.setdefault(seq, bench.ticks.now_s - born[seq])
+        while bench.ticks.now_s >= next_s:
+            next_s += 60.0
+            for kind in bad:
+                bench.store_one(kind)
+            born[bench.store_one("sensors/good")] = bench.ticks.now_s
+
+    bench.meanwhile = live
+    bench.serve(until_s=bench.ticks.now_s + 7200)
+
+    assert len(lags) >= 118
+    assert max(lags.values()) <= number * 121
+    assert max(list(lags.values())[2 * number :]) <= 2 * 121
+    bench.broker.forbidden, bench.meanwhile = set(), lambda: None
+    bench.serve(until_s=bench.ticks.now_s + 3700)
+    assert bench.store.queued == 0
+    assert bench.store.dropped == 0
+    assert bench.conditions() == {}
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_session_that_began_unheard_is_subscribed(bench: Bench, early: bool) -> None:  # noqa: FBT001
+    """CONNACK was lost, or the process stopped before it: the next one tells of a session."""
+    bench.serve(until_s=bench.ticks.now_s + 5)
+    assert bench.broker.subscribed
+    bench.broker.lose_session()
+    if early:
+        bench.broker.maximum_packet_size = 20
+    else:
+        bench.broker.connack_lost = True
+    bench.broker.cut = True
+    bench.serve(until_s=bench.ticks.now_s + 5)
+    bench.broker.maximum_packet_size = 1000
+
+    bench.serve(until_s=bench.ticks.now_s + 100)
+
+    assert bench.broker.subscribed
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+def test_a_process_subscribes_again_after_a_crash_alone(bench: Bench, orderly: bool) -> None:  # noqa: FBT001
+    """After an orderly stop the next one knows that the session is subscribed."""
+    bench.serve(until_s=bench.ticks.now_s + 5)
+    if orderly:
+        bench.uplink.stop(bench.ticks.now_s + 3)
+        bench.uplink.run()
+        bench.device.waits.stopping = False
+    assert bench.broker.subscribes == 1
+
+    Bench(bench.device, bench.store, bench).serve(until_s=bench.ticks.now_s + 5)
+
+    assert bench.broker.subscribes == (1 if orderly else 2)
+    assert bench.store.recall("subscribed") == ""
+
+
+def test_wishes_to_try_again_do_not_hurry_the_broker(bench: Bench) -> None:
+    """AWS IoT takes one CONNECT a second for a name."""
+    bench.broker.down = True
+    began_s, before = bench.ticks.now_s, bench.broker.connects
+    bench.device.waits.wished_every_s = 0.1
+    while bench.ticks.now_s < began_s + 11:
+        bench.uplink.step()
+
+    assert 8 <= bench.broker.connects - before <= 11
 
 
 def test_no_reading_is_given_up_for_a_network_that_always_ends(bench: Bench) -> None:
