@@ -88,8 +88,7 @@ class Outbox:
         self._gone: set[int] = set()  # numbers above `_up_to_seq` that went already
         self._up_to_seq = 0
         self._looked_up_to_seq = 0
-        self._next: Record | None = None  # to go alone, once nothing flies
-        self._make_way = False  # for what is to go alone
+        self._make_way = False  # something is to go alone, or flies alone
         self._refused: set[str] = set()
         forbidden.connected()
         self._held = forbidden.held()
@@ -114,10 +113,8 @@ class Outbox:
         """
         if self._monotonic_s() < self._held_until_s or name in self.held():
             return False
-        doubtful = any(self._forbidden.doubts(flight.name) for flight in self._flying.values())
-        if doubtful or self._make_way:
-            return False
-        self._make_way = bool(self._flying) and self._forbidden.doubts(name)
+        names = (name, *(flight.name for flight in self._flying.values()))
+        self._make_way |= bool(self._flying) and any(map(self._forbidden.doubts, names))
         return not self._make_way and self.flying < self._receive_maximum
 
     def wait_s(self) -> float:
@@ -126,7 +123,7 @@ class Outbox:
         if now_s < self._held_until_s:
             return self._held_until_s - now_s
         over = self._held - self.held()
-        more = over or self._next or self._page or self._store.newest_seq > self._up_to_seq
+        more = over or self._page or self._store.newest_seq > self._up_to_seq
         next_s = self._next_s if more and not self._full() else math.inf
         return min(max(0.0, next_s - now_s), self._forbidden.wait_s())
 
@@ -138,10 +135,9 @@ class Outbox:
         left_out, self._held = self._held, self.held()
         if left_out - self._held:
             self._begin_again()
-        record = self._next or self._fresh_count() or self._oldest()
-        self._next = None
+        record = self._fresh_count() or self._oldest()
         if record and not self.may_send(record.kind):
-            self._next = record  # alone, once nothing flies
+            self._begin_again()
             return None
         if record:
             # A burst of a tenth of a second is allowed, so that a late wake-up costs no throughput.
@@ -195,7 +191,7 @@ class Outbox:
         return 0.0
 
     def _full(self) -> bool:
-        return self.flying >= self._window or bool(self._flying and (self._make_way or self._next))
+        return self._make_way or self.flying >= self._window
 
     def _hold(self, name: str) -> None:
         """Let nothing go until the backoff is over, which begins anew after a time without.
@@ -213,8 +209,7 @@ class Outbox:
     def _begin_again(self) -> None:
         """Look once more from the oldest on: the store knows what is left, but for what flies."""
         self._page.clear()
-        self._next = None
-        self._up_to_seq = self._page_up_to_seq = 0
+        self._up_to_seq = self._page_up_to_seq = self._looked_up_to_seq = 0
         self._gone = {flight.record.seq for flight in self._flying.values() if flight.record}
 
     def _fresh_count(self) -> Record | None:
