@@ -94,12 +94,12 @@ class Wire(Ledger):
         name = topic.partition("/")[2] or topic
         if reason >= REFUSED:
             self.refused_on = self.broker.current
-        if reason < REFUSED:
+        if reason == NOT_AUTHORIZED or (topic == SUBSCRIBE and reason >= REFUSED):
+            self.banned.add(name)
+        else:
             self.banned.discard(name)
             self.closed_on.discard(name)
             self.subscribed |= topic == SUBSCRIBE
-        elif reason == NOT_AUTHORIZED:
-            self.banned.add(name)
         told = self.broker.maximum_packet_size < PACKET_MAX
         condemning = CONDEMNING - ({0x95} if told else set())
         if reason >= REFUSED and reason != NOT_AUTHORIZED and reason not in condemning:
