@@ -10,7 +10,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +142,7 @@ def is_kind(value: object) -> bool:
     return isinstance(value, str) and _KIND.fullmatch(value) is not None
 
 
-def is_time(value: object) -> bool:
+def is_time(value: object) -> TypeGuard[float]:
     """True for a time that can be: finite, and not later than calendars go."""
     return isinstance(value, float | int) and 0 <= value <= LATEST_S
 

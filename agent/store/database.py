@@ -7,21 +7,25 @@ reused, a short distance between checkpoints ("Write-Ahead Logging", sqlite.org/
 from __future__ import annotations
 
 import errno
+import os
 import re
-import secrets
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
+from agent.store import reserve
 from agent.store.pending import is_number
 from agent.store.records import SEQ_MAX, Figures
+from agent.store.validation import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from agent.store.pending import Fact
 
 APPLICATION_ID = 0x50694167  # "PiAg"
 SCHEMA_VERSION = 2
@@ -42,17 +46,20 @@ CREATE TABLE dead (
 CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 {BOOTS}
-INSERT INTO meta VALUES ('epoch', '{{epoch}}'), ('total', 0);
+INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('total', 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
-"""  # noqa: S608 -- the epoch is ours
+"""  # noqa: S608 -- our own words
 
 #: The step from the first version to this.
 MIGRATION = f"BEGIN; {BOOTS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
 
 #: Longest search for damage at a start; what is not found by then is found later.
 CHECK_S = 5.0
+
+#: What SQLite keeps beside a file, by the ends of the names.
+LOGS = ("-journal", "-wal", "-shm")
 
 #: SQLite's page cache: all the memory that the store needs, whatever waits in it.
 CACHE_KIB = 512
@@ -68,6 +75,12 @@ DAMAGE = (
     *(sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ),
 )
 
+#: What opening meets only where the file is not as the agent made it.
+UNUSABLE = (
+    *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH),
+    *(sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FORMAT),
+)
+
 
 class BlockedError(StoreError):
     """The file takes no commit now; later it may."""
@@ -77,41 +90,48 @@ class DiskFullError(BlockedError):
     """There is no room for a commit."""
 
 
-class SpoiledError(Exception):
+class SpoiledError(sqlite3.DatabaseError):
     """The file cannot be used as a store, and never will be."""
 
 
 def exists(path: Path) -> bool:
     """True if there is a file. Raises OSError if the name, or one beside it, is another thing's."""
-    for side in (Path(f"{path}{suffix}") for suffix in ("", "-journal", "-wal", "-shm")):
+    for side in (Path(f"{path}{suffix}") for suffix in ("", *LOGS)):
         # SQLite would follow a link, wherever it leads, and wait at a FIFO.
         if side.is_symlink() or (side.exists() and not side.is_file()):
             raise OSError(errno.EINVAL, "is not a regular file", str(side))
     return path.exists()
 
 
-def make(path: Path) -> None:
-    """Make an empty store: beside its place, private from the first byte, and then renamed."""
+def make(path: Path, *, reset: str = "") -> None:
+    """Make an empty store: beside its place, private from the first byte, and then renamed.
+
+    It tells in `meta` of a `reset`, which it was made for.
+    """
     beside = path.with_name(f".{path.name}.new")
-    for old in (beside, Path(f"{beside}-journal"), Path(f"{path}-wal"), Path(f"{path}-shm")):
+    logs = (f"{beside}-journal", *(f"{path}{suffix}" for suffix in LOGS))
+    for old in (beside, *map(Path, logs)):
         old.unlink(missing_ok=True)  # a stale log would be taken for the new file's
     files.write_new(beside, b"")
     with closing(sqlite3.connect(beside, isolation_level=None)) as db:
-        db.executescript(SCHEMA.format(epoch=secrets.token_hex(8)))
+        db.executescript(SCHEMA)
+        if reset:
+            db.execute("INSERT INTO meta VALUES ('reset', ?)", (reset,))
     beside.replace(path)
     files.sync_directory(path.parent)
 
 
-def move_aside(path: Path, now_s: int) -> Path:
-    """Rename a spoiled file with its log; its new name."""
+def begin_anew(path: Path, spoiled: Exception, now_s: int) -> None:
+    """Rename a spoiled file with its logs, and make a store that tells of it."""
     while (aside := path.with_name(f"{path.name}.corrupt-{now_s}")).exists():
         now_s += 1
     path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        if Path(f"{path}{suffix}").exists():
-            Path(f"{path}{suffix}").rename(Path(f"{aside}{suffix}"))
+    for suffix in LOGS:
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
     files.sync_directory(path.parent)
-    return aside
+    why = plain(str(spoiled))
+    make(path, reset=f"{path}: {why}; kept as {aside.name}, a new store was begun")
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -131,38 +151,31 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 def in_memory() -> sqlite3.Connection:
     """A store that no file has, with an epoch of its own."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    db.executescript(SCHEMA.format(epoch=secrets.token_hex(8)))
+    db.executescript(SCHEMA)
     return db
 
 
-def opened(path: Path | None) -> tuple[sqlite3.Connection, Figures, dict[str, int | str]]:
-    """A store ready for use, in figures, and the facts of `meta`; in memory without a path.
-
-    It is migrated, looked through for damage, and spares the card. Raises SpoiledError.
-    """
-    db = connect(path) if path else in_memory()
-    try:
-        figures, facts = load(db)
-        if path:
-            check(db)
-            spare_the_card(db)
-    except BaseException as error:
-        db.close()
-        if is_damage(error):
-            raise SpoiledError(str(error)) from error
-        raise
-    return db, figures, facts
+def version(db: sqlite3.Connection) -> int:
+    """The version of the file's schema, at little cost. Raises SpoiledError if it is not ours."""
+    names = ("application_id", "user_version")
+    found, number = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    if found != APPLICATION_ID or number not in (1, SCHEMA_VERSION):
+        raise SpoiledError("not a store of this version")
+    return number
 
 
-def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, int | str]]:
+def try_out(path: Path) -> None:
+    """Commit next to nothing: it costs little to find out that the file takes none."""
+    with closing(connect(path)) as db:
+        version(db)
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', '')")
+
+
+def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, Fact]]:
     """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
-        names = ("application_id", "user_version")
-        versions = tuple(db.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-        if versions == (APPLICATION_ID, 1):
+        if version(db) != SCHEMA_VERSION:
             db.executescript(MIGRATION)
-        elif versions != (APPLICATION_ID, SCHEMA_VERSION):
-            raise SpoiledError("not a store of this version")
         with closing(in_memory()) as fresh:
             schema = "SELECT name, sql FROM sqlite_schema"
             if not set(fresh.execute(schema)) <= set(db.execute(schema)):
@@ -204,7 +217,7 @@ def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float] = time.mon
         db.set_progress_handler(None, 0)
 
 
-def spare_the_card(db: sqlite3.Connection) -> None:
+def spare_the_card(db: sqlite3.Connection, path: Path) -> None:
     """Set what the module's first lines promise; growing the log takes half a millisecond."""
     for pragma in (
         "journal_mode = WAL",
@@ -216,9 +229,9 @@ def spare_the_card(db: sqlite3.Connection) -> None:
         db.execute(f"PRAGMA {pragma}")
     db.execute("BEGIN")
     try:
-        db.execute("INSERT INTO meta VALUES ('', zeroblob(?))", (WAL_BYTES,))
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('', zeroblob(?))", (WAL_BYTES,))
     except sqlite3.Error as error:
-        if not is_full(error):  # a full card spares itself
+        if not is_full(path, error):  # a full card spares itself
             raise
     if db.in_transaction:
         db.execute("ROLLBACK")
@@ -226,15 +239,26 @@ def spare_the_card(db: sqlite3.Connection) -> None:
 
 
 def is_damage(error: BaseException) -> bool:
-    """True if the card cannot give back what is in the file."""
+    """True if what is in the file cannot be given back."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return code in DAMAGE or code & 0xFF in DAMAGE
+    known = isinstance(error, SpoiledError | UnicodeDecodeError)  # SQLite quotes what is spoiled
+    return known or code in DAMAGE or code & 0xFF in DAMAGE
 
 
-def is_full(error: Exception) -> bool:
-    """True if there is no room on the disk."""
+def is_unusable(path: Path, error: BaseException) -> bool:
+    """True if opening has met what makes the file no store of the agent's for ever."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    # What may be written, and says that it may not, has a spoiled header.
+    written = code == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK)
+    return written or is_damage(error) or code & 0xFF in UNUSABLE
+
+
+def is_full(path: Path, error: Exception) -> bool:
+    """True if there is no room on the disk; SQLite does not always call it so."""
     code, number = getattr(error, "sqlite_errorcode", 0), getattr(error, "errno", 0)
-    return bool(code == sqlite3.SQLITE_FULL or number == errno.ENOSPC)
+    failed = code & 0xFF == sqlite3.SQLITE_IOERR and not is_damage(error)
+    full = code == sqlite3.SQLITE_FULL or number == errno.ENOSPC
+    return full or (failed and reserve.free_bytes(path) < WAL_BYTES)
 
 
 @contextmanager
@@ -250,8 +274,10 @@ def translated(path: Path) -> Iterator[None]:
 
 def explained(path: Path, error: Exception) -> StoreError:
     """The error in words, told apart by what can be done about it."""
-    if is_full(error):
-        return DiskFullError(f"{path}: {error}", hint="free some space on the card")
+    if is_full(path, error):
+        return DiskFullError(f"{path}: the disk is full", hint="free some space on the card")
+    if is_damage(error):
+        return StoreError(f"{path}: {plain(str(error))}", hint="restart the agent")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
         return BlockedError(
             f"{path}: {error}", hint="another program has it open: end that program"

@@ -89,7 +89,4 @@ def _opened(path: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
                 f"{path}: may not be read by this user", hint="run this with sudo"
             ) from None
         with closing(database.connect(path, read_only=read_only)) as db:
-            try:
-                yield db
-            except database.SpoiledError as spoiled:
-                raise StoreError(f"{path}: {spoiled}", hint="restart the agent") from spoiled
+            yield db

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
 from agent.store import database
+from agent.store.reserve import SIZE, free_bytes, give_room
 from agent.store.store import Store
-from agent.store.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,34 +31,48 @@ def open_store(
     Where there can be none, or another thing, a link too, has its name, the store is in memory,
     small, and `Store.memory_only` says why. Takes seconds with a large backlog: it is read.
     """
-    path, reset = limits.path, ""
     try:
-        with database.translated(path):
-            files.make_directory(path.parent)
-            if database.exists(path):
-                try:
-                    return Store(limits, wall_s=wall_s, boot_s=boot_s)
-                except database.SpoiledError as spoiled:
-                    aside = database.move_aside(path, int(wall_s()))
-                    reset = f"{path}: {spoiled}; kept as {aside.name}, a new store was begun"
-            elif asides := sorted(path.parent.glob(f"{path.name}.corrupt-*")):
-                reset = f"{path}: was found damaged while in use; kept as {asides[-1].name}"
-            database.make(path)
-            return Store(limits, reset=reset, wall_s=wall_s, boot_s=boot_s)
+        store = _in_file(limits, wall_s=wall_s, boot_s=boot_s)
     except StoreError as error:
-        return Store(limits, reset=reset, memory_only=error.text, wall_s=wall_s, boot_s=boot_s)
+        return Store(limits, memory_only=error.text, wall_s=wall_s, boot_s=boot_s)
+    if store.reset:
+        with suppress(StoreError):  # then it is told once more
+            store.remember(reset="")
+    return store
 
 
 def usable_again(limits: StoreLimits) -> bool:
-    """True if there is, or now can be, a store in `limits.path`; it is read if it takes commits."""
-    path = limits.path
-    with suppress(StoreError, database.SpoiledError), database.translated(path):
-        if not database.exists(path):
-            database.make(path)
-        with closing(database.connect(path)) as db:  # a look that costs little
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', ?)", (time.time(),))
-        # Exactly what the next start does: what this finds usable, that one does.
-        content = WriteBehind(limits, memory_only=False, boot_s=time.monotonic)
-        with closing(content), content.transaction():
-            return True
+    """True if there now is a store in `limits.path`, made or begun anew if it had to be.
+
+    It is read, as at a start, once the file has taken a small commit.
+    """
+    with suppress(StoreError), _in_file(limits, trial=True) as store:
+        return not store.blocked
     return False
+
+
+def _in_file(
+    limits: StoreLimits,
+    *,
+    trial: bool = False,
+    wall_s: Callable[[], float] = time.time,
+    boot_s: Callable[[], float] = time.monotonic,
+) -> Store:
+    """The store in the file; whatever damage opening it meets, a new one begins. May raise."""
+    path = limits.path
+    with database.translated(path):
+        files.make_directory(path.parent)
+        if free_bytes(path) < SIZE:
+            give_room(path)  # to begin with, the log has to grow
+        if database.exists(path):
+            try:
+                if trial:
+                    database.try_out(path)
+                return Store(limits, wall_s=wall_s, boot_s=boot_s)
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                if not database.is_unusable(path, error):
+                    raise
+                database.begin_anew(path, error, int(wall_s()))
+        else:
+            database.make(path)
+        return Store(limits, wall_s=wall_s, boot_s=boot_s)

@@ -59,10 +59,9 @@ class Figures:
     bytes: int
     dropped: Mapping[str, int]
     dropped_seq: int = 0
-    # How far the search for rows that are too old has come, and up to where they are.
+    # When the search for rows that are too old has ended, and how far it has come.
     age_checked_s: float | None = None
     searched_seq: int = 0
-    old_seq: int = 0
 
     def has(self, seq: int) -> bool:
         """True if a row that was handed out is still there, as far as is known."""
@@ -187,9 +186,7 @@ class Retention:
 
     def make_room(self, figures: Figures, now: Moment, boots: Boots) -> None:
         """Drop the oldest for the bounds, at most some slices; never the newest."""
-        self._search(figures, now, boots)
-        if figures.old_seq and not self._drop(figures, "age", up_to_seq=figures.old_seq):
-            figures.old_seq = 0
+        self._drop_old(figures, now, boots)
         if (over := figures.rows - self._max_rows) > 0:
             self._drop(figures, "rows", rows=over + self._max_rows // SLACK)
         for _ in range(SLICES):
@@ -207,7 +204,6 @@ class Retention:
         figures: Figures,
         reason: str,
         *,
-        up_to_seq: int = SEQ_MAX,
         rows: int = SLICE_ROWS,
         size: int = SLICE_BYTES,
     ) -> int:
@@ -215,10 +211,10 @@ class Retention:
         table, newest_seq = ("dead", SEQ_MAX) if reason == "dead" else ("records", figures.last_seq)
         query = (
             f"SELECT seq, ifnull(length(body), 0) FROM {table}"  # noqa: S608 -- our own words
-            " WHERE seq <= ? AND seq < ? ORDER BY seq LIMIT ?"
+            " WHERE seq < ? ORDER BY seq LIMIT ?"
         )
         last, found = 0, 0
-        for seq, length in self._db.execute(query, (up_to_seq, newest_seq, min(rows, SLICE_ROWS))):
+        for seq, length in self._db.execute(query, (newest_seq, min(rows, SLICE_ROWS))):
             last, found = seq, found + length + ROW_BYTES
             if found >= min(size, SLICE_BYTES):
                 break
@@ -229,33 +225,35 @@ class Retention:
         self._records.count_dropped(figures, reason, gone)
         return gone
 
-    def _search(self, figures: Figures, now: Moment, boots: Boots) -> None:
-        """Find rows that are too old, a slice at a time; what is before them is as old."""
+    def _drop_old(self, figures: Figures, now: Moment, boots: Boots) -> None:
+        """Drop a slice of rows that are too old, each by its own age alone."""
         since_s = math.inf if figures.age_checked_s is None else now.boot_s - figures.age_checked_s
         if 0 <= since_s < AGE_CHECK_S:
             return
         query = (
-            "SELECT seq, CAST(ifnull(wall_s, 0) AS REAL), CAST(ifnull(boot_s, 0) AS REAL), boot_id"
-            " FROM records WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+            "SELECT boot_s, boot_id, seq, ifnull(length(body), 0) FROM records"
+            " WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?"
         )
-        place = (figures.searched_seq, figures.last_waiting_seq, SLICE_ROWS)
+        place = (figures.searched_seq, figures.last_seq, SLICE_ROWS)
         rows = self._db.execute(query, place).fetchall()
-        young = 0
-        for seq, *then in rows:
-            age = boots.age_s(Moment(*then), now)
-            if age is not None and age > self._max_age_s:
-                figures.old_seq, young = seq, 0
-            elif age is not None:
+        ages_s = boots.ages_s((row[:2] for row in rows), now)
+        old, size, young = list[int](), 0, 0
+        for (_, _, seq, length), age_s in zip(rows, ages_s, strict=False):
+            if age_s > self._max_age_s:
+                old.append(seq)
+                size, young = size + length + ROW_BYTES, 0
+            elif age_s >= 0:
                 young += 1
             if not young:
                 figures.searched_seq = seq
-            if young >= YOUNG_ROWS:
+            if young >= YOUNG_ROWS or size >= SLICE_BYTES:
                 break
-        else:
-            if len(rows) == SLICE_ROWS:  # there is more: go on with the next commit
-                figures.searched_seq = rows[-1][0]
-                return
-        figures.age_checked_s = now.boot_s
+        if young >= YOUNG_ROWS or (size < SLICE_BYTES and len(rows) < SLICE_ROWS):
+            figures.age_checked_s = now.boot_s
+        else:  # there is more: go on with the next commit
+            figures.searched_seq = seq
+        self._records.remove(figures, old)
+        self._records.count_dropped(figures, "age", len(old))
 
     def _pragma(self, name: str) -> int:
         return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])

@@ -84,10 +84,17 @@ def keep_room(path: Path) -> None:
         with suppress(FileNotFoundError):
             if spare.lstat().st_size >= SIZE:
                 return
-        disk = os.statvfs(spare.parent)
-        if disk.f_bavail * disk.f_frsize >= FREE_MIN:
+        if free_bytes(path) >= FREE_MIN:
             spare.unlink(missing_ok=True)
             files.write_new(spare, bytes(SIZE))
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that are free where `path` is; enough, if nobody can tell."""
+    with suppress(OSError):
+        disk = os.statvfs(path.parent)
+        return disk.f_bavail * disk.f_frsize
+    return FREE_MIN
 
 
 def give_room(path: Path) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from agent.model import COUNT, MIB, Record
+from agent.errors import StoreError
+from agent.model import MIB, Record
 from agent.store import database
 from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 #: The newest ids of commands that were applied are remembered, so many.
 COMMANDS_MAX = 1000
+ID_BYTES = 8
 
 #: A page ends when so many rows, or so many bytes, were looked at.
 PAGE_ROWS = 1000
@@ -46,32 +49,32 @@ class Store:
     """The queue, the running total and the ids of applied commands; made by `opening.open_store`.
 
     Any thread may call it: one lock, one connection. Methods raise StoreError when the file cannot
-    be read or written, and have then done nothing. Attributes are read without waiting: `epoch`
-    names the file for ever; `reset` says what happened to the file before it, `memory_only` why
-    there is none, `blocked` why it takes no commit now, so that what is new is buffered; `queued`
-    records wait for their PUBACK; `newest_seq` is the last number; `skipped`, first and last, were
-    lost with the last process's memory; `dropped` records were given up since the file was made,
-    `dropped_for` which reasons; `fullness`, from 0 to 1, is in use of the bounds; while `congested`
-    so many acknowledgements wait for a commit that no more rows may go.
+    be read or written, and have then done nothing; from then on, if it is damaged: it is moved
+    aside. Attributes are read without waiting: `epoch` names the file for ever; `reset` says what
+    happened to the file before it, `memory_only` why there is none, `blocked` why it takes no
+    commit now, so that what is new is buffered; `queued` records wait for their PUBACK;
+    `newest_seq` is the last number; `skipped`, first and last, were lost with the last process's
+    memory; `dropped` records were given up since the file was made, `dropped_for` which reasons;
+    `fullness`, from 0 to 1, is in use of the bounds; while `congested` so many acknowledgements
+    wait for a commit that no more rows may go.
     """
 
     def __init__(
         self,
         limits: StoreLimits,
         *,
-        reset: str = "",
         memory_only: str = "",
         wall_s: Callable[[], float] = time.time,
         boot_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.reset = reset
         self.memory_only = memory_only
+        self._damage = ""
         self._path = limits.path
         self._wall_s = wall_s
         self._lock = threading.Lock()
         self._write_behind = WriteBehind(limits, memory_only=bool(memory_only), boot_s=boot_s)
-        self._newest = {COUNT: self._write_behind.records.newest(COUNT)}
         self.epoch = self._write_behind.meta.text("epoch")
+        self.reset = self._write_behind.meta.text("reset")
         self._show()
 
     def __enter__(self) -> Self:
@@ -98,7 +101,7 @@ class Store:
             if sum(dropped.values()) != meta.number("told_dropped"):
                 body["dropped"] = dict[str, "Json"](dropped)
                 meta = meta.changed(told_dropped=sum(dropped.values()))
-            self._newest[new.kind] = seq = content.append(replace(new, body=body), meta)
+            content.newest[new.kind] = seq = content.append(replace(new, body=body), meta)
             return Record(self.epoch, seq, new.kind, new.timestamp_s, body)
 
     def page(self, after_seq: int, limit: int, *, without: Collection[str] = ()) -> Page:
@@ -132,9 +135,9 @@ class Store:
     def newest(self, kind: str) -> Record | None:
         """The newest record of `kind` of all, if it still waits and is sound."""
         with self._locked() as content:
-            if kind not in self._newest:
-                self._newest[kind] = content.records.newest(kind)
-            seq = self._newest[kind]
+            if kind not in content.newest:
+                content.newest[kind] = content.records.newest(kind)
+            seq = content.newest[kind]
             rows = content.records.after(content.figures, seq - 1)
             row = content.buffer.get(seq) or next(rows, None)
             if row and seq not in content.acknowledged and row[:2] == (seq, kind):
@@ -143,11 +146,10 @@ class Store:
 
     def acknowledge(self, seq: int) -> None:
         """Let a waiting record go, in memory; it leaves the file in the next commit."""
-        with self._lock:
-            self._write_behind.acknowledge(seq)
-            self._show_waiting()
-        if self.congested:
-            self.flush()
+        with self._locked() as content:
+            content.acknowledge(seq)
+            if content.congested:
+                content.flush()
 
     def flush(self) -> None:
         """Commit all that is not on the disk yet; does nothing when there is nothing."""
@@ -163,13 +165,15 @@ class Store:
         if self.memory_only:
             raise database.BlockedError(self.memory_only)
         with self._locked() as content:
-            known = "SELECT 1 FROM commands WHERE id = ?"
-            if content.db.execute(known, (command_id,)).fetchone():
+            # Of fixed size, whatever ids the cloud uses; a store may have some in full yet.
+            short = sha256((command_id or "").encode()).digest()[:ID_BYTES]
+            known = "SELECT 1 FROM commands WHERE id IN (?, ?)"
+            if content.db.execute(known, (command_id, command_id and short)).fetchone():
                 return False
             with content.transaction(content.meta.changed(total=value)):
                 if command_id is not None:
                     add = "INSERT OR REPLACE INTO commands (id) VALUES (?)"
-                    content.db.execute(add, (command_id,))
+                    content.db.execute(add, (short,))
                     newest = "SELECT number FROM commands ORDER BY number DESC LIMIT ?"
                     forget = f"DELETE FROM commands WHERE number NOT IN ({newest})"  # noqa: S608
                     content.db.execute(forget, (COMMANDS_MAX,))
@@ -212,24 +216,34 @@ class Store:
 
     def close(self) -> None:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
-        with self._locked() as content:
-            content.close()
+        if not self._damage:
+            with self._locked() as content:
+                content.close()
 
     @contextmanager
     def _locked(self) -> Iterator[WriteBehind]:
         with self._lock, database.translated(self._path):
+            if self._damage:
+                raise StoreError(self._damage, hint="restart the agent")
             try:
                 yield self._write_behind
-            except sqlite3.Error as error:
-                if database.is_damage(error):  # the next start must not meet it again
-                    database.move_aside(self._path, int(self._wall_s()))
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                if self.memory_only or not database.is_damage(error):
+                    raise
+                # The next start must not meet it again, nor find what came after.
+                self._damage = f"{self._path}: {plain(str(error))}"
+                with suppress(sqlite3.Error, OSError):
+                    self._write_behind.db.close()
+                    database.begin_anew(self._path, error, int(self._wall_s()))
                 raise
             finally:
                 self._show()
 
     def _show(self) -> None:
         content = self._write_behind
-        self._show_waiting()
+        self.queued = content.queued
+        self.congested = content.congested
+        self._due_s = content.due_s
         self.blocked = content.blocked
         self.newest_seq = content.buffer.last_seq
         self.total = content.meta.number("total")
@@ -238,8 +252,3 @@ class Store:
         self.dropped_for = content.dropped_for
         self.dropped = sum(self.dropped_for.values())
         self.fullness = content.retention.fullness(content.figures, len(content.buffer))
-
-    def _show_waiting(self) -> None:
-        self.queued = self._write_behind.queued
-        self.congested = self._write_behind.congested
-        self._due_s = self._write_behind.due_s

@@ -7,23 +7,25 @@ clock was set at last, and how far it then was from the boot clock.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent import BUILT_S
-from agent.model import COUNT, LATEST_S, moved_window
+from agent.model import COUNT, LATEST_S, is_time, moved_window
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from agent.model import Json, Moment, NewRecord
 
 #: The two clocks may drift apart so far before it is a step: time servers slew by less.
 STEP_S = 1.0
 
-#: The newest boots are remembered, and of those before them the ones that waiting records are from.
+#: The newest boots are remembered, and those before them from the oldest record on that waits, so
+#: many for each MiB that the file may have.
 BOOTS_MAX = 100
+BOOTS_PER_MIB = 1000
 NEEDED_MAX = 2000
 
 ESTIMATED = "clock_estimated"
@@ -99,7 +101,7 @@ class Boots:
             return self
         return Boots({**self.known, now.boot_id: boot}, now.boot_id)
 
-    def write(self, db: sqlite3.Connection) -> None:
+    def write(self, db: sqlite3.Connection, max_mib: float) -> None:
         """Write what is new; boots that nothing needs any more go."""
         if not self.pending:
             return
@@ -112,27 +114,39 @@ class Boots:
             "DELETE FROM boots WHERE number <="
             " (SELECT number FROM boots ORDER BY number DESC LIMIT 1 OFFSET ?)"
         )
-        unneeded = f"{older} AND id NOT IN (SELECT boot_id FROM records)"  # noqa: S608
+        # A look at one row, whatever waits; where its boot is spoiled, all are needed.
+        oldest = "SELECT boot_id FROM records WHERE acknowledged = 0 ORDER BY seq LIMIT 1"
+        needed = f"SELECT number FROM boots WHERE id = ({oldest})"  # noqa: S608
+        unneeded = f"{older} AND ifnull(number < ({needed}), NOT EXISTS ({oldest}))"
         db.execute(unneeded, (BOOTS_MAX,))
-        db.execute(older, (NEEDED_MAX,))
+        db.execute(older, (min(NEEDED_MAX, max(BOOTS_MAX, int(BOOTS_PER_MIB * max_mib))),))
 
     def kept(self) -> Boots:
         """The same once that is committed."""
         return Boots(self.known)
 
-    def age_s(self, then: Moment, now: Moment) -> float | None:
-        """Seconds since `then`: by boot time within one boot, else by wall time.
+    def ages_s(self, rows: Iterable[tuple[object, object]], now: Moment) -> Iterator[float]:
+        """Seconds that have surely passed since each boot time and boot id; negative if unknown.
 
-        None where a clock is not to be believed: nothing is given up because of a wrong one.
+        By boot time within one boot, else by wall time where the clocks of both were set. One that
+        never was had ended when the next began that was: nothing is given up for a wrong clock.
         """
-        if then.boot_id == now.boot_id:
-            age_s = now.boot_s - then.boot_s
-        else:
-            boot = self.known.get(now.boot_id)
-            if (boot and not boot.is_set) or then.wall_s < BUILT_S:
-                return None
-            age_s = self.wall_s(now) - self.wall_s(then)
-        return age_s if 0 <= age_s <= LATEST_S else None
+        here = self.known.get(now.boot_id)
+        now_s = here.offset_s + now.boot_s if here and here.is_set else -math.inf
+        ended_s, next_s = dict[object, float](), math.inf
+        for name, boot in reversed([*self.known.items()]):
+            ended_s[name] = next_s
+            next_s = boot.offset_s if boot.is_set else next_s
+        for boot_s, boot_id in rows:
+            then = self.known.get(boot_id) if isinstance(boot_id, str) else None
+            if not is_time(boot_s):
+                yield -math.inf
+            elif boot_id == now.boot_id:
+                yield now.boot_s - boot_s
+            elif then and then.is_set:
+                yield now_s - then.offset_s - boot_s
+            else:
+                yield now_s - ended_s.get(boot_id, math.inf)
 
     def wall_s(self, moment: Moment) -> float:
         """The time that the wall clock should have shown at `moment`, by the best knowledge."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.model import Moment, encode
+from agent.model import COUNT, Moment, encode
 from agent.store import database
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.pending import MIB_MAX, ROWS_MAX, Buffer, Meta
@@ -42,7 +42,7 @@ COMMIT_AGAIN_S = 5.0
 class WriteBehind:
     """The store's content; used under its lock. `blocked` is why the file takes no commit now.
 
-    Methods raise what SQLite and the system do, and have then done nothing; opening, SpoiledError.
+    Methods raise BlockedError, or what SQLite and the system do, and have then done nothing.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class WriteBehind:
             rows, mib = min(limits.max_rows, ROWS_MAX), min(limits.max_mib, MIB_MAX)
             limits = replace(limits, max_rows=rows, max_mib=mib, commit_after_s=0.0)
         self._path = limits.path
+        self._max_mib = limits.max_mib
         self._boot_s = boot_s
         self._commit_after_s = limits.commit_after_s
         self._again_boot_s = 0.0
@@ -60,10 +61,15 @@ class WriteBehind:
         self._given_up = 0  # records that no commit has counted yet
         self.acknowledged: set[int] = set()  # still in the file
         self.blocked: StoreError | None = None
-        self.db, self.figures, known = database.opened(None if memory_only else limits.path)
+        self.db = database.in_memory() if memory_only else database.connect(limits.path)
         try:
+            self.figures, known = database.load(self.db)
+            if not memory_only:
+                database.check(self.db)
+                database.spare_the_card(self.db, limits.path)
             self.buffer = Buffer(self.figures.last_seq)
             self.records = Records(self.db)
+            self.newest = {COUNT: self.records.newest(COUNT)}  # numbers of the newest, by kind
             self.retention = Retention(self.db, self.records, limits)
             self.retention.measure(self.figures)
             self.meta = Meta(known)
@@ -132,9 +138,7 @@ class WriteBehind:
             with self.transaction() as figures:
                 for seq, reason in reasons:
                     self.records.set_aside(figures, seq, reason=reason, now_s=now_s)
-        except (sqlite3.Error, OSError) as error:
-            if not isinstance(database.explained(self._path, error), BlockedError):
-                raise
+        except BlockedError:
             self._given_up += sum(self.acknowledge(seq) for seq, _ in reasons)
 
     def note_clock(self, now: Moment, *, is_set: bool) -> None:
@@ -156,12 +160,7 @@ class WriteBehind:
             try:
                 with self.transaction(meta, boots):
                     return
-            except (sqlite3.Error, OSError) as error:
-                blocked = database.explained(self._path, error)
-                if not isinstance(blocked, BlockedError):
-                    raise
-                self.blocked = blocked
-                self._again_boot_s = self._boot_s() + COMMIT_AGAIN_S
+            except BlockedError as blocked:
                 if isinstance(blocked, DiskFullError) and self.acknowledged:
                     # Delete at least what was acknowledged, in the room kept for that.
                     give_room(self._path)
@@ -180,11 +179,18 @@ class WriteBehind:
         Yields figures to change; nothing counts unless the commit succeeds.
         """
         meta, boots = meta or self.meta, boots or self.boots
-        with self._letting_go() as figures:
-            self._take_along(figures, boots)
-            yield figures
-            meta.write(self.db)
-            boots.write(self.db)
+        try:
+            with self._letting_go() as figures:
+                self._take_along(figures, boots)
+                yield figures
+                meta.write(self.db)
+                boots.write(self.db, self._max_mib)
+        except (sqlite3.Error, OSError) as error:
+            blocked = database.explained(self._path, error)
+            if not isinstance(blocked, BlockedError):
+                raise
+            self.blocked, self._again_boot_s = blocked, self._boot_s() + COMMIT_AGAIN_S
+            raise blocked from error
         self.buffer.clear()
         self._given_up = 0
         self.meta, self.boots = meta.kept(), boots.kept()

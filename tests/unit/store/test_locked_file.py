@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.errors import StoreError
-from agent.store import open_store
+from agent.store import BlockedError, open_store
 from tests.fakes import Ticks
 from tests.unit.store.conftest import MOMENT, drain, locked, new
 
@@ -90,3 +90,19 @@ def test_what_is_let_go_in_a_block_is_counted(limits: StoreLimits) -> None:
             store.set_aside(1, "no")
             store.set_aside(99, "no")
             assert (store.queued, store.dropped) == (0, 1)
+
+
+def test_a_total_that_a_lock_keeps_out_is_a_block(limits: StoreLimits) -> None:
+    """Whoever waits for the file sees that it is taken, and when it is free."""
+    ticks = Ticks()
+    with open_store(limits, boot_s=ticks) as store:
+        with locked(limits.path), pytest.raises(BlockedError, match="locked"):
+            store.set_total(5, "a")
+        assert store.blocked
+        assert store.flush_due_s() == ticks() + 5.0
+        store.flush()
+        assert store.blocked, "not before it is time"
+        ticks.now_s += 5.0
+        store.flush()
+        assert not store.blocked
+        assert store.set_total(5, "a")

@@ -45,6 +45,7 @@ def test_months_offline_stay_within_each_bound(
             now_s[0] = float(minute * MINUTE_S)
             boot = minute * MINUTE_S // (7 * DAY_S)  # the Pi is restarted every week
             moment = Moment(START_S + now_s[0], now_s[0] % (7 * DAY_S), f"boot {boot}")
+            store.note_clock(moment, is_set=True)
             store.append(
                 NewRecord("sensors/room", moment.wall_s, moment, {"temperature_c": minute % 40})
             )

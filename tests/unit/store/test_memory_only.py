@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,3 +115,55 @@ def test_a_store_in_memory_is_small(tmp_path: Path) -> None:
             store.append(new())
         assert store.queued <= ROWS_MAX
         assert store.dropped_for["rows"] >= 1
+
+
+def test_a_trial_of_a_file_that_takes_no_commit_reads_nothing(limits: StoreLimits) -> None:
+    """Once a minute it may be: damage far within it is found once the lock has gone."""
+    with open_store(limits) as store:
+        for _ in range(50):
+            store.append(new(text="x" * 500))
+    with limits.path.open("r+b") as file:
+        file.seek(limits.path.stat().st_size // 2 // 1024 * 1024)
+        file.write(b"\xff" * 1024)
+    with locked(limits.path):
+        assert not usable_again(limits)
+        assert not list(limits.path.parent.glob("*corrupt*"))
+    assert usable_again(limits)
+    with open_store(limits) as store:
+        assert (store.memory_only, "corrupt" in store.reset) == ("", True)
+
+
+def test_a_trial_makes_what_a_start_would(limits: StoreLimits) -> None:
+    """A directory that is missing, and a file that is."""
+    limits.path.parent.write_text("in the way")
+    assert not usable_again(limits)
+    limits.path.parent.unlink()
+    assert usable_again(limits)
+    with open_store(limits) as store:
+        assert (store.memory_only, store.reset) == ("", "")
+
+
+def test_a_foreign_database_is_left_as_it_is(limits: StoreLimits) -> None:
+    """It is moved aside, and nothing is written to it, though it has such a table."""
+    limits.path.parent.mkdir()
+    with closing(sqlite3.connect(limits.path)) as db, db:
+        db.execute("CREATE TABLE meta (name PRIMARY KEY, value)")
+    db.close()
+    before = limits.path.read_bytes()
+    assert usable_again(limits)
+    (aside,) = limits.path.parent.glob("*corrupt*")
+    assert aside.read_bytes() == before
+
+
+def test_a_file_that_may_not_be_written_is_left_alone(small_disk: Path) -> None:
+    """Its header is as it should be: it serves again once it may be written."""
+    limits = StoreLimits(path=small_disk / "store.db")
+    with open_store(limits) as store:
+        store.append(new())
+    for mode in ("ro", "rw"):
+        subprocess.run(["/bin/mount", "-o", f"remount,{mode}", str(small_disk)], check=True)
+        with open_store(limits) as store:
+            assert (bool(store.memory_only), store.reset) == (mode == "ro", "")
+        assert usable_again(limits) == (mode == "rw")
+    with open_store(limits) as store:
+        assert numbers(store) == [1]

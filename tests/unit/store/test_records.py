@@ -85,9 +85,11 @@ def test_the_oldest_go_when_they_are_too_old(tmp_path: Path) -> None:
     limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1)
     now_s = BUILT_S + 100 * DAY_S
     with open_store(limits) as store:
+        store.note_clock(Moment(now_s - 2 * DAY_S, 5.0, "old"), is_set=True)
         store.append(new(moment=Moment(now_s - 2 * DAY_S, 5.0, "old")))
         assert numbers(store) == [1]
     with open_store(limits) as store:
+        store.note_clock(Moment(now_s + 900, 100.0, "boot"), is_set=True)
         store.append(new(moment=Moment(now_s + 900, 100.0, "boot")))
         assert numbers(store) == [2]
         store.append(new(moment=Moment(now_s - 90 * DAY_S, 100.0 + DAY_S, "boot")))

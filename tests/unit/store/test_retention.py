@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,14 +29,19 @@ NOW_S = BUILT_S + 1000 * DAY_S
 
 def fill(limits: StoreLimits, rows: int, *, wall_s: float = NOW_S, boot: str = "b") -> None:
     """Put rows into the file, at one commit or a few."""
-    with open_store(replace(limits, commit_after_s=1e6)) as store:
+    moment = Moment(wall_s, 5.0, boot)
+    with open_store(replace(limits, commit_after_s=1e6, max_age_days=36_500)) as store:
+        if wall_s >= BUILT_S:
+            store.note_clock(moment, is_set=True)
         for _ in range(rows):
-            store.append(new(moment=Moment(wall_s, 5.0, boot)))
+            store.append(new(moment=moment))
 
 
 def later(store: Store, days: float = 2.0) -> None:
     """A reading of another day and boot."""
-    store.append(new(moment=Moment(NOW_S + days * DAY_S, 5.0, "later")))
+    moment = Moment(NOW_S + days * DAY_S, 5.0, "later")
+    store.note_clock(moment, is_set=True)
+    store.append(new(moment=moment))
 
 
 @pytest.mark.parametrize(
@@ -79,39 +86,93 @@ def test_the_log_is_cut_after_a_large_commit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [1, 3 * SLICE_ROWS])
 def test_rows_of_an_unknown_age_keep_no_others(tmp_path: Path, rows: int) -> None:
-    """They were made before those that are too old."""
+    """Nothing is known of their boot: they stay themselves."""
     limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
-    fill(limits, rows, wall_s=1000.0, boot="never set")
+    fill(limits, rows, wall_s=1000.0, boot="unknown")
     fill(limits, 50)
     with open_store(limits) as store:
         for _ in range(10):
             later(store)
-        assert store.dropped_for == {"age": rows + 50}
+        assert store.dropped_for == {"age": 50}
+        assert numbers(store, limit=rows) == list(range(1, rows + 1))
 
 
 def test_a_row_that_only_looks_young_keeps_no_others(tmp_path: Path) -> None:
     """Nor does one of the future; where many are young, the search ends."""
     limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
-    fill(limits, 1, wall_s=NOW_S + 2 * DAY_S)
-    fill(limits, 1, wall_s=NOW_S + 4000 * DAY_S)
+    fill(limits, 1, wall_s=NOW_S + 1.5 * DAY_S, boot="young")
+    fill(limits, 1, wall_s=NOW_S + 4000 * DAY_S, boot="future")
     fill(limits, 50)
-    fill(limits, YOUNG_ROWS, wall_s=NOW_S + 2 * DAY_S)
+    fill(limits, YOUNG_ROWS, wall_s=NOW_S + 1.5 * DAY_S, boot="young")
     fill(limits, 1)
     with open_store(limits) as store:
         later(store)
-        assert store.dropped_for == {"age": 52}
+        assert store.dropped_for == {"age": 50}
 
 
 def test_the_search_goes_on_over_young_and_unknown_ones(tmp_path: Path) -> None:
     """However many they are; what is too old behind them is found."""
     limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
-    fill(limits, 1, wall_s=NOW_S + 2 * DAY_S)
-    fill(limits, 2 * SLICE_ROWS, wall_s=1000.0, boot="never set")
+    fill(limits, 1, wall_s=NOW_S + 1.5 * DAY_S, boot="young")
+    fill(limits, 2 * SLICE_ROWS, wall_s=1000.0, boot="unknown")
     fill(limits, 1)
     with open_store(limits) as store:
         for _ in range(10):
             later(store)
-        assert store.dropped_for == {"age": 2 * SLICE_ROWS + 2}
+        assert store.dropped_for == {"age": 1}
+
+
+@pytest.mark.parametrize("behind_s", [0.0, 100 * DAY_S, NOW_S - 1000.0])
+@pytest.mark.parametrize("off_s", [0.0, 100 * DAY_S])
+def test_a_clock_that_was_never_set_condemns_nothing(
+    tmp_path: Path, behind_s: float, off_s: float
+) -> None:
+    """Such a boot is at least as old as the begin of the next whose clock was set."""
+    limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
+    boots = (("a", 0.0, True), ("b", off_s - behind_s, False), ("c", off_s + 60, True))
+    with open_store(limits) as store:
+        for boot, since_s, is_set in boots:
+            moment = Moment(NOW_S + since_s, 5.0, boot)
+            store.note_clock(moment, is_set=is_set)
+            for _ in range(500 if boot == "b" else 3):
+                store.append(new(moment=moment))
+        gone = 3 if off_s else 0  # of the boot before, whose clock was right
+        assert store.dropped == gone
+        for days, dropped in ((0.9, gone), (1.1, 506)):
+            moment = Moment(NOW_S + off_s + 60 + days * DAY_S, 5.0, f"{days} days later")
+            store.note_clock(moment, is_set=True)
+            store.append(new(moment=moment))
+            assert store.dropped == dropped
+
+
+@pytest.mark.parametrize("noted", ["not set", ""])
+def test_a_clock_that_is_not_set_now_condemns_nothing(tmp_path: Path, noted: str) -> None:
+    """However far ahead it is, and if nobody has said how it stands."""
+    limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
+    fill(limits, 50)
+    with open_store(limits) as store:
+        moment = Moment(NOW_S + 500 * DAY_S, 5.0, "ahead")
+        if noted:
+            store.note_clock(moment, is_set=False)
+        store.append(new(moment=moment))
+        assert store.dropped == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["boot_s = -1e10", "wall_s = 5.0", "wall_s = 0, boot_s = 0", "boot_id = 'odd'", "boot_s = 'x'"],
+)
+def test_an_odd_row_condemns_no_other(tmp_path: Path, change: str) -> None:
+    """What came before it is not as old as it seems."""
+    limits = StoreLimits(path=tmp_path / "store.db", max_age_days=1.0)
+    fill(limits, 30, wall_s=NOW_S + 1.5 * DAY_S, boot="young")
+    with closing(sqlite3.connect(limits.path)) as db, db:
+        db.execute(f"UPDATE records SET {change} WHERE seq = 5")  # noqa: S608 -- our own words
+    db.close()
+    with open_store(limits) as store:
+        later(store)
+        assert store.queued >= 30
+        assert {*range(1, 31)} - {*numbers(store)} <= {5}
 
 
 def test_what_no_clock_can_judge_is_judged_once_it_is_set(tmp_path: Path) -> None:
@@ -120,12 +181,10 @@ def test_what_no_clock_can_judge_is_judged_once_it_is_set(tmp_path: Path) -> Non
     fill(limits, 50)
     with open_store(limits) as store:
         now = Moment(NOW_S + 2 * DAY_S, 5.0, "later")
-        store.note_clock(now, is_set=False)
-        later(store)
-        assert store.dropped == 0
-        store.note_clock(now, is_set=True)
-        later(store)
-        assert store.dropped_for == {"age": 50}
+        for is_set, dropped in ((False, {}), (True, {"age": 50})):
+            store.note_clock(now, is_set=is_set)
+            store.append(new(moment=now))
+            assert store.dropped_for == dropped
 
 
 @pytest.mark.parametrize("sizes", [(1,), (480, 530), (900, 1000, 1100), (1, 5000, 20_000)])
@@ -170,6 +229,7 @@ def test_an_append_looks_at_nothing_that_waits(tmp_path: Path) -> None:
     fill(limits, 9000)
     with open_store(limits) as store:
         later(store)  # which looks for the first time for what is too old
+        later(store)
         steps = [0]
 
         def step() -> None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.errors import StoreError
 from agent.store import open_store, usable_again
-from tests.unit.store.conftest import new, numbers, spoil_with_text
+from tests.unit.store.conftest import MOMENT, drain, new, numbers, spoil_with_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from agent.config import StoreLimits
 
@@ -65,9 +65,42 @@ def spoil_the_schema(path: Path) -> None:
     db.close()
 
 
+def flip(place: int, bit: int) -> Callable[[Path], None]:
+    """One bit of the header."""
+
+    def spoil(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[place] ^= 1 << bit
+        path.write_bytes(data)
+
+    return spoil
+
+
+def spoil_with_the_first_version(path: Path) -> None:
+    """It says that it lacks a table, and has it."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+
+
+def spoil_beyond_the_check(path: Path) -> None:
+    """The first table of rows, in a place that only reading them meets."""
+    data = bytearray(path.read_bytes())
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'boots'"
+        root = db.execute(query).fetchone()[0]
+    data[(root - 1) * 1024 : root * 1024] = b"\xff" * 1024
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
+        *(flip(18, bit) for bit in (0, 7)),
+        *(flip(47, bit) for bit in (0, 1, 5)),
+        *(flip(place, 0) for place in (0, 16, 19, 21, 68)),
+        spoil_with_the_first_version,
+        spoil_beyond_the_check,
         spoil_with_text,
         spoil_to_nothing,
         spoil_by_half,
@@ -150,3 +183,63 @@ def test_what_is_no_file_is_told_and_left_alone(
     assert not list(limits.path.parent.glob("*corrupt*"))
     elsewhere = limits.path.with_name("elsewhere")
     assert not elsewhere.exists() or elsewhere.read_text() == "mine"
+
+
+def test_damage_that_anything_at_the_start_meets_is_damage(
+    limits: StoreLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the check had no time to find it, as on a large file."""
+    monkeypatch.setattr("agent.store.database.CHECK_S", 0.0)
+    with open_store(limits) as store:
+        store.note_clock(MOMENT, is_set=True)
+        for _ in range(300):
+            store.append(new(text="x" * 300))
+    good = limits.path.read_bytes()
+    for page in range(1, len(good) // 1024):
+        for at, byte in ((0, 0xFF), (3, 0x7F), (9, 0xFF), (1020, 0xFF)):
+            data = bytearray(good)
+            data[page * 1024 + at] = byte
+            limits.path.write_bytes(data)
+            with suppress(StoreError), open_store(limits) as store:
+                assert not store.memory_only
+                while store.queued:  # what is met in use is the end of the process
+                    drain(store)
+                    store.flush()
+                store.append(new())
+            with open_store(limits) as store:
+                assert not store.memory_only
+                store.append(new())
+
+
+def test_a_fact_without_a_name_ends_nothing(limits: StoreLimits) -> None:
+    """The name is what the store itself uses for a moment at each start."""
+    open_store(limits).close()
+    with closing(sqlite3.connect(limits.path)) as db, db:
+        db.execute("INSERT INTO meta VALUES ('', 5)")
+    db.close()
+    with open_store(limits) as store:
+        assert not store.memory_only
+
+
+@pytest.mark.parametrize("there", [b"", b"junk" * 3000])
+def test_a_journal_of_another_file_ends_nothing(limits: StoreLimits, there: bytes) -> None:
+    """Beside a file that is missing, or is none: it is removed, or goes along."""
+    limits.path.parent.mkdir()
+    other = limits.path.with_name("other")
+    with closing(sqlite3.connect(other, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size = 2")
+        db.execute("CREATE TABLE t (a)")
+        db.executemany("INSERT INTO t VALUES (?)", [(b"x" * 900,)] * 100)
+        db.execute("BEGIN")
+        db.execute("UPDATE t SET a = zeroblob(901)")
+        limits.path.with_name("store.db-journal").write_bytes(Path(f"{other}-journal").read_bytes())
+    if there:
+        limits.path.write_bytes(there)
+    for life in range(2):
+        with open_store(limits) as store:
+            assert (store.memory_only, store.queued, bool(store.reset)) == (
+                "",
+                life,
+                bool(there) and not life,
+            )
+            store.append(new())

@@ -278,10 +278,25 @@ def test_damage_that_is_met_in_use_is_the_end_of_that_file(limits: StoreLimits) 
             file.write(b"\xff" * 1024)
         store._write_behind.db.execute("PRAGMA cache_size = 0")
         store._write_behind.db.execute("PRAGMA shrink_memory")
-        with pytest.raises(StoreError, match="malformed"):
-            store.page(0, 9)
-    with open_store(limits) as store:
-        assert "found damaged while in use" in store.reset
+        for call in (
+            lambda: store.page(0, 9),
+            lambda: store.append(new("count"), detections=1),
+            lambda: store.page(0, 9),
+            lambda: store.acknowledge(1),
+            lambda: store.set_total(1, "id"),
+            store.flush,
+        ):
+            with pytest.raises(StoreError, match="malformed"):
+                call()
+        assert len(list(limits.path.parent.glob("*corrupt*"))) == 1
+    with open_store(limits, wall_s=lambda: 5.0) as store:
+        aside = next(limits.path.parent.glob("*corrupt-*"))
+        assert "malformed" in store.reset
+        assert aside.name in store.reset
         store.append(new())
     with open_store(limits) as store:
         assert (store.reset, numbers(store)) == ("", [1])
+    aside.rename(limits.path.with_name("store.db.corrupt-9"))
+    limits.path.unlink()
+    with open_store(limits) as store:
+        assert not store.reset, "what lies there is of another day"

@@ -171,6 +171,34 @@ def test_the_last_thousand_ids_are_kept(limits: StoreLimits) -> None:
     db.close()
 
 
+@pytest.mark.parametrize("length", [1, 36, 256])
+@pytest.mark.parametrize("letter", ["x", "\N{GRINNING FACE}"])
+def test_ids_push_no_record_out_of_a_small_file(
+    limits: StoreLimits, length: int, letter: str
+) -> None:
+    """Whatever the cloud calls its commands; each is still known."""
+    with open_store(replace(limits, max_mib=0.1)) as store:
+        for _ in range(20):
+            store.append(new())
+        ids = [f"{number:04}".rjust(length, letter) for number in range(1000)]
+        for name in ids:
+            assert store.set_total(1, name)
+        for _ in range(20):
+            store.append(new())
+        assert (store.queued, store.dropped) == (40, 0)
+        assert not any(store.set_total(1, name) for name in ids)
+
+
+def test_an_id_that_an_older_agent_kept_in_full_is_known(limits: StoreLimits) -> None:
+    """It comes again where the update came between the command and its PUBACK."""
+    open_store(limits).close()
+    with closing(sqlite3.connect(limits.path)) as db, db:
+        db.execute("INSERT INTO commands (id) VALUES ('a')")
+    db.close()
+    with open_store(limits) as store:
+        assert not store.set_total(5, "a")
+
+
 def test_a_closed_store_says_so(limits: StoreLimits) -> None:
     """Closing twice does no harm."""
     store = open_store(limits)

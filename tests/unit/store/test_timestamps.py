@@ -11,7 +11,7 @@ from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.store import open_store
 from agent.store.timestamps import Boot, stamped
-from tests.unit.store.conftest import waiting
+from tests.unit.store.conftest import spoil, waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +132,7 @@ def test_only_the_newest_boots_are_remembered(tmp_path: Path) -> None:
 
 
 def test_boots_that_waiting_records_are_from_are_remembered(tmp_path: Path) -> None:
-    """However many came after them; those of which nothing waits go."""
+    """However many came after them; those before the oldest that waits go."""
     limits = StoreLimits(path=tmp_path / "store.db")
     with open_store(limits) as store:
         for boot in ("gone", "waits"):
@@ -144,4 +144,53 @@ def test_boots_that_waiting_records_are_from_are_remembered(tmp_path: Path) -> N
     with open_store(limits) as store:
         assert [one.timestamp_s for one in waiting(store)] == [T + 5]
         known = store._write_behind.boots.known
-        assert ("gone" in known, "waits" in known, len(known)) == (False, True, 101)
+        assert ("gone" in known, "waits" in known, len(known)) == (False, True, 131)
+        store.acknowledge(record.seq)
+        store.note_clock(Moment(T, 1.0, "last"), is_set=True)
+    with open_store(limits) as store:
+        assert len(store._write_behind.boots.known) == 100
+
+
+def test_a_spoiled_row_makes_no_boot_unneeded(tmp_path: Path) -> None:
+    """Those of the rows behind it are known yet."""
+    limits = StoreLimits(path=tmp_path / "store.db")
+    with open_store(limits) as store:
+        store.note_clock(Moment(T, 5.0, "waits"), is_set=True)
+        for _ in range(2):
+            store.append(reading(T - 7000, 10.0, "waits"))
+    spoil(limits.path, "boot_id = 'waity'")
+    with open_store(limits) as store:
+        for number in range(130):
+            store.note_clock(Moment(T + number, 1.0, f"boot {number}"), is_set=True)
+    with open_store(limits) as store:
+        assert [one.timestamp_s for one in waiting(store)] == [T - 7000, T + 5]
+
+
+def test_a_note_of_the_clock_looks_at_nothing_that_waits(tmp_path: Path) -> None:
+    """However many boots and rows there are."""
+    limits = StoreLimits(path=tmp_path / "store.db", commit_after_s=1e6)
+    with open_store(limits) as store:
+        for number in range(130):
+            store.note_clock(Moment(T + number, 1.0, f"boot {number}"), is_set=True)
+            for _ in range(50):
+                store.append(reading(T, 10.0, f"boot {number}"))
+        store.flush()
+        steps = [0]
+
+        def step() -> None:
+            steps[0] += 1
+
+        store._write_behind.db.set_progress_handler(step, 100)
+        store.note_clock(Moment(T, 1.0, "the next"), is_set=True)
+        assert steps[0] < 40
+
+
+def test_boots_push_no_record_out_of_a_small_file(tmp_path: Path) -> None:
+    """However often the device was restarted since the oldest that waits."""
+    with open_store(StoreLimits(path=tmp_path / "store.db", max_mib=0.1)) as store:
+        for number in range(600):
+            boot = f"6f1c4a52-8b7e-4f0e-9d53-{number:012}"
+            store.note_clock(Moment(T + number, 1.0, boot), is_set=True)
+            if number < 20 or number > 580:
+                store.append(reading(T, 10.0, boot))
+        assert (store.queued, store.dropped) == (39, 0)
