@@ -25,7 +25,7 @@ from agent.daemon.supervisor import Supervisor
 from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, explained
 from agent.health import conditions
 from agent.health.health import Health
-from agent.sampling import Recorder, Sampler, WindowMirror
+from agent.sampling import Recorder, Sampler, open_windows
 from agent.sensors.system import under_voltage
 from agent.store import open_store
 from agent.uplink import Uplink
@@ -64,11 +64,16 @@ def run(config: Config) -> int:
         config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         stop = Stop(events)
         stop.listen()  # until here a signal ends the process at once, and nothing has begun
-        window = WindowMirror(config.paths.runtime).moment()
+        windows = open_windows(config.paths.runtime)
         uplink = Uplink(
             config,
             store,
-            birth=note_start(store, clock.now(), config.paths.runtime, window=window),
+            birth=note_start(
+                store,
+                clock.now(),
+                config.paths.runtime,
+                window=windows[-1].record.moment if windows else None,
+            ),
             health=health,
             clock=Clock(),  # one of its own: a single thread asks each whether it is set
             wakeup=uplink_wakeup,

@@ -3,6 +3,6 @@
 from agent.sampling.pool import Pool
 from agent.sampling.recorder import Recorder
 from agent.sampling.sampler import Sampler
-from agent.sampling.window_mirror import WindowMirror
+from agent.sampling.window_mirror import open_windows
 
-__all__ = ["Pool", "Recorder", "Sampler", "WindowMirror"]
+__all__ = ["Pool", "Recorder", "Sampler", "open_windows"]

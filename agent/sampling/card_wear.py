@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 THREAD = Path("/proc/thread-self/io")
 PROCESS = Path("/proc/self/io")
 
-
 #: Before that a figure for a whole day is a guess; once told, it stands for so long.
 KNOWN_AFTER_S = 60.0
 TOLD_FOR_S = 600.0
@@ -28,11 +27,7 @@ class CardWear:
     """The bytes of the last day, by what caused them; used in the sampler's thread."""
 
     def __init__(
-        self,
-        boot_s: Callable[[], float],
-        *,
-        thread: Path = THREAD,
-        process: Path = PROCESS,
+        self, boot_s: Callable[[], float], *, thread: Path = THREAD, process: Path = PROCESS
     ) -> None:
         self._boot_s = boot_s
         self._thread = thread
@@ -76,8 +71,7 @@ class CardWear:
     def _hour(self) -> Counter[str]:
         """The counter of this hour; those that are older than a day go."""
         now = int(self._boot_s() // HOUR_S)
-        for hour in [hour for hour in self._hours if hour <= now - 24]:
-            del self._hours[hour]
+        self._hours = {hour: sums for hour, sums in self._hours.items() if hour > now - 24}
         return self._hours.setdefault(now, Counter())
 
 

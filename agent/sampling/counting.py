@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.model import COUNT, NewRecord, next_by
+from agent.model import COUNT, HOUR_S, NewRecord, next_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from agent.model import Json, Moment
     from agent.sensors import Detections
 
+    _Names = Collection[str]
+    _Shares = Mapping[str, "_Watch"]
+
 #: The wall clock may stray so far in one window and still be taken to have run on; a quarter of a
 #: shorter window.
 STRAY_MAX_S = 1.0
+
+#: A machine that was away for longer has slept: nobody reports the windows that it slept through.
+SLEPT_S = HOUR_S
+
+FAULT = "sensor_fault"
 
 
 @dataclass(slots=True)
@@ -24,7 +32,8 @@ class _Watch:
     """Share of one sensor in a window; times are of the boot clock.
 
     It has watched for `earlier_s` in spans that are over, and since `since_s` (None: not at this
-    moment), as far as is known until `until_s`, when it was asked last.
+    moment), as far as is known until `until_s`, when it was asked last. Some of the `count` of one
+    that is `blurred` may be of long before the window.
     """
 
     count: int = 0
@@ -32,6 +41,7 @@ class _Watch:
     earlier_s: float = 0.0
     since_s: float | None = None
     until_s: float = -math.inf
+    blurred: bool = False
 
     def watched_s(self, window: Window) -> float:
         """Seconds of `window` that it watched."""
@@ -40,21 +50,17 @@ class _Watch:
         since_s = max(self.since_s, window.opened_boot_s)
         return self.earlier_s + max(0.0, min(self.until_s, window.closes_boot_s) - since_s)
 
-    def present(self, window: Window) -> bool:
-        """True if it watched any of `window`."""
-        return self.count > 0 or self.watched_s(window) > 0
-
-    def whole(self, window: Window) -> bool:
-        """True if it watched all of `window`."""
-        return self.watched_s(window) >= window.closes_boot_s - window.opened_boot_s
-
 
 class Report(NamedTuple):
-    """Report of the window with the name `window`; `watched` says if anybody watched any of it."""
+    """Report of the window with the name `window`; `watched` says if anybody watched any of it.
+
+    Nobody did, and nobody is to blame, where it is `blank`: its sensors are being opened yet.
+    """
 
     window: str
     record: NewRecord
-    watched: bool
+    watched: bool = True
+    blank: bool = False
 
 
 class CountWindow:
@@ -67,11 +73,12 @@ class CountWindow:
     """
 
     def __init__(
-        self, names: Iterable[str], now: Moment, *, window_s: int, tested: Collection[str] = ()
+        self, names: Iterable[str], now: Moment, *, window_s: int, tested: _Names = ()
     ) -> None:
         self._window = open_window(now, window_s)
         self._watches = {name: _Watch() for name in names}
         self._later: dict[str, _Watch] = {}  # shares in the next window
+        self._unopened = set(self._watches)  # no opening has come to an end in time
         self._tested = [name for name in self._watches if name in tested]
         self._patience_s = min(window_s, next_by(0, window_s) - window_s) / 2
 
@@ -108,6 +115,8 @@ class CountWindow:
         """The sensor watches from now on."""
         if now.boot_s >= self.closes_boot_s:
             self._later.setdefault(name, _Watch())
+        else:
+            self._unopened.discard(name)
         share = self._share(name)
         share.since_s = share.until_s = now.boot_s
 
@@ -122,58 +131,67 @@ class CountWindow:
             later = self._later[name] = _Watch(since_s=ended_s, until_s=now.boot_s)
             if now.boot_s - ended_s > ended_s - asked_s:
                 share = later
+        opened_s = ended_s if share is self._later.get(name) else self._window.opened_boot_s
+        share.blurred |= seen.count > 0 and asked_s < opened_s - self._patience_s
         share.count += seen.count
         share.active_s += seen.active_s
 
     def leaves(self, name: str) -> None:
-        """The sensor does not watch any more, if it did; what it saw until it was asked stays."""
+        """The sensor cannot watch, or not any more; what it saw until it was asked stays."""
+        self._unopened.discard(name)
         if self.watches(name) and (share := self._share(name)).since_s is not None:
             since_s = max(share.since_s, self._window.opened_boot_s)
             share.earlier_s += max(0.0, share.until_s - since_s)
             share.since_s = None
 
-    def so_far(self, now: Moment) -> Report:
-        """The report of the open window if it ended now, with all that was seen since its end."""
-        shares = dict(self._watches)
-        for name, later in self._later.items():
-            share = shares[name]
-            shares[name] = replace(share, count=share.count + later.count)
-        return self._report(shares, now, ())
+    def so_far(self, now: Moment) -> list[Report]:
+        """The reports of the open window, and of the next if that has begun, if they ended now."""
+        reports = [self._report(self._window, self._watches, now, ())]
+        if self._later:
+            window = next_window(self._window, now)
+            reports.append(self._report(window, self._following(window), now, ()))
+        return reports
 
-    def close(self, now: Moment, *, suspects: Collection[str] = ()) -> Report:
+    def close(self, now: Moment, *, suspects: _Names = ()) -> Report:
         """Report the open window, over or broken off, and open the next.
 
         `suspects` are the sensors not to be believed. The store adds `total`.
         """
-        report = self._report(self._watches, now, suspects)
+        report = self._report(self._window, self._watches, now, suspects)
         self._window = next_window(self._window, now)
-        for name, share in self._watches.items():
-            since_s = None if share.since_s is None else self._window.opened_boot_s
-            following = _Watch(since_s=since_s, until_s=share.until_s)
-            self._watches[name] = self._later.pop(name, following)
+        self._watches = self._following(self._window)
+        self._unopened -= self._later.keys()
+        self._later.clear()
         return report
 
     def _share(self, name: str) -> _Watch:
         """The newest share of a sensor."""
         return self._later.get(name) or self._watches[name]
 
-    def _report(
-        self, shares: Mapping[str, _Watch], now: Moment, suspects: Collection[str]
-    ) -> Report:
+    def _following(self, window: Window) -> dict[str, _Watch]:
+        """The shares in `window`, the next."""
+        following = dict(self._later)
+        for name, share in self._watches.items():
+            since_s = None if share.since_s is None else window.opened_boot_s
+            following.setdefault(name, _Watch(since_s=since_s, until_s=share.until_s))
+        return {name: following[name] for name in self._watches}
+
+    def _report(self, window: Window, shares: _Shares, now: Moment, suspects: _Names) -> Report:
         """Of several sensors: the sum, the least that one watched, the most that one was active."""
-        window = self._window
-        present = {name: share for name, share in shares.items() if share.present(window)}
-        known = {name: share for name, share in present.items() if name not in self._tested}
-        watched_s = min((share.watched_s(window) for share in known.values()), default=0.0)
+        watched_s = {name: share.watched_s(window) for name, share in shares.items()}
+        present = [name for name, share in shares.items() if share.count or watched_s[name]]
+        known = {name: shares[name] for name in present if name not in self._tested}
+        observed_s = min((watched_s[name] for name in known), default=0.0)
+        length_s = window.closes_boot_s - window.opened_boot_s
+        partial = [n for n, one in shares.items() if watched_s[n] < length_s or one.blurred]
         quality = "partial"
-        whole = all(share.whole(window) for share in shares.values())
-        if whole and window.whole and not self._tested:  # though the wall clock was slewed
-            watched_s, quality = window.window_s, "ok"
-        gone = any(share.since_s is None for share in shares.values())
-        if gone or len(present) < len(shares) or any(name in shares for name in suspects):
-            quality = "sensor_fault"
-        unknown = quality == "sensor_fault" and not known  # which is not zero
-        observed_ms = round(min(watched_s, window.window_s) * 1000)
+        if window.whole and not partial and not self._tested:  # though the wall clock was slewed
+            observed_s, quality = window.window_s, "ok"
+        gone = {n for n, one in shares.items() if one.since_s is None or n not in present}
+        if gone - self._unopened or shares.keys() & set(suspects):
+            quality = FAULT
+        unknown = quality == FAULT and not known  # which is not zero
+        observed_ms = round(min(observed_s, window.window_s) * 1000)
         active_s = max((share.active_s for share in known.values()), default=0.0)
         body: dict[str, Json] = {
             "detect_count": None if unknown else sum(share.count for share in known.values()),
@@ -190,7 +208,8 @@ class CountWindow:
         # `now` by the clock that the window was opened with: if it was wrong, the store moves both.
         moment = replace(now, wall_s=window.end_s + now.boot_s - window.closes_boot_s)
         name = f"{now.boot_id} {window.opened_boot_s:.3f}"
-        return Report(name, NewRecord(COUNT, window.end_s, moment, body), bool(present))
+        record = NewRecord(COUNT, window.end_s, moment, body)
+        return Report(name, record, bool(present), blank=not present and quality != FAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +236,7 @@ def open_window(now: Moment, window_s: int) -> Window:
 
 
 def next_window(window: Window, now: Moment) -> Window:
-    """The window after one that closed: adjoining it, unless the clock jumped or much time went.
+    """The window after one that closed: adjoining it, unless the clock jumped or the machine slept.
 
     A jump by whole windows, as by a day, leaves them aligned.
     """
@@ -225,7 +244,7 @@ def next_window(window: Window, now: Moment) -> Window:
     stray_s = now.wall_s - late_s - window.end_s
     jump_s = round(stray_s / window.window_s) * window.window_s
     tolerated_s = min(STRAY_MAX_S, window.window_s / 4)
-    if late_s >= window.window_s or abs(stray_s - jump_s) > tolerated_s:
+    if late_s >= max(window.window_s, SLEPT_S) or abs(stray_s - jump_s) > tolerated_s:
         return open_window(now, window.window_s)
     end_s = window.end_s + jump_s + window.window_s
     closes_boot_s = now.boot_s + (end_s - now.wall_s)

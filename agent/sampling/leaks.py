@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
-from contextlib import suppress
-from typing import Self
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from agent.errors import SensorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: So many nobody needs who gives back what he has taken; the process may have 1024 files.
 FILES_MAX = 64
 THREADS_MAX = 16
 
+HINT = "mend the plug-in; what it cannot give back is gone with a restart of the agent"
+
 
 class Leaks:
-    """A context for each call of the code; what was begun in it, and is there still, is counted.
+    """What was begun while the code ran, and is there still, is counted.
 
     What other threads begin meanwhile counts too, if it lasts; that is little.
     """
@@ -21,28 +29,28 @@ class Leaks:
     def __init__(self) -> None:
         self._files: set[tuple[int, ...]] = set()
         self._threads: set[int] = set()
-        self._files_before: set[tuple[int, ...]] = set()
-        self._threads_before: set[int] = set()
 
-    def __enter__(self) -> Self:
-        """Note what there is."""
-        self._files_before, self._threads_before = _files(), _threads()
-        return self
+    @contextmanager
+    def watch(self, name: str) -> Iterator[None]:
+        """Watch a call of the sensor `name`. Raises SensorError, unwatched, at an excess."""
+        if self._excess():
+            gc.collect()  # what is open only because nobody has looked for it yet
+            if excess := self._excess():
+                raise SensorError(f"{name}: {excess}", hint=HINT)
+        files_before, threads_before = _files(), _threads()
+        try:
+            yield
+        finally:
+            files, threads = _files(), _threads()
+            self._files = (self._files & files) | (files - files_before)
+            self._threads = (self._threads & threads) | (threads - threads_before)
 
-    def __exit__(self, *_: object) -> None:
-        """Note what has come, and forget what is gone."""
-        files, threads = _files(), _threads()
-        self._files = (self._files & files) | (files - self._files_before)
-        self._threads = (self._threads & threads) | (threads - self._threads_before)
-
-    def complaint(self) -> str:
+    def _excess(self) -> str:
         """The excess in words; empty if there is none."""
         files, threads = len(self._files & _files()), len(self._threads & _threads())
         if files > FILES_MAX:
             return f"it leaves files open, {files} by now"
-        if threads > THREADS_MAX:
-            return f"it leaves threads running, {threads} by now"
-        return ""
+        return f"it leaves threads running, {threads} by now" if threads > THREADS_MAX else ""
 
 
 def _files() -> set[tuple[int, ...]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from agent.config import SensorConfig
     from agent.model import Moment
     from agent.sensors import Detections, Sensor
-
-
-LEAKS = "mend the plug-in; what it cannot give back is gone with a restart of the agent"
 
 
 @dataclass(slots=True)
@@ -81,10 +77,12 @@ class Poller:
         """
         began_s = self.monotonic_s()
         try:
-            if self.config.driver in BUILT_IN:
+            with (
+                nullcontext()
+                if self.config.driver in BUILT_IN
+                else self.leaks.watch(self.config.name)
+            ):
                 self._poll(poll, call)
-            else:
-                self._watched_poll(poll, call)
         except BaseException as error:  # noqa: BLE001 -- a driver may do anything, sys.exit() too
             text = f"{self.config.name}: {type(error).__name__}: {error}"
             odd = SensorError(text, hint="mend the driver")
@@ -116,15 +114,6 @@ class Poller:
         if poll.due and not only_counts:
             poll.values = sensor.read()
             poll.values_at = self.clock.now()
-
-    def _watched_poll(self, poll: Poll, call: Callable[[], None]) -> None:
-        """Poll a plug-in's sensor, whose leaks are the whole agent's."""
-        if complaint := self.leaks.complaint():
-            gc.collect()  # what is open only because nobody has looked for it yet
-            if self.leaks.complaint():
-                raise SensorError(f"{self.config.name}: {complaint}", hint=LEAKS)
-        with self.leaks:
-            self._poll(poll, call)
 
     def _drain(self, poll: Poll, sensor: Sensor) -> None:
         poll.seen = sensor.drain(), self.clock.now()

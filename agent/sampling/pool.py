@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Threads that are kept for the next job, and those that there are at most: the service may have 64
-#: tasks in all. The last few are for what is proven, so that all else may hang.
+#: Threads that are kept for the next job, and those that there are at most (TasksMax= of the unit
+#: is for them and the programs they run). The last few are for what is proven: all else may hang.
 SPARE = 2
 THREADS_MAX = 48
 RESERVED = 4

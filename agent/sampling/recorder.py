@@ -1,7 +1,6 @@
 """The recorder: keeps what the sampler hands over, and looks after the store beside it.
 
-The store's clock knowledge, its commits, its troubles, the wear of the card, and the open window's
-mirror are looked after here, in the sampler's thread.
+Its clock, its commits and troubles, the wear of the card, and the mirror of the open windows.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from typing import TYPE_CHECKING, cast
 from agent.errors import FileBackError
 from agent.health import conditions
 from agent.health.health import FSYNC_S, SAMPLER
-from agent.model import DAY_S, HOUR_S
+from agent.model import DAY_S
 from agent.sampling.card_wear import CardWear
-from agent.sampling.window_mirror import WindowMirror
+from agent.sampling.window_mirror import mirror, open_windows
 from agent.store import DiskFullError, usable_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.clock import Clock
     from agent.config import Config
     from agent.health.health import Health
     from agent.model import NewRecord
+    from agent.sampling.counting import Report
     from agent.sampling.pool import Job, Pool
     from agent.store import Store
 
-#: While there is no file, one is tried after this time, doubled with each try up to an hour; while
-#: the clock is not set, it is asked.
+#: While there is no file, one is tried this often; while the clock is not set, it is asked.
 FILE_AGAIN_S = 60.0
 CLOCK_AGAIN_S = 5.0
 
@@ -64,22 +63,21 @@ class Recorder:
         self._clock = clock
         self._health = health
         self._on_record = on_record
-        self._mirror = WindowMirror(config.paths.runtime)
+        self._runtime = config.paths.runtime
         self._card_wear = CardWear(clock.boot_s)
         self._trial: Job[bool] | None = None  # whether there can be a file again
-        self._trial_delay_s = FILE_AGAIN_S
         self._trial_boot_s = clock.boot_s() + FILE_AGAIN_S
+        self._trial_seq = 0  # the newest number when it began
         self._dropped = store.dropped
         self._dropped_boot_s = -math.inf
 
     def begin(self) -> None:
-        """Note how the clock stands, and report the window that was open when a process died."""
+        """Note how the clock stands, and report the windows that were open when a process died."""
         self._store.note_clock(self._clock.now(), is_set=self._clock.is_set())
-        kept = self._mirror.read()
-        if kept and kept[0] != self._store.recall("window"):
+        for report in open_windows(self._runtime, self._store.recall("window")):
             log.info("a window that was open when the agent ended is reported")
-            self.report(*kept)
-        self._mirror.forget()
+            self.report(report)
+        mirror(self._runtime, ())
         self._tell()
 
     def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
@@ -91,53 +89,54 @@ class Recorder:
         self._health.touch()
         self._on_record()
 
-    def report(self, window: str, record: NewRecord) -> bool:
+    def report(self, report: Report) -> bool:
         """Keep the report of a window, whose detections add to the total, once for its name.
 
         False, and nothing done, if the next process is to report it, from the mirror, to the file.
         """
-        if self._returning:
-            return False
-        detections = cast("int | None", record.body["detect_count"]) or 0
-        self.append(record, detections=detections, window=window)
-        self._mirror.forget()
-        return True
+        if not (self._returning or report.blank):
+            detections = cast("int | None", report.record.body["detect_count"]) or 0
+            self.append(report.record, detections=detections, window=report.window)
+        return not self._returning
 
-    def mirror(self, window: str, record: NewRecord) -> None:
-        """Have the next process know of a window that is open, should this one die."""
-        self._mirror.write(window, record)
+    def mirror(self, reports: Iterable[Report]) -> None:
+        """Have the next process know of the windows that are open, should this one die."""
+        mirror(self._runtime, reports)
 
-    def tend(self, pool: Pool) -> float:
-        """Do what is due beside records; when, on the boot clock, something is due again.
+    def due_s(self) -> float:
+        """The time on the boot clock at which `tend` is to be called; once a minute at least."""
+        due_s = self._store.flush_due_s()
+        return due_s if self._clock.is_set() else min(due_s, self._clock.boot_s() + CLOCK_AGAIN_S)
 
-        To be called once a minute at least. What may take long is done in a thread of `pool`.
-        """
+    def tend(self, pool: Pool) -> None:
+        """Do what is due, before new records come; what may take long in a thread of `pool`."""
         now = self._clock.now()
-        is_set = self._clock.is_set()
-        self._store.note_clock(now, is_set=is_set)
+        self._store.note_clock(now, is_set=self._clock.is_set())
         if now.boot_s >= self._store.flush_due_s():
             self._health.beat(SAMPLER, within_s=FSYNC_S)
             self._store.flush()
-        if self._store.memory_only and not self._store.queued and self._usable(pool, now.boot_s):
+        if self._store.memory_only and self._may_return(pool, now.boot_s):
             self._returning = True
             # Crash-only: the way back to the file is the way in.
-            text, hint = "can be used again", "the agent starts anew with it"
-            raise FileBackError(f"{self._limits.path}: {text}", hint=hint)
+            text = f"{self._limits.path}: can be used again"
+            raise FileBackError(text, hint="the agent starts anew with it")
         self._tell()
-        due_s = self._store.flush_due_s()
-        return due_s if is_set else min(due_s, now.boot_s + CLOCK_AGAIN_S)
 
-    def _usable(self, pool: Pool, now_s: float) -> bool:
-        """True once a trial has found that there can be a file; one is begun when it is due."""
+    def _may_return(self, pool: Pool, now_s: float) -> bool:
+        """True once a trial has found that there can be a file, and all in memory has arrived.
+
+        Where records come without a break, all that is older than the trial, after a minute: the
+        end sends the rest.
+        """
         if self._trial and self._trial.done:
             if self._trial.result():
-                return True
+                above_seq = self._trial_seq if now_s >= self._trial_boot_s else math.inf
+                return all(one.seq > above_seq for one in self._store.page(0, 1).records)
             self._trial = None
-        elif not self._trial and now_s >= self._trial_boot_s:
+        if not self._trial and now_s >= self._trial_boot_s:
             with suppress(RuntimeError):  # no thread is free
                 self._trial = pool.start(partial(usable_again, self._limits))
-            self._trial_delay_s = min(2 * self._trial_delay_s, HOUR_S)
-            self._trial_boot_s = now_s + self._trial_delay_s
+            self._trial_boot_s, self._trial_seq = now_s + FILE_AGAIN_S, self._store.newest_seq
         return False
 
     def _tell(self) -> None:

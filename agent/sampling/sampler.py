@@ -9,7 +9,6 @@ opened anew after a while that grows.
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import threading
 import time
@@ -121,17 +120,17 @@ class Sampler:
         with self._working:
             if self._closed:
                 return WAIT_MAX_S
+            self._recorder.tend(self._pool)
+            self._settle(self._targets)
+            self._report_due()  # windows that went by before anybody could be asked
             # What has been due for longest is first to get a thread, should they be short.
             due = sorted(self._targets, key=lambda target: target.next_boot_s)
-            begun = [target for target in due if self._advance(target)]
-            self._settle(begun, self._settle_s)
-            now = self._clock.now()
-            if now.boot_s >= self._window.due_s(now.boot_s):
-                self._report(now)
+            self._settle([target for target in due if self._begin(target)], self._settle_s)
+            now_s = self._report_due()
             waits = any(target.busy or target.hangs for target in self._targets)
             sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
-            due_s = min(self._recorder.tend(self._pool), self._next_boot_s(now.boot_s))
-            return max(0.0, min(WAIT_MAX_S, due_s - now.boot_s))
+            due_s = min(self._recorder.due_s(), self._next_boot_s(now_s))
+            return max(0.0, min(WAIT_MAX_S, due_s - now_s))
 
     def close(self) -> None:
         """Store the open window as partial and close the sensors; more than once does no harm.
@@ -150,6 +149,7 @@ class Sampler:
 
     def _close(self) -> None:
         self._settle(self._targets, CLOSE_WAIT_S / 2)
+        self._report_due()
         for target in self._targets:
             target.begin_last(self._pool)
         self._settle(self._targets, CLOSE_WAIT_S / 2)
@@ -160,29 +160,29 @@ class Sampler:
         now = self._clock.now()
         if now.boot_s >= self._window.closes_boot_s:
             self._report(now)
-        if self._window.so_far(now).watched:  # else the next start, or silence, says as much
+        if self._window.so_far(now)[0].watched:  # else the next start, or silence, says as much
             self._report(now)
 
-    def _advance(self, target: Target) -> bool:
-        """Take a poll that is over, begin the next if due; True if one has begun."""
+    def _begin(self, target: Target) -> bool:
+        """Begin a poll if one is due; True if it has begun."""
         now_s = self._clock.boot_s()
-        if poll := target.ended(now_s):
-            self._take(target, poll)
-        elif target.busy:
-            self._count(target, target.poll)
         if target.busy or now_s < self._due_s(target, now_s):
             return False
         if target.begin(self._pool, now_s):
             return True
+        if target.verdict.error and not self._window.watches(target.name):
+            self._window.leaves(target.name)
         self._tell(target)
         return False
 
-    def _settle(self, targets: list[Target], timeout_s: float) -> None:
-        """Give polls that have begun the chance to end, and take those that do."""
+    def _settle(self, targets: list[Target], timeout_s: float = 0.0) -> None:
+        """Take polls that are over in time, or late, and what those have seen that run on."""
         until_s = time.monotonic() + timeout_s
         for target in targets:
-            if poll := target.ended(-math.inf, wait_s=until_s - time.monotonic()):
+            if poll := target.ended(self._clock.boot_s(), wait_s=until_s - time.monotonic()):
                 self._take(target, poll)
+            elif target.busy:
+                self._count(target, target.poll)
 
     def _take(self, target: Target, poll: Poll) -> None:
         """Count, store and tell what came of a poll."""
@@ -206,12 +206,7 @@ class Sampler:
                 self._window.joins(target.name, now)
             else:
                 self._window.saw(target.name, seen, now)
-            self._mirror(now)
-
-    def _mirror(self, now: Moment) -> None:
-        """Keep a copy of the open window."""
-        if (so_far := self._window.so_far(now)).watched:
-            self._recorder.mirror(so_far.window, so_far.record)
+            self._recorder.mirror(self._window.so_far(now))
 
     def _warn(self, target: Target, sensor: Sensor) -> None:
         """Tell of a configuration that does not do what it seems to."""
@@ -230,20 +225,23 @@ class Sampler:
 
     def _next_boot_s(self, now_s: float) -> float:
         """The time at which something is due; where threads are short, one is asked for again."""
-        due_s = [
-            now_s + BETWEEN_S if target.waits else self._due_s(target, now_s)
-            for target in self._targets
-        ]
+        soon_s = now_s + BETWEEN_S
+        due_s = [soon_s if target.waits else self._due_s(target, now_s) for target in self._targets]
         return min([*due_s, self._window.due_s(now_s)])
+
+    def _report_due(self) -> float:
+        """Report each window that is to be closed; the time on the boot clock."""
+        now = self._clock.now()
+        while now.boot_s >= self._window.due_s(now.boot_s):
+            self._report(now)
+        return now.boot_s
 
     def _report(self, now: Moment) -> None:
         """Store what was counted in the window, which ends now."""
-        free = [target for target in self._targets if not target.busy]
-        watching = [target for target in free if self._window.watches(target.name)]
+        watching = [one for one in self._targets if self._window.watches(one.name) and not one.busy]
         suspects = [target.name for target in self._targets if target.verdict.doubt]
-        report = self._window.close(now, suspects=suspects)
-        if self._recorder.report(report.window, report.record):
-            self._mirror(now)
+        if self._recorder.report(self._window.close(now, suspects=suspects)):
+            self._recorder.mirror(self._window.so_far(now))
         for target in watching:
             target.watched(now.wall_s)
             if not target.verdict.error:

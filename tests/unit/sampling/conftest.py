@@ -41,6 +41,7 @@ class Bench:
     refusals: dict[str, Exception] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
     samplers: list[Sampler] = field(default_factory=list)
+    recorders: list[Recorder] = field(default_factory=list)
     instant: bool = False
     stored: int = 0
     count: Count = field(default_factory=lambda: Count(sensor=("motion",), window_s=600))
@@ -48,7 +49,8 @@ class Bench:
 
     def sampler(self, *sensors: SensorConfig) -> Sampler:
         """A sampler of these sensors that counts the one named motion."""
-        config = fakes.config(self.directory, *sensors, count=self.count)
+        limits = StoreLimits(path=self.directory / "store.db")
+        config = fakes.config(self.directory, *sensors, count=self.count, store=limits)
         sampler = Sampler(
             config,
             self.recorder(config),
@@ -67,6 +69,7 @@ class Bench:
             config, self.store, clock=self.clock, health=self.health, on_record=self.on_record
         )
         recorder.begin()
+        self.recorders.append(recorder)
         return recorder
 
     def on_record(self) -> None:

@@ -139,10 +139,12 @@ def test_a_short_window_strays_less() -> None:
 
 
 def test_after_a_long_sleep_the_windows_slept_through_are_left_out() -> None:
-    """Nobody observed them, so nobody reports them."""
-    window = next_window(open_window(moment(600.0, 0.0), 600), moment(4000.0, 3400.0))
+    """Nobody observed them, so nobody reports them; those of a stall are reported one by one."""
+    first = open_window(moment(600.0, 0.0), 600)
+    assert next_window(first, moment(4700.0, 4100.0)).end_s == 1800
+    window = next_window(first, moment(4900.0, 4300.0))
 
-    assert (window.end_s, window.whole) == (4200, False)
+    assert (window.end_s, window.whole) == (5400, False)
 
 
 @given(
@@ -269,10 +271,12 @@ UNKNOWN = {"detect_count": None, "active_ms": None, "observed_ms": 0, "quality":
 def test_a_window_that_nobody_watched_is_reported_as_unknown() -> None:
     """From the very start: what was not observed is not zero, and silence is another fact."""
     counted = CountWindow(["hall"], at(0.0), window_s=600)
+    counted.leaves("hall")  # it cannot be opened
     for end_s in (600.0, 1200.0):
         assert counted.due_s(end_s) == end_s
         report = counted.close(at(end_s))
-        assert (report.watched, report.record.timestamp_s) == (False, START_S + end_s)
+        assert (report.watched, report.blank) == (False, False)
+        assert report.record.timestamp_s == START_S + end_s
         assert told(report) == UNKNOWN
     counted.joins("hall", at(1300.0))
     counted.saw("hall", Detections(1, 0.5), at(1800.0))
@@ -379,7 +383,7 @@ def test_one_that_comes_while_a_window_waits_watches_from_then_on() -> None:
     """Not from the end of that window."""
     counted = CountWindow(["hall"], at(0.0), window_s=600)
     counted.joins("hall", at(604.0))
-    assert told(counted.close(at(605.0))) == UNKNOWN
+    assert counted.close(at(605.0)).blank
     counted.saw("hall", NONE, at(1200.0))
     report = told(counted.close(at(1200.0)))
     assert (report["observed_ms"], report["quality"]) == (596_000, "partial")
@@ -402,7 +406,11 @@ def test_a_sensor_that_hangs_delays_the_report_a_little(window_s: int, waits_s: 
     counted.saw("hall", Detections(0, 0.0), at(2 * window_s))
     counted.saw("yard", Detections(0, 0.0), at(2 * window_s))
     report = told(counted.close(at(2 * window_s)))
-    assert (report["by_sensor"], report["quality"]) == ({"hall": 0, "yard": 9}, "ok")
+    assert report["by_sensor"] == {"hall": 0, "yard": 9}
+    assert (report["observed_ms"], report["quality"]) == (window_s * 1000, "partial")
+    for name in ("hall", "yard"):
+        counted.saw(name, Detections(1, 0.1), at(3 * window_s))
+    assert told(counted.close(at(3 * window_s)))["quality"] == "ok"
 
 
 def test_one_that_comes_or_goes_while_a_window_waits_does_so_in_the_next() -> None:
@@ -428,16 +436,49 @@ def test_one_that_comes_or_goes_while_a_window_waits_does_so_in_the_next() -> No
 def test_a_copy_of_the_open_window_has_all_that_was_seen() -> None:
     """Else a crash while it waits would lose what was seen since its end."""
     counted = watching("hall", "yard")
-    assert not counted.so_far(at(0.0)).watched
+    assert [one.watched for one in counted.so_far(at(0.0))] == [False]
     counted.saw("hall", Detections(1, 1.0), at(600.0))
     counted.saw("hall", Detections(2, 1.0), at(605.0))
-    so_far = counted.so_far(at(605.0))
+    first, second = counted.so_far(at(605.0))
 
-    assert so_far.watched
-    assert told(so_far)["by_sensor"] == {"hall": 3}
+    assert (first.watched, second.watched) == (True, True)
+    assert told(first)["by_sensor"] == {"hall": 1}
+    assert told(second)["by_sensor"] == {"hall": 2}
     report = counted.close(at(630.0))
-    assert (report.window, told(report)["by_sensor"]) == (so_far.window, {"hall": 1})
-    assert counted.so_far(at(631.0)).window != so_far.window
+    assert (report.window, told(report)["by_sensor"]) == (first.window, {"hall": 1})
+    (left,) = counted.so_far(at(631.0))
+    assert (left.window, left.record.timestamp_s) == (second.window, second.record.timestamp_s)
+    assert told(left)["by_sensor"] == {"hall": 2}
+
+
+def test_a_window_whose_sensors_are_being_opened_yet_is_blank() -> None:
+    """Nobody could observe it, and nobody is at fault; of several, the others' report goes out."""
+    counted = CountWindow(["hall"], at(599.5), window_s=600)
+    assert counted.close(at(600.0)).blank
+    counted.joins("hall", at(600.5))
+    counted.saw("hall", Detections(1, 1.0), at(1200.0))
+    report = counted.close(at(1200.0))
+    assert (report.blank, told(report)["quality"]) == (False, "partial")
+
+    counted = CountWindow(["hall", "yard"], at(590.0), window_s=600)
+    counted.joins("hall", at(591.0))
+    counted.saw("hall", Detections(2, 1.0), at(600.0))
+    report = counted.close(at(600.0))
+    assert (report.blank, told(report)["by_sensor"]) == (False, {"hall": 2})
+    assert told(report)["quality"] == "partial"
+    counted.leaves("yard")  # its opening has failed
+    counted.saw("hall", Detections(2, 1.0), at(1200.0))
+    assert told(counted.close(at(1200.0)))["quality"] == "sensor_fault"
+
+
+def test_one_that_was_opened_once_is_not_being_opened_for_the_first_time() -> None:
+    """Of a window in which it came late nothing is known, and that is told."""
+    counted = watching("hall")
+    counted.saw("hall", Detections(1, 1.0), at(100.0))
+    counted.leaves("hall")
+    counted.close(at(600.0))
+    counted.joins("hall", at(1200.5))
+    assert told(counted.close(at(1201.0))) == UNKNOWN
 
 
 @pytest.mark.parametrize("jump_s", [-59.0, 59.0, -1.5, 1.5])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
@@ -11,12 +14,15 @@ import pytest
 
 from agent import BUILT_S
 from agent.config import StoreLimits
-from agent.errors import FileBackError
+from agent.errors import FileBackError, StoreError
+from agent.health.health import Health
 from agent.model import NewRecord
 from agent.sampling.pool import Job, Pool
 from agent.sensors import Detections
-from agent.store import BlockedError
-from tests.fakes import START_S, House
+from agent.store import BlockedError, open_store
+from agent.wakeup import Wakeup
+from tests.fakes import START_S, FakeClock, House, live_facts
+from tests.unit.sampling.conftest import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -217,17 +223,25 @@ class Bystander(Pool):
         return Job(work) if self.hangs else self.run(work)
 
 
+def minutes_until_back(house: House, pool: Bystander, minutes: int) -> int | None:
+    """Tend once a minute; after how many it goes back to the file."""
+    for minute in range(minutes):
+        try:
+            house.recorder.tend(pool)
+        except FileBackError:
+            return minute
+        house.clock.pass_by(60.0)
+    return None
+
+
 def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(memory_house: House) -> None:
     """But not before all that is in memory has arrived; the next start finds the file."""
     house, pool = memory_house, Bystander()
     assert str(house.directory / "file") in house.conditions()["store-memory-only"]
     make_room(house)
-    house.clock.pass_by(70.0)
-    house.recorder.tend(pool)
-    assert pool.jobs == 0
-    acknowledge_all(house)
-    house.recorder.tend(pool)
+    assert minutes_until_back(house, pool, 30) is None
     assert pool.jobs == 1
+    acknowledge_all(house)
     with pytest.raises(FileBackError, match="can be used again"):
         house.recorder.tend(pool)
     house.stop()
@@ -235,42 +249,67 @@ def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(memory_hous
     assert house.store.memory_only == ""
 
 
-def test_what_came_in_while_a_file_was_tried_arrives_first(memory_house: House) -> None:
-    """The file is not tried anew for that."""
+def test_a_file_is_tried_once_a_minute_whatever_waits(memory_house: House) -> None:
+    """In another thread; a trial that hangs is the last."""
     house, pool = memory_house, Bystander()
+    assert minutes_until_back(house, pool, 31) is None
+    assert pool.jobs == 30
     acknowledge_all(house)
+    pool.hangs = True
+    make_room(house)
+    assert minutes_until_back(house, pool, 100) is None
+    assert pool.jobs == 31
+
+
+def test_records_that_come_without_a_break_do_not_keep_the_store_in_memory(
+    memory_house: House,
+) -> None:
+    """Once all that is older than the trial has arrived; what is new goes up at the end."""
+    house, pool = memory_house, Bystander()
     make_room(house)
     house.clock.pass_by(60.0)
-    house.recorder.tend(pool)
-    house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
-    for _ in range(10):
-        house.clock.pass_by(60.0)
+    new = NewRecord("sensors/a", START_S, house.clock.now())
+    for _ in range(100):  # offline
         house.recorder.tend(pool)
+        house.recorder.append(new)
+        house.clock.pass_by(1.0)
     acknowledge_all(house)
+    house.recorder.append(new)
     with pytest.raises(FileBackError):
         house.recorder.tend(pool)
     assert pool.jobs == 1
 
 
-def test_a_file_is_tried_ever_more_rarely_and_in_another_thread(memory_house: House) -> None:
-    """After 1, 2, 4 and so on up to 60 minutes; a trial that hangs is the last."""
-    house, pool = memory_house, Bystander()
-    acknowledge_all(house)
+@pytest.mark.parametrize("intervals_s", [(0.5,), (1.0,), (20.0,), (60.0,), (60.0, 45.0)])
+def test_sensors_that_are_read_all_the_time_do_not_keep_the_store_in_memory(
+    tmp_path: Path, intervals_s: tuple[float, ...]
+) -> None:
+    """All is acknowledged within a moment: a new record is made after the look, not before it."""
+    clock, path = FakeClock(START_S), tmp_path / "store.db"
+    path.mkdir()
+    store = open_store(StoreLimits(path=path), boot_s=clock.boot_s)
+    with store, Wakeup() as wakeup:
+        assert store.memory_only
+        bench = Bench(tmp_path, clock, Health(live=lambda: live_facts(store)), store, wakeup)
+        rooms = [bench.thermometer(f"room{n}", one_s) for n, one_s in enumerate(intervals_s)]
+        sampler = bench.sampler(*rooms)
+        path.rmdir()
+        began_s = clock.boot_s()
 
-    def tried(minutes: int) -> list[int]:
-        """Minutes of the next ones in which it is tried."""
-        found = []
-        for minute in range(minutes):
-            before = pool.jobs
-            house.recorder.tend(pool)
-            if pool.jobs > before:
-                found.append(minute)
-            house.clock.pass_by(60.0)
-        return found
+        def live() -> None:
+            while clock.boot_s() < began_s + 600.0:
+                wait_s = sampler.step()
+                until_s = time.monotonic() + 10.0
+                while (trial := bench.recorders[0]._trial) and not trial.done:
+                    assert time.monotonic() < until_s
+                for record in bench.records():
+                    store.acknowledge(record.seq)
+                clock.pass_by(max(wait_s, 0.001))
 
-    assert tried(250) == [1, 3, 7, 15, 31, 63, 123, 183, 243]
-    pool.hangs = True
-    assert tried(250) == [53]
+        with pytest.raises(FileBackError):
+            live()
+        assert clock.boot_s() < began_s + 130.0
+        sampler.close()
 
 
 def test_a_window_that_nobody_watched_is_no_detection(house: House) -> None:
@@ -288,20 +327,59 @@ def test_a_window_that_nobody_watched_is_no_detection(house: House) -> None:
     assert house.counts()[3] == (2400, -1, "sensor_fault")
 
 
-def test_a_crash_while_a_window_waits_loses_no_detection(tmp_path: Path) -> None:
-    """What was seen since its end is in its copy too."""
+class Cut(BaseException):
+    """The process dies at this very moment."""
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_a_crash_while_a_window_waits_loses_no_detection(tmp_path: Path, *, reported: bool) -> None:
+    """What was seen since its end is kept apart, and so is not forgotten with its report."""
     house = House(tmp_path)
     house.start()
     house.live(599, detections=5)
     house.clock.pass_by(1.5)
-    report = house.sampler._window
-    report.saw("motion", Detections(1, 0.1), house.clock.now())
-    report.saw("motion", Detections(2, 0.1), house.clock.now())
-    house.sampler._mirror(house.clock.now())
+    window, now = house.sampler._window, house.clock.now()
+    window.saw("motion", Detections(1, 0.1), now)
+    window.saw("motion", Detections(2, 0.1), now)
+    house.recorder.mirror(window.so_far(now))
+    if reported:
+
+        def cut() -> None:
+            raise Cut
+
+        house.recorder._on_record = cut  # right after the commit
+        with pytest.raises(Cut):
+            house.sampler._report(now)
     house.crash()
     house.start()
-    assert house.counts() == [(600, 8, "ok")]
+    assert house.counts() == [(600, 6, "ok"), (1200, 2, "partial")]
+    assert house.store.total == 8
+    house.crash()
+    house.start()
+    assert len(house.counts()) == 2
     house.stop()
+
+
+def test_what_a_damaged_file_does_not_take_the_next_one_does(house: House) -> None:
+    """The open window is not reported to a file that was moved aside, nor its mirror removed."""
+    house.live(60, detections=3)
+    records = house.store._write_behind.records
+
+    def damaged(*_: object) -> None:
+        error = sqlite3.DatabaseError("database disk image is malformed")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+    records.after = damaged  # type: ignore[assignment, method-assign]
+    with pytest.raises(StoreError):
+        house.store.page(0, 10)
+    with pytest.raises(StoreError):
+        house.sampler.close()
+    with suppress(StoreError):
+        house.store.close()
+    house.start()
+    assert "damaged" in house.store.reset
+    assert house.counts() == [(600, 3, "partial")]
 
 
 def test_what_the_store_tells_is_asked_for_when_it_has_changed(

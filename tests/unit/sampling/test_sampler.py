@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from agent.config import Count, SensorConfig
 from agent.errors import StoreError
-from agent.sampling import Sampler
+from agent.sampling import Pool, Sampler
 from agent.sensors.simulated import Options
 from agent.store.inspection import inspect
 from tests import fakes
 from tests.fakes import START_S, FakeDetector
 from tests.unit.sampling.conftest import Bench, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.clock import Clock
+    from agent.sampling.pool import Job
+    from agent.sensors import Sensor
+
+T = TypeVar("T")
 
 
 def test_a_sensor_is_read_at_once_and_then_every_interval(bench: Bench) -> None:
@@ -286,3 +296,131 @@ def test_acknowledgements_are_committed_within_a_minute(bench: Bench) -> None:
     on_disk = inspect(bench.directory / "store.db", 10)
 
     assert on_disk.queued == 0
+
+
+def counts(bench: Bench) -> list[tuple[float, object, object, object]]:
+    """Of each count its time from the start, detections, milliseconds observed, and quality."""
+    names = ("detect_count", "observed_ms", "quality")
+    return [
+        (one.timestamp_s - START_S, *(one.body[name] for name in names))  # type: ignore[misc]
+        for one in bench.records()
+        if one.kind == "count"
+    ]
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_after_a_stall_each_window_is_reported_for_what_is_known_of_it(
+    bench: Bench, *, stops: bool
+) -> None:
+    """A commit took 22 s. What was detected meanwhile may be of any of these windows, says one."""
+    bench.count = Count(sensor=("motion",), window_s=5)
+    motion, driver = bench.motion(interval_s=1.0)
+    driver.values = {}
+    sampler = bench.sampler(motion)
+    bench.work(sampler, 11.0)
+    driver.seen = 7
+    bench.clock.pass_by(22.0)
+    if stops:
+        sampler.close()
+    else:
+        bench.work(sampler, 10.0)
+    unknown = (None, 0, "sensor_fault")
+    known = [
+        (5, 0, 5000, "ok"),
+        (10, 0, 5000, "ok"),
+        (15, 0, 1000, "partial"),
+        (20, *unknown),
+        (25, *unknown),
+        (30, *unknown),
+    ]
+    rest = [(35, 7, 3000, "partial")] if stops else [(35, 7, 5000, "partial"), (40, 0, 5000, "ok")]
+    assert counts(bench) == [*known, *rest]
+    assert bench.store.total == 7
+
+
+def test_a_short_stall_costs_nothing(bench: Bench) -> None:
+    """A sensor that is asked soon after the end has watched all of the window."""
+    motion, driver = bench.motion()
+    sampler = bench.sampler(motion)
+    bench.work(sampler, 590.0)
+    driver.seen = 2
+    bench.clock.pass_by(15.0)
+    bench.work(sampler, 600.0)
+    assert counts(bench) == [(600, 2, 600_000, "ok"), (1200, 0, 600_000, "ok")]
+
+
+class Slow:
+    """Has the sensors of a bench opened only when a test lets it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._open = bench.open
+        self.release = threading.Event()
+
+    def __call__(self, config: SensorConfig, *, clock: Clock) -> Sensor:
+        """Open it, then."""
+        assert self.release.wait(30.0)
+        return self._open(config, clock=clock)
+
+
+@pytest.mark.parametrize("late_s", [0.1, 11.5])
+def test_a_window_that_ends_while_its_sensor_is_opened_is_none_of_its_faults(
+    bench: Bench, late_s: float
+) -> None:
+    """At a start shortly before the end; once its time is over it is one that fails."""
+    motion, _ = bench.motion()
+    slow = bench.open = Slow(bench)  # type: ignore[method-assign]
+    bench.settle_s = 0.01
+    bench.clock.pass_by(599.9)
+    sampler = bench.sampler(motion)
+    bench.work(sampler, late_s)
+    assert counts(bench) == []
+    if late_s < 10.0:
+        slow.release.set()
+        sampler._settle_s = 10.0
+        sampler._settle(sampler._targets, 10.0)
+        bench.work(sampler, 600.0)
+        ((at_s, count, _, quality),) = counts(bench)
+        assert (at_s, count, quality) == (1200, 0, "partial")
+    else:
+        bench.work(sampler, 600.0)
+        assert counts(bench) == [(1200, None, 0, "sensor_fault")]
+        slow.release.set()
+
+
+class Scarce(Pool):
+    """A pool with a thread for so many jobs."""
+
+    def __init__(self, free: int) -> None:
+        super().__init__()
+        self.free = free
+
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+        """Begin it, if it is not one too many."""
+        if not self.free:
+            raise RuntimeError("no thread is free")
+        self.free -= 1
+        return super().start(work, proven=proven)
+
+
+def test_what_has_been_due_for_longest_gets_a_thread_first(bench: Bench) -> None:
+    """However the sensors stand in the configuration, when threads are short."""
+    rooms = bench.thermometer("attic", 60.0), bench.thermometer("room", 10.0)
+    sampler = bench.sampler(*rooms)
+    pool = sampler._pool = Scarce(2)
+    sampler.step()
+    bench.clock.pass_by(100.0)
+    pool.free = 1
+    sampler.step()
+    assert [bench.drivers[name].reads for name in ("attic", "room")] == [1, 2]
+    pool.free = 1
+    sampler.step()
+    assert [bench.drivers[name].reads for name in ("attic", "room")] == [2, 2]
+
+
+def test_a_counted_sensor_for_which_no_thread_was_ever_free_is_a_fault(bench: Bench) -> None:
+    """Nobody opens it, and its windows are told as unknown."""
+    motion, _ = bench.motion()
+    sampler = bench.sampler(motion)
+    sampler._pool = Scarce(0)
+    bench.work(sampler, 601.0)
+    assert counts(bench) == [(600, None, 0, "sensor_fault")]
