@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 SUBSCRIBE = "SUBSCRIBE"
 
 #: A connection that ends so soon after a packet is laid to its charge; so many times prove it.
-SUSPICIOUS_S = 5.0
-SUSPICIONS = 3
+SUSPICIOUS_S, SUSPICIONS = 5.0, 3
 
-#: What is suspected lets others go first for so long.
+#: What is suspected lets others go first for so long; what is forbidden waits from so long to that.
 OTHERS_FIRST_S = 5.0
-
 FIRST_S, LAST_S = 60.0, 3600.0
 
 #: Reasons of a DISCONNECT that speak of a packet: malformed, protocol error, not authorized,

@@ -97,11 +97,6 @@ class Outbox:
         #: What was set aside since it was read from the file: number, kind and reason.
         self.spoiled: list[tuple[int, str, str]] = []
 
-    @property
-    def flying(self) -> int:
-        """The number of packets without an answer."""
-        return len(self._flying)
-
     def held(self) -> frozenset[str]:
         """The names of what may not go now."""
         return self._forbidden.held()
@@ -115,7 +110,7 @@ class Outbox:
             return False
         names = (name, *(flight.name for flight in self._flying.values()))
         self._make_way |= bool(self._flying) and any(map(self._forbidden.doubts, names))
-        return not self._make_way and self.flying < self._receive_maximum
+        return not self._make_way and len(self._flying) < self._receive_maximum
 
     def wait_s(self) -> float:
         """Seconds until there is something to do, if nothing else happens."""
@@ -184,14 +179,8 @@ class Outbox:
         """The packets without an answer, oldest first."""
         return list(self._flying.values())
 
-    def oldest_flight_s(self) -> float:
-        """Seconds since the oldest of them was sent; 0 if there is none."""
-        for flight in self._flying.values():
-            return self._monotonic_s() - flight.sent_s
-        return 0.0
-
     def _full(self) -> bool:
-        return self._make_way or self.flying >= self._window
+        return self._make_way or len(self._flying) >= self._window
 
     def _hold(self, name: str) -> None:
         """Let nothing go until the backoff is over, which begins anew after a time without.

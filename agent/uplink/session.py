@@ -107,7 +107,7 @@ class Session:
         while now_s < until_s:
             self._leaving = now_s >= landing_s
             more = not self._leaving and self._outbox.wait_s() < LANDING_S
-            if not (more or self._outbox.flying):
+            if not (more or self._outbox.unanswered()):
                 break
             self.step((until_s if self._leaving else landing_s) - now_s)
             now_s = self._monotonic_s()
@@ -211,9 +211,8 @@ class Session:
 
     def _silence_s(self) -> float:
         """Seconds for which the broker may still owe what it owes now."""
-        if not self._outbox.flying:
-            return math.inf
-        return ANSWER_WITHIN_S - self._outbox.oldest_flight_s()
+        oldest_s = min((one.sent_s for one in self._outbox.unanswered()), default=math.inf)
+        return ANSWER_WITHIN_S - (self._monotonic_s() - oldest_s)
 
     def _check_answers(self) -> None:
         """Take the broker for gone if it owes an answer, and none lies unread in the socket."""

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.health.health import Health
     from agent.identity import Credentials
-    from agent.model import Json
     from agent.mqtt import Connection
     from agent.mqtt.answers import Accepted
     from agent.store import Store
@@ -104,8 +103,7 @@ class Uplink:
         # Noted at an orderly stop alone, and taken back: after a crash SUBSCRIBE is sent again.
         self._totals = Totals(store.recall("subscribed"))
         store.remember(subscribed="")
-        self._stop_by_s = 0.0
-        self._lost_s = 0.0
+        self._stop_by_s = self._lost_s = 0.0
         self._online = False
 
     def stop(self, by_s: float) -> None:
@@ -204,12 +202,12 @@ class Uplink:
             clock=self._clock,
             monotonic_s=self._monotonic_s,
         )
-        self._went_online(accepted)
+        birth = self._went_online(accepted)
         self._enrolment.connected(credentials)
         self._retirement.connected(credentials)
         online_s = self._monotonic_s()
         try:
-            session.announce("online", self._birth_facts(accepted))
+            session.announce("online", birth)
             while not self._waits.stopping:
                 self._waits.beat()
                 if self._waits.retry_wanted():
@@ -230,23 +228,20 @@ class Uplink:
             if self._waits.retry_wanted():
                 self._forbidden.retry()  # that is all there is to a wish from the session's time
 
-    def _birth_facts(self, accepted: Accepted) -> dict[str, Json]:
-        offline_s = self._monotonic_s() - self._lost_s if self._totals.announced else None
+    def _went_online(self, accepted: Accepted) -> dict[str, Json]:
+        self._online = True
+        self._health.clear(conditions.OFFLINE)
+        self._health.clear(conditions.NOT_AUTHORIZED)
+        self._health.update(state="online", session_present=accepted.session_present)
         return self._birth.facts(
             self._store,
             session_present=accepted.session_present,
-            offline_s=offline_s,
+            offline_s=self._monotonic_s() - self._lost_s if self._totals.announced else None,
             under_voltage=self._under_voltage(),
         )
 
     def _new_backoff(self) -> Backoff:
         return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)
-
-    def _went_online(self, accepted: Accepted) -> None:
-        self._online = True
-        self._health.clear(conditions.OFFLINE)
-        self._health.clear(conditions.NOT_AUTHORIZED)
-        self._health.update(state="online", session_present=accepted.session_present)
 
     def _went_offline(self, lost: LinkLostError, credentials: Credentials) -> None:
         cause = cause_of(lost, identity=credentials.identity, wall_s=self._clock.wall_s())
