@@ -32,11 +32,8 @@ TOO_LARGE = "larger than the broker takes"
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
 ANSWER_WITHIN_S = 20.0
 
-#: Time kept of a stop for what still flies, so that there is room for the farewell.
-LANDING_S = 1.0
-
-#: Longest time after a stop's own for the farewell.
-FAREWELL_S = 0.3
+#: Times of a stop: for what still flies, so that there is room for the farewell, and for that.
+LANDING_S, FAREWELL_S = 1.0, 0.3
 
 
 class Session:

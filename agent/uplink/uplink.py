@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.health.health import Health
     from agent.identity import Credentials
+    from agent.model import Json
     from agent.mqtt import Connection
     from agent.mqtt.answers import Accepted
     from agent.store import Store
@@ -256,9 +257,5 @@ class Uplink:
         """Once, it may have been this device itself: `provision` and `doctor` connect too."""
         again = self._monotonic_s() - self._taken_over_s < TAKEN_OVER_AGAIN_S
         self._taken_over_s = self._monotonic_s()
-        if again:
-            self._health.report(
-                conditions.TAKEN_OVER, "another device uses this name: it takes turns with us"
-            )
-        else:
-            self._health.report(conditions.TAKEN_OVER, lost.text, hint=hint)
+        text = "another device uses this name: it takes turns with us" if again else lost.text
+        self._health.report(conditions.TAKEN_OVER, text, hint="" if again else hint)
