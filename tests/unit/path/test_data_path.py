@@ -99,7 +99,7 @@ class PathMachine(Machine):
     def clock_steps(self, seconds: float, is_set: bool) -> None:  # noqa: FBT001
         """A person or a time server sets it."""
         self.device.clock.jump(seconds)
-        self.device.clock.was_set |= is_set
+        self.device.clock.was_set |= is_set and self.device.clock.plausible()
         self.device.tend()
 
     # The broker and the network.
@@ -217,7 +217,7 @@ class PathMachine(Machine):
         self._end(orderly=orderly)
         if reboot:
             wall_s = max(self.device.clock.wall_s(), START_S)
-            self.device.reboot(wall_s=wall_s + wrong_s, is_set=is_set)
+            self.device.reboot(wall_s=wall_s + wrong_s, is_set=is_set and wrong_s > -1e6)
         self._start(killed=self._unlock() or not orderly)
 
     @rule()
