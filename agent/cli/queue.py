@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.status import UnreadableError, conditions_of, read_status
-from agent.errors import EXIT_OK, explained
+from agent.errors import EXIT_OK, StoreError, explained
 from agent.health import conditions
-from agent.store.inspection import StoreMissingError, inspect, revive
+from agent.store.inspection import Inspection, StoreMissingError, inspect, revive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from agent.cli.main import Subparsers
     from agent.config import Config
     from agent.model import Json, Record
-    from agent.store.inspection import Inspection
 
 LIMIT = 10
 
@@ -51,15 +50,23 @@ def run(arguments: argparse.Namespace) -> int:
     """Print how many records wait, and the oldest. Raises StoreError, BusyError for --replay."""
     config = settings(arguments)
     path, thing = config.store.path, config.thing.name
+    status = _status(config)
     try:
         if arguments.replay:
             print(_replay(config))
         elif arguments.dead:
             print(dead_listing(inspect(path, arguments.limit, dead=True), thing))
         else:
-            print(listing(inspect(path, arguments.limit), thing, _status(config)))
-    except StoreMissingError:
-        print(f"no record waits: there is no store yet at {path}")
+            print(listing(inspect(path, arguments.limit), thing, status))
+    except StoreError as error:
+        missing = isinstance(error, StoreMissingError)
+        elsewhere = _in_memory(status) or (missing and status.get("queued"))
+        if elsewhere and not (arguments.dead or arguments.replay):
+            print(listing(Inspection(0, 0, ()), thing, status))
+        elif missing:
+            print(f"no record waits: there is no store yet at {path}")
+        else:
+            raise
     return EXIT_OK
 
 
@@ -89,7 +96,11 @@ def listing(found: Inspection, thing: str, status: Mapping[str, Json]) -> str:
     queued = queued if isinstance(queued, int) else found.queued
     waiting = {0: "no record waits", 1: "1 record waits"}
     lines = [waiting.get(queued, f"{queued} records wait")]
-    lines += _beside_file(found.queued, queued, conditions_of(status))
+    if _in_memory(status):
+        holds = f", which holds {found.queued}" if found.queued else ""
+        lines.append(f"the agent does without its file now{holds}")
+    else:
+        lines += _beside_file(found.queued, queued)
     if found.dropped:
         lines.append(f"{found.dropped} were dropped since the store was made")
     lines += [_line(record, thing) for record in found.records]
@@ -98,10 +109,14 @@ def listing(found: Inspection, thing: str, status: Mapping[str, Json]) -> str:
     return "\n".join(lines)
 
 
-def _beside_file(in_file: int, queued: int, standing: list[dict[str, Json]]) -> list[str]:
+def _in_memory(status: Mapping[str, Json]) -> bool:
+    """True if a running agent does without its file."""
+    code = conditions.STORE_MEMORY_ONLY.code
+    return any(one.get("code") == code for one in conditions_of(status))
+
+
+def _beside_file(in_file: int, queued: int) -> list[str]:
     """How it comes that another number waits than the file holds."""
-    if any(one.get("code") == conditions.STORE_MEMORY_ONLY.code for one in standing):
-        return [f"the agent does without its file now, which holds {in_file}"]
     if queued < in_file:
         arrived = (
             "1 has arrived and leaves"

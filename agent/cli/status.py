@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
 from agent import files
@@ -17,12 +18,16 @@ from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from agent.cli.main import Subparsers
     from agent.config import Paths
     from agent.model import Json
 
 EXIT_NOT_RUNNING = 3
+
+#: The agent touches its status once a minute; one that is older tells of another time.
+STALE_S = 150.0
 
 #: More than any number of sensors needs.
 LONGEST = 16 * MIB
@@ -56,7 +61,19 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(status, indent=2))
     else:
         print("\n".join(sentences(status, time.time())))
-    return EXIT_FAILURE if degraded(status) else EXIT_OK
+    if stale := _stale(paths.status_file, time.time()):
+        print(f"{PROGRAM}: {stale}", file=sys.stderr)
+        print("hint: see `df /run` and `journalctl -u pi-iot-agent`", file=sys.stderr)
+    return EXIT_FAILURE if stale or degraded(status) else EXIT_OK
+
+
+def _stale(path: Path, now_s: float) -> str:
+    """The complaint about a status that is old by now; empty for a fresh one."""
+    with suppress(OSError):
+        written_s = path.stat().st_mtime
+        if now_s - written_s > STALE_S:
+            return f"this is as of {ago(written_s, now_s)}; the agent cannot write {path}"
+    return ""
 
 
 def read_status(paths: Paths) -> dict[str, Json] | None:

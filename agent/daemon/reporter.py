@@ -1,12 +1,17 @@
-"""The reporter: tells systemd and `status.json` how the agent is, and feeds the watchdog."""
+"""The reporter: tells systemd and `status.json` how the agent is, and feeds the watchdog.
+
+`status.json` is written when something has changed, and touched once a minute.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
+import os
 import select
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -123,7 +128,9 @@ class Reporter:
     def _write(self, snapshot: Snapshot) -> None:
         content = (json.dumps(snapshot.as_json(), indent=1) + "\n").encode()
         if content == self._written:
-            return
+            with suppress(OSError):  # where it was removed, it is written again
+                os.utime(self._status_file)  # a reader sees that it is true still
+                return
         self._tried_s = self._monotonic_s()
         trouble = ""
         try:

@@ -84,6 +84,26 @@ def test_queue_agrees_with_status(
     assert [line.startswith(words) for line, words in zip(lines, told, strict=False)] == [True] * 2
 
 
+@pytest.mark.parametrize("directory_there", [False, True])
+def test_queue_of_an_agent_without_a_file_is_what_the_agent_says(
+    config: str, capsys: pytest.CaptureFixture[str], *, directory_there: bool
+) -> None:
+    """There is no file, or another thing has its name; without an agent that is an error."""
+    directory = Path(config).parent
+    (directory / "state" / ("store.db" if directory_there else "")).mkdir(parents=True)
+    report = {"queued": 5, "conditions": [{"code": "store-memory-only"}]}
+    (directory / "run" / "status.json").write_text(json.dumps(report))
+    with files.lock(directory / "run" / "agent.lock", "a test"):
+        assert main(["queue", "--config", config]) == 0
+        assert capsys.readouterr().out == "5 records wait\nthe agent does without its file now\n"
+        if not directory_there:  # it was removed under a running agent
+            (directory / "run" / "status.json").write_text('{"queued": 2}')
+            assert main(["queue", "--config", config]) == 0
+            assert capsys.readouterr().out.startswith("2 records wait\n2 of them in the agent's")
+    assert main(["queue", "--config", config]) == int(directory_there)
+    assert capsys.readouterr().out.startswith("" if directory_there else "no record waits: ")
+
+
 def test_what_was_set_aside_is_shown_and_sent_once_more(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

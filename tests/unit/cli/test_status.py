@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +65,21 @@ def test_status_of_a_healthy_agent_ends_with_0(
     for fact in ("cat is online (a.b)", "3 queued", "9 published", "118", "Sensor motion works"):
         assert fact in text
     assert re.search(r"info: offline, for \d+ s: no answer from a\.b", text)
+
+
+def test_an_old_status_is_not_told_as_the_present(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The agent runs and cannot write it any more, as where its directory is full."""
+    file = Path(config).parent / "run" / "status.json"
+    with running(config, report(Health())):
+        for age_s, code in ((100.0, 0), (400.0, 1)):
+            os.utime(file, times=(time.time() - age_s,) * 2)
+            assert main(["status", "--config", config]) == code
+            captured = capsys.readouterr()
+            assert "is starting" in captured.out
+            assert ("as of 6 min ago" in captured.err) == (code == 1)
+            assert main(["status", "--json", "--config", config]) == code
 
 
 def test_status_of_a_degraded_agent_ends_with_1(

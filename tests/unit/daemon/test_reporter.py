@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,11 +126,29 @@ def test_a_status_that_could_not_be_written_is_tried_again(
 
 
 def test_the_same_status_is_written_once(desk: Desk) -> None:
-    """Nothing that did not change touches the directory."""
+    """While nothing changes it is touched, so that a reader sees that it is true still."""
+    desk.after(0)
+    file = desk.runtime / "status.json"
+    os.utime(file, (1.0, 1.0))
+    before = file.stat().st_ino
+    desk.after(60)
+    assert (file.stat().st_ino, file.stat().st_mtime > 1.0) == (before, True)
+    desk.health.update(state="online")
+    os.utime(file, (1.0, 1.0))
+    desk.shut()
+    desk.after(60)
+    desk.open()
+    assert file.stat().st_mtime == 1.0
+    desk.after(60)
+    assert (desk.shown()["state"], file.stat().st_mtime > 1.0) == ("online", True)
+
+
+def test_a_status_that_somebody_has_removed_is_written_again(desk: Desk) -> None:
+    """Though nothing has changed."""
     desk.after(0)
     (desk.runtime / "status.json").unlink()
     desk.after(60)
-    assert not (desk.runtime / "status.json").exists()
+    assert desk.shown()["state"] == "starting"
 
 
 def test_a_condition_that_grows_worse_is_shown_then(desk: Desk) -> None:

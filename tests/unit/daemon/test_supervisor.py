@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
+from agent.daemon import supervisor
 from agent.daemon.config_watch import ConfigWatch
 from agent.daemon.notify import Notifier
 from agent.daemon.reporter import Reporter
@@ -168,6 +169,27 @@ def test_a_worker_that_ends_unasked_is_no_stop(yard: Yard) -> None:
     """Though it says nothing."""
     yard.uplink.stop()
     assert not yard.run()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_sampler_that_is_slow_to_end_is_waited_for_again(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    """After the uplink; what it could not keep by then is lost, and that is no end in order."""
+    sent, over = threading.Event(), threading.Event()
+    monkeypatch.setattr(yard.uplink, "stop", lambda _: sent.set())
+    monkeypatch.setattr(yard.uplink, "run", sent.wait)
+
+    def close(*_: object) -> None:
+        assert sent.wait(30.0)
+        over.wait(30.0 if hangs else 0.05)
+
+    monkeypatch.setattr(FakeWorker, "__exit__", close)
+    monkeypatch.setattr(supervisor, "SAMPLED_S", 0.1)
+    if hangs:
+        monkeypatch.setattr(supervisor, "WORKED_S", 0.3)
+    assert yard.run(yard.stop.begin) is not hangs
+    over.set()
 
 
 def test_a_worker_that_never_beats_is_late(yard: Yard) -> None:
