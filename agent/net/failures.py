@@ -46,6 +46,14 @@ def look_up_hung(host: str, waited_s: float) -> LinkLostError:
     )
 
 
+def no_thread(host: str) -> LinkLostError:
+    """The error for a look-up that the system gives no thread (pthread_create(3), EAGAIN)."""
+    return LinkLostError(
+        f"the name {host} cannot be looked up: the system has no thread for it",
+        hint="see what runs in the service (`systemctl status`), and its bound TasksMax=",
+    )
+
+
 def not_reached(where: str, code: int, *, timeout_s: float) -> UnreachableError:
     """The error for TCP that failed with number `code`; ETIMEDOUT is our own deadline too."""
     if code == errno.ETIMEDOUT:

@@ -9,7 +9,7 @@ from collections import deque
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from agent.net.failures import look_up_failed, look_up_hung, not_reached
+from agent.net.failures import look_up_failed, look_up_hung, no_thread, not_reached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +59,12 @@ def look_up(
                 outcome.append(error)
 
     until_s = waiter.now_s() + timeout_s
-    threading.Thread(target=ask, name="look-up", daemon=True).start()
     with done:
+        try:
+            threading.Thread(target=ask, name="look-up", daemon=True).start()
+        except RuntimeError:
+            doing.close()
+            raise no_thread(host) from None
         while not outcome:
             if waiter.now_s() >= until_s:
                 raise look_up_hung(host, timeout_s)
