@@ -76,10 +76,7 @@ DAMAGE = (
 )
 
 #: What opening meets only where the file is not as the agent made it.
-UNUSABLE = (
-    *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH),
-    *(sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FORMAT),
-)
+UNUSABLE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
 
 
 class BlockedError(StoreError):
@@ -104,10 +101,7 @@ def exists(path: Path) -> bool:
 
 
 def make(path: Path, *, reset: str = "") -> None:
-    """Make an empty store: beside its place, private from the first byte, and then renamed.
-
-    It tells in `meta` of a `reset`, which it was made for.
-    """
+    """Make an empty store that tells of `reset`: beside its place, private from the first byte."""
     beside = path.with_name(f".{path.name}.new")
     logs = (f"{beside}-journal", *(f"{path}{suffix}" for suffix in LOGS))
     for old in (beside, *map(Path, logs)):
@@ -115,8 +109,7 @@ def make(path: Path, *, reset: str = "") -> None:
     files.write_new(beside, b"")
     with closing(sqlite3.connect(beside, isolation_level=None)) as db:
         db.executescript(SCHEMA)
-        if reset:
-            db.execute("INSERT INTO meta VALUES ('reset', ?)", (reset,))
+        db.execute("INSERT INTO meta VALUES ('reset', ?)", (reset,))
     beside.replace(path)
     files.sync_directory(path.parent)
 
@@ -129,29 +122,19 @@ def begin_anew(path: Path, spoiled: Exception, now_s: int) -> None:
     for suffix in LOGS:
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    files.sync_directory(path.parent)
-    why = plain(str(spoiled))
-    make(path, reset=f"{path}: {why}; kept as {aside.name}, a new store was begun")
+    make(path, reset=f"{path}: {plain(str(spoiled))}; kept as {aside.name}, a new store was begun")
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection that any thread may use, without transactions of its own making."""
+def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection that any thread may use; without a path, to an empty store in memory."""
     mode = "ro" if read_only else "rw"
+    name = f"{path.absolute().as_uri()}?mode={mode}" if path else ":memory:"
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        check_same_thread=False,
-        isolation_level=None,
-        timeout=BUSY_S,
+        name, uri=True, check_same_thread=False, isolation_level=None, timeout=BUSY_S
     )
     db.text_factory = lambda text: text.decode(errors="replace")  # a spoiled letter ends nothing
-    return db
-
-
-def in_memory() -> sqlite3.Connection:
-    """A store that no file has, with an epoch of its own."""
-    db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    db.executescript(SCHEMA)
+    if not path:
+        db.executescript(SCHEMA)
     return db
 
 
@@ -176,7 +159,7 @@ def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, Fact]]:
     try:
         if version(db) != SCHEMA_VERSION:
             db.executescript(MIGRATION)
-        with closing(in_memory()) as fresh:
+        with closing(connect(None)) as fresh:
             schema = "SELECT name, sql FROM sqlite_schema"
             if not set(fresh.execute(schema)) <= set(db.execute(schema)):
                 raise SpoiledError("its tables are lost")
@@ -186,8 +169,7 @@ def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, Fact]]:
         mark = "SELECT acknowledged IS 1 AND body = x'' FROM records WHERE seq = ?"
         marked = bool((db.execute(mark, (last_seq,)).fetchone() or [False])[0])
         meta = dict(db.execute("SELECT name, value FROM meta"))
-        drops = [name for name in meta if name.startswith("dropped_")]
-        dropped = {name.removeprefix("dropped_"): meta[name] for name in drops}
+        dropped = {name[8:]: fact for name, fact in meta.items() if name.startswith("dropped_")}
         counters = all(map(is_number, (meta["total"], *dropped.values())))
         if not (counters and re.fullmatch(r"[0-9a-f]{16}", meta["epoch"])):
             raise SpoiledError("its counters are lost")
@@ -248,17 +230,17 @@ def is_damage(error: BaseException) -> bool:
 def is_unusable(path: Path, error: BaseException) -> bool:
     """True if opening has met what makes the file no store of the agent's for ever."""
     code = getattr(error, "sqlite_errorcode", 0)
-    # What may be written, and says that it may not, has a spoiled header.
-    written = code == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK)
-    return written or is_damage(error) or code & 0xFF in UNUSABLE
+    if code == sqlite3.SQLITE_READONLY:
+        return os.access(path, os.W_OK)  # it is only its header that says so
+    return is_damage(error) or code & 0xFF in UNUSABLE
 
 
 def is_full(path: Path, error: Exception) -> bool:
     """True if there is no room on the disk; SQLite does not always call it so."""
     code, number = getattr(error, "sqlite_errorcode", 0), getattr(error, "errno", 0)
-    failed = code & 0xFF == sqlite3.SQLITE_IOERR and not is_damage(error)
-    full = code == sqlite3.SQLITE_FULL or number == errno.ENOSPC
-    return full or (failed and reserve.free_bytes(path) < WAL_BYTES)
+    if code & 0xFF == sqlite3.SQLITE_IOERR and not is_damage(error):
+        return reserve.free_bytes(path) < WAL_BYTES
+    return code == sqlite3.SQLITE_FULL or number == errno.ENOSPC
 
 
 @contextmanager
@@ -279,8 +261,6 @@ def explained(path: Path, error: Exception) -> StoreError:
     if is_damage(error):
         return StoreError(f"{path}: {plain(str(error))}", hint="restart the agent")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-        return BlockedError(
-            f"{path}: {error}", hint="another program has it open: end that program"
-        )
+        return BlockedError(f"{path}: {error}", hint="another program has it open: end that one")
     hint = "check that the agent may write there, and the card itself"
     return StoreError(f"{path}: {error}", hint=hint)

@@ -68,8 +68,8 @@ def revive(path: Path) -> int:
     """Have what was set aside, and can be sent, wait again; how many. Raises as `inspect`."""
     with _opened(path, read_only=False) as db:
         figures, _ = database.load(db)
-        numbers = [row[0] for row, _ in Records(db).dead() if sound(row, "", {})]
-        numbers = [seq for seq in numbers if 0 < seq <= figures.last_seq]
+        rows = [row for row, _ in Records(db).dead() if sound(row, "", {})]
+        numbers = [row[0] for row in rows if 0 < row[0] <= figures.last_seq]
         db.execute("BEGIN IMMEDIATE")
         Records(db).revive(numbers)
         db.execute("COMMIT")

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from agent.config import StoreLimits
 
+    Now = Callable[[], float]
+
 
 def open_store(
     limits: StoreLimits,
     *,
-    wall_s: Callable[[], float] = time.time,
-    boot_s: Callable[[], float] = time.monotonic,
+    wall_s: Now = time.time,
+    boot_s: Now = time.monotonic,
 ) -> Store:
     """The store in the file `limits.path`, made with its directory if there is none.
 
@@ -32,7 +34,7 @@ def open_store(
     small, and `Store.memory_only` says why. Takes seconds with a large backlog: it is read.
     """
     try:
-        store = _in_file(limits, wall_s=wall_s, boot_s=boot_s)
+        store = _in_file(limits, wall_s, boot_s)
     except StoreError as error:
         return Store(limits, memory_only=error.text, wall_s=wall_s, boot_s=boot_s)
     if store.reset:
@@ -42,22 +44,13 @@ def open_store(
 
 
 def usable_again(limits: StoreLimits) -> bool:
-    """True if there now is a store in `limits.path`, made or begun anew if it had to be.
-
-    It is read, as at a start, once the file has taken a small commit.
-    """
-    with suppress(StoreError), _in_file(limits, trial=True) as store:
+    """True if `open_store` now finds a store in the file, which is made anew if it had to be."""
+    with suppress(StoreError), _in_file(limits, time.time, time.monotonic, trial=True) as store:
         return not store.blocked
     return False
 
 
-def _in_file(
-    limits: StoreLimits,
-    *,
-    trial: bool = False,
-    wall_s: Callable[[], float] = time.time,
-    boot_s: Callable[[], float] = time.monotonic,
-) -> Store:
+def _in_file(limits: StoreLimits, wall_s: Now, boot_s: Now, *, trial: bool = False) -> Store:
     """The store in the file; whatever damage opening it meets, a new one begins. May raise."""
     path = limits.path
     with database.translated(path):

@@ -55,10 +55,6 @@ class Meta:
         for fact in self.pending.items():
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", fact)
 
-    def kept(self) -> Meta:
-        """The same once that is committed."""
-        return Meta(self.known)
-
 
 class Buffer:
     """Rows by their numbers, which go on behind `last_seq`; used under the store's lock."""

@@ -63,10 +63,6 @@ class Figures:
     age_checked_s: float | None = None
     searched_seq: int = 0
 
-    def has(self, seq: int) -> bool:
-        """True if a row that was handed out is still there, as far as is known."""
-        return self.dropped_seq < seq <= self.last_waiting_seq
-
     @property
     def last_waiting_seq(self) -> int:
         """No row above it waits."""
@@ -172,7 +168,6 @@ class Retention:
         max_bytes = int(limits.max_mib * MIB)
         self._max_bytes = max_bytes - min(2 * SLICE_BYTES, max_bytes // 4)
         self.batch_bytes = min(SLICE_BYTES, self._max_bytes // 40)
-        self._page_bytes = self._pragma("page_size")
 
     def fullness(self, figures: Figures, buffered: int) -> float:
         """The part of the bounds that is in use, from 0 to 1."""
@@ -181,8 +176,9 @@ class Retention:
 
     def measure(self, figures: Figures) -> None:
         """Put into figures what the file takes; pages that are free are used again."""
-        pages = self._pragma("page_count") - self._pragma("freelist_count")
-        figures.bytes = pages * self._page_bytes
+        used = "(page_count - freelist_count) * page_size"
+        pragmas = "pragma_page_count, pragma_freelist_count, pragma_page_size"
+        (figures.bytes,) = self._db.execute(f"SELECT {used} FROM {pragmas}").fetchone()  # noqa: S608
 
     def make_room(self, figures: Figures, now: Moment, boots: Boots) -> None:
         """Drop the oldest for the bounds, at most some slices; never the newest."""
@@ -199,24 +195,17 @@ class Retention:
             ):
                 break
 
-    def _drop(
-        self,
-        figures: Figures,
-        reason: str,
-        *,
-        rows: int = SLICE_ROWS,
-        size: int = SLICE_BYTES,
-    ) -> int:
-        """Drop the oldest until one of these is met; how many."""
+    def _drop(self, figures: Figures, reason: str, *, rows: int = 0, size: int = 0) -> int:
+        """Drop the oldest until one of these is met, or a slice; how many."""
         table, newest_seq = ("dead", SEQ_MAX) if reason == "dead" else ("records", figures.last_seq)
-        query = (
-            f"SELECT seq, ifnull(length(body), 0) FROM {table}"  # noqa: S608 -- our own words
-            " WHERE seq < ? ORDER BY seq LIMIT ?"
-        )
+        where = "WHERE seq < ? ORDER BY seq LIMIT ?"
+        query = f"SELECT seq, ifnull(length(body), 0) FROM {table} {where}"  # noqa: S608
         last, found = 0, 0
-        for seq, length in self._db.execute(query, (newest_seq, min(rows, SLICE_ROWS))):
+        for seq, length in self._db.execute(
+            query, (newest_seq, min(rows or SLICE_ROWS, SLICE_ROWS))
+        ):
             last, found = seq, found + length + ROW_BYTES
-            if found >= min(size, SLICE_BYTES):
+            if found >= min(size or SLICE_BYTES, SLICE_BYTES):
                 break
         gone = self._db.execute(f"DELETE FROM {table} WHERE seq <= ?", (last,)).rowcount  # noqa: S608
         if table == "records":
@@ -239,14 +228,11 @@ class Retention:
         ages_s = boots.ages_s((row[:2] for row in rows), now)
         old, size, young = list[int](), 0, 0
         for (_, _, seq, length), age_s in zip(rows, ages_s, strict=False):
+            young += 0 <= age_s <= self._max_age_s
             if age_s > self._max_age_s:
                 old.append(seq)
-                size, young = size + length + ROW_BYTES, 0
-            elif age_s >= 0:
-                young += 1
-            if not young:
-                figures.searched_seq = seq
-            if young >= YOUNG_ROWS or size >= SLICE_BYTES:
+                size += length + ROW_BYTES
+            if size >= SLICE_BYTES:
                 break
         if young >= YOUNG_ROWS or (size < SLICE_BYTES and len(rows) < SLICE_ROWS):
             figures.age_checked_s = now.boot_s
@@ -254,6 +240,3 @@ class Retention:
             figures.searched_seq = seq
         self._records.remove(figures, old)
         self._records.count_dropped(figures, "age", len(old))
-
-    def _pragma(self, name: str) -> int:
-        return int(self._db.execute(f"PRAGMA {name}").fetchone()[0])

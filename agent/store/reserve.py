@@ -81,10 +81,8 @@ def keep_room(path: Path) -> None:
     """Take the room, if there is plenty and it is not taken yet, or not all of it."""
     spare = path.with_name(f"{path.name}-spare")
     with suppress(OSError):
-        with suppress(FileNotFoundError):
-            if spare.lstat().st_size >= SIZE:
-                return
-        if free_bytes(path) >= FREE_MIN:
+        there = spare.exists() and spare.lstat().st_size >= SIZE
+        if not there and free_bytes(path) >= FREE_MIN:
             spare.unlink(missing_ok=True)
             files.write_new(spare, bytes(SIZE))
 

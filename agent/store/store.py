@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 #: The newest ids of commands that were applied are remembered, so many.
 COMMANDS_MAX = 1000
-ID_BYTES = 8
 
 #: A page ends when so many rows, or so many bytes, were looked at.
 PAGE_ROWS = 1000
@@ -165,8 +164,8 @@ class Store:
         if self.memory_only:
             raise database.BlockedError(self.memory_only)
         with self._locked() as content:
-            # Of fixed size, whatever ids the cloud uses; a store may have some in full yet.
-            short = sha256((command_id or "").encode()).digest()[:ID_BYTES]
+            # Eight bytes, whatever ids the cloud uses; an older agent has kept them in full.
+            short = sha256((command_id or "").encode()).digest()[:8]
             known = "SELECT 1 FROM commands WHERE id IN (?, ?)"
             if content.db.execute(known, (command_id, command_id and short)).fetchone():
                 return False

@@ -62,16 +62,13 @@ def stamped(new: NewRecord, boots: Mapping[str, Boot]) -> tuple[float, dict[str,
 def _bounds(boot_id: str, boots: Mapping[str, Boot]) -> dict[str, Json]:
     """It was after the last boot before it whose time is known had begun, and before the next."""
     known: dict[str, Json] = {}
-    if boot_id not in boots:
-        return known  # nobody knows what came before it
-    passed = False
-    for name, boot in boots.items():
+    bound = "not_before"
+    for name, boot in boots.items() if boot_id in boots else ():
         if name == boot_id:
-            passed = True
-        elif boot.is_set and not passed:
-            known["not_before"] = round(boot.offset_s)
+            bound = "not_after"
         elif boot.is_set:
-            known["not_after"] = round(boot.offset_s)
+            known[bound] = round(boot.offset_s)
+        if "not_after" in known:
             break
     return known
 
@@ -110,20 +107,14 @@ class Boots:
             " DO UPDATE SET offset_s = excluded.offset_s, is_set = excluded.is_set",
             (self.pending, *self.known[self.pending]),
         )
-        older = (
-            "DELETE FROM boots WHERE number <="
-            " (SELECT number FROM boots ORDER BY number DESC LIMIT 1 OFFSET ?)"
-        )
+        newest = "SELECT number FROM boots ORDER BY number DESC LIMIT 1 OFFSET ?"
+        older = f"DELETE FROM boots WHERE number <= ({newest})"  # noqa: S608 -- our own words
         # A look at one row, whatever waits; where its boot is spoiled, all are needed.
         oldest = "SELECT boot_id FROM records WHERE acknowledged = 0 ORDER BY seq LIMIT 1"
         needed = f"SELECT number FROM boots WHERE id = ({oldest})"  # noqa: S608
         unneeded = f"{older} AND ifnull(number < ({needed}), NOT EXISTS ({oldest}))"
         db.execute(unneeded, (BOOTS_MAX,))
         db.execute(older, (min(NEEDED_MAX, max(BOOTS_MAX, int(BOOTS_PER_MIB * max_mib))),))
-
-    def kept(self) -> Boots:
-        """The same once that is committed."""
-        return Boots(self.known)
 
     def ages_s(self, rows: Iterable[tuple[object, object]], now: Moment) -> Iterator[float]:
         """Seconds that have surely passed since each boot time and boot id; negative if unknown.

@@ -51,17 +51,15 @@ class WriteBehind:
         if memory_only:
             rows, mib = min(limits.max_rows, ROWS_MAX), min(limits.max_mib, MIB_MAX)
             limits = replace(limits, max_rows=rows, max_mib=mib, commit_after_s=0.0)
-        self._path = limits.path
-        self._max_mib = limits.max_mib
+        self._limits = limits
         self._boot_s = boot_s
-        self._commit_after_s = limits.commit_after_s
         self._again_boot_s = 0.0
         self._numbers: NumberReserve | None = None
         self._acknowledged_boot_s = math.inf  # since when the oldest waits
         self._given_up = 0  # records that no commit has counted yet
         self.acknowledged: set[int] = set()  # still in the file
         self.blocked: StoreError | None = None
-        self.db = database.in_memory() if memory_only else database.connect(limits.path)
+        self.db = database.connect(None if memory_only else limits.path)
         try:
             self.figures, known = database.load(self.db)
             if not memory_only:
@@ -103,7 +101,7 @@ class WriteBehind:
     def due_s(self) -> float:
         """The time on the boot clock at which `flush` is due; infinite if nothing waits for it."""
         acknowledged_s = self._acknowledged_boot_s + ACKNOWLEDGED_S
-        due_s = min(acknowledged_s, self.buffer.due_s(self._commit_after_s))
+        due_s = min(acknowledged_s, self.buffer.due_s(self._limits.commit_after_s))
         return self._again_boot_s if self.blocked else due_s
 
     def append(self, new: NewRecord, meta: Meta) -> int:
@@ -112,7 +110,7 @@ class WriteBehind:
         times = (moment.wall_s, moment.boot_s, moment.boot_id)
         self.buffer.add((seq, new.kind, new.timestamp_s, encode(new.body), *times), self._boot_s())
         try:
-            due = self.buffer.due_s(self._commit_after_s) <= self._boot_s()
+            due = self.buffer.due_s(self._limits.commit_after_s) <= self._boot_s()
             if due or meta.pending or self.buffer.full:
                 self.commit(meta)
             else:
@@ -126,7 +124,8 @@ class WriteBehind:
         """Let a record go, in memory; the next commit takes it out. False if it does not wait."""
         if self.buffer.remove(seq):
             return True
-        waits = self.figures.has(seq) and seq not in self.acknowledged
+        there = self.figures.dropped_seq < seq <= self.figures.last_waiting_seq
+        waits = there and seq not in self.acknowledged
         if waits:
             self.acknowledged.add(seq)
             self._acknowledged_boot_s = min(self._acknowledged_boot_s, self._boot_s())
@@ -163,7 +162,7 @@ class WriteBehind:
             except BlockedError as blocked:
                 if isinstance(blocked, DiskFullError) and self.acknowledged:
                     # Delete at least what was acknowledged, in the room kept for that.
-                    give_room(self._path)
+                    give_room(self._limits.path)
                     with suppress(sqlite3.Error, OSError), self._letting_go():
                         pass
         self._reserve()
@@ -184,22 +183,22 @@ class WriteBehind:
                 self._take_along(figures, boots)
                 yield figures
                 meta.write(self.db)
-                boots.write(self.db, self._max_mib)
+                boots.write(self.db, self._limits.max_mib)
         except (sqlite3.Error, OSError) as error:
-            blocked = database.explained(self._path, error)
+            blocked = database.explained(self._limits.path, error)
             if not isinstance(blocked, BlockedError):
                 raise
             self.blocked, self._again_boot_s = blocked, self._boot_s() + COMMIT_AGAIN_S
             raise blocked from error
         self.buffer.clear()
         self._given_up = 0
-        self.meta, self.boots = meta.kept(), boots.kept()
+        self.meta, self.boots = Meta(meta.known), Boots(boots.known)
         self.blocked = None
         if self._numbers:
-            keep_room(self._path)
+            keep_room(self._limits.path)
+        if self._numbers and not self._limits.commit_after_s:
             with suppress(OSError):  # then some numbers are skipped that need not be
-                if not self._commit_after_s:
-                    self._numbers.release()
+                self._numbers.release()
 
     def close(self) -> None:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
@@ -212,7 +211,7 @@ class WriteBehind:
         finally:
             self.acknowledged.clear()
             self.buffer = Buffer(self.figures.last_seq)
-            self.meta, self.boots = self.meta.kept(), self.boots.kept()
+            self.meta, self.boots = Meta(self.meta.known), Boots(self.boots.known)
             self._numbers = None
             self.db.close()
 
