@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from agent.config import StoreLimits
 from agent.errors import LinkLostError
 from agent.health.health import Health
 from agent.mqtt import Connection, Options, packets
+from agent.mqtt.answers import MalformedError
 from agent.net import Waiter, proxy
 from agent.store import open_store
 from agent.uplink.inbox import Inbox, Totals
@@ -106,7 +108,13 @@ def _pubacks(link: socket.socket) -> int:
     return sent.count(b"\x40\x02")
 
 
-@given(FIVE, TOPICS, st.binary(max_size=200), st.integers(1, 0xFFFF), st.integers(0, 1))
+@given(
+    FIVE,
+    TOPICS.filter(packets.is_topic_name),
+    st.binary(max_size=200),
+    st.integers(1, 0xFFFF),
+    st.integers(0, 1),
+)
 @FUZZ
 def test_a_message_is_read_as_it_was_sent(
     five: bool,  # noqa: FBT001 -- hypothesis gives it
@@ -125,6 +133,33 @@ def test_a_message_is_read_as_it_was_sent(
     assert read == packets.Message(topic, payload, mid if qos else 0)
     if qos and not five:
         assert packets.publish_size(topic, payload, five=False) == len(sent)
+
+
+@given(FIVE, st.binary(max_size=12) | st.sampled_from([b"", b"a/#", b"+", b"a\0"]))
+@FUZZ
+def test_a_topic_is_one_or_the_message_is_malformed(five: bool, topic: bytes) -> None:  # noqa: FBT001
+    """UTF-8 without NUL or wildcard, and not empty; nothing else is raised."""
+    sent = wire.publish(topic, b"", five=five)
+    try:
+        valid = packets.is_topic_name(topic.decode())
+    except UnicodeDecodeError:
+        valid = False
+    if valid:
+        assert packets.publish(sent[0], sent[2:], five=five).topic == topic.decode()
+    else:
+        with pytest.raises(MalformedError):
+            packets.publish(sent[0], sent[2:], five=five)
+
+
+@given(st.binary(max_size=20))
+@FUZZ
+def test_properties_are_read_to_their_end_or_are_malformed(properties: bytes) -> None:
+    """Whatever the bytes: the payload is what comes behind them."""
+    sent = wire.publish("a", b"x", five=True, properties=bytes([len(properties)]) + properties)
+    try:
+        assert packets.publish(sent[0], sent[2:], five=True).payload == b"x"
+    except (MalformedError, IndexError, struct.error):
+        pass  # the connection takes all three for a malformed packet
 
 
 @pytest.fixture(scope="module")
