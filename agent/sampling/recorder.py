@@ -20,7 +20,7 @@ from agent.sampling.window_mirror import mirror, open_windows
 from agent.store import DiskFullError, usable_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from agent.clock import Clock
     from agent.config import Config
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from agent.sampling.pool import Job, Pool
     from agent.store import Store
 
-#: While there is no file, one is tried this often; while the clock is not set, it is asked.
+#: While there is no file, one is tried this often; what arrives within BRISK_S has not waited for the
+#: network; while the clock is not set, it is asked.
 FILE_AGAIN_S = 60.0
+BRISK_S = 5.0
 CLOCK_AGAIN_S = 5.0
 
 #: From here on the store is told to be full, in parts of its bounds.
@@ -64,10 +66,11 @@ class Recorder:
         self._health = health
         self._on_record = on_record
         self._runtime = config.paths.runtime
+        self.mirror = partial(mirror, self._runtime)  # of open windows, should this process die
         self._card_wear = CardWear(clock.boot_s)
         self._trial: Job[bool] | None = None  # whether there can be a file again
         self._trial_boot_s = clock.boot_s() + FILE_AGAIN_S
-        self._trial_seq = 0  # the newest number when it began
+        self._mark_seq, self._mark_boot_s = 0, -math.inf  # the newest number at some time
         self._dropped = store.dropped
         self._dropped_boot_s = -math.inf
 
@@ -77,7 +80,7 @@ class Recorder:
         for report in open_windows(self._runtime, self._store.recall("window")):
             log.info("a window that was open when the agent ended is reported")
             self.report(report)
-        mirror(self._runtime, ())
+        self.mirror(())
         self._tell()
 
     def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
@@ -99,10 +102,6 @@ class Recorder:
             self.append(report.record, detections=detections, window=report.window)
         return not self._returning
 
-    def mirror(self, reports: Iterable[Report]) -> None:
-        """Have the next process know of the windows that are open, should this one die."""
-        mirror(self._runtime, reports)
-
     def due_s(self) -> float:
         """The time on the boot clock at which `tend` is to be called; once a minute at least."""
         due_s = self._store.flush_due_s()
@@ -123,20 +122,23 @@ class Recorder:
         self._tell()
 
     def _may_return(self, pool: Pool, now_s: float) -> bool:
-        """True once a trial has found that there can be a file, and all in memory has arrived.
+        """True once there can be a file, as a trial found, and all in memory has arrived.
 
-        Where records come without a break, all that is older than the trial, after a minute: the
-        end sends the rest.
+        Where records come without a break: after a minute, once they arrive within seconds.
         """
         if self._trial and self._trial.done:
             if self._trial.result():
-                above_seq = self._trial_seq if now_s >= self._trial_boot_s else math.inf
-                return all(one.seq > above_seq for one in self._store.page(0, 1).records)
+                waiting = self._store.page(0, 1).records
+                if waiting and waiting[0].seq > self._mark_seq:
+                    brisk = self._trial_boot_s <= now_s < self._mark_boot_s + BRISK_S
+                    self._mark_seq, self._mark_boot_s = self._store.newest_seq, now_s
+                    return brisk
+                return not waiting
             self._trial = None
         if not self._trial and now_s >= self._trial_boot_s:
             with suppress(RuntimeError):  # no thread is free
                 self._trial = pool.start(partial(usable_again, self._limits))
-            self._trial_boot_s, self._trial_seq = now_s + FILE_AGAIN_S, self._store.newest_seq
+            self._trial_boot_s = now_s + FILE_AGAIN_S
         return False
 
     def _tell(self) -> None:

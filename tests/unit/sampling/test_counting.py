@@ -471,6 +471,14 @@ def test_a_window_whose_sensors_are_being_opened_yet_is_blank() -> None:
     assert told(counted.close(at(1200.0)))["quality"] == "sensor_fault"
 
 
+def test_one_that_came_while_a_window_waited_has_been_opened() -> None:
+    """If it then hangs, nothing is known of the next window."""
+    counted = CountWindow(["hall"], at(599.5), window_s=600)
+    counted.joins("hall", at(600.5))
+    assert counted.close(at(601.0)).blank
+    assert told(counted.close(at(1230.0))) == UNKNOWN
+
+
 def test_one_that_was_opened_once_is_not_being_opened_for_the_first_time() -> None:
     """Of a window in which it came late nothing is known, and that is told."""
     counted = watching("hall")

@@ -9,12 +9,18 @@ from functools import partial
 import pytest
 
 from agent.sampling import Pool
-from agent.sampling.pool import RESERVED, SPARE, THREADS_MAX
+from agent.sampling.pool import RESERVED, SPARE, THREADS_MAX, Job
 
 
 def threads() -> int:
     """How many threads of pools there are."""
     return sum(thread.name == "job" for thread in threading.enumerate())
+
+
+@pytest.fixture(autouse=True)
+def alone() -> None:
+    """Threads of the tests before, which end in their own time, are not counted."""
+    assert settled(0)
 
 
 def settled(count: int) -> bool:
@@ -53,8 +59,17 @@ def test_an_end_is_not_told_to_who_waits_for_it() -> None:
     """He need not be woken twice."""
     told: list[int] = []
     pool = Pool(on_done=lambda: told.append(1))
+
+    def let(job: Job[bool], go: threading.Event) -> None:
+        while not job._awaited:
+            time.sleep(0.001)
+        go.set()
+
     for _ in range(20):
-        assert pool.start(lambda: time.sleep(0.005)).wait(10.0)
+        waiting = threading.Event()
+        job = pool.start(partial(waiting.wait, 10.0))
+        threading.Thread(target=let, args=(job, waiting)).start()
+        assert job.wait(10.0)
     pool.close()
     assert told == []
 

@@ -17,6 +17,7 @@ from agent.config import StoreLimits
 from agent.errors import FileBackError, StoreError
 from agent.health.health import Health
 from agent.model import NewRecord
+from agent.sampling import open_windows
 from agent.sampling.pool import Job, Pool
 from agent.sensors import Detections
 from agent.store import BlockedError, open_store
@@ -264,20 +265,27 @@ def test_a_file_is_tried_once_a_minute_whatever_waits(memory_house: House) -> No
 def test_records_that_come_without_a_break_do_not_keep_the_store_in_memory(
     memory_house: House,
 ) -> None:
-    """Once all that is older than the trial has arrived; what is new goes up at the end."""
+    """Once each arrives within seconds; what is new goes up at the end. Offline it stays."""
     house, pool = memory_house, Bystander()
     make_room(house)
-    house.clock.pass_by(60.0)
     new = NewRecord("sensors/a", START_S, house.clock.now())
-    for _ in range(100):  # offline
-        house.recorder.tend(pool)
-        house.recorder.append(new)
-        house.clock.pass_by(1.0)
-    acknowledge_all(house)
-    house.recorder.append(new)
-    with pytest.raises(FileBackError):
-        house.recorder.tend(pool)
+
+    def live(seconds: int, *, online: bool) -> None:
+        """A record a second, of which each arrives after a second, or none does."""
+        for _ in range(seconds):
+            waiting = house.records()
+            house.recorder.append(new)
+            house.recorder.tend(pool)
+            for record in waiting if online else ():
+                house.store.acknowledge(record.seq)
+            house.clock.pass_by(1.0)
+
+    live(65, online=True)
     assert pool.jobs == 1
+    live(1000, online=False)
+    live(2, online=True)  # what arrives now had to wait
+    with pytest.raises(FileBackError):
+        live(2, online=True)
 
 
 @pytest.mark.parametrize("intervals_s", [(0.5,), (1.0,), (20.0,), (60.0,), (60.0, 45.0)])
@@ -354,6 +362,7 @@ def test_a_crash_while_a_window_waits_loses_no_detection(tmp_path: Path, *, repo
     house.start()
     assert house.counts() == [(600, 6, "ok"), (1200, 2, "partial")]
     assert house.store.total == 8
+    assert open_windows(house.directory) == []
     house.crash()
     house.start()
     assert len(house.counts()) == 2
