@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from agent.sampling.pool import Job, Pool
     from agent.store import Store
 
-#: While there is no file, one is tried this often; what arrives within BRISK_S has not waited for the
-#: network; while the clock is not set, it is asked.
+#: While there is no file, one is tried this often; what arrives within BRISK_S has not waited for
+#: the network; while the clock is not set, it is asked.
 FILE_AGAIN_S = 60.0
 BRISK_S = 5.0
 CLOCK_AGAIN_S = 5.0
