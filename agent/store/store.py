@@ -10,11 +10,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import StoreError
 from agent.model import MIB, Record
@@ -44,7 +44,7 @@ class Page(NamedTuple):
     set_aside: tuple[tuple[int, str, str], ...] = ()
 
 
-class Store:
+class Store(AbstractContextManager["Store"]):
     """The queue, the running total and the ids of applied commands; made by `opening.open_store`.
 
     Any thread may call it: one lock, one connection. Methods raise StoreError when the file cannot
@@ -75,10 +75,6 @@ class Store:
         self.epoch = self._write_behind.meta.text("epoch")
         self.reset = self._write_behind.meta.text("reset")
         self._show()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Close."""
@@ -111,12 +107,15 @@ class Store:
         """
         found: list[Record] = []
         spoiled: list[tuple[int, str, str]] = []
-        size = 0
+        size, last_seq = 0, after_seq
         with self._locked() as content:
             up_to_seq = max(after_seq, content.buffer.last_seq)
             with closing(content.records.after(content.figures, after_seq)) as rows:
                 buffered = (row for row in content.buffer if row[0] > after_seq)
                 for looked, row in enumerate(chain(rows, buffered)):
+                    if row[0] <= last_seq:  # the same would be sent for ever
+                        raise database.SpoiledError("its rows are out of order")
+                    last_seq = row[0]
                     if len(found) >= limit or looked >= PAGE_ROWS or size >= MIB:
                         up_to_seq = row[0] - 1
                         break

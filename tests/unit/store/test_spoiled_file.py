@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.errors import StoreError
 from agent.model import Moment
 from agent.store import open_store, usable_again
-from tests.unit.store.conftest import new, numbers, spoil_with_text
+from tests.unit.store.conftest import new, numbers, spoil_with_text, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,6 +224,32 @@ def test_damage_that_anything_at_the_start_meets_is_damage(
     assert usable_again(limits)
     with open_store(limits) as store:
         assert (store.memory_only, "corrupt" in store.reset) == ("", True)
+
+
+@pytest.mark.parametrize("high", [0x81, 0x9E])
+def test_rows_out_of_order_are_damage(
+    limits: StoreLimits, monkeypatch: pytest.MonkeyPatch, high: int
+) -> None:
+    """Else the same page would be sent for ever; met in use, it is the end of that file."""
+    monkeypatch.setattr("agent.store.database.CHECK_S", -1.0)
+    with open_store(replace(limits, commit_after_s=1e6)) as store:
+        for _ in range(4000):
+            store.append(new())
+    data = bytearray(limits.path.read_bytes())
+    page = len(data) // 1024 * 2 // 3
+    while data[page * 1024] != 13:
+        page += 1
+    cell = page * 1024 + int.from_bytes(data[page * 1024 + 8 :][:2], "big") % 1024
+    assert 0x81 < data[cell + 1] < 0x9E, "the number of the first row on it, in two bytes"
+    data[cell + 1] = high
+    limits.path.write_bytes(data)
+    with open_store(limits) as store:
+        assert not store.reset
+        with pytest.raises(StoreError, match="out of order"):
+            waiting(store)
+    with open_store(limits) as store:
+        assert "out of order" in store.reset
+        assert store.append(new()).seq == 1
 
 
 def test_a_fact_without_a_name_ends_nothing(limits: StoreLimits) -> None:
