@@ -226,7 +226,7 @@ class Outbox:
         while self._page:
             record = self._page.popleft()
             self._up_to_seq = record.seq
-            if record.seq not in self._gone and record.kind not in self._held:
+            if record.seq not in self._gone:
                 return record
         self._up_to_seq = max(self._up_to_seq, self._page_up_to_seq)
         self._gone = {seq for seq in self._gone if seq > self._up_to_seq}
