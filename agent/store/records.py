@@ -95,8 +95,8 @@ class Records:
             yield from rows
 
     def newest(self, kind: str) -> int:
-        """The number of the newest row of a kind, 0 if there is none; may read the whole table."""
-        query = "SELECT max(seq) FROM records WHERE kind = ?"
+        """The number of the newest row of a kind that waits, else 0; may read the whole table."""
+        query = "SELECT max(seq) FROM records WHERE kind = ? AND acknowledged = 0"
         return self._db.execute(query, (kind,)).fetchone()[0] or 0
 
     def newest_moment(self) -> Moment | None:
