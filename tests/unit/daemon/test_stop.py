@@ -10,11 +10,13 @@ import pytest
 
 PROGRAM = """
 import atexit, ctypes, threading, time
+from agent.daemon import stop as module
 from agent.daemon.stop import Stop
 from agent.wakeup import Wakeup
 
 lock = threading.Lock()
 lock.acquire()
+module.KERNEL_S = {kernel_s}
 events = Wakeup()
 atexit.register(print, "programs ended", flush=True)
 stop = Stop(events, stop_s={stop_s})
@@ -30,9 +32,12 @@ MAINS = {
 }
 
 
-def ended(main: str, *numbers: signal.Signals, stop_s: float = 0.2) -> tuple[int, str, str]:
+def ended(
+    main: str, *numbers: signal.Signals, stop_s: float = 0.2, kernel_s: float = 30.0
+) -> tuple[int, str, str]:
     """The exit code of a process that does `main`, and what it printed."""
-    command = [sys.executable, "-c", PROGRAM.format(main=main, stop_s=stop_s)]
+    program = PROGRAM.format(main=main, stop_s=stop_s, kernel_s=kernel_s)
+    command = [sys.executable, "-c", program]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -40,7 +45,7 @@ def ended(main: str, *numbers: signal.Signals, stop_s: float = 0.2) -> tuple[int
         assert process.stdout.readline() == "ready\n"
         for number in numbers:
             process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
@@ -62,7 +67,7 @@ def test_a_driver_that_keeps_the_interpreter_is_ended_by_the_kernel() -> None:
     """Nothing of ours runs any more."""
     main = "import select; stop.begin(); select.select([events], [], []); "
     main += "ctypes.PyDLL(None).sleep(60)"
-    assert ended(main, stop_s=1.0)[0] == -signal.SIGALRM
+    assert ended(main, stop_s=1.0, kernel_s=0.1)[0] == -signal.SIGALRM
 
 
 def test_a_stop_that_is_over_in_time_is_not_cut_short() -> None:
