@@ -11,16 +11,20 @@ import pytest
 from agent.sampling import Pool
 from agent.sampling.pool import RESERVED, SPARE, THREADS_MAX, Job
 
+#: Threads of the tests before, which end in their own time, or never.
+others: set[threading.Thread] = set()
+
 
 def threads() -> int:
-    """How many threads of pools there are."""
-    return sum(thread.name == "job" for thread in threading.enumerate())
+    """How many threads of this test's pools there are."""
+    return sum(one.name == "job" and one not in others for one in threading.enumerate())
 
 
 @pytest.fixture(autouse=True)
 def alone() -> None:
-    """Threads of the tests before, which end in their own time, are not counted."""
-    assert settled(0)
+    """Count the threads of one test alone."""
+    others.clear()
+    others.update(threading.enumerate())
 
 
 def settled(count: int) -> bool:

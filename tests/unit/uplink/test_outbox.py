@@ -459,7 +459,8 @@ def test_it_knows_what_is_unanswered(store: Store, ticks: Ticks) -> None:
     box.sent(99, "status")
 
     first, status = box.unanswered()
-    assert (first.name, first.record, first.sent_s) == (ROOM, store.page(0, 1).records[0], ticks.now_s)
+    assert (first.name, first.sent_s) == (ROOM, ticks.now_s)
+    assert first.record == store.page(0, 1).records[0]
     assert (status.name, status.record) == ("status", None)
 
 
