@@ -294,7 +294,8 @@ def test_a_hopeless_record_is_reported(bench: Bench) -> None:
 
     bench.session.step()
 
-    assert bench.codes() == {"record-refused"}
+    (told,) = bench.health.snapshot().conditions
+    assert (told.code, told.text) == ("record-refused", "record 1, count: topic name not valid")
     assert bench.store.queued == 0
 
 
@@ -339,7 +340,7 @@ def test_a_farewell_drains_says_goodbye_and_disconnects(bench: Bench) -> None:
 
     assert bench.store.queued == 0
     assert bench.connection.published[-1][0] == f"{THING}/status"
-    assert b'"reason":"stopped"' in bench.connection.published[-1][1]
+    assert b'"state":"offline","reason":"stopped"' in bench.connection.published[-1][1]
     assert bench.connection.finished
 
 
