@@ -80,7 +80,7 @@ def _replay(config: Config) -> str:
 
 
 def _status(config: Config) -> dict[str, Json]:
-    """What the running agent reports; empty without one."""
+    """Report of the running agent; empty without one."""
     try:
         return read_status(config.paths) or {}
     except UnreadableError:
@@ -116,7 +116,7 @@ def _in_memory(status: Mapping[str, Json]) -> bool:
 
 
 def _beside_file(in_file: int, queued: int) -> list[str]:
-    """How it comes that another number waits than the file holds."""
+    """Reason why another number waits than the file holds."""
     if queued < in_file:
         arrived = (
             "1 has arrived and leaves"

@@ -21,7 +21,7 @@ HINT = "mend the plug-in; what it cannot give back is gone with a restart of the
 
 
 class Leaks:
-    """What was begun while the code ran, and is there still, is counted.
+    """Count of what was begun while the code ran, and is there still.
 
     What other threads begin meanwhile counts too, if it lasts; that is little.
     """

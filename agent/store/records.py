@@ -130,7 +130,7 @@ class Records:
         self.count_dropped(figures, "dead", gone.rowcount)
 
     def dead(self) -> list[tuple[Row, object]]:
-        """What was set aside, oldest first, each with the reason."""
+        """Records that were set aside, oldest first, each with the reason."""
         query = f"SELECT {COLUMNS}, reason FROM dead ORDER BY seq"  # noqa: S608
         return [(row[:-1], row[-1]) for row in self._db.execute(query)]
 

@@ -82,7 +82,7 @@ class Boots:
 
     @classmethod
     def read(cls, db: sqlite3.Connection) -> Boots:
-        """What the table `boots` holds; a spoiled row is a boot that nobody knows."""
+        """Boots that the table holds; a spoiled row is a boot that nobody knows."""
         rows = db.execute(
             "SELECT id, offset_s, is_set FROM boots WHERE typeof(id) = 'text' AND is_set IN (0, 1)"
             " AND typeof(offset_s) = 'real' AND abs(offset_s) <= ? ORDER BY number",
