@@ -113,7 +113,9 @@ class Ledger:
         self.waiting = {seq: self.entries[seq] for seq in sorted(rows)}
         skipped = self.device.store.skipped or (0, 0)
         assert all(skipped[0] <= seq <= skipped[1] for seq in lost), (lost, skipped, rows)
-        self.total, self.told_dropped = self.durable_total, None
+        if self.device.store.total != self.total:  # else the last commit came with the end
+            self.total = self.durable_total
+        self.told_dropped = None
 
     def settle(self) -> None:
         """Compare the store with the list; what has gone must have had to."""

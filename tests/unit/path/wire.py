@@ -49,7 +49,8 @@ class Wire(Ledger):
             for seq, one in self.waiting.items()
             if seq < entry.seq and one.new.kind not in held and not one.condemned
         ]
-        counts = [one for one in self.entries.values() if one.new.kind == COUNT and one.known]
+        known = [one for one in self.entries.values() if one.known and not one.spoiled]
+        counts = [one for one in known if one.new.kind == COUNT]
         ahead = kind == COUNT and entry.seq == max(one.seq for one in (*counts, entry))
         early = entry.state == "waits" and not ahead and set(older) - numbers
         assert not early, f"{entry.seq}, {kind}, goes before {early}"
