@@ -163,8 +163,10 @@ class WriteBehind:
                 if isinstance(blocked, DiskFullError) and self.acknowledged:
                     # Delete at least what was acknowledged, in the room kept for that.
                     give_room(self._limits.path)
-                    with suppress(sqlite3.Error, OSError), self._letting_go():
-                        pass
+                    with suppress(sqlite3.Error, OSError):
+                        with self._letting_go() as figures:
+                            self.records.count_dropped(figures, "memory", self._given_up)
+                        self._given_up = 0
         self._reserve()
         self.meta, self.boots = meta or self.meta, boots or self.boots
         self._given_up += self.buffer.bound()
@@ -236,8 +238,7 @@ class WriteBehind:
     @property
     def _waits(self) -> bool:
         """True if something waits for a commit."""
-        pending = self.meta.pending or self.boots.pending
-        return bool(self.acknowledged or self.buffer or pending)
+        return bool(self.acknowledged or self.buffer or self.meta.pending or self.boots.pending)
 
     def _take_along(self, figures: Figures, boots: Boots) -> None:
         size = 0
