@@ -47,6 +47,7 @@ DEBIAN = {
     "paho": "python3-paho-mqtt",
     "sdnotify": "python3-sdnotify",
     "tenacity": "python3-tenacity",
+    "tomlkit": "python3-tomlkit",
 }
 
 #: Commands that the package and the agent call, and that the help does not list.

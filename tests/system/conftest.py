@@ -26,6 +26,7 @@ DEPENDENCIES = (
     "python3-paho-mqtt",
     "python3-sdnotify",
     "python3-tenacity",
+    "python3-tomlkit",
 )
 
 
