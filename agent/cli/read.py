@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING
 
+from agent.cli import walk
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import PROGRAM, complain
 from agent.clock import Clock
@@ -15,14 +15,9 @@ from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from agent.cli.main import Subparsers
     from agent.config import SensorConfig
-    from agent.sensors import Sensor
-
-#: Time between two polls of a detector under watch, short for a person who walks past it.
-WATCH_EVERY_S = 0.05
 
 
 def add(subparsers: Subparsers) -> None:
@@ -94,60 +89,8 @@ def watch(config: SensorConfig, clock: Clock) -> int:
         if not sensor.detects:
             print(f"{PROGRAM}: {config.name} does not detect, it measures", file=sys.stderr)
             return EXIT_USAGE
-        walk = Walk(sensor, clock)
         print(f"{config.name}: walk past it; Ctrl-C ends", flush=True)
-        try:
-            while True:
-                for line in walk.step():
-                    print(line, flush=True)
-                time.sleep(WATCH_EVERY_S)
-        except KeyboardInterrupt:
-            print(walk.sum())
+        walk.show(sensor, clock)
     finally:
         sensor.close()
     return EXIT_OK
-
-
-class Walk:
-    """Walk test: detections of one sensor since this was made, told change by change."""
-
-    def __init__(self, sensor: Sensor, clock: Clock) -> None:
-        self._sensor = sensor
-        self._clock = clock
-        self._began_s = clock.boot_s()
-        self._count = self._edges = 0
-        self._active_s = 0.0
-        self._active_since_s: float | None = None
-        sensor.drain()
-
-    def step(self) -> Iterator[str]:
-        """Changes since the last call, a line each. Raises SensorError."""
-        seen = self._sensor.drain()
-        now_s = self._clock.boot_s()
-        self._count += seen.count
-        self._edges += seen.edges
-        self._active_s += seen.active_s
-        if seen.count:
-            yield self._line(f"detected, {self._count} so far")
-        active = self._sensor.read().get("active")
-        if active and self._active_since_s is None:
-            self._active_since_s = now_s
-            yield self._line("active")
-        elif active == 0 and self._active_since_s is not None:
-            yield self._line(f"still again, after {now_s - self._active_since_s:.1f} s")
-            self._active_since_s = None
-
-    def sum(self) -> str:
-        """The sum in one line."""
-        took_s = self._clock.boot_s() - self._began_s
-        bounces = max(0, self._edges - 2 * self._count)
-        told = f"; {bounces} changes of the line were too short to count" if bounces > 1 else ""
-        return (
-            f"{self._sensor.name}: {self._count} detections in {took_s:.0f} s, "
-            f"active for {self._active_s:.1f} s{told}"
-        )
-
-    def _line(self, what: str) -> str:
-        wall_s = self._clock.wall_s()
-        clock = time.strftime("%H:%M:%S", time.localtime(wall_s))
-        return f"{clock}.{int(wall_s % 1 * 10)} {self._sensor.name}: {what}"

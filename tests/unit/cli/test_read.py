@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.main import main
-from agent.cli.read import Walk
+from agent.cli.walk import Walk
 from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDetector
 from tests.unit.cli.conftest import add
