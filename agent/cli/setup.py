@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import account, files, ownership, sensors
+from agent.cli.allow import allow, alone
 from agent.cli.main import COMMANDS
 from agent.cli.output import tell
 from agent.cli.questions import NAME, REGION, Questions
@@ -58,6 +59,11 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--session-token-file", type=Path, metavar="FILE", help="a temporary key's session token"
     )
+    parser.add_argument(
+        "--allow",
+        action="store_true",
+        help="only allow the service the devices of the sensors in the configuration; asks nothing",
+    )
     erase = parser.add_mutually_exclusive_group()
     erase.add_argument("--keep-key", action="store_true", help="keep the AWS key on this device")
     erase.add_argument("--erase-key", action="store_true", help="after success (default)")
@@ -69,12 +75,14 @@ def run(arguments: argparse.Namespace) -> int:
     The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
     """
     path: Path = arguments.config
-    if path.exists():
+    if path.exists() and not arguments.allow:
         check_writable(path)
     content = {path: contents(path), **arguments.content}
     # With the sensors, and so with what a plug-in of theirs does: never as root.
     name = ask_service(lambda: _known(path, content, sensors.options_of).thing.name)
     known = _known(path, content, lambda _: dict, name)
+    if arguments.allow:
+        return alone(known)
     key_file = known.provisioning.credentials_file
     check_writable(key_file)
     own_certificate = known.mqtt.cert_file is not None
@@ -83,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
         config = _configure(path, content, known, answers)
         _make_certs(config.paths.certs)
+    allow(config)
     done = own_certificate
     try:
         if not own_certificate:

@@ -1,7 +1,7 @@
 """Sensors: one file a driver, and one guarded face over each of them."""
 
 from agent.sensors.plausibility import Plausibility
-from agent.sensors.registry import BUILT_IN, open_sensor, options_of
+from agent.sensors.registry import BUILT_IN, needs, open_sensor, options_of
 from agent.sensors.sensor import Detections, Detector, Driver, Sensor
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Driver",
     "Plausibility",
     "Sensor",
+    "needs",
     "open_sensor",
     "options_of",
 ]

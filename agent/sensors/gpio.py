@@ -43,7 +43,10 @@ CHOICE = "GPIOZERO_PIN_FACTORY"
 #: A change cannot be older than this when it is told; a back end that says so has another clock.
 AGE_MAX_S = 60.0
 
-ALLOW = "allow it with the drop-in /usr/share/doc/pi-iot-agent/examples/gpio.conf"
+ALLOW = "allow it: sudo pi-iot-agent setup --allow"
+
+#: What the service must be allowed to open, and the group that may (systemd.resource-control(5)).
+DEVICES, GROUPS = ("char-gpiochip",), ("gpio",)
 
 _choosing = threading.Lock()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from agent.errors import SensorError
 from agent.sensors.sensor import Driver, Sensor, failed
@@ -26,6 +26,21 @@ BUILT_IN = {
     "system": "agent.sensors.system",
     "thermal": "agent.sensors.thermal",
 }
+
+
+class Needs(NamedTuple):
+    """Devices that a drop-in of the unit must allow, as `DeviceAllow=` names them, and groups."""
+
+    devices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+def needs(driver: str) -> Needs:
+    """Needs of a driver, by its constants DEVICES and GROUPS; those of a plug-in nobody knows."""
+    if driver not in BUILT_IN:
+        return Needs()
+    module = importlib.import_module(BUILT_IN[driver])
+    return Needs(getattr(module, "DEVICES", ()), getattr(module, "GROUPS", ()))
 
 
 def options_of(driver: str) -> type:

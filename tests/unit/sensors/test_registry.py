@@ -12,7 +12,7 @@ import pytest
 
 from agent.config import SensorConfig
 from agent.errors import SensorError
-from agent.sensors import BUILT_IN, open_sensor, options_of
+from agent.sensors import BUILT_IN, needs, open_sensor, options_of
 from agent.sensors.plausibility import Limits
 from agent.sensors.simulated import Options
 
@@ -50,6 +50,12 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     )
     monkeypatch.syspath_prepend(tmp_path)
     return "well"
+
+
+def test_only_a_pin_needs_a_device() -> None:
+    """The kernel's files need none, and what a plug-in needs is its owner's to say."""
+    assert needs("gpio") == (("char-gpiochip",), ("gpio",))
+    assert {needs(driver) for driver in {*BUILT_IN, "well"} - {"gpio"}} == {((), ())}
 
 
 @pytest.mark.parametrize("driver", BUILT_IN)
