@@ -45,7 +45,8 @@ PYTHON
 }
 
 # Sets `venv`, a virtual environment with all requirements, made anew when those or Python change.
-# It holds `paho-1.6` too: what Debian bookworm has; first in PYTHONPATH, it hides the newer one.
+# It holds `paho-1.6` and `tomlkit-0.11` too: what Debian bookworm has; first in PYTHONPATH, such a
+# directory hides the newer one.
 prepare() {
     local missing=() stamp
     python=${PYTHON:-python3}
@@ -75,6 +76,8 @@ prepare() {
     "$venv/bin/pip" install -qq --disable-pip-version-check -r "$venv/requirements.txt" >&2
     "$venv/bin/pip" install -qq --disable-pip-version-check --no-deps \
         --target "$venv/paho-1.6" paho-mqtt==1.6.1 >&2
+    "$venv/bin/pip" install -qq --disable-pip-version-check --no-deps \
+        --target "$venv/tomlkit-0.11" tomlkit==0.11.7 >&2
     echo "$stamp" >"$venv/stamp"
 }
 

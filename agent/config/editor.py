@@ -1,104 +1,190 @@
-"""Editor of a TOML text as a person wrote it: one key is set or taken out, everything else is kept.
+"""Editor of a TOML text as a person wrote it: what is named changes, everything else is kept.
 
-Every result is parsed and compared with what was wanted, so that an unusual way of writing is
-refused and never spoiled.
+tomlkit changes the one section that it concerns, since it would put sections in an order of its
+own. The whole is parsed by tomllib and compared with what was wanted, so that nothing is spoiled.
 """
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from functools import reduce
+from operator import getitem
+from typing import Any, NamedTuple
 
-from agent.config.statements import Key, Statement, parse, statements
+import tomlkit
+from tomlkit.items import Comment, Table
 
-#: A plain value on one line: what stands before it, it, and what follows.
-_PLAIN = re.compile(
-    r"""([^=\n]*=[ \t]*)(?:"(?!"")(?:[^"\\\n]|\\.)*"|'(?!'')[^'\n]*'|[\w.:+-]+)(\s*(?:\#.*)?\s*)"""
-)
+from agent.config.fields import dotted
+from agent.config.loading import COMMON
+from agent.config.statements import Key, parse, statements
+
+#: A table of tomlkit's document, or of the plain one that it is compared with.
+_Table = MutableMapping[str, Any]
+
+_BOM = "\ufeff"
 
 
 class UneditableError(ValueError):
     """The text is written in a way that only a person should change."""
 
 
-def with_value(text: str, key: Key, value: str) -> str:
-    """The TOML `text` with the string `value` for `key`, such as `("thing", "name")`.
+class _Section(NamedTuple):
+    """A header with what follows it, or what stands above the first; `table` is None in arrays."""
+
+    table: Key | None
+    text: str
+    content: dict[str, Any]
+
+
+def with_value(text: str, key: Key, value: object) -> str:
+    """The TOML `text` with `value`, a string, number or list, for a `key` as `("thing", "name")`.
 
     The key keeps its place and what follows it on its line; a missing one takes the place of the
-    line where it is commented out, else follows its table's header. Raises UneditableError.
+    line where it is commented out, else it follows its table's last key. Raises UneditableError.
     """
-    found, wanted = _cut(text)
-    eol = "\r\n" if "\r\n" in text else "\n"
-    line = f"{key[-1]} = {json.dumps(value)}{eol}"
-    texts = [one.text for one in found]
-    place, kind = _place(found, key)
-    if kind == "value":
-        plain = _PLAIN.fullmatch(texts[place])
-        texts[place] = f"{plain[1]}{json.dumps(value)}{plain[2]}" if plain else line
-    elif kind == "comment":
-        texts[place] = line
-    elif kind == "header":
-        texts[place] = texts[place].rstrip("\r\n") + eol + line
-    else:
-        blank = eol if text.strip() else ""
-        header = ".".join(key[:-1])
-        end = "" if not text or text.endswith("\n") else eol
-        texts.append(f"{end}{blank}[{header}]{eol}{line}")
-    _table(wanted, key)[key[-1]] = value
-    return _checked("".join(texts), wanted, key)
+    path = key[:-1]
+    return _edited(
+        text,
+        key,
+        lambda document: _put(_inner(document, path), key[-1], value),
+        places=(
+            lambda one: _holds(one.content, key),
+            lambda one: one.table in {path, ()} and _holds(one.content, path),
+        ),
+        header=f"[{dotted(*path)}]\n",
+    )
 
 
 def without(text: str, key: Key) -> str:
-    """The TOML `text` without the statement that sets `key`. Raises UneditableError."""
-    found, wanted = _cut(text)
-    place, kind = _place(found, key)
-    if kind != "value":
-        raise UneditableError(f"{'.'.join(key)}: is not a line of its own in its table")
-    del _table(wanted, key)[key[-1]]
-    return _checked("".join(one.text for one in found if one is not found[place]), wanted, key)
+    """The TOML `text` without `key`. Raises UneditableError, also if it is not there."""
+
+    def change(document: _Table) -> None:
+        del _inner(document, key[:-1])[key[-1]]
+
+    return _edited(text, key, change, places=(lambda one: _holds(one.content, key),))
 
 
-def _cut(text: str) -> tuple[list[Statement], dict[str, object]]:
-    """The statements of `text`, and the document that it is."""
+def with_sensor(text: str, table: Mapping[str, object]) -> str:
+    """The TOML `text` with the sensor `table["name"]` as `table` has it; None takes a key out.
+
+    Keys of the sensor that are not in `table` stay, but those of another driver go with it. A new
+    sensor stands at the end. Raises UneditableError.
+    """
+
+    def named(document: Mapping[str, Any]) -> list[_Table]:
+        sensors = document.get("sensors")
+        found = sensors if isinstance(sensors, list) else []
+        return [one for one in found if isinstance(one, dict) and one.get("name") == table["name"]]
+
+    def change(document: _Table) -> None:
+        (sensor,) = named(document)
+        same = "driver" not in table or sensor.get("driver") in {None, table["driver"]}
+        for key in list(sensor):
+            if (key not in table and key not in COMMON and not same) or table.get(key, 0) is None:
+                del sensor[key]
+        for key, value in table.items():
+            if value is not None:
+                _put(sensor, key, value)
+
+    header = f"[[sensors]]\nname = {tomlkit.item(str(table['name'])).as_string()}\n"
+    places = (lambda one: bool(named(one.content)),)
+    return _edited(text, ("sensors",), change, places=places, header=header)
+
+
+def _edited(
+    text: str,
+    key: Key,
+    change: Callable[[_Table], None],
+    *,
+    places: tuple[Callable[[_Section], bool], ...],
+    header: str = "",
+) -> str:
+    """The `text` after `change` of its section at the first of `places`, or of a new `header`'s."""
+    mark = _BOM if text.startswith(_BOM) else ""
+    text = text.removeprefix(mark)
     try:
-        return list(statements(text)), parse(text)
-    except ValueError:
-        raise UneditableError("it is no TOML") from None
+        sections = list(_sections(text))
+        found = (at for place in places for at, one in enumerate(sections) if place(one))
+        texts = [one.text for one in sections]
+        if (at := next(found, -1)) < 0 and header:
+            begin = "\n" * (bool(text.strip()) + (text[-1:] not in {"", "\n"})) + header
+            texts.append(begin.replace("\n", _eol(text)))
+        wanted = parse("".join(texts))
+        change(wanted)
+        texts[at] = _section_after(change, texts[at])
+        changed = "".join(texts)
+        if parse(changed) == wanted:
+            return mark + changed
+    except Exception as error:  # tomlkit stumbles in many ways
+        raise _unusual(key) from error
+    raise _unusual(key)
 
 
-def _place(found: list[Statement], key: Key) -> tuple[int, str]:
-    """The place of `key`, or for it: the index of a statement, and the kind of that statement."""
-    place, kind = -1, "nowhere"
-    example = False  # what is commented out belongs to a table that is commented out too
-    for index, one in enumerate(found):
+def _sections(text: str) -> Iterator[_Section]:
+    """The sections of a document; together they are the text. Raises TOMLDecodeError."""
+    table: Key | None = ()
+    lines: list[str] = []
+    for one in statements(text):
         if one.is_header:
-            example = False
-            if one.table == key[:-1]:
-                place, kind = index, "header"
-        elif one.table is not None and one.key and (one.table + one.key)[: len(key)] == key:
-            return index, "value"
-        elif one.is_comment and one.table == key[:-1] and kind == "header":
-            example = example or bool(re.match(r"\s*#\s*\[", one.text))
-            if not example and re.match(rf"\s*#\s*{re.escape(key[-1])}\s*=", one.text):
-                place, kind = index, "comment"
-    return place, kind
+            yield _Section(table, part := "".join(lines), parse(part))
+            table, lines = one.table, []
+        lines.append(one.text)
+    yield _Section(table, part := "".join(lines), parse(part))
 
 
-def _table(document: dict[str, object], key: Key) -> dict[str, object]:
-    """The table that `key` stands in, made if it is missing."""
-    table = document
-    for name in key[:-1]:
-        inner = table.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise UneditableError(f"{'.'.join(key)}: {name} is no table")
-        table = inner
-    return table
+def _section_after(change: Callable[[_Table], None], section: str) -> str:
+    """The text of a section after `change`, its line ends all alike."""
+    eol = _eol(section)
+    section = section.replace("\r\n", "\n")
+    if section and not section.endswith("\n"):
+        section += "\n"
+    document = tomlkit.parse(section)
+    if document.as_string() != section:
+        raise ValueError("tomlkit would change more")
+    change(document)
+    return document.as_string().replace("\n", eol)
 
 
-def _checked(text: str, wanted: dict[str, object], key: Key) -> str:
-    try:
-        if parse(text) == wanted:
-            return text
-    except ValueError:
-        pass
-    raise UneditableError(f"{'.'.join(key)}: is written in an unusual way")
+def _put(table: _Table, name: str, value: object) -> None:
+    """Set one key of a table, where a person would write it."""
+    body = table.value.body if isinstance(table, Table) else getattr(table, "body", None)
+    if name in table or body is None:
+        # The plain document has numbers as they are written.
+        table[name] = str(value) if type(table) is dict and isinstance(value, float) else value
+        return
+    for _, item in body:
+        remark = item.trivia.comment if isinstance(item, Comment) else ""
+        if re.match(r"#\s*\[", remark):  # what follows belongs to a table that is commented out
+            break
+        if re.match(rf"#\s*{re.escape(name)}\s*=", remark):
+            item.trivia.comment = f"{name} = {tomlkit.item(value).as_string()}"
+            return
+    # Remarks and blank lines at the end belong to what follows.
+    last = max((at for at, (key, _) in enumerate(body, start=1) if key), default=0)
+    rest = body[last:]
+    del body[last:]
+    table[name] = value
+    body += rest
+
+
+def _eol(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _unusual(key: Key) -> UneditableError:
+    return UneditableError(f"{'.'.join(key)}: is written in an unusual way")
+
+
+def _inner(document: _Table, path: Key) -> _Table:
+    """The table at `path`."""
+    return reduce(getitem, path, document)
+
+
+def _holds(content: object, path: Key) -> bool:
+    """True if there is something at `path`."""
+    for name in path:
+        if not isinstance(content, dict) or name not in content:
+            return False
+        content = content[name]
+    return True

@@ -41,7 +41,6 @@ class Statement:
     table: Key | None
     key: Key = ()
     is_header: bool = False
-    is_comment: bool = False
 
 
 def parse(text: str) -> dict[str, object]:
@@ -60,10 +59,9 @@ def statements(text: str) -> Iterator[Statement]:
         chunk = text[start:end]
         key = _path(parse(chunk))
         bare = chunk.lstrip()
-        is_header = bare.startswith("[")
-        if is_header:
+        if is_header := bare.startswith("["):
             table = None if bare.startswith("[[") else key
-        yield Statement(chunk, table, key, is_header, bare.startswith("#"))
+        yield Statement(chunk, table, key, is_header)
         start = end
 
 

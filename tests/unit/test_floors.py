@@ -56,6 +56,7 @@ OWNERS = {
     "botocore": ("agent.provisioning.cloud", "agent.provisioning.failures"),
     "tenacity": ("agent.provisioning.retry",),
     "sdnotify": ("agent.daemon.notify",),
+    "tomlkit": ("agent.config.editor",),
 }
 
 #: Modules that load others by names that they compute, and say why there.
@@ -72,6 +73,7 @@ LOADING = {"__import__", "exec", "eval", "import_module", "modules", "resolve_na
 #: What costs too much, or does too much, for a process that runs for years on 512 MiB.
 NEVER_IN_THE_DAEMON = {
     *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
+    "tomlkit",
 }
 
 LINES_MAX = 300

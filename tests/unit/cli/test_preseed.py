@@ -180,10 +180,21 @@ def test_a_directory_in_the_place_of_the_taken_file_blocks_nothing(card: Card) -
     assert card.target.read_text() == REST
 
 
-def test_a_key_in_an_inline_table_is_refused(card: Card) -> None:
-    """It could not be taken out without rewriting what the owner wrote."""
-    inline = 'region = "eu-west-1", access_key_id = "AKIAABCDEFGHIJKLMNOP"'
-    card.file.write_text(f'aws = {{ {inline}, secret_access_key = "the-secret" }}\n')
+def test_a_key_in_an_inline_table_is_taken_out_of_it(card: Card) -> None:
+    """The rest of the line is kept as the owner wrote it."""
+    inline = 'access_key_id = "AKIAABCDEFGHIJKLMNOP", secret_access_key = "the-secret"'
+    card.file.write_text(f'aws = {{ {inline}, region = "eu-west-1" }} # mine\n')
+    assert card.preseed.take()
+    text = card.target.read_text()
+    assert tomllib.loads(text) == {"aws": {"region": "eu-west-1"}}
+    assert text.endswith("} # mine\n")
+
+
+def test_a_key_in_a_table_that_would_vanish_with_it_is_refused(card: Card) -> None:
+    """The person gives it a line of its own, rather than the text being guessed at."""
+    card.file.write_text(
+        'aws.access_key_id = "AKIAABCDEFGHIJKLMNOP"\naws.secret_access_key = "the-secret"\n'
+    )
     with pytest.raises(ConfigError, match="give it a line of its own below"):
         card.preseed.take()
     assert card.profile == Profile()
