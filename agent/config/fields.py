@@ -95,6 +95,19 @@ def text(default: str | EllipsisType, pattern: str = ".*", meaning: str = "any t
     return _declare(default, check, blank=True)
 
 
+def offset_or_name(high: int, length: int) -> int | str | None:
+    """A whole number up to `high`, or a name of at most `length` characters; None if not given."""
+
+    def check(value: object, _base: Path) -> int | str:
+        if isinstance(value, str) and len(value) <= length:
+            return _string(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _misfit(f"a number, or a name of at most {length} characters", value)
+        return _within(value, 0, high)
+
+    return _declare(None, check, blank=True)
+
+
 def words(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
     """A list of strings, at least one, such as a command and its arguments."""
 

@@ -1,28 +1,21 @@
-"""Driver `gpio`: motion sensors, light barriers, reed switches, buttons at a pin, through gpiozero.
+"""Driver `gpio`: motion sensors, light barriers, reed switches, buttons at a line of the kernel's.
 
-gpiozero has a back end for each library that drives the pins. Its own choice may fall to one that
-polls, or that does not know the board, so the choice is made here: lgpio, which every Raspberry Pi
-can have and a Raspberry Pi 5 needs, then RPi.GPIO, which knows the boards before it. Both tell of
-an edge in a thread of their own.
+The kernel debounces, keeps the time of each change and numbers them, so nothing runs here while
+nothing happens, and what could not be kept is known.
 """
 
 from __future__ import annotations
 
-import atexit
-import importlib
-import os
-import shutil
-import tempfile
-import threading
+import fcntl
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from agent import board
-from agent.config.fields import choice, integer, number
-from agent.errors import SensorError
+from agent.config.fields import choice, integer, number, offset_or_name, text
 from agent.model import DAY_S
-from agent.sensors import sysfs
-from agent.sensors.debounce import Debouncer
+from agent.sensors import gpio_chips, gpio_line
+from agent.sensors.gpio_chips import Wanted
 from agent.sensors.plausibility import Limits
 
 if TYPE_CHECKING:
@@ -30,176 +23,184 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.clock import Clock
-
-BACK_ENDS = {
-    "lgpio": ("gpiozero.pins.lgpio", "LGPIOFactory"),
-    "RPi": ("gpiozero.pins.rpigpio", "RPiGPIOFactory"),
-}
-DEBIAN = {"lgpio": "python3-lgpio", "RPi": "python3-rpi.gpio"}
-
-#: gpiozero's own way to choose a back end, which goes before ours.
-CHOICE = "GPIOZERO_PIN_FACTORY"
-
-#: A change cannot be older than this when it is told; a back end that says so has another clock.
-AGE_MAX_S = 60.0
-
-ALLOW = "allow it: sudo pi-iot-agent setup --allow"
+    from agent.sensors.gpio_line import Event, Ioctl, Line
 
 #: What the service must be allowed to open, and the group that may (systemd.resource-control(5)).
-DEVICES, GROUPS = ("char-gpiochip",), ("gpio",)
+DEVICES = ("char-gpiochip",)
+GROUPS = ("gpio",)
 
-_choosing = threading.Lock()
+#: The level is looked at this often at least: Linux 6.1 wakes nobody when a chip goes.
+LOOK_S = 60.0
+
+_BIASES = {
+    "pull-up": gpio_line.PULL_UP,
+    "pull-down": gpio_line.PULL_DOWN,
+    "off": gpio_line.BIAS_OFF,
+}
+_OLD_PULLS = {"up": "pull-up", "down": "pull-down", "none": "off"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Keys of its `[[sensors]]` table; pins have the numbers of GPIO (BCM), not of the header.
+    """Keys of its `[[sensors]]` table: a `pin` of the header by its GPIO (BCM) number, or a line.
 
-    Without `pull` the line is drawn to where it does not detect, so that a loose wire is silent.
+    `chip` is a name such as gpiochip4, a path or a label, `line` an offset or the line's name.
+    Without `bias` the line is drawn to where it does not detect, so that a loose wire is silent.
+    `pull` is what `bias` was called before.
     """
 
-    pin: int = integer(..., 0, 27)
+    detects: ClassVar[bool] = True
+
+    pin: int | None = integer(None, 0, 53)
+    chip: str = text("")
+    line: int | str | None = offset_or_name(65_535, 31)
     active: str = choice("high", "high", "low")
+    bias: str = choice("", "pull-up", "pull-down", "off")
     pull: str = choice("", "up", "down", "none")
     debounce_ms: float = number(50.0, 0, 60_000)
     active_max_s: float = number(3600.0, 1, 31 * DAY_S)
     max_per_min: float = number(600.0, 1, 1e6)
 
+    def __post_init__(self) -> None:
+        if self.pin is None and self.line is None:
+            raise ValueError("pin: is missing; for a chip that is not the header's: chip and line")
+        if self.pin is not None and (self.chip or self.line is not None):
+            key = "line" if self.line is not None else "chip"
+            raise ValueError(f"{key}: does not go with pin; give pin, or chip and line")
+        if isinstance(self.line, int) and not self.chip:
+            raise ValueError("chip: is missing; it goes with the number of a line")
+        if self.bias and self.pull:
+            raise ValueError("pull: is the older name of bias; give bias alone")
+
+    @property
+    def flags(self) -> int:
+        """Flags to request the line with."""
+        low = self.active == "low"
+        bias = self.bias or _OLD_PULLS.get(self.pull) or ("pull-up" if low else "pull-down")
+        return _BIASES[bias] | (gpio_line.ACTIVE_LOW if low else 0)
+
 
 class Gpio:
-    """An open pin; edges come in a thread of the back end, the rest in one thread at a time."""
+    """A requested line; nothing in it blocks, one thread at a time.
 
-    def __init__(self, options: Options, clock: Clock, device: Any) -> None:  # noqa: ANN401 -- gpiozero has no types
+    `where` names it in errors; `monotonic_s` is CLOCK_MONOTONIC, which the kernel stamps with.
+    """
+
+    instant = True
+
+    def __init__(
+        self,
+        line: Line,
+        where: str,
+        options: Options,
+        clock: Clock,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.limits = Limits(options.active_max_s, options.max_per_min)
-        self._active_high = options.active == "high"
+        self._line = line
+        self._where = where
         self._clock = clock
-        self._device = device
-        self._pin = device.pin
-        self._factory = device.pin_factory
-        #: True if it answers from a register; pigpio asks another process, or machine.
-        self.instant = "pigpio" not in type(self._factory).__module__
-        self._lock = threading.Lock()
-        self._call: Callable[[], None] = lambda: None
-        self._told = 0  # changes
-        self._differs_since: int | None = None  # of what was told until then, the pin's level
-        self._debouncer = Debouncer(
-            active=self._is_active(self._pin.state),
-            now_s=clock.boot_s(),
-            debounce_s=options.debounce_ms / 1000,
-        )
-        self._pin.edges = "both"
-        self._pin.when_changed = self._changed
+        self._monotonic_s = monotonic_s
+        self._debounce_s = options.debounce_ms / 1000
+        self._count = self._edges = self._lost = 0
+        self._active_s = 0.0
+        self._number = 0  # of the event before
+        self._differs = False  # the level from what was told, when it was looked at
+        self._known_s = monotonic_s()  # the level that is read now knows all that was before
+        self._told_s = clock.boot_s()  # until when active time was told
+        self._active = self._level()
 
     def read(self) -> dict[str, float]:
-        """`active`: 1 while it detects, else 0."""
-        return {"active": float(self._is_active(self._pin.state))}
+        """`active`: 1 while it detects, else 0. Raises SensorError."""
+        return {"active": float(self._level())}
 
-    def drain(self) -> tuple[int, float, int]:
-        """Detections since the last call, active seconds, and edges before debouncing."""
-        with self._lock:
-            self._compare()
-            return self._debouncer.drain(self._clock.boot_s())
+    def drain(self) -> tuple[int, float, int, int]:
+        """Detections since the last call, active seconds, changes, and changes that were lost.
 
-    def listen(self, call: Callable[[], None]) -> None:
-        """Have `call` called at each edge, in the back end's thread."""
-        self._call = call
+        The active time of a level is told once it is steady. Raises SensorError.
+        """
+        try:
+            events = self._line.events()
+        except OSError as error:
+            raise gpio_chips.told(self._where, error) from error
+        level = self._level()
+        # The kernel's stamp is the end of the debounce time; a level counts from when it began.
+        steady_s = self._clock.boot_s() - self._debounce_s
+        monotonic_s = self._monotonic_s()
+        for event in events:
+            self._take(event, steady_s - (monotonic_s - event.at_s))
+        self._reach(steady_s)
+        self._compare(level, told=bool(events))
+        drained = self._count, self._active_s, self._edges, self._lost
+        self._count, self._active_s, self._edges, self._lost = 0, 0.0, 0, 0
+        return drained
 
     def quiet_s(self) -> float:
-        """Seconds until the level is steady and counts; infinite if it is."""
-        with self._lock:
-            return self._debouncer.settles_s(self._clock.boot_s())
+        """Seconds until the level is to be looked at; events end the wait by the descriptor."""
+        return LOOK_S
+
+    def fileno(self) -> int:
+        """Descriptor that is readable when there is something to drain; -1 once closed."""
+        return self._line.fileno()
 
     def close(self) -> None:
-        """Give the pin back."""
-        self._pin.when_changed = None
-        self._device.close()
+        """Give the line back; more than once does no harm."""
+        self._line.close()
 
-    def _compare(self) -> None:
-        """Notice an edge that the back end did not tell of: its level lasts from call to call.
+    def _take(self, event: Event, at_s: float) -> None:
+        """Note an event, which was at `at_s` of the boot clock."""
+        first = self._number == 0
+        gap = (event.number - self._number - 1) % 2**32
+        self._number = event.number
+        self._lost += gap
+        if event.at_s < self._known_s:
+            return
+        # The kernel looks at the level only after the interrupt: two edges can be one event.
+        too_short = not (event.active or self._active or gap or first)
+        self._reach(at_s)
+        self._edges += 1
+        self._count += event.active or too_short
+        self._active = event.active
 
-        For a moment the pin may well be ahead of what is told.
+    def _compare(self, level: bool, *, told: bool) -> None:  # noqa: FBT001 -- it is what is compared
+        """Notice a change without an event: a level that differs twice with none in between.
+
+        For a moment the level may well be ahead of what is told.
         """
-        active = self._is_active(self._pin.state)
-        if active == self._debouncer.level:
-            self._differs_since = None
-        elif self._differs_since != self._told:
-            self._differs_since = self._told
-        else:
-            self._debouncer.change(active=active, now_s=self._clock.boot_s())
+        differed, self._differs = self._differs, level != self._active
+        if self._differs and differed and not told:
+            self._active, self._differs = level, False
+            self._lost += 1
 
-    def _changed(self, ticks: object, state: object) -> None:
-        """Note an edge, some time after it was: `ticks` is the back end's clock at that time."""
-        age_s = self._factory.ticks_diff(self._factory.ticks(), ticks)
-        if not 0.0 <= age_s <= AGE_MAX_S:
-            age_s = 0.0
-        with self._lock:
-            self._told += 1
-            self._debouncer.change(
-                active=self._is_active(state), now_s=self._clock.boot_s() - age_s
-            )
-        self._call()
+    def _reach(self, until_s: float) -> None:
+        """Tell the active time until then."""
+        if self._active:
+            self._active_s += max(0.0, until_s - self._told_s)
+        self._told_s = max(self._told_s, until_s)
 
-    def _is_active(self, state: object) -> bool:
-        return bool(state) == self._active_high
-
-
-def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> Gpio:
-    """Open the pin. Raises SensorError, with the apt line that mends it if a library is missing."""
-    try:
-        gpiozero = importlib.import_module("gpiozero")
-    except ImportError as error:
-        hint = f"sudo apt install python3-gpiozero {DEBIAN['lgpio']}"
-        raise SensorError(f"gpiozero is not installed ({error})", hint=hint) from error
-    with _choosing:
-        if gpiozero.Device.pin_factory is None and CHOICE not in os.environ:
-            gpiozero.Device.pin_factory = _back_end(root)
-    pull = options.pull or ("up" if options.active == "low" else "down")
-    floating = pull == "none"
-    try:
-        device = gpiozero.InputDevice(
-            options.pin,
-            pull_up=None if floating else pull == "up",
-            active_state=True if floating else None,
-        )
-    except gpiozero.GPIOPinInUse as error:
-        hint = "give each sensor a pin of its own"
-        raise SensorError(f"GPIO {options.pin} is in use: {error}", hint=hint) from error
-    except Exception as error:
-        text = f"GPIO {options.pin} cannot be opened: {error or type(error).__name__}"
-        hint = f"a running agent holds it (sudo systemctl stop pi-iot-agent); else {ALLOW}"
-        raise SensorError(text, hint=hint) from error
-    try:
-        return Gpio(options, clock, device)
-    except BaseException:
-        device.close()
-        raise
-
-
-def _back_end(root: Path) -> object:
-    """The first back end that this board can use. Raises SensorError with what to install."""
-    _give_lgpio_a_place()
-    model = sysfs.optional_text(root / "proc/device-tree/model")
-    usable = [name for name in BACK_ENDS if name == "lgpio" or "Raspberry Pi 5" not in model]
-    reasons, missing = [], []
-    for name in usable:
-        module, factory = BACK_ENDS[name]
+    def _level(self) -> bool:
         try:
-            return getattr(importlib.import_module(module), factory)()
-        except ModuleNotFoundError as error:
-            missing.append(name)
-            reasons.append(f"{name}: {error}")
-        except Exception as error:  # noqa: BLE001 -- each library has errors of its own
-            reasons.append(f"{name}: {error or type(error).__name__}")
-    packages = " or ".join(f"`sudo apt install {DEBIAN[name]}`" for name in missing)
-    hint = ALLOW if "Raspberry Pi" in model else "the pins are those of a Raspberry Pi"
-    if len(missing) == len(usable):
-        hint = packages
-    raise SensorError(f"no back end of gpiozero works: {'; '.join(reasons)}", hint=hint)
+            return self._line.active()
+        except OSError as error:
+            raise gpio_chips.told(self._where, error) from error
 
 
-def _give_lgpio_a_place() -> None:
-    """Have lgpio make its pipe, `.lgd-nfy0`, elsewhere than where the command was called."""
-    if "LG_WD" not in os.environ:
-        directory = tempfile.mkdtemp(prefix="pi-iot-agent-")
-        os.environ["LG_WD"] = directory
-        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+def open_driver(
+    options: Options,
+    *,
+    clock: Clock,
+    root: Path = board.ROOT,
+    ioctl: Ioctl = fcntl.ioctl,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> Gpio:
+    """Request the line of a chip below `root`. Raises SensorError, with chip and line."""
+    wanted = Wanted(options.pin, options.chip, options.line)
+    debounce_us = round(options.debounce_ms * 1000)
+    line, where = gpio_chips.request(
+        wanted, options.flags, debounce_us=debounce_us, root=root, ioctl=ioctl
+    )
+    try:
+        return Gpio(line, where, options, clock, monotonic_s)
+    except BaseException:
+        line.close()
+        raise

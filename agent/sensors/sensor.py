@@ -41,12 +41,14 @@ MEND = "mend the driver, or the program that it runs"
 class Detections:
     """Detections since the last call: their number, and their seconds in all.
 
-    `edges` is the number of edges before debouncing, where that is known.
+    `edges` is the number of edges, `lost` of those that happened and could not be looked at, where
+    that is known.
     """
 
     count: int
     active_s: float
     edges: int = 0
+    lost: int = 0
 
 
 class Driver(Protocol):
@@ -69,8 +71,8 @@ class Detector(Driver, Protocol):
     there will be nothing. Without them it is drained at its interval, by default once a minute.
     """
 
-    def drain(self) -> tuple[int, float] | tuple[int, float, int]:
-        """Detections since the last call, the seconds that they lasted, edges of the line."""
+    def drain(self) -> tuple[int, float] | tuple[int, float, int] | tuple[int, float, int, int]:
+        """Detections since the last call, the seconds that they lasted, edges, and lost edges."""
 
 
 class Sensor:
@@ -99,6 +101,13 @@ class Sensor:
                 listen(call)
             except Exception as error:
                 raise failed(self.name, error) from error
+
+    @property
+    def descriptor(self) -> int | None:
+        """Descriptor that is readable when there is something to drain; None if it has none."""
+        fileno = getattr(self._driver, "fileno", None)
+        # A plug-in's may well be of something else.
+        return int(fileno()) if self.instant and callable(fileno) else None
 
     def quiet_s(self) -> float:
         """Seconds without anything to drain, as far as is known. Raises SensorError."""

@@ -158,8 +158,8 @@ interval_s = 1
 
 [[sensors]]
 name = "door"
-driver = "gpio"
-pin = 21
+driver = "simulated"
+detections_per_s = 1
 interval_s = 1
 
 [[sensors]]
@@ -273,7 +273,7 @@ def run(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Evening:
     """Have the agent run in `directory`; what came of it."""
     (directory / "agent.toml").write_text(CONFIG.replace("{directory}", str(directory)))
     site = installed(tmp_path_factory.mktemp("site"))
-    environment = {**os.environ, "PYTHONPATH": str(site), "GPIOZERO_PIN_FACTORY": "mock"}
+    environment = {**os.environ, "PYTHONPATH": str(site)}
     command = [sys.executable, "-m", "agent", "run", "--config", str(directory / "agent.toml")]
     with (
         Jitter() as jitter,

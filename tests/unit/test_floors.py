@@ -50,7 +50,6 @@ PAST_THE_DOOR = {
 
 #: Which modules, or rooms, import what besides the standard library and our own.
 OWNERS = {
-    "gpiozero": ("agent.sensors.gpio",),
     "paho": ("agent.mqtt",),
     "boto3": ("agent.provisioning.cloud",),
     "botocore": ("agent.provisioning.cloud", "agent.provisioning.failures"),
@@ -63,7 +62,6 @@ OWNERS = {
 LOADERS = {
     "agent.cli.main",
     "agent.mqtt.lean_paho",
-    "agent.sensors.gpio",
     "agent.sensors.registry",
 }
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory
 
 from agent.config import load
 from agent.errors import ConfigError, SensorError
-from agent.sensors import BUILT_IN, open_sensor, options_of
+from agent.sensors import BUILT_IN, Sensor, gpio, open_sensor, options_of
+from tests.fake_kernel import FakeKernel
 from tests.fakes import FakeClock
 from tests.tools import boards
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.config import SensorConfig
-    from agent.sensors import Sensor
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/textfile"
@@ -62,10 +60,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Workshop:
-    """A board, pins and a file; sensors can be opened on them."""
+    """A board, its kernel and a file; sensors can be opened on them."""
 
     root: Path
     clock: FakeClock
+    kernel: FakeKernel
 
     def config(self, driver: str, more: str = "") -> SensorConfig:
         """The sensor of this driver, as a person writes it. Raises ConfigError."""
@@ -77,9 +76,18 @@ class Workshop:
     def opened(self, driver: str) -> Sensor:
         """The open sensor of this driver."""
         config = self.config(driver)
-        kernel = {"hwmon", "iio", "onewire", "system", "thermal"}
-        if driver in kernel:
+        if driver in {"hwmon", "iio", "onewire", "system", "thermal"}:
             return boards.open_on(self.root, config)
+        if driver == "gpio":
+            assert isinstance(config.options, gpio.Options)
+            opened = gpio.open_driver(
+                config.options,
+                clock=self.clock,
+                root=self.root,
+                ioctl=self.kernel.ioctl,
+                monotonic_s=self.clock.boot_s,
+            )
+            return Sensor(config.name, opened, instant=True)
         return open_sensor(config, clock=self.clock)
 
 
@@ -89,10 +97,10 @@ def workshop(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     boards.unpack("pi-4", tmp_path)
     (tmp_path / "values").write_text("depth_m 4.25\n")
     monkeypatch.syspath_prepend(site)
-    Device.pin_factory = MockFactory()
-    yield Workshop(tmp_path, FakeClock((tmp_path / "values").stat().st_mtime))
-    Device.pin_factory.reset()
-    Device.pin_factory = None
+    kernel = FakeKernel(tmp_path)
+    kernel.add("pinctrl-bcm2711")
+    yield Workshop(tmp_path, FakeClock((tmp_path / "values").stat().st_mtime), kernel)
+    kernel.close()
 
 
 def test_every_driver_is_looked_at() -> None:
@@ -135,7 +143,8 @@ def test_what_was_drained_does_not_come_again(driver: str, workshop: Workshop) -
     workshop.clock.pass_by(1.0)
     with (workshop.root / "values").open("a") as file:
         file.write("ding\n")
-    Device.pin_factory.pin(21).drive_high()
+    if driver == "gpio":
+        workshop.kernel.chips[0].lines[21].tell(workshop.clock.boot_s(), active=True)
     workshop.clock.pass_by(1.0)
 
     first, second = sensor.drain(), sensor.drain()
@@ -168,7 +177,7 @@ def test_what_is_not_there_is_a_sensor_error(driver: str, workshop: Workshop) ->
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("driver", sorted(set(DRIVERS) - {"gpio"}))
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_the_command_reads_every_driver(driver: str, workshop: Workshop, site: Path) -> None:
     """As a person tries it by hand; what this machine does not have is told in one line."""
     config = workshop.config(driver)

@@ -1,62 +1,92 @@
-"""GPIO detections, on gpiozero's own stand-in for the pins."""
+"""GPIO lines, on a kernel that a test drives."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
+import errno
+import os
+import select
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.config import SensorConfig
-from agent.errors import SensorError
-from agent.sensors import Detections, Sensor, gpio, open_sensor
-from agent.sensors.debounce import Debouncer
+from agent.config import load
+from agent.errors import ConfigError, SensorError
+from agent.sensors import Detections, Sensor, gpio, options_of
+from tests import fake_kernel
+from tests.fake_kernel import FakeKernel, FakeLine
+from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.fakes import FakeClock
+#: The kernel's own clock, against the boot clock: the machine has slept for so long.
+SLEPT_S = 400.0
 
-ROOT = Path(__file__).parents[3]
 
+class Bench:
+    """A board with the header's chip, a clock, and a sensor at GPIO 21."""
 
-class Pins(MockFactory):  # type: ignore[misc]  # it has no types
-    """gpiozero's own, but every edge is told `late_s` after it was, whatever the machine does."""
+    def __init__(self, root: Path) -> None:
+        self.kernel = FakeKernel(root)
+        self.clock = FakeClock()
 
-    late_s = 0.0
+    def monotonic_s(self) -> float:
+        """CLOCK_MONOTONIC."""
+        return self.clock.boot_s() - SLEPT_S
 
-    def ticks_diff(self, _later: float, _earlier: float) -> float:
-        """The age of the edge that is being told."""
-        return self.late_s
+    def driver(self, **options: Any) -> gpio.Gpio:  # noqa: ANN401 -- keys of any kind
+        """The open driver."""
+        return gpio.open_driver(
+            gpio.Options(**(options if "line" in options else {"pin": 21, **options})),
+            clock=self.clock,
+            root=self.kernel.root,
+            ioctl=self.kernel.ioctl,
+            monotonic_s=self.monotonic_s,
+        )
+
+    def sensor(self, **options: Any) -> Sensor:  # noqa: ANN401 -- as above
+        """The open sensor."""
+        return Sensor("motion", self.driver(**options), instant=True)
+
+    @property
+    def line(self) -> FakeLine:
+        """GPIO 21."""
+        return self.kernel.chips[0].lines[21]
+
+    def edge(self, *, active: bool, lost: int = 0) -> None:
+        """An edge at this moment, with its event, after some that were `lost`."""
+        self.line.tell(self.monotonic_s(), active=active, lost=lost)
+
+    def pulse(self, length_s: float) -> None:
+        """Active for so long, and inactive for as long."""
+        for active in (True, False):
+            self.edge(active=active)
+            self.clock.pass_by(length_s)
+
+    def refused(self, **options: Any) -> tuple[str, str]:  # noqa: ANN401 -- as above
+        """Text and hint of the error that opening ends with, without the board's root."""
+        with pytest.raises(SensorError) as caught:
+            self.driver(**options)
+        return caught.value.text.replace(f"{self.kernel.root}/", "/"), caught.value.hint
 
 
 @pytest.fixture
-def pins() -> Iterator[Pins]:
-    """Pins that a test drives."""
-    factory = Device.pin_factory = Pins()
-    yield factory
-    factory.reset()
-    Device.pin_factory = None
+def bare(tmp_path: Path) -> Iterator[Bench]:
+    """A board without a chip."""
+    bench = Bench(tmp_path)
+    yield bench
+    bench.kernel.close()
 
 
-def opened(clock: FakeClock, **options: Any) -> Sensor:  # noqa: ANN401 -- keys of any kind
-    """The sensor at pin 21."""
-    config = SensorConfig(name="motion", driver="gpio", options=gpio.Options(pin=21, **options))
-    return open_sensor(config, clock=clock)
-
-
-def drive(pins: Pins, *, high: bool) -> None:
-    """Set the level of pin 21 from outside."""
-    pin = pins.pin(21)
-    pin.drive_high() if high else pin.drive_low()
+@pytest.fixture
+def bench(bare: Bench) -> Bench:
+    """A Raspberry Pi 4's header."""
+    bare.kernel.add("pinctrl-bcm2711")
+    return bare
 
 
 def rounded(seen: Detections) -> Detections:
@@ -65,18 +95,18 @@ def rounded(seen: Detections) -> Detections:
 
 
 @pytest.mark.parametrize("active", ["high", "low"])
-def test_a_detection_and_its_time_are_seen(pins: Pins, clock: FakeClock, *, active: str) -> None:
+def test_a_detection_and_its_time_are_seen(bench: Bench, active: str) -> None:
     """Whichever level means that it detects."""
-    high = active == "high"
-    motion = opened(clock, active=active)
+    bench.line.high = active == "low"
+    motion = bench.sensor(active=active)
     assert motion.detects
     assert motion.drain() == Detections(0, 0.0)
-    clock.pass_by(10.0)
-    drive(pins, high=high)
-    clock.pass_by(3.0)
+    bench.clock.pass_by(10.0)
+    bench.edge(active=True)
+    bench.clock.pass_by(3.0)
     assert motion.read() == {"active": 1.0}
-    drive(pins, high=not high)
-    clock.pass_by(1.0)
+    bench.edge(active=False)
+    bench.clock.pass_by(1.0)
 
     assert motion.read() == {"active": 0.0}
     assert rounded(motion.drain()) == Detections(1, 3.0, 2)
@@ -84,226 +114,399 @@ def test_a_detection_and_its_time_are_seen(pins: Pins, clock: FakeClock, *, acti
     motion.close()
 
 
-def test_an_edge_counts_from_when_it_was(pins: Pins, clock: FakeClock) -> None:
-    """The back end's thread may be late."""
-    motion = opened(clock)
-    clock.pass_by(10.0)
-    pins.late_s = 0.75
-    drive(pins, high=True)
-    clock.pass_by(3.0)
-    assert rounded(motion.drain()) == Detections(1, 3.75, 1)
+def test_an_edge_counts_from_when_it_was(bench: Bench) -> None:
+    """By the kernel's stamp, which is the end of the debounce time, on another clock than ours."""
+    motion = bench.sensor(debounce_ms=50)
+    bench.clock.pass_by(10.0)
+    began_s = bench.monotonic_s()
+    bench.line.tell(began_s + 0.05, active=True)
+    bench.line.tell(began_s + 2.05, active=False)
+    bench.clock.pass_by(7.0)
+    assert rounded(motion.drain()) == Detections(1, 2.0, 2)
     motion.close()
 
 
-def test_a_pulse_shorter_than_the_debounce_time_is_none(pins: Pins, clock: FakeClock) -> None:
-    """It is known as a change of the line all the same."""
-    motion = opened(clock, debounce_ms=50)
-    drive(pins, high=True)
-    clock.pass_by(0.049)
-    drive(pins, high=False)
-    clock.pass_by(1.0)
-    assert motion.drain() == Detections(0, 0.0, 2)
-    drive(pins, high=True)
-    clock.pass_by(0.051)
-    assert rounded(motion.drain()) == Detections(1, 0.051, 1)
+def test_active_time_is_told_once_it_is_steady(bench: Bench) -> None:
+    """Asked while it may be ending, it tells of none that turns out not to have been."""
+    motion = bench.sensor(debounce_ms=200)
+    rose_s = bench.monotonic_s()
+    bench.clock.pass_by(0.2)
+    bench.line.tell(bench.monotonic_s(), active=True)
+    bench.clock.pass_by(0.8)
+    bench.line.high = False  # which the kernel does not believe yet
+    bench.line.high = True
+    bench.clock.pass_by(0.1)
+    first = motion.drain()
+    bench.line.tell(rose_s + 1.2, active=False)  # it fell a second after it rose
+    bench.clock.pass_by(5.0)
+    second = motion.drain()
+    assert first.count + second.count == 1
+    assert round(first.active_s + second.active_s, 6) == 1.0
+    assert second.active_s >= 0
     motion.close()
 
 
 @pytest.mark.parametrize(
-    ("active", "pull", "expected"),
+    ("options", "flags"),
     [
-        ("high", "", "down"),
-        ("low", "", "up"),
-        ("high", "up", "up"),
-        ("low", "down", "down"),
-        ("high", "none", "floating"),
+        ({"active": "high"}, {9}),
+        ({"active": "low"}, {1, 8}),
+        ({"active": "high", "bias": "pull-up"}, {8}),
+        ({"active": "low", "bias": "pull-down"}, {1, 9}),
+        ({"bias": "off"}, {10}),
+        ({"pull": "up"}, {8}),
+        ({"pull": "down", "active": "low"}, {1, 9}),
+        ({"pull": "none"}, {10}),
     ],
 )
 def test_without_a_wire_the_line_does_not_detect(
-    pins: Pins, clock: FakeClock, active: str, pull: str, expected: str
+    bench: Bench, options: dict[str, str], flags: set[int]
 ) -> None:
-    """Unless the pull is chosen otherwise."""
-    motion = opened(clock, active=active, pull=pull)
-    assert pins.pin(21).pull == expected
+    """Unless its bias is chosen otherwise, by today's key or the older one."""
+    motion = bench.driver(**options)
+    input_of_both_edges = 1 << 2 | 1 << 4 | 1 << 5
+    assert bench.line.flags == input_of_both_edges | sum(1 << flag for flag in flags)
+    assert bench.line.consumer == "pi-iot-agent"
     motion.close()
 
 
-def test_a_line_active_from_the_beginning_is_no_detection_but_active(
-    pins: Pins, clock: FakeClock
+@pytest.mark.parametrize(("debounce_ms", "asked_us"), [(50, 50_000), (0.5, 500), (0, 0)])
+def test_the_kernel_debounces_and_keeps_as_much_as_it_can(
+    bench: Bench, debounce_ms: float, asked_us: int
 ) -> None:
-    """A door that stands open when the agent starts."""
-    del pins
-    door = opened(clock, active="high", pull="up")
-    clock.pass_by(60.0)
+    """1024 changes: those of a second, until the next look, of a line that changes fast."""
+    motion = bench.driver(debounce_ms=debounce_ms)
+    assert (bench.line.debounce_us, bench.line.buffer) == (asked_us, 1024)
+    motion.close()
+
+
+def test_a_line_active_from_the_beginning_is_no_detection_but_active(bench: Bench) -> None:
+    """A door that stands open when the agent starts: the kernel tells of no edge."""
+    bench.line.high = True
+    door = bench.sensor(debounce_ms=0)
+    bench.clock.pass_by(60.0)
     assert door.drain() == Detections(0, 60.0)
     door.close()
 
 
-def test_a_change_that_was_not_told_is_noticed(pins: Pins, clock: FakeClock) -> None:
-    """The level is compared whenever the detections are asked for."""
-    motion = opened(clock)
-    pins.pin(21)._state = True
-    clock.pass_by(5.0)
-    assert motion.drain().count == 0  # a moment later it may yet be told
-    clock.pass_by(5.0)
-    assert motion.drain().count == 0  # steady since now
-    clock.pass_by(5.0)
-    assert motion.drain() == Detections(1, 5.0)
+def test_an_edge_before_the_first_look_is_in_what_was_seen(bench: Bench) -> None:
+    """It comes between the request and the reading of the level."""
+    motion = bench.sensor(debounce_ms=0)
+    bench.line.tell(bench.monotonic_s() - 0.001, active=False)
+    bench.clock.pass_by(1.0)
+    bench.edge(active=True)
+    assert motion.drain() == Detections(1, 0.0, 1)
     motion.close()
 
 
-def test_edges_come_in_another_thread(pins: Pins, clock: FakeClock) -> None:
-    """None is lost, however they fall between two calls."""
-    motion = opened(clock, debounce_ms=0)
-
-    def pulses() -> None:
-        for _ in range(2000):
-            drive(pins, high=True)
-            drive(pins, high=False)
-
-    thread = threading.Thread(target=pulses)
-    thread.start()
-    seen = [motion.drain()]
-    while thread.is_alive():
-        seen.append(motion.drain())
-    thread.join()
-    seen.append(motion.drain())
-
-    assert sum(one.count for one in seen) == 2000
+def test_a_change_without_an_event_is_noticed_and_told_as_lost(bench: Bench) -> None:
+    """The level is looked at whenever the detections are asked for."""
+    motion = bench.sensor(debounce_ms=0)
+    bench.line.high = True
+    bench.clock.pass_by(5.0)
+    assert motion.drain() == Detections(0, 0.0)  # a moment later it may yet be told
+    bench.clock.pass_by(5.0)
+    assert motion.drain() == Detections(0, 0.0, 0, 1)
+    bench.clock.pass_by(5.0)
+    assert motion.drain() == Detections(0, 5.0)
     motion.close()
 
 
-def test_a_pin_is_given_back(pins: Pins, clock: FakeClock) -> None:
-    """Open it cannot be opened twice; once closed it can."""
-    del pins
-    motion = opened(clock)
-    with pytest.raises(SensorError, match="motion: GPIO 21 is in use") as caught:
-        opened(clock)
-    assert caught.value.hint
+def test_a_change_that_is_told_late_is_not_lost(bench: Bench) -> None:
+    """The level is ahead of the events for a moment."""
+    motion = bench.sensor(debounce_ms=0)
+    bench.line.high = True
+    motion.drain()
+    bench.edge(active=True)
+    bench.line.high = False
+    assert motion.drain().lost == 0
+    bench.edge(active=False)
+    assert motion.drain() == Detections(0, 0.0, 1)
     motion.close()
-    opened(clock).close()
 
 
-def test_it_says_what_it_can_be_judged_by(pins: Pins, clock: FakeClock) -> None:
-    """A detector at a pin is judged unless its limits are set out of reach."""
-    del pins
-    limits = opened(clock, active_max_s=60, max_per_min=9).limits
-    assert limits
-    assert (limits.active_max_s, limits.max_per_min) == (60, 9)
+def test_what_the_kernel_had_to_let_go_is_told_as_lost(bench: Bench) -> None:
+    """The numbers of the events have a gap then; those that stay are counted."""
+    motion = bench.sensor(debounce_ms=0)
+    bench.edge(active=True, lost=7)
+    bench.clock.pass_by(1.0)
+    bench.edge(active=False)
+    bench.edge(active=False, lost=2)  # of a pulse whose beginning is among the two
+    assert rounded(motion.drain()) == Detections(1, 1.0, 3, 9)
+    motion.close()
 
 
-def run_without(*modules: str, code: str) -> str:
-    """What a program prints that cannot import these."""
-    block = "".join(f"sys.modules[{module!r}] = None; " for module in modules)
-    program = (
-        f"import sys; {block}from agent.sensors import gpio; from agent.errors import SensorError\n"
-        "from agent.clock import Clock\n"
-        f"try:\n    {code}\n"
-        "except SensorError as error: print(error.text, '|', error.hint)"
+def test_a_pulse_too_short_to_time_is_a_detection(bench: Bench) -> None:
+    """Both of its edges were one interrupt, after which the level was what it was before."""
+    motion = bench.sensor(debounce_ms=0)
+    bench.pulse(1.0)
+    bench.edge(active=False)
+    assert rounded(motion.drain()) == Detections(2, 1.0, 3)
+    motion.close()
+
+
+def test_the_first_event_may_be_of_before(bench: Bench) -> None:
+    """It ends what was there when the line was requested; that was no detection."""
+    motion = bench.sensor(debounce_ms=0)
+    bench.edge(active=False)
+    assert motion.drain() == Detections(0, 0.0, 1)
+    motion.close()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["rise", "fall", "lose", "drain"]),
+            st.integers(1, 3_000),  # milliseconds before it
+        ),
+        max_size=60,
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert not done.stderr
-    return done.stdout
+)
+def test_whatever_happens_at_the_line_is_counted_or_told(
+    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, int]]
+) -> None:
+    """Each event is a change, each gap is lost; no time is active that was not watched."""
+    bench = Bench(tmp_path_factory.mktemp("board"))
+    bench.kernel.add("pinctrl-rp1")
+    motion = bench.sensor(debounce_ms=0)
+    began_s = bench.clock.boot_s()
+    told = [motion.drain()]
+    rises = falls = lost = gap = 0
+    for what, after_ms in history:
+        bench.clock.pass_by(after_ms / 1000)
+        if what == "drain":
+            told.append(motion.drain())
+        elif what == "lose":
+            gap += 1
+        else:
+            bench.edge(active=what == "rise", lost=gap)
+            rises, falls, lost, gap = (
+                rises + (what == "rise"),
+                falls + (what == "fall"),
+                lost + gap,
+                0,
+            )
+    told += [motion.drain(), motion.drain()]
+    motion.close()
+    bench.kernel.close()
+
+    assert sum(one.edges for one in told) == rises + falls
+    assert sum(one.lost for one in told) == lost
+    assert rises <= sum(one.count for one in told) <= rises + falls
+    active_s = sum(one.active_s for one in told)
+    assert -1e-6 <= active_s <= bench.clock.boot_s() - began_s + 1e-6
 
 
-def test_without_gpiozero_it_says_what_to_install() -> None:
-    """The apt line that mends it."""
-    code = "gpio.open_driver(gpio.Options(pin=21), clock=Clock())"
-    said = run_without("gpiozero", code=code)
-    assert "gpiozero is not installed" in said
-    assert said.endswith("| sudo apt install python3-gpiozero python3-lgpio\n")
+@pytest.mark.parametrize("label", ["pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"])
+def test_the_headers_chip_is_found_whatever_its_number(bare: Bench, label: str) -> None:
+    """By its label: the kernel of a Raspberry Pi 5 numbered it anew more than once."""
+    for number in (0, 1, 2, 11):
+        bare.kernel.add("gpio-brcmstb@107d508500", 32, at=number, names="2712_{}")
+    header = bare.kernel.add(label, at=10, names="-")
+    bare.driver(pin=53).close()
+    assert [line.flags != 0 for line in header.lines] == [False] * 53 + [True]
+
+
+def test_elsewhere_a_pin_is_found_by_the_name_of_its_line(bare: Bench) -> None:
+    """Boards of others name their lines as a Raspberry Pi does."""
+    bare.kernel.add("other", 4, at=0, names="X{}")
+    lines = bare.kernel.add("1c20800.pinctrl", 64, at=1).lines
+    lines[7].name, lines[21].name = "GPIO21", "PA21"
+    bare.driver(pin=21).close()
+    assert lines[7].flags
+    assert not lines[21].flags
+
+
+@pytest.mark.parametrize("chip", ["gpiochip4", "/dev/gpiochip4", "expander"])
+@pytest.mark.parametrize("line", [3, "door"])
+def test_any_line_of_any_chip_can_be_named(bare: Bench, chip: str, line: int | str) -> None:
+    """The chip by its name, its path or its label, the line by its offset or its name."""
+    bare.kernel.add("pinctrl-bcm2711")
+    expander = bare.kernel.add("expander", 16, at=4, names="P{}")
+    expander.lines[3].name = "door"
+    bare.driver(chip=chip, line=line).close()
+    assert expander.lines[3].flags
+
+
+def test_a_line_is_found_by_its_name_alone(bare: Bench) -> None:
+    """Names that somebody gave are good for that."""
+    bare.kernel.add("pinctrl-bcm2711")
+    bare.kernel.add("expander", 16, at=1, names="P{}").lines[5].name = "door"
+    bare.driver(line="door").close()
+    assert bare.kernel.chips[1].lines[5].flags
+
+
+def test_a_chip_that_is_a_link_is_looked_at_once(bare: Bench) -> None:
+    """Raspberry Pi OS has one where the chip was before."""
+    header = bare.kernel.add("pinctrl-rp1", at=0)
+    (bare.kernel.root / "dev/gpiochip4").symlink_to("gpiochip0")
+    bare.driver(pin=21).close()
+    assert header.lines[21].flags
+    bare.driver(chip="gpiochip4", line=3).close()
+
+
+def test_where_a_pin_is_not_the_chips_that_are_there_are_told(bare: Bench) -> None:
+    """With their labels, and how to name one."""
+    bare.kernel.add("INT34C5:00", 4, names="")
+    bare.kernel.add("", 4, at=1, names="")
+    text, hint = bare.refused(pin=21)
+    assert text == ("GPIO 21 is at none of the chips: /dev/gpiochip0 (INT34C5:00), /dev/gpiochip1")
+    assert 'chip = "gpiochip0"' in hint
+    assert bare.refused(chip="pca9555", line=3)[0].startswith("pca9555 line 3 is at none of")
+    assert bare.refused(line="door")[0].startswith("line door is at none of")
 
 
 @pytest.mark.parametrize(
-    ("model", "hint"),
+    ("held_by", "pin", "hint"),
     [
-        ("Raspberry Pi 5 Model B Rev 1.0", "`sudo apt install python3-lgpio`"),
-        (
-            "Raspberry Pi 4 Model B Rev 1.4",
-            "`sudo apt install python3-lgpio` or `sudo apt install python3-rpi.gpio`",
-        ),
+        ("pi-iot-agent", 21, "sudo systemctl stop pi-iot-agent, or another sensor has this pin"),
+        ("pi-iot-agent", 4, "sudo systemctl stop pi-iot-agent"),
+        ("onewire@4", 4, "dtoverlay=w1-gpio in /boot/firmware/config.txt has it: use another pin"),
+        ("w1", 17, "dtoverlay=w1-gpio in /boot/firmware/config.txt has it: use another pin"),
+        ("?", 4, "dtoverlay=w1-gpio in /boot/firmware/config.txt has it: use another pin"),
+        ("spi0 CS0", 8, "dtparam=spi=on in /boot/firmware/config.txt has it: use another pin"),
+        ("i2c-sda", 2, "dtparam=i2c_arm=on in /boot/firmware/config.txt has it: use another pin"),
+        ("sysfs", 21, "end what holds it (sysfs)"),
     ],
 )
-def test_without_a_back_end_it_says_what_this_board_needs(
-    model: str, hint: str, tmp_path: Path
+def test_who_holds_a_busy_pin_is_told(bench: Bench, held_by: str, pin: int, hint: str) -> None:
+    """By the kernel's word, and what to do about it."""
+    bench.kernel.chips[0].lines[pin].consumer = held_by
+    text, told = bench.refused(pin=pin)
+    assert text == f"/dev/gpiochip0 line {pin} (GPIO{pin}) is in use by {held_by}"
+    assert hint in told
+
+
+def test_a_line_that_is_not_there_is_told_with_what_is(bench: Bench) -> None:
+    """How many lines the chip has."""
+    text, _ = bench.refused(chip="gpiochip0", line=54)
+    assert text == "/dev/gpiochip0 line 54: the chip has 54 lines, 0 to 53"
+
+
+def test_no_chip_at_all_is_allowed_by_setup(bare: Bench) -> None:
+    """The service sees none before that."""
+    text, hint = bare.refused(pin=21)
+    assert text == "GPIO 21: no GPIO chip is at /dev"
+    assert hint == "sudo pi-iot-agent setup --allow"
+    text, hint = bare.refused(chip="gpiochip4", line=3)
+    assert text == "/dev/gpiochip4: there is no such chip"
+    assert "sudo pi-iot-agent setup --allow" in hint
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.touch, Path.mkdir])
+def test_what_is_no_chip_is_told_at_once(bench: Bench, make: Any) -> None:  # noqa: ANN401 -- any maker
+    """A pipe that nobody writes to does not hold it up."""
+    make(bench.kernel.root / "dev/gpiochip7")
+    assert bench.refused(chip="gpiochip7", line=3)[0] == "/dev/gpiochip7: this is no GPIO chip"
+    bench.driver(pin=21).close()
+
+
+@pytest.mark.parametrize(
+    ("code", "trouble", "expected"),
+    [
+        (fake_kernel.CHIP_INFO, errno.ENODEV, "/dev/gpiochip0: the chip is gone"),
+        (fake_kernel.CHIP_INFO, errno.EACCES, "/dev/gpiochip0: this user may not open it"),
+        (fake_kernel.GET_LINE, errno.EPERM, "line 21 (GPIO21): this user may not open it"),
+        (fake_kernel.GET_LINE, errno.EMFILE, "line 21 (GPIO21): Too many open files"),
+        (fake_kernel.GET_LINE, errno.ENXIO, "line 21 (GPIO21): it has no interrupt"),
+        (fake_kernel.LINE_INFO, errno.EIO, "/dev/gpiochip0 line 21: Input/output error"),
+        (fake_kernel.GET_VALUES, errno.ENODEV, "line 21 (GPIO21): the chip is gone"),
+    ],
+)
+def test_each_refusal_of_the_kernel_is_told_with_chip_and_line(
+    bench: Bench, code: int, trouble: int, expected: str
 ) -> None:
-    """A Raspberry Pi 5 needs lgpio; the boards before it can do with RPi.GPIO."""
-    (tmp_path / "proc/device-tree").mkdir(parents=True)
-    (tmp_path / "proc/device-tree/model").write_text(model + "\0")
-    code = (
-        "from pathlib import Path; "
-        f"gpio.open_driver(gpio.Options(pin=21), clock=Clock(), root=Path({str(tmp_path)!r}))"
-    )
-    said = run_without("lgpio", "RPi", "RPi.GPIO", code=code)
-    assert "no back end of gpiozero works: lgpio: " in said
-    assert said.endswith(f"| {hint}\n")
+    """And nothing is left open."""
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    bench.kernel.troubles[code] = trouble
+    text, hint = bench.refused(pin=21)
+    assert expected in text
+    assert hint
+    bench.kernel.close()
+    assert len(list(descriptors.iterdir())) == before
 
 
-def test_lgpio_leaves_nothing_where_the_command_was_called() -> None:
-    """It makes a pipe in the directory that it is given, which goes with the process."""
-    code = "gpio._give_lgpio_a_place(); gpio._give_lgpio_a_place(); print(gpio.os.environ['LG_WD'])"
-    directory = Path(run_without(code=code).strip())
-    assert directory.name.startswith("pi-iot-agent-")
-    assert not directory.exists()
+def test_a_person_who_may_not_is_told_of_the_group(bench: Bench) -> None:
+    """And the service's owner of setup."""
+    bench.kernel.troubles[fake_kernel.CHIP_INFO] = errno.EACCES
+    hint = bench.refused(pin=21)[1]
+    assert "setup --allow" in hint
+    assert "group gpio" in hint
 
 
-def test_a_machine_without_pins_is_told_so(tmp_path: Path) -> None:
-    """Installing more would not help."""
-    code = (
-        "from pathlib import Path; gpio.BACK_ENDS = {'lgpio': ('agent.sensors.gpio', 'nothing')}; "
-        f"gpio._back_end(Path({str(tmp_path)!r}))"
-    )
-    assert run_without(code=code).endswith("| the pins are those of a Raspberry Pi\n")
+def test_a_kernel_too_old_is_told(bench: Bench) -> None:
+    """It knows chips, but not how we ask for lines."""
+    bench.kernel.old = True
+    text, _ = bench.refused(pin=21)
+    assert text == "/dev/gpiochip0 line 21: this kernel is older than Linux 5.10, which it takes"
 
 
-def test_gpiozeros_own_choice_of_a_back_end_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sets its variable knows why."""
-    monkeypatch.setenv(gpio.CHOICE, "mock")
-    said = run_without(
-        code="print(gpio.open_driver(gpio.Options(pin=4), clock=Clock()).drain()[0])"
-    )
-    assert said == "0\n"
+def test_a_chip_that_goes_is_an_error_at_the_next_look(bench: Bench) -> None:
+    """And one that comes back, with another number, is found again."""
+    motion = bench.sensor()
+    bench.kernel.remove(bench.kernel.chips[0])
+    with pytest.raises(SensorError, match=r"gpiochip0 line 21 \(GPIO21\): the chip is gone"):
+        motion.drain()
+    motion.close()
+    bench.kernel.add("pinctrl-bcm2711", at=3)
+    bench.driver(pin=21).close()
 
 
-def test_gpiozero_is_loaded_only_when_a_pin_is_opened() -> None:
-    """It costs more memory than the rest of the agent's sensors; nor does it bring asyncio."""
-    code = "print('gpiozero' in sys.modules); import gpiozero; print('asyncio' in sys.modules)"
-    assert run_without(code=code) == "False\nFalse\n"
+def test_the_descriptor_is_readable_when_there_is_something_to_drain(bench: Bench) -> None:
+    """Until it is drained; a minute later the level is looked at anyway."""
+    driver = bench.driver(debounce_ms=0)
+    poll = select.poll()
+    poll.register(driver, select.POLLIN)
+    assert not poll.poll(0)
+    bench.edge(active=True)
+    assert poll.poll(0)
+    driver.drain()
+    assert not poll.poll(0)
+    assert driver.quiet_s() == 60.0
+    assert driver.instant
+    driver.close()
+    driver.close()
+    assert driver.fileno() == -1
 
 
-pulses = st.lists(st.tuples(st.integers(0, 128), st.integers(0, 128)), max_size=20)
+def test_a_line_of_ours_is_free_once_closed(bench: Bench) -> None:
+    """Not before: one pin is one sensor's."""
+    driver = bench.driver()
+    assert "in use by pi-iot-agent" in bench.refused(pin=21)[0]
+    driver.close()
+    bench.driver().close()
 
 
-@given(pulses, st.lists(st.integers(0, 5000), max_size=20), st.sampled_from([0, 4, 64]))
-def test_detections_do_not_depend_on_when_they_are_asked_for(
-    spans: list[tuple[int, int]], asked: list[int], debounce_s: int
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("", "sensors[0].pin: is missing; for a chip that is not the header's: chip and line"),
+        ("pin = 54", "sensors[0].pin: must be from 0 to 53, got 54"),
+        ("pin = -1", "sensors[0].pin: must be from 0 to 53, got -1"),
+        ('pin = 21\nline = "a"\nchip = "b"', "sensors[0].line: does not go with pin"),
+        ('pin = 21\nchip = "b"', "sensors[0].chip: does not go with pin"),
+        ("line = 3", "sensors[0].chip: is missing; it goes with the number of a line"),
+        ("line = true", "sensors[0].line: expected a number, or a name of at most 31 characters"),
+        ('chip = "gpiochip0"', "sensors[0].pin: is missing"),
+        ('pin = 21\nbias = "up"', 'bias: expected "pull-up" or "pull-down" or "off", got "up"'),
+        ('pin = 21\nbias = "off"\npull = "up"', "sensors[0].pull: is the older name of bias"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_a_problem(
+    tmp_path: Path, keys: str, problem: str
 ) -> None:
-    """A level counts when it was steady long enough, whoever looks at it meanwhile."""
-    changes, now_s = [], 0
-    for low_s, high_s in spans:
-        changes += [(now_s + low_s, True), (now_s + low_s + high_s, False)]
-        now_s += low_s + high_s
-    end_s = now_s + 1000
+    """Told with the key."""
+    path = tmp_path / "agent.toml"
+    path.write_text(f'[[sensors]]\nname = "motion"\ndriver = "gpio"\n{keys}\n')
+    with pytest.raises(ConfigError) as caught:
+        load(path, options_of=options_of)
+    assert problem in caught.value.text
 
-    def total(asked: list[int]) -> tuple[int, float]:
-        edges = Debouncer(active=False, now_s=0.0, debounce_s=debounce_s)
-        events = sorted(
-            [*((s, 1, up) for s, up in changes), *((s, 0, None) for s in asked)],
-            key=lambda event: event[0],
-        )
-        drained = []
-        for s, _, up in events:
-            if up is None:
-                drained.append(edges.drain(s))
-            else:
-                edges.change(active=up, now_s=s)
-        drained.append(edges.drain(max(end_s, *asked, 0)))
-        return sum(one[0] for one in drained), sum(one[1] for one in drained)
 
-    once, often = total([]), total(asked)
-    assert often == once
-    assert once[0] <= len(spans)
-    if debounce_s == 0:
-        assert once[1] == sum(high_s for _, high_s in spans)
+@pytest.mark.parametrize("keys", ["pin = 0", 'line = "door"', 'chip = "gpiochip4"\nline = 0'])
+def test_a_pin_or_a_line_is_enough(tmp_path: Path, keys: str) -> None:
+    """Everything else has a default."""
+    path = tmp_path / "agent.toml"
+    path.write_text(f'[[sensors]]\nname = "motion"\ndriver = "gpio"\n{keys}\n')
+    assert load(path, options_of=options_of).sensors[0].options
