@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files, sensors
+from agent.cli.allow import allow
 from agent.cli.output import complain, tell
 from agent.cli.service import ask_service, check_writable, key_owner
 from agent.config import contents, interpret, read_toml
@@ -103,6 +104,10 @@ class Preseed:
             self._complain(error)
             raise
         self._configure(text.encode())
+        try:
+            allow(config)
+        except AgentError as error:  # no reason to leave the file where it is, with the key in it
+            complain(error)
         self.error.unlink(missing_ok=True)
         self.path.replace(self.taken)
         files.sync_directory(self.taken.parent)

@@ -71,7 +71,7 @@ try() {
 command=pi-iot-agent
 { try $command status; try $command status --json; try $command check; try $command read; } &
 { try $command queue; try $command queue --dead; try $command queue --replay; } &
-{ try $command provision --dry-run; try $command doctor; } &
+{ try $command provision --dry-run; try $command doctor; try $command setup --allow; } &
 { try $command provision; try $command deprovision; } &
 {
     for _ in 1 2 3 4 5 6 7 8 9 10; do

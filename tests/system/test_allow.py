@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.device import CONFIG, UNIT
+from tests.system.device import CA_FILE, CONFIG, UNIT
+from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,3 +128,19 @@ def test_a_remove_keeps_it_and_a_purge_takes_it_along(pinned: Device) -> None:
     box.run("rm", "-r", DROP_IN.rpartition("/")[0])
 
     assert left == "own.conf"
+
+
+def test_a_prepared_card_allows_its_sensors_too(fresh: Device) -> None:
+    """From the first start on: systemd reads the drop-in before it starts the service."""
+    key = {"access_key_id": ACCESS_KEY, "secret_access_key": "a-secret"}
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    fresh.box.write("/boot/firmware/pi-iot-agent.toml", fresh.toml_with(aws=key) + PIN)
+    fresh.box.reboot()
+    fresh.wait_online()
+
+    groups = fresh.box.output("grep", "^Groups:", f"/proc/{fresh.main_pid}/status").split()[1:]
+    assert fresh.box.output("sh", "-c", "getent group gpio | cut -d: -f3") in groups
+    assert "char-gpiochip rw" in fresh.show("DeviceAllow")
+    assert fresh.show("NRestarts") == "0"
+    fresh.purge()
+    assert fresh.box.run("test", "-e", DROP_IN.rpartition("/")[0], check=False).returncode == 1

@@ -9,6 +9,7 @@ import pytest
 from tests.system import hostile
 from tests.system.device import CONFIG, CREDENTIALS, UNIT
 from tests.system.package import newer
+from tests.system.test_allow import ALLOW, PIN
 from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def test_a_hostile_service_gets_nothing_of_root(device: Device) -> None:
     it wrote ran as root or with root's terminal, and no command hung.
     """
     box = device.box
-    toml = device.toml + TANK
+    toml = device.toml + TANK + PIN
     box.write(CONFIG, toml)
     box.write("/root/prepared.toml", toml)
+    box.run(*ALLOW)
     device.systemctl("stop", UNIT)
     box.run(*AS_SERVICE, hostile.PLANT)
     before = box.output("sh", "-c", hostile.SNAPSHOT).splitlines()
