@@ -26,9 +26,10 @@ from agent.store import open_store
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from agent.errors import SensorError
     from agent.model import Json, Record
     from agent.store import Store
 
@@ -92,12 +93,12 @@ class FakeDriver:
     """A driver whose values and troubles a test sets."""
 
     def __init__(self) -> None:
-        self.values: dict[str, float] = {"temperature_c": 20.0}
+        self.values: Mapping[str, float | str | SensorError] = {"temperature_c": 20.0}
         self.trouble: BaseException | None = None
         self.reads = 0
         self.closed = 0
 
-    def read(self) -> dict[str, float]:
+    def read(self) -> Mapping[str, float | str | SensorError]:
         """What the test has set."""
         self.reads += 1
         if self.trouble:

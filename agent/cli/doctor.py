@@ -36,7 +36,7 @@ from agent.identity import load as load_credentials
 from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, look_up, proxy_for
-from agent.sensors import open_sensor
+from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
 from agent.uplink import connect
 from agent.uplink.diagnosis import cause_of
@@ -175,7 +175,7 @@ def _sensors(config: Config) -> Iterator[Finding]:
         try:
             opened = open_sensor(sensor, clock=clock)
             try:
-                opened.read()
+                missing = opened.read().missing
             finally:
                 opened.close()
         except SensorError as error:
@@ -183,6 +183,9 @@ def _sensors(config: Config) -> Iterator[Finding]:
             yield Finding(WARN, conditions.SENSOR_FAILING.code, error.text, hint)
         else:
             yield Finding(OK, "sensor", f"{sensor.name} works")
+            if missing:
+                lack = lacking(sensor.name, missing)
+                yield Finding(WARN, conditions.QUANTITY_MISSING.code, lack.text, lack.hint)
 
 
 def _way(config: Config, found: Credentials, *, running: bool) -> Iterator[Finding]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from agent.cli import walk
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import PROGRAM, complain
+from agent.cli.units import plain, sign
 from agent.clock import Clock
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
 from agent.sampling import Pool
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from agent.cli.main import Subparsers
     from agent.config import SensorConfig
+    from agent.sensors import Measurement
 
 
 def add(subparsers: Subparsers) -> None:
@@ -55,29 +58,37 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read(sensor: SensorConfig, clock: Clock) -> bool:
-    """Print one line for each quantity that `sensor` gives; False if it fails."""
-    job = Pool().start(lambda: values_of(sensor, clock))
+    """Print one line for each quantity that `sensor` gives, and why others are missing.
+
+    False if it fails, which it does not while anything is left.
+    """
+    job = Pool().start(lambda: measured(sensor, clock))
     try:
         if not job.wait(sensor.timeout_s + 1.0):
             text = f"{sensor.name}: it gives no answer within {sensor.timeout_s:g} s"
             raise SensorError(text, hint="check the wiring; timeout_s may be too short for it")
-        values = job.result()
+        found, took_s = job.result()
     except AgentError as error:
         complain(error)
         return False
-    for quantity, value in values.items():
-        plain = value if isinstance(value, str) else f"{value:.10g}"
-        print(f"{sensor.name} {quantity} {plain}")
-    if not values:
+    took = f" ({took_s:.2f} s)"
+    for quantity, value in found.values.items():
+        said = value if isinstance(value, str) else f"{plain(value)} {sign(quantity)}".rstrip()
+        print(f"{sensor.name} {quantity} {said}{took}")
+        took = ""
+    for lack in found.missing.values():
+        complain(SensorError(f"{sensor.name}: {lack.text}", hint=lack.hint))
+    if not found.values:
         print(f"{PROGRAM}: {sensor.name}: has no value at this moment", file=sys.stderr)
     return True
 
 
-def values_of(sensor: SensorConfig, clock: Clock) -> dict[str, float | str]:
-    """One reading of `sensor`. Raises SensorError."""
+def measured(sensor: SensorConfig, clock: Clock) -> tuple[Measurement, float]:
+    """One reading of `sensor`, and the seconds that it took. Raises SensorError."""
+    began_s = time.monotonic()
     opened = open_sensor(sensor, clock=clock)
     try:
-        return opened.read()
+        return opened.read(), time.monotonic() - began_s
     finally:
         opened.close()
 

@@ -67,7 +67,7 @@ class Walk:
         self._active_s += seen.active_s
         if seen.count:
             yield self._line(f"detected, {self.count} so far")
-        active = self._sensor.read().get("active")
+        active = self._sensor.read().values.get("active")
         if active and self._active_since_s is None:
             self._active_since_s = now_s
             yield self._line("active")

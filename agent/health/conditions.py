@@ -100,4 +100,7 @@ STORE_FULL = Condition("store-full", WARNING, "raise [store] max_rows, max_mib o
 RECORDS_DROPPED = Condition("records-dropped", WARNING, "raise the bounds in [store]")
 RECORD_REFUSED = Condition("record-refused", WARNING, "see `pi-iot-agent queue`")
 SENSOR_FAILING = Condition("sensor-failing", WARNING, "check the wiring and its [[sensors]] entry")
+QUANTITY_MISSING = Condition(
+    "quantity-missing", INFO, "check the sensor, or leave it: what else it measures is sent"
+)
 SENSOR_SUSPECT = Condition("sensor-suspect", WARNING, "check that the sensor still sees the room")

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     Values = Mapping[str, float | str]
 
 
+#: A quantity that comes and goes has gone when it was missing so often in a row.
+ABSENT_MAX = 3
+
+
 class DeadBand:
     """Remembers what was sent last of one sensor; times are of the boot clock."""
 
@@ -20,14 +24,21 @@ class DeadBand:
         self._bands = config.dead_band or {}
         self._heartbeat_s = config.heartbeat_s
         self._sent: Values | None = None
+        self._absent: dict[str, int] = {}  # polls in a row without a quantity that was sent
         self._sent_boot_s = 0.0
 
     def is_news(self, values: Values, now_s: float) -> bool:
-        """True if `values` are to be sent; they then count as sent."""
-        sent = self._sent
+        """True if `values` are to be sent; they then count as sent.
+
+        That a quantity is missing is news once, and so is that it is back after that.
+        """
+        sent = self._sent or {}
+        self._absent = {name: self._absent.get(name, 0) + 1 for name in sent if name not in values}
+        gone = {name for name, polls in self._absent.items() if polls >= ABSENT_MAX}
         beat = now_s - self._sent_boot_s >= self._heartbeat_s
-        if self._always or sent is None or beat or self._differ(sent, values):
-            self._sent, self._sent_boot_s = values, now_s
+        if self._always or self._sent is None or beat or gone or self._differ(sent, values):
+            awaited = {name: sent[name] for name in self._absent if name not in gone}
+            self._sent, self._sent_boot_s = {**awaited, **values}, now_s
             return True
         return False
 
@@ -36,8 +47,8 @@ class DeadBand:
         self._sent = None
 
     def _differ(self, old: Values, new: Values) -> bool:
-        return old.keys() != new.keys() or any(
-            self._moved(name, old[name], value) for name, value in new.items()
+        return any(
+            name not in old or self._moved(name, old[name], value) for name, value in new.items()
         )
 
     def _moved(self, name: str, old: float | str, new: float | str) -> bool:

@@ -28,7 +28,8 @@ class Poll:
     `sensor` is what is open, None before an opening and after a failure. `seen` holds the
     detections since the last poll, and until when; after an opening there are none before that. For
     `quiet_s` there will be no more. `values` were read at `values_at`, None if they were not asked
-    for. What it has seen can be looked at while it runs.
+    for; `missing` has the reason for each quantity that has none. What it has seen can be looked at
+    while it runs.
     """
 
     sensor: Sensor | None
@@ -37,6 +38,7 @@ class Poll:
     seen: tuple[Detections, Moment] | None = None
     quiet_s: float = math.inf
     values: Mapping[str, float | str] | None = None
+    missing: Mapping[str, SensorError] = field(default_factory=dict)
     values_at: Moment | None = None
     took_s: float = 0.0
     error: SensorError | None = None
@@ -112,7 +114,7 @@ class Poller:
             self._drain(poll, sensor)  # after an opening it proves that it works
         only_counts = self.counted and sensor.detects and self.config.interval_s is None
         if poll.due and not only_counts:
-            poll.values = sensor.read()
+            poll.values, poll.missing = sensor.read()
             poll.values_at = self.clock.now()
 
     def _drain(self, poll: Poll, sensor: Sensor) -> None:

@@ -255,6 +255,9 @@ class Sampler:
         if verdict.error is None:
             return
         self._health.stand(conditions.SENSOR_FAILING, verdict.error, hint=verdict.hint, key=name)
+        self._health.stand(
+            conditions.QUANTITY_MISSING, verdict.missing, hint=verdict.missing_hint, key=name
+        )
         last_s, error = news = verdict.last_s, verdict.error
         if news != self._told.get(name):
             self._told[name] = news

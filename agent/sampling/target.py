@@ -12,10 +12,10 @@ from agent.errors import NoDataError, SensorError
 from agent.model import Reading
 from agent.sampling.dead_band import DeadBand
 from agent.sampling.poll import Poll
-from agent.sensors import BUILT_IN, Plausibility
+from agent.sensors import BUILT_IN, Plausibility, lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.model import Moment
     from agent.sampling.poll import Poller
@@ -42,7 +42,8 @@ class Verdict(NamedTuple):
     """State of a sensor, in words: why it fails, what to do, why a detector is not to be believed.
 
     It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
-    `error` is empty while it works, None as long as nothing is known of that.
+    `error` is empty while it works, None as long as nothing is known of that. `missing` names what
+    it lacks while the rest is sent, `missing_hint` says what to do about that.
     """
 
     last_s: float | None = None
@@ -50,6 +51,8 @@ class Verdict(NamedTuple):
     error: str | None = None
     hint: str = ""
     doubt: str = ""
+    missing: str = ""
+    missing_hint: str = ""
 
 
 class Target:
@@ -68,6 +71,8 @@ class Target:
         self._dead_band = DeadBand(poller.config)
         self._failures = 0  # polls in a row that failed
         self._missing = 0  # and those that had no value
+        self._lacks: dict[str, int] = {}  # polls in a row in which a quantity was missing
+        self._named: frozenset[str] = frozenset()  # of them, those that the verdict names
         self._poller = poller
         self._plausibility: Plausibility | None = None  # of a detector that is to be judged
         self._sensor: Sensor | None = None  # None: to be opened when due
@@ -202,6 +207,7 @@ class Target:
         self._failures += 1
         self._due_boot_s = now_s + delay_s
         self._dead_band.forget()
+        self._lack({})  # nothing at all is left
         self.verdict = self.verdict._replace(error=error.text, hint=error.hint)
 
     def watched(self, wall_s: float) -> None:
@@ -219,11 +225,31 @@ class Target:
     def _reading(self, poll: Poll) -> Reading | None:
         self._failures = self._missing = 0
         self.verdict = self.verdict._replace(error="", hint="")
+        self._lack(poll.missing)
         if not (poll.values and poll.values_at):
             return None
         self.verdict = self.verdict._replace(last_s=poll.values_at.wall_s)
         news = self._dead_band.is_news(poll.values, poll.values_at.boot_s)
         return Reading(self.name, poll.values, poll.values_at) if news else None
+
+    def _lack(self, missing: Mapping[str, SensorError]) -> None:
+        """Name what is missing, in the same words as long as it is the same.
+
+        What may pass is named once it was missing NO_DATA_MAX times in a row.
+        """
+        self._lacks = {quantity: self._lacks.get(quantity, 0) + 1 for quantity in missing}
+        named = {
+            quantity: error
+            for quantity, error in missing.items()
+            if quantity in self._named
+            or self._lacks[quantity] >= NO_DATA_MAX
+            or not isinstance(error, NoDataError)
+        }
+        if self._named != named.keys():
+            self._named = frozenset(named)
+            told = lacking(self.name, named) if named else SensorError("")
+            text = told.text and f"{told.text}; the rest is sent"
+            self.verdict = self.verdict._replace(missing=text, missing_hint=told.hint)
 
     def _pace(self, now_s: float) -> None:
         """Be due after the interval; slots that were missed are left out."""

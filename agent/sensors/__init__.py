@@ -2,15 +2,17 @@
 
 from agent.sensors.plausibility import Plausibility
 from agent.sensors.registry import BUILT_IN, needs, open_sensor, options_of
-from agent.sensors.sensor import Detections, Detector, Driver, Sensor
+from agent.sensors.sensor import Detections, Detector, Driver, Measurement, Sensor, lacking
 
 __all__ = [
     "BUILT_IN",
     "Detections",
     "Detector",
     "Driver",
+    "Measurement",
     "Plausibility",
     "Sensor",
+    "lacking",
     "needs",
     "open_sensor",
     "options_of",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent import board
@@ -47,20 +48,24 @@ class Hwmon:
     """One device with all its channels: quantity, file and factor of each."""
 
     def __init__(self, channels: list[tuple[str, Path, float]]) -> None:
-        self._channels = channels
+        self._values = {
+            quantity: partial(_value, path, factor) for quantity, path, factor in channels
+        }
 
-    def read(self) -> dict[str, float]:
-        """Each quantity that it measures. Raises NoDataError or SensorError."""
-        values = {}
-        for quantity, path, factor in self._channels:
-            fault = path.with_name(path.name.replace("_input", "_fault"))
-            if sysfs.optional_text(fault) == "1":
-                raise NoDataError(f"{fault} says that the sensor is at fault", hint=sysfs.HINT)
-            values[quantity] = round(sysfs.number(path) * factor, 9)
-        return values
+    def read(self) -> dict[str, float | SensorError]:
+        """Each quantity that it measures, or why not: one input may be off, or not wired."""
+        return sysfs.each(self._values)
 
     def close(self) -> None:
         """Do nothing: no file is open between two reads."""
+
+
+def _value(path: Path, factor: float) -> float:
+    """The measurement in base units. Raises NoDataError or SensorError."""
+    fault = path.with_name(path.name.replace("_input", "_fault"))
+    if sysfs.optional_text(fault) == "1":
+        raise NoDataError(f"{fault} says that the sensor is at fault", hint=sysfs.HINT)
+    return round(sysfs.number(path) * factor, 9)
 
 
 def channels(directory: Path) -> list[tuple[str, Path, float]]:

@@ -61,32 +61,33 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One file to read: `value * scale` is in base units."""
+    """Files of one quantity: `(value + offset) * scale` is in the kernel's unit."""
 
     quantity: str
     kind: str
     path: Path
-    offset: float
-    scale: float
-    factor: float
+    offset: Path | None = None
+    scale: Path | None = None
 
     def value(self) -> float:
         """The measurement in base units. Raises NoDataError or SensorError."""
-        theirs = (sysfs.number(self.path) + self.offset) * self.scale
+        theirs = sysfs.number(self.path)
+        theirs += sysfs.number(self.offset) if self.offset else 0.0
+        theirs *= sysfs.number(self.scale) if self.scale else 1.0
         if self.kind == "pressure" and theirs > HECTOPASCALS_FROM_KPA:
             theirs /= 10
-        return round(theirs * self.factor, 9)
+        return round(theirs * KINDS[self.kind][2], 9)
 
 
 class Iio:
     """One device with all its channels."""
 
     def __init__(self, channels: list[Channel]) -> None:
-        self._channels = channels
+        self._values = {channel.quantity: channel.value for channel in channels}
 
-    def read(self) -> dict[str, float]:
-        """Each quantity that it measures. Raises NoDataError or SensorError."""
-        return {channel.quantity: channel.value() for channel in self._channels}
+    def read(self) -> dict[str, float | SensorError]:
+        """Each quantity that it measures, or why not: a gas heater may not be ready."""
+        return sysfs.each(self._values)
 
     def close(self) -> None:
         """Do nothing: no file is open between two reads."""
@@ -100,25 +101,23 @@ def channels(directory: Path) -> list[Channel]:
         if not match or match[1] not in KINDS:
             continue
         kind, index, modifier = match[1], match[2], match[3] or ""
-        base, unit, factor = KINDS[kind]
+        base, unit, _ = KINDS[kind]
         parts = (modifier, base, index, unit) if "conc" in kind else (base, index, modifier, unit)
         quantity = re.sub(r"-[a-z]+", "_", "_".join(part for part in parts if part))
         quantity = FAMILIAR.get(quantity, quantity)
-        offset, scale = 0.0, 1.0
+        offset = scale = None
         if path.name.endswith("_raw"):
             stems = [f"in_{kind}{index}_{modifier}", f"in_{kind}{index}", f"in_{kind}_{modifier}"]
             stems.append(f"in_{kind}")
-            offset = _shared(directory, (f"{stem}_offset" for stem in stems), 0.0)
-            scale = _shared(directory, (f"{stem}_scale" for stem in stems), 1.0)
-        found.setdefault(quantity, Channel(quantity, kind, path, offset, scale, factor))
+            offset = _shared(directory, (f"{stem}_offset" for stem in stems))
+            scale = _shared(directory, (f"{stem}_scale" for stem in stems))
+        found.setdefault(quantity, Channel(quantity, kind, path, offset, scale))
     return list(found.values())
 
 
-def _shared(directory: Path, names: Iterable[str], otherwise: float) -> float:
-    """The number in the first of the files that there is: a channel's own, or its kind's."""
-    return next(
-        (sysfs.number(path) for name in names if (path := directory / name).exists()), otherwise
-    )
+def _shared(directory: Path, names: Iterable[str]) -> Path | None:
+    """The first of the files that there is: a channel's own, or its kind's."""
+    return next((path for name in names if (path := directory / name).exists()), None)
 
 
 def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> Iio:

@@ -1,39 +1,55 @@
 """Plausibility: ranges of quantities, and limits and history of detectors.
 
 A value outside its range comes from a broken sensor, not from the world; a dead detector must not
-be taken for an empty room. A quantity is known by the end of its name, its unit; a longer end goes
-before a shorter one. A detector is judged by what it can do at all, and by what it did before; it
+be taken for an empty room. A quantity is known by its base and its unit, whatever label stands
+between or around them. A detector is judged by what it can do at all, and by what it did before; it
 says by its `limits` that it wants to be judged.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agent.model import DAY_S, HOUR_S, MINUTE_S
 
-#: Lowest and highest value by the end of a quantity's name, generous for sensors of a Raspberry Pi.
+#: Lowest and highest value by base and unit, generous for sensors of a Raspberry Pi.
 RANGES = {
-    "temperature_c": (-90.0, 1800.0),
-    "humidity_pct": (0.0, 100.0),
-    "moisture_pct": (0.0, 100.0),
-    "cpu_load_pct": (0.0, 100.0),
-    "memory_used_pct": (0.0, 100.0),
-    "disk_used_pct": (0.0, 100.0),
-    "pressure_pa": (1_000.0, 200_000.0),
-    "illuminance_lx": (0.0, 250_000.0),
-    "co2_ppm": (0.0, 100_000.0),
-    "voc_ppm": (0.0, 100_000.0),
-    "_c": (-273.15, 3_000.0),
-    "_pa": (-1e9, 1e9),
-    "_lx": (0.0, 1e6),
-    "_ppm": (0.0, 1e6),
-    "_v": (-1e5, 1e5),
-    "_rpm": (0.0, 1e6),
-    "_ohm": (0.0, 1e12),
-    "_dbm": (-200.0, 100.0),
-    "_bytes": (0.0, 1e18),
+    ("temperature", "c"): (-90.0, 1800.0),
+    ("humidity", "pct"): (-6.0, 119.0),
+    ("moisture", "pct"): (0.0, 100.0),
+    ("cpu_load", "pct"): (0.0, 100.0),
+    ("memory_used", "pct"): (0.0, 100.0),
+    ("disk_used", "pct"): (0.0, 100.0),
+    ("pressure", "pa"): (1_000.0, 200_000.0),
+    ("illuminance", "lx"): (0.0, 250_000.0),
+    ("co2", "ppm"): (0.0, 100_000.0),
+    ("voc", "ppm"): (0.0, 100_000.0),
 }
+
+#: The same by the unit alone, which stands at the end, for any other base.
+UNIT_RANGES = {
+    "c": (-273.14, 3_000.0),  # absolute zero is what some drivers say instead of an error
+    "pa": (-1e9, 1e9),
+    "lx": (0.0, 1e6),
+    "ppm": (0.0, 1e6),
+    "v": (-1e5, 1e5),
+    "rpm": (0.0, 1e6),
+    "ohm": (0.0, 1e12),
+    "dbm": (-200.0, 100.0),
+    "bytes": (0.0, 1e18),
+}
+
+#: The formula of Sensirion's parts gives -6 to 119 % and their data sheet (SHT4x, 4.6) says to crop
+#: that to what can be: it is the part's tolerance, in fog for one. More is no humidity.
+CROPPED = {("humidity", "pct"): (0.0, 100.0)}
+
+#: A DS18B20 that does not answer, in the words of the library that most programs use.
+DISCONNECTED_C = -127.0
+
+#: A name with one of these words tells how far something moved: it has no bounds.
+_DIFFERENCE = re.compile(r"(^|_)(change|delta|difference|offset|rate|per)(_|$)", re.IGNORECASE)
 
 
 #: Rates are taken over at least this time.
@@ -140,9 +156,26 @@ def _span(seconds: float) -> str:
     return f"{seconds / HOUR_S:.0f} hours"
 
 
-def plausible(quantity: str, value: float) -> bool:
-    """True if `value` can be; any number can for a quantity whose unit is not known here."""
-    ends = (end for end in RANGES if quantity.endswith(end))
-    longest = max(ends, key=len, default="")
-    low, high = RANGES.get(longest, (float("-inf"), float("inf")))
-    return low <= value <= high
+def believed(quantity: str, value: float) -> float | None:
+    """The value that is to be sent; None if it cannot be.
+
+    Any number can for a quantity whose unit is not known here.
+    """
+    base, unit = _kind(quantity)
+    low, high = RANGES.get((base, unit)) or UNIT_RANGES.get(unit, (float("-inf"), float("inf")))
+    if not low <= value <= high or (unit == "c" and value == DISCONNECTED_C):
+        return None
+    low, high = CROPPED.get((base, unit), (value, value))
+    return min(max(value, low), high)
+
+
+@lru_cache(maxsize=256)
+def _kind(quantity: str) -> tuple[str, str]:
+    """The base and the unit of a name such as `humidity_1_pct`; each empty if it is not known."""
+    if _DIFFERENCE.search(quantity):
+        return "", ""
+    for base, unit in RANGES:
+        if re.search(rf"(^|_){base}\d*_(.*_)?{unit}\d*(_|$)", quantity, re.IGNORECASE):
+            return base, unit
+    found = re.search(rf"(^|_)({'|'.join(UNIT_RANGES)})(_?\d+)?$", quantity, re.IGNORECASE)
+    return "", found[2].lower() if found else ""

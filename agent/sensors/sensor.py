@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 
-from agent.errors import SensorError
-from agent.sensors.plausibility import Limits, plausible
+from agent.errors import NoDataError, SensorError
+from agent.sensors.plausibility import Limits, believed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +33,9 @@ NAME_LENGTH = 64
 WORDS = ("model", "serial")
 WORD_LENGTH = 128
 
+#: Quantities that are missing are named up to this number.
+NAMED_MAX = 3
+
 WIRING = "check the wiring and the sensor's [[sensors]] entry"
 MEND = "mend the driver, or the program that it runs"
 
@@ -51,11 +54,21 @@ class Detections:
     lost: int = 0
 
 
+class Measurement(NamedTuple):
+    """What one read gave: the quantities that it has, and the reason for each that it lacks."""
+
+    values: dict[str, float | str]
+    missing: dict[str, SensorError]
+
+
 class Driver(Protocol):
     """An open driver; used by one thread at a time. Methods raise whatever they like."""
 
-    def read(self) -> Mapping[str, float | str]:
-        """Quantities now, named with their base unit (`temperature_c`); none at all is fine."""
+    def read(self) -> Mapping[str, float | str | SensorError]:
+        """Quantities now, named with their base unit (`temperature_c`); none at all is fine.
+
+        In the place of a value there may be the reason why there is none: NoDataError if it passes.
+        """
 
     def close(self) -> None:
         """Give the hardware back."""
@@ -118,33 +131,29 @@ class Sensor:
             raise failed(self.name, error) from error
         return known_s if known_s >= 0 else math.inf  # nor NaN
 
-    def read(self) -> dict[str, float | str]:
-        """Quantities now, each a number that can be; may be empty.
+    def read(self) -> Measurement:
+        """Quantities now, each for itself: a number that can be, or the reason why there is none.
 
-        Raises NoDataError when there is no value at this moment, else SensorError.
+        There may be no quantity at all. Where there are some and none has a value it raises
+        NoDataError if all of them may have one the next time, else SensorError.
         """
         try:
-            values = dict(self._driver.read())
+            found = dict(self._driver.read())
         except Exception as error:
             raise failed(self.name, error) from error
-        if len(values) > QUANTITIES_MAX:
-            text = f"{self.name}: it gives {len(values)} quantities, more than {QUANTITIES_MAX}"
+        if len(found) > QUANTITIES_MAX:
+            text = f"{self.name}: it gives {len(found)} quantities, more than {QUANTITIES_MAX}"
             raise SensorError(text, hint=MEND)
-        for quantity, value in values.items():
-            if quantity in RESERVED or not _is_name(quantity):
-                raise SensorError(
-                    f"{self.name}: {quantity!r:.80} is no name for a quantity", hint=MEND
-                )
-            if quantity in WORDS and isinstance(value, str):
-                values[quantity] = value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise SensorError(
-                    f"{self.name}: {quantity} is {value!r:.80}, not a number", hint=MEND
-                )
-            if not abs(value) <= sys.float_info.max or not plausible(quantity, value):  # nor NaN
-                raise SensorError(f"{self.name}: {quantity} cannot be {value:.6g}", hint=WIRING)
-        return values
+        values: dict[str, float | str] = {}
+        missing: dict[str, SensorError] = {}
+        for quantity, value in found.items():
+            try:
+                values[quantity] = _checked(quantity, value)
+            except SensorError as error:
+                missing[_shown(quantity)] = error
+        if missing and not values:
+            raise lacking(self.name, missing)
+        return Measurement(values, missing)
 
     def drain(self) -> Detections:
         """Detections since the last call; none if it does not detect. Raises SensorError."""
@@ -168,8 +177,43 @@ class Sensor:
             raise failed(self.name, error) from error
 
 
-def _is_name(quantity: object) -> bool:
-    return isinstance(quantity, str) and quantity.isidentifier() and len(quantity) <= NAME_LENGTH
+def _checked(quantity: object, value: object) -> float | str:
+    """The value that can be sent. Raises NoDataError where there is none now, else SensorError."""
+    name = _shown(quantity)
+    if quantity in RESERVED or name != quantity or len(name) > NAME_LENGTH:
+        raise SensorError(f"{quantity!r:.80} is no name for a quantity", hint=MEND)
+    if isinstance(value, SensorError):
+        raise type(value)(f"{name}: {value.text}", hint=value.hint)
+    if name in WORDS and isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
+    if value is None:
+        raise NoDataError(f"{name} has no value: None, or null", hint=WIRING)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SensorError(f"{name} is {value!r:.80}, not a number", hint=MEND)
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        value = math.inf
+    if math.isnan(value):
+        raise NoDataError(f"{name} cannot be nan", hint=WIRING)
+    number = believed(name, value) if math.isfinite(value) else None
+    if number is None:
+        raise SensorError(f"{name} cannot be {value:.6g}", hint=WIRING)
+    return number
+
+
+def _shown(quantity: object) -> str:
+    """The name itself if it is one, else something else that can be shown."""
+    return (
+        quantity if isinstance(quantity, str) and quantity.isidentifier() else f"{quantity!r:.80}"
+    )
+
+
+def lacking(name: str, missing: Mapping[str, SensorError]) -> SensorError:
+    """One error for all that is missing: NoDataError if all of it may be there the next time."""
+    errors = list(missing.values())
+    kind = NoDataError if all(isinstance(one, NoDataError) for one in errors) else SensorError
+    texts = [one.text for one in errors[:NAMED_MAX]]
+    more = [f"and {len(errors) - NAMED_MAX} more"] if len(errors) > NAMED_MAX else []
+    return kind(f"{name}: {'; '.join(texts + more)}", hint=errors[0].hint or WIRING)
 
 
 def failed(name: str, error: Exception) -> SensorError:

@@ -13,24 +13,36 @@ from typing import TYPE_CHECKING
 from agent.errors import NoDataError, SensorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 #: A sysfs file has at most a page (Documentation/filesystems/sysfs.rst); /proc/meminfo is longer.
 MAX_BYTES = 16384
 
-#: Passing errors: EAGAIN of hwmon drivers, EINVAL of a thermal zone that sleeps, EIO for a wrong
-#: checksum, ETIMEDOUT of the dht11 driver.
+#: Errors that pass: a driver that is busy or asleep (EAGAIN, EBUSY, EINVAL, ENODATA), a byte that
+#: nobody acknowledged (EREMOTEIO, ENXIO: the kernel's Documentation/i2c/fault-codes.rst), a wrong
+#: checksum or frame (EBADMSG, EILSEQ, EIO, EPROTO), no answer in time (ETIME, ETIMEDOUT), a value
+#: that did not fit, a signal.
 PASSING = {
     errno.EAGAIN,
+    errno.EBADMSG,
     errno.EBUSY,
+    errno.EILSEQ,
+    errno.EINTR,
     errno.EINVAL,
     errno.EIO,
     errno.ENODATA,
+    errno.ENXIO,
+    errno.EOVERFLOW,
     errno.EPROTO,
+    errno.EREMOTEIO,
+    errno.ETIME,
     errno.ETIMEDOUT,
 }
+
+#: Errors of a device that is gone: while it is opened, and while it is read.
 GONE = {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ENXIO}
+GONE_WHILE_OPEN = {errno.ENODEV}
 
 HINT = "check the wiring, and the dtoverlay line in /boot/firmware/config.txt"
 
@@ -43,12 +55,14 @@ def text(path: Path, *, read: Callable[[int, int], bytes] = os.read) -> str:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            content = read(descriptor, MAX_BYTES)  # once: a second read may measure again
-        finally:
-            os.close(descriptor)
     except OSError as error:
-        raise _explained(path, error) from error
+        raise _explained(path, error, GONE) from error
+    try:
+        content = read(descriptor, MAX_BYTES)  # once: a second read may measure again
+    except OSError as error:
+        raise _explained(path, error, GONE_WHILE_OPEN) from error
+    finally:
+        os.close(descriptor)
     found = content.decode("ascii", "replace").strip("\0 \t\r\n")
     if not found:
         raise NoDataError(f"{path} is empty", hint=HINT)
@@ -62,6 +76,17 @@ def number(path: Path) -> float:
         return float(content)
     except ValueError as error:
         raise SensorError(f"{path} has {content[:40]!r}, which is no number", hint=HINT) from error
+
+
+def each(channels: Mapping[str, Callable[[], float]]) -> dict[str, float | SensorError]:
+    """What each quantity's function returns, or the SensorError that it raises, for itself."""
+    found: dict[str, float | SensorError] = {}
+    for quantity, value in channels.items():
+        try:
+            found[quantity] = value()
+        except SensorError as error:
+            found[quantity] = error
+    return found
 
 
 def optional_text(path: Path) -> str:
@@ -102,9 +127,9 @@ def choose(kind: str, wanted: str, at: str, devices: list[tuple[str, Path]]) -> 
     raise SensorError(f"there is no {kind} {wanted!r}; there are: {known}", hint=HINT)
 
 
-def _explained(path: Path, error: OSError) -> SensorError:
+def _explained(path: Path, error: OSError, gone: set[int]) -> SensorError:
+    if error.errno in gone:
+        return SensorError(f"{path} is not there (any more)", hint=HINT)
     if error.errno in PASSING:
         return NoDataError(f"{path} has no value: {error.strerror}", hint=HINT)
-    if error.errno in GONE:
-        return SensorError(f"{path} is not there (any more)", hint=HINT)
     return SensorError(f"{path} cannot be read: {error.strerror}", hint=HINT)

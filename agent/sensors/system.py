@@ -17,7 +17,6 @@ from agent.config.fields import file
 from agent.errors import SensorError
 from agent.model import KIB
 from agent.sensors import sysfs
-from agent.sensors.plausibility import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +35,11 @@ BITS = {
     "throttled_since_boot": 18,
 }
 
-#: Drivers that tell a level above this mean it as an unsigned byte (iw_quality of old).
-LEVEL_MAX_DBM = 0.0
+#: Drivers that tell a level above 0 mean it as an unsigned byte (iw_quality of old).
 LEVEL_SPAN = 256.0
+
+#: Lowest level of a connection, and its end: one that is not associated says -256 or 0.
+LEVELS_DBM = (-120.0, 0.0)
 
 _TICKS = re.compile(r"cpu((?: +\d{1,18}){5,})", re.ASCII)
 _UPTIME = re.compile(r"(\d{1,12}(?:\.\d+)?) ", re.ASCII)
@@ -87,21 +88,17 @@ class System:
         self._statvfs = statvfs
         self._busy, self._all = 0, 0
 
-    def read(self) -> dict[str, float | str]:
-        """All quantities that this board tells. Raises SensorError if it tells none at all."""
-        numbers = {
+    def read(self) -> dict[str, float | str | SensorError]:
+        """All quantities that this board tells, and why it tells nothing of the disk."""
+        return {
             **self._processor(),
             **self._memory(),
             **self._space(),
             **self._uptime(),
             **self._wifi(),
             **power(self._root),
+            **self._board(),
         }
-        possible = {name: value for name, value in numbers.items() if plausible(name, value)}
-        values: dict[str, float | str] = {**possible, **self._board()}
-        if not values:
-            raise SensorError(f"nothing can be read below {self._root}")
-        return values
 
     def close(self) -> None:
         """Do nothing: no file is open between two reads."""
@@ -116,7 +113,10 @@ class System:
         busy = total - ticks[3] - ticks[4]
         spent, passed = busy - self._busy, total - self._all
         self._busy, self._all = busy, total
-        return {"cpu_load_pct": _percent(spent, passed)} if passed > 0 else {}
+        if passed <= 0:
+            return {}
+        # proc(5): the time that it waits for a disk may decrease
+        return {"cpu_load_pct": min(max(_percent(spent, passed), 0.0), 100.0)}
 
     def _memory(self) -> dict[str, float]:
         found = {name: int(size) for name, size in _MEMORY.findall(self._proc("meminfo"))}
@@ -128,12 +128,13 @@ class System:
             "memory_available_bytes": available * KIB,
         }
 
-    def _space(self) -> dict[str, float]:
+    def _space(self) -> dict[str, float | SensorError]:
         try:
             disk = self._statvfs(self._disk)
         except OSError as error:
             text = f"{self._disk} cannot be looked at: {error.strerror}"
-            raise SensorError(text, hint="check its key `disk`") from error
+            unknown = SensorError(text, hint="check its key `disk`")
+            return {"disk_used_pct": unknown, "disk_free_bytes": unknown}
         used = disk.f_blocks - disk.f_bfree
         return {  # as df(1) has it: what only root may fill is not free
             "disk_used_pct": _percent(used, used + disk.f_bavail),
@@ -145,11 +146,11 @@ class System:
         return {"uptime_s": float(found[1])} if found else {}
 
     def _wifi(self) -> dict[str, float]:
-        found = _WIRELESS.search(self._proc("net/wireless"))
-        if not found:
-            return {}
-        level = float(found[1])
-        return {"wifi_signal_dbm": level - LEVEL_SPAN if level > LEVEL_MAX_DBM else level}
+        told = map(float, _WIRELESS.findall(self._proc("net/wireless")))
+        levels = (level - LEVEL_SPAN if level > 0 else level for level in told)
+        low, end = LEVELS_DBM
+        connected = [level for level in levels if low <= level < end]
+        return {"wifi_signal_dbm": connected[0]} if connected else {}
 
     def _board(self) -> dict[str, str]:
         model = sysfs.optional_text(self._root / "proc/device-tree/model")

@@ -58,7 +58,7 @@ def readings(board: str, root: Path) -> Iterator[str]:
     """What each of the board's sensors gives, in the format of the golden files."""
     for config in load(FIXTURES / f"{board}.toml", options_of=options_of, root=root).sensors:
         sensor = open_on(root, config)
-        for quantity, value in sensor.read().items():
+        for quantity, value in sensor.read().values.items():
             yield f"{config.name} {quantity} {value}\n"
         sensor.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.main import main
+from agent.cli.units import plain, sign
 from agent.cli.walk import Walk
 from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDetector
@@ -22,12 +23,13 @@ ROOT = Path(__file__).parents[3]
 def test_read_prints_a_line_for_each_quantity(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It has the name, the quantity and the value."""
+    """It has the name, the quantity, the value and its unit; the first how long it took."""
     add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
     assert main(["read", "--config", config]) == 0
-    name, quantity, value = capsys.readouterr().out.split()
-    assert (name, quantity) == ("room", "temperature_c")
-    assert -50 < float(value) < 100
+    line = r"room temperature_c (?P<value>\S+) °C \(\d+\.\d\d s\)\n"
+    found = re.fullmatch(line, capsys.readouterr().out)
+    assert found
+    assert -50 < float(found["value"]) < 100
 
 
 def test_read_of_an_unknown_sensor_names_the_known_ones(
@@ -64,11 +66,77 @@ def test_read_prints_words_and_long_numbers_whole(
     command = f'["/bin/echo", {printed}]'
     add(config, f'[[sensors]]\nname = "room"\ndriver = "exec"\ncommand = {command}\n')
     assert main(["read", "--config", config]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "room model BME280",
-        "room serial 10000000a1b2c3d4",
-        "room pressure_pa 100712.87",
-    ]
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("room model BME280 (")
+    assert lines == ["room serial 10000000a1b2c3d4", "room pressure_pa 100712.87 Pa"]
+
+
+def test_read_says_what_is_missing_and_prints_the_rest(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That is no failure; where nothing is left it is one."""
+    printed = """'{"humidity_pct": 3310, "disk_free_bytes": 23900000000, "level_m": null}'"""
+    command = f'["/bin/echo", {printed}]'
+    add(config, f'[[sensors]]\nname = "room"\ndriver = "exec"\ncommand = {command}\n')
+    assert main(["read", "--config", config]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("room disk_free_bytes 23900000000 bytes (")
+    assert "pi-iot-agent: room: humidity_pct cannot be 3310\nhint: " in err
+    assert "pi-iot-agent: room: level_m has no value" in err
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (21206401024, "21206401024"),
+        (2.39e10, "23900000000"),
+        (1e300, f"1{'0' * 300}"),
+        (20.0, "20"),
+        (-0.0, "0"),
+        (21.4, "21.4"),
+        (343.333196, "343.333"),
+        (98113.28125, "98113.281"),
+        (-0.0005, "-0.0005"),
+        (0.000123456, "0.0001235"),
+        (2.5e-9, "0.0000000025"),
+    ],
+)
+def test_a_number_is_printed_as_people_write_it(value: float, text: str) -> None:
+    """With sensible digits and never an exponent."""
+    assert plain(value) == text
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit"),
+    [
+        ("temperature_c", "°C"),
+        ("humidity_1_pct", "%"),
+        ("pm2p5_concentration_ug_per_m3", "µg/m³"),
+        ("acceleration_x_m_per_s2", "m/s²"),
+        ("active", ""),
+        ("c", ""),
+        ("uptime_s", "s"),
+    ],
+)
+def test_a_quantity_has_the_unit_that_its_name_ends_with(quantity: str, unit: str) -> None:
+    """The longest that is known."""
+    assert sign(quantity) == unit
+
+
+def test_units_are_printed_whatever_the_terminal_can_show(config: str) -> None:
+    """One that knows ASCII alone gets what stands for the sign."""
+    add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "read", "--config", config],
+        cwd=ROOT,
+        env={"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("room temperature_c ")
 
 
 def test_read_does_not_wait_for_a_sensor_that_hangs(

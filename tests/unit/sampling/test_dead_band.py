@@ -55,12 +55,29 @@ def test_a_sign_of_life_is_sent_even_if_nothing_moves() -> None:
 
 
 def test_what_comes_goes_or_is_a_word_counts_too() -> None:
-    """A quantity more or less, another model: news."""
+    """A quantity more, another model: news; one less is once it was missing three times."""
     board = change(5.0)
     assert board.is_news({"model": "Pi 4", "x": 1.0}, 0.0)
     assert not board.is_news({"model": "Pi 4", "x": 2.0}, 0.0)
     assert board.is_news({"model": "Pi 5", "x": 2.0}, 0.0)
-    assert board.is_news({"model": "Pi 5"}, 0.0)
+    assert [board.is_news({"model": "Pi 5"}, 0.0) for _ in range(5)] == [
+        *[False, False, True, False, False]
+    ]
+    assert board.is_news({"model": "Pi 5", "x": 2.0}, 0.0)
+
+
+def test_a_quantity_that_comes_and_goes_is_no_news_each_time() -> None:
+    """A DHT whose humidity is wrong now and then; nor when another quantity takes it along."""
+    room = change({"humidity_pct": 1.0})
+    both = {"temperature_c": 20.0, "humidity_pct": 50.0}
+    assert room.is_news(both, 0.0)
+    for _ in range(10):
+        assert not room.is_news({"temperature_c": 20.0}, 0.0)
+        assert not room.is_news({"temperature_c": 20.0}, 0.0)
+        assert not room.is_news(both, 0.0)
+    assert room.is_news({"temperature_c": 21.0}, 0.0)
+    assert not room.is_news({"temperature_c": 21.0, "humidity_pct": 50.5}, 0.0)
+    assert room.is_news({"temperature_c": 21.0, "humidity_pct": 52.0}, 0.0)
 
 
 def test_after_a_failure_the_next_reading_is_news() -> None:

@@ -159,6 +159,63 @@ def test_no_value_three_times_in_a_row_is_a_failure(bench: Bench) -> None:
     assert (bench.opened, bench.drivers["room"].closed) == (["room"], 0)
 
 
+def test_what_is_left_is_sent_and_what_is_missing_is_told_once(bench: Bench) -> None:
+    """In the same words while it lasts; the sensor is well. It is over with the first value."""
+    sampler = bench.sampler(bench.thermometer("room", 10.0))
+    driver = bench.drivers["room"]
+    driver.values = {"temperature_c": 20.0, "humidity_pct": 3310.0}
+    sampler.step()
+    (condition,) = bench.health.snapshot().conditions
+    assert (condition.code, condition.severity) == ("quantity-missing", "info")
+    assert condition.text == "room: humidity_pct cannot be 3310; the rest is sent"
+    assert condition.hint
+    driver.values = {"temperature_c": 20.0, "humidity_pct": 200.0}
+    bench.work(sampler, 50.0)
+    assert bench.health.snapshot().conditions == (condition,)
+    assert {tuple(one.body) for one in bench.records()} == {("temperature_c",)}
+    assert len(bench.records()) == 6
+    sensors = bench.health.snapshot().facts["sensors"]
+    assert isinstance(sensors, dict)
+    assert sensors["room"] == told(last=START_S + 50)
+
+    driver.values = {"temperature_c": 20.0, "humidity_pct": 40.0}
+    bench.work(sampler, 10.0)
+    assert not bench.health.snapshot().conditions
+    assert (bench.opened, driver.closed) == (["room"], 0)
+
+
+def test_what_may_pass_is_named_when_it_was_missing_three_times_in_a_row(bench: Bench) -> None:
+    """Once or twice is nothing, however often."""
+    sampler = bench.sampler(bench.thermometer("room", 10.0))
+    driver = bench.drivers["room"]
+    lacking: dict[str, float | str | SensorError] = {}
+    lacking |= {"temperature_c": 20.0, "humidity_pct": NoDataError("CRC", hint="wait")}
+    for _ in range(5):
+        driver.values = lacking
+        bench.work(sampler, 19.0)
+        assert not bench.health.snapshot().conditions
+        driver.values = {"temperature_c": 20.0, "humidity_pct": 40.0}
+        bench.work(sampler, 11.0)
+    driver.values = lacking
+    bench.work(sampler, 30.0)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text == "room: humidity_pct: CRC; the rest is sent"
+    assert condition.hint == "wait"
+
+
+def test_where_nothing_is_left_the_sensor_fails_and_lacks_nothing_more(bench: Bench) -> None:
+    """One condition at a time says what is wrong."""
+    sampler = bench.sampler(bench.thermometer("room", 10.0))
+    driver = bench.drivers["room"]
+    driver.values = {"temperature_c": 20.0, "humidity_pct": 3310.0}
+    sampler.step()
+    driver.values = {"temperature_c": -127.0, "humidity_pct": 3310.0}
+    bench.work(sampler, 10.0)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.code == "sensor-failing"
+    assert condition.text == "room: temperature_c cannot be -127; humidity_pct cannot be 3310"
+
+
 def test_of_a_sensor_that_never_gave_a_value_nothing_is_told_yet(bench: Bench) -> None:
     """Neither that it works nor that it fails: at first nobody knows."""
     sampler = bench.sampler(bench.thermometer("room"))

@@ -9,7 +9,6 @@ import socket
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -17,13 +16,9 @@ from hypothesis import strategies as st
 
 from agent.config import SensorConfig
 from agent.errors import NoDataError, SensorError
-from agent.sensors import hwmon, iio, onewire, options_of, sysfs, system, thermal
+from agent.sensors import Sensor, hwmon, iio, onewire, options_of, sysfs, system, thermal
 from tests.fakes import FakeClock
 from tests.tools import boards
-
-if TYPE_CHECKING:
-    from agent.sensors import Sensor
-
 
 ID = "28-0119433bc5ff"
 
@@ -76,9 +71,18 @@ def test_a_board_reads_as_its_golden_file_says(board: str, tmp_path: Path) -> No
         (errno.EIO, True),
         (errno.ENODATA, True),
         (errno.ETIMEDOUT, True),
+        (errno.EREMOTEIO, True),
+        (errno.ENXIO, True),
+        (errno.EBADMSG, True),
+        (errno.EILSEQ, True),
+        (errno.ETIME, True),
+        (errno.EOVERFLOW, True),
+        (errno.EINTR, True),
+        (errno.EPROTO, True),
         (errno.ENODEV, False),
-        (errno.EREMOTEIO, False),
+        (errno.ENOENT, False),
         (errno.EACCES, False),
+        (errno.EOPNOTSUPP, False),
     ],
     ids=lambda value: errno.errorcode.get(value, "") if value > 1 else str(bool(value)),
 )
@@ -129,7 +133,7 @@ def test_a_device_that_goes_away_is_a_failure_and_found_again_elsewhere(pi5: Pat
     with pytest.raises(SensorError, match="not there"):
         battery.read()
 
-    assert opened(pi5, "iio", device="ads1115").read()["voltage_0_v"] == 3.30025
+    assert opened(pi5, "iio", device="ads1115").read().values["voltage_0_v"] == 3.30025
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,7 @@ def test_one_of_several_thermal_zones_is_to_be_chosen(pi4: Path) -> None:
     put(pi4 / "sys/class/thermal/thermal_zone1/type", "gpu-thermal\n")
     with pytest.raises(SensorError, match="several zones: cpu-thermal, gpu-thermal"):
         opened(pi4, "thermal")
-    assert opened(pi4, "thermal", zone="cpu-thermal").read() == {"temperature_c": 38.459}
+    assert opened(pi4, "thermal", zone="cpu-thermal").read().values == {"temperature_c": 38.459}
 
 
 SLAVE = f"sys/bus/w1/devices/{ID}/w1_slave"
@@ -195,7 +199,7 @@ def test_a_ds18b20_is_believed_only_when_it_measured(
         with pytest.raises(NoDataError):
             floor.read()
     else:
-        assert floor.read() == {"temperature_c": celsius}
+        assert floor.read().values == {"temperature_c": celsius}
 
 
 def test_without_the_scratchpad_85_degrees_are_believed_only_near_them(pi4: Path) -> None:
@@ -207,7 +211,7 @@ def test_without_the_scratchpad_85_degrees_are_believed_only_near_them(pi4: Path
         boiler.read()
     for celsius in (61.812, 84.5, 85.0):
         put(temperature, f"{celsius * 1000:.0f}\n")
-        assert boiler.read() == {"temperature_c": celsius}
+        assert boiler.read().values == {"temperature_c": celsius}
 
 
 @given(st.text(max_size=200))
@@ -263,29 +267,82 @@ def test_a_bme680_that_tells_hectopascals_is_understood(pi4: Path) -> None:
     pressure = pi4 / "sys/bus/iio/devices/iio:device1/in_pressure_input"
     for told in ("1007.128", "100.7128"):
         put(pressure, told)
-        assert opened(pi4, "iio", device="bme280").read()["pressure_pa"] == pytest.approx(100_712.8)
+        assert opened(pi4, "iio", device="bme280").read().values["pressure_pa"] == pytest.approx(
+            100_712.8
+        )
 
 
-@pytest.mark.parametrize(("told", "plausible"), [("-40000", True), ("127990000", False)])
-def test_a_value_that_cannot_be_is_a_failure(told: str, *, plausible: bool, pi4: Path) -> None:
-    """It never becomes a record."""
-    put(pi4 / "sys/bus/iio/devices/iio:device1/in_temp_input", told)
+@pytest.mark.parametrize(
+    ("file", "told", "values"),
+    [
+        ("in_temp_input", "-40000", {"temperature_c": -40.0}),
+        ("in_temp_input", "127990000", {}),
+        ("in_humidityrelative_input", "101200", {"humidity_pct": 100.0}),
+        ("in_humidityrelative_input", "-900", {"humidity_pct": 0.0}),
+        ("in_humidityrelative_input", "3310000", {}),
+        ("in_humidityrelative_input", "", {}),
+        ("in_pressure_input", "warm", {}),
+    ],
+)
+def test_a_value_that_cannot_be_costs_only_itself(
+    file: str, told: str, values: dict[str, float], pi4: Path
+) -> None:
+    """It never becomes a record; what a part says beyond what can be is cropped within its span."""
     room = opened(pi4, "iio", device="bme280")
-    if plausible:
-        assert room.read()["temperature_c"] == -40.0
-    else:
-        with pytest.raises(SensorError, match="temperature_c cannot be 127990"):
-            room.read()
+    usual = room.read().values
+    put(pi4 / "sys/bus/iio/devices/iio:device1" / file, told)
+    found = room.read()
+    (moved,) = [name for name in usual if found.values.get(name) != usual[name]]
+    assert found.values == {name: usual[name] for name in usual if name != moved} | values
+    assert found.missing.keys() == ({moved} if not values else set())
 
 
-def test_a_hwmon_channel_at_fault_is_no_data(pi5: Path) -> None:
-    """The kernel says so in a file of its own."""
+def test_a_scale_that_cannot_be_read_costs_only_its_channel(pi5: Path) -> None:
+    """Neither at the opening nor later does it silence the others."""
+    device = pi5 / "sys/bus/iio/devices/iio:device0"
+    put(device / "in_voltage1_scale", "wide")
+    battery = opened(pi5, "iio", device="ads1115")
+    found = battery.read()
+    assert found.values.keys() == {"voltage_0_1_v", "voltage_0_v"}
+    assert "in_voltage1_scale has 'wide', which is no number" in found.missing["voltage_1_v"].text
+    put(device / "in_voltage1_scale", "0.25")
+    assert battery.read().values["voltage_1_v"] == -0.002
+
+
+def test_a_hwmon_channel_at_fault_or_not_wired_costs_only_itself(pi5: Path) -> None:
+    """The kernel says so in a file of its own, or by an error for ever."""
     disk = opened(pi5, "hwmon", device="nvme")
-    put(pi5 / "sys/class/hwmon/hwmon2/temp2_fault", "1\n")
-    with pytest.raises(NoDataError, match="at fault"):
+    directory = pi5 / "sys/class/hwmon/hwmon2"
+    put(directory / "temp2_fault", "1\n")
+    found = disk.read()
+    assert found.values == {"temperature_composite_c": 36.85}
+    fault = found.missing["temperature_sensor_1_c"]
+    assert "temp2_fault says that the sensor is at fault" in fault.text
+    assert isinstance(fault, NoDataError)
+    put(directory / "temp2_fault", "0\n")
+    assert len(disk.read().values) == 2
+    (directory / "temp1_input").unlink()
+    assert disk.read().values == {"temperature_sensor_1_c": 41.85}
+
+
+def test_where_no_channel_has_a_value_all_are_named(pi5: Path) -> None:
+    """It may pass if each of them may; three are named, and how many more there are."""
+    disk = opened(pi5, "hwmon", device="nvme")
+    directory = pi5 / "sys/class/hwmon/hwmon2"
+    for number in (1, 2):
+        put(directory / f"temp{number}_fault", "1\n")
+    with pytest.raises(NoDataError, match=r"s: temperature_composite_c: .*; temperature_s"):
         disk.read()
-    put(pi5 / "sys/class/hwmon/hwmon2/temp2_fault", "0\n")
-    assert len(disk.read()) == 2
+    (directory / "temp1_fault").unlink()
+    (directory / "temp1_input").unlink()
+    with pytest.raises(SensorError, match="not there") as caught:
+        disk.read()
+    assert not isinstance(caught.value, NoDataError)
+    converter = opened(pi5, "hwmon", device="rp1_adc")
+    for path in (pi5 / "sys/class/hwmon").glob("hwmon*/*_input"):
+        path.unlink()
+    with pytest.raises(SensorError, match=r"voltage_1_v: .*; and 2 more$"):
+        converter.read()
 
 
 def test_hwmon_channels_of_one_label_are_told_apart(tmp_path: Path) -> None:
@@ -300,10 +357,10 @@ def test_hwmon_channels_of_one_label_are_told_apart(tmp_path: Path) -> None:
 def test_the_processors_load_is_that_since_the_last_reading(pi4: Path) -> None:
     """The first reading tells of the time since boot."""
     board = opened(pi4, "system")
-    assert board.read()["cpu_load_pct"] == 10.0
+    assert board.read().values["cpu_load_pct"] == 10.0
     put(pi4 / "proc/stat", "cpu  575 0 500 9025 0 0 0 0 0 0\n")
-    assert board.read()["cpu_load_pct"] == 75.0
-    assert "cpu_load_pct" not in board.read()
+    assert board.read().values["cpu_load_pct"] == 75.0
+    assert "cpu_load_pct" not in board.read().values
 
 
 def test_a_board_tells_what_it_has(tmp_path: Path) -> None:
@@ -313,7 +370,7 @@ def test_a_board_tells_what_it_has(tmp_path: Path) -> None:
     put(tmp_path / "proc/meminfo", "MemTotal: 5 kB\n")
     put(tmp_path / "proc/stat", "nonsense\n")
 
-    assert opened(tmp_path, "system").read() == {
+    assert opened(tmp_path, "system").read().values == {
         "disk_used_pct": 28.8,
         "disk_free_bytes": 21_206_401_024,
         "uptime_s": 12.5,
@@ -324,9 +381,9 @@ def test_a_board_tells_what_it_has(tmp_path: Path) -> None:
 def test_without_the_firmwares_file_the_hwmon_driver_tells_of_under_voltage(pi4: Path) -> None:
     """As on Debian's own kernel."""
     shutil.rmtree(pi4 / "sys/devices/platform/soc/soc:firmware")
-    assert opened(pi4, "system").read()["under_voltage"] == 0
+    assert opened(pi4, "system").read().values["under_voltage"] == 0
     put(pi4 / "sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n")
-    values = opened(pi4, "system").read()
+    values = opened(pi4, "system").read().values
     assert values["under_voltage"] == 1
     assert "throttled" not in values
 
@@ -346,7 +403,7 @@ def test_whatever_stands_in_proc_the_board_is_read(data: st.DataObject) -> None:
         }.items():
             content = begin + data.draw(numbers)
             (root / "proc" / file).write_text(content)
-        values = opened(root, "system").read()
+        values = opened(root, "system").read().values
     assert {"disk_used_pct", "disk_free_bytes"} <= values.keys()
 
 
@@ -355,23 +412,46 @@ def test_a_level_that_cannot_be_silences_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "proc/net").mkdir(parents=True)
     (tmp_path / "proc/net/wireless").write_text(" wlan0: 0000 0 1 0")
     (tmp_path / "proc/uptime").write_text("12.5 3.0")
-    values = opened(tmp_path, "system").read()
+    values = opened(tmp_path, "system").read().values
     assert "wifi_signal_dbm" not in values
     assert values["uptime_s"] == 12.5
 
 
-def test_a_disk_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    """Its key is named."""
+def test_a_disk_that_is_not_there_costs_only_what_is_told_of_it(tmp_path: Path) -> None:
+    """Its key is named; without anything else it is a failure."""
     options = system.Options(disk=tmp_path / "gone")
-    board = system.open_driver(options, clock=FakeClock(), root=tmp_path)
+    board = Sensor("board", system.open_driver(options, clock=FakeClock(), root=tmp_path))
     with pytest.raises(SensorError, match="No such file") as caught:
         board.read()
     assert "disk" in caught.value.hint
+    put(tmp_path / "proc/uptime", "12.5 3.0\n")
+    found = board.read()
+    assert found.values == {"uptime_s": 12.5}
+    assert found.missing.keys() == {"disk_used_pct", "disk_free_bytes"}
+
+
+@pytest.mark.parametrize(
+    ("level", "signal_dbm"),
+    [("-256", None), ("0", None), ("-67.", -67.0), ("189", -67.0), ("1", None), ("-300", None)],
+)
+def test_wifi_that_is_not_associated_has_no_signal(
+    level: str, signal_dbm: float | None, tmp_path: Path
+) -> None:
+    """It says -256 or 0, which is left out; the next interface may have one."""
+    line = " {}: 0000 54. {} 0 0 0 0 0 0 0\n"
+    put(tmp_path / "proc/net/wireless", f"h\nh\n{line.format('wlan0', level)}")
+    found = opened(tmp_path, "system").read()
+    assert (found.values.get("wifi_signal_dbm"), found.missing) == (signal_dbm, {})
+    both = line.format("wlan0", level) + line.format("wlan1", "-50.")
+    put(tmp_path / "proc/net/wireless", f"h\nh\n{both}")
+    expected = -50.0 if signal_dbm is None else signal_dbm
+    assert opened(tmp_path, "system").read().values["wifi_signal_dbm"] == expected
 
 
 def test_this_machine_has_a_board_too() -> None:
     """Over the real files, whatever they are."""
-    values = system.open_driver(system.Options(), clock=FakeClock()).read()
+    board = system.open_driver(system.Options(), clock=FakeClock())
+    values = Sensor("board", board).read().values
     assert 0 <= float(values["memory_used_pct"]) <= 100
     assert float(values["uptime_s"]) > 0
 

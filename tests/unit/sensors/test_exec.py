@@ -56,19 +56,19 @@ def failure(sensor: Sensor) -> str:
 )
 def test_what_it_prints_is_the_reading(printed: str, values: dict[str, float]) -> None:
     """One number, or a JSON object of numbers."""
-    assert shell(f"printf '%b' '{printed}'").read() == values
+    assert shell(f"printf '%b' '{printed}'").read().values == values
 
 
 def test_a_single_number_may_be_given_a_name() -> None:
     """With its unit, as every quantity."""
     probe = running("/bin/echo", "21.5", quantity="temperature_c")
-    assert probe.read() == {"temperature_c": 21.5}
+    assert probe.read().values == {"temperature_c": 21.5}
 
 
 def test_arguments_are_words_and_no_shell_looks_at_them() -> None:
     """Neither are they split, nor is anything in them run."""
     script = "import sys; assert sys.argv[1:] == ['a b', '$(id)', '*']; print(1)"
-    assert running(sys.executable, "-c", script, "a b", "$(id)", "*").read() == {"value": 1}
+    assert running(sys.executable, "-c", script, "a b", "$(id)", "*").read().values == {"value": 1}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,7 @@ def test_arguments_are_words_and_no_shell_looks_at_them() -> None:
         ('"1"', "it printed"),
         ("NaN", "value cannot be nan"),
         ("1e999", "value cannot be inf"),
+        ('{"a": null}', "a has no value"),
         ('{"a": "b"}', "a is 'b', not a number"),
         ('{"a": {}}', "a is {}, not a number"),
         ('{"seq": 1}', "'seq' is no name for a quantity"),
@@ -151,7 +152,7 @@ def test_when_its_time_is_over_the_whole_group_is_killed(
 def test_a_program_that_prints_without_end_is_stopped() -> None:
     """Its output does not fill the memory; complaints without end do no harm."""
     assert "prints more than 65536 bytes" in failure(shell("yes"))
-    assert shell("yes no | head -c 3000000 >&2; echo 1").read() == {"value": 1}
+    assert shell("yes no | head -c 3000000 >&2; echo 1").read().values == {"value": 1}
 
 
 def test_it_gets_neither_input_nor_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ def test_it_gets_neither_input_nor_secrets(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, "private")
     monkeypatch.setenv("PROBE", "7")
     probe = shell("cat; env | grep -c private >&2; echo $PROBE; exit $(env | grep -c private)")
-    assert probe.read() == {"value": 7}
+    assert probe.read().values == {"value": 7}
 
 
 def descriptors() -> int:

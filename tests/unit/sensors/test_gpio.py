@@ -104,11 +104,11 @@ def test_a_detection_and_its_time_are_seen(bench: Bench, active: str) -> None:
     bench.clock.pass_by(10.0)
     bench.edge(active=True)
     bench.clock.pass_by(3.0)
-    assert motion.read() == {"active": 1.0}
+    assert motion.read().values == {"active": 1.0}
     bench.edge(active=False)
     bench.clock.pass_by(1.0)
 
-    assert motion.read() == {"active": 0.0}
+    assert motion.read().values == {"active": 0.0}
     assert rounded(motion.drain()) == Detections(1, 3.0, 2)
     assert motion.drain() == Detections(0, 0.0)
     motion.close()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensors import Plausibility
-from agent.sensors.plausibility import Limits
+from agent.sensors.plausibility import Limits, believed
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -143,3 +143,48 @@ def test_the_limit_is_told_in_words(active_max_s: float) -> None:
     watch = Waiter(active_max_s=active_max_s)
     (verdict,) = watch.sees(active_max_s + 60.0, active_s=60.0)
     assert ("0 minutes" if active_max_s == 1.0 else "744 hours") in verdict
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value", "expected"),
+    [
+        ("humidity_pct", 101.2, 100.0),
+        ("humidity_pct", -2.0, 0.0),
+        ("humidity_1_pct", 119.0, 100.0),
+        ("humidity1_pct", 119.5, None),
+        ("bath_humidity_pct", 3310.0, None),
+        ("humidity_pct_2", -6.5, None),
+        ("Humidity_PCT", 4096.0, None),
+        ("temperature_c", 21.4, 21.4),
+        ("temperature_composite_c", 2000.0, None),
+        ("temperature_0_c", -127.0, None),
+        ("outside_temperature_c", -273.15, None),
+        ("freezer_c", -127.0, None),
+        ("freezer_c", -273.15, None),
+        ("freezer_1_c", -300.0, None),
+        ("freezer_c", -196.0, -196.0),
+        ("temperature_c", 85.0, 85.0),
+        ("pressure_1_pa", 0.0, None),
+        ("pressure_difference_pa", -3.0, -3.0),
+        ("humidity_change_pct", -3.0, -3.0),
+        ("co2_room_ppm", 200_000.0, None),
+        ("co2_ppm", 412.0, 412.0),
+        ("cpu_load_pct", 101.0, None),
+        ("ups_load_pct", 110.0, 110.0),
+        ("battery_v", 1e6, None),
+        ("battery_2_v", 1e6, None),
+        ("depth_m", -1e9, -1e9),
+        ("c", 1e9, None),
+        ("value", 1e9, 1e9),
+    ],
+)
+def test_bounds_go_by_base_and_unit(quantity: str, value: float, expected: float | None) -> None:
+    """Whatever label stands between or around them; humidity is cropped to what can be."""
+    assert believed(quantity, value) == expected
+
+
+@given(st.text(), st.floats(allow_nan=False))
+def test_a_value_is_believed_as_it_is_or_cropped(quantity: str, value: float) -> None:
+    """Whatever the name; only a humidity is moved."""
+    found = believed(quantity, value)
+    assert found is None or found == value or "humidity" in quantity.lower()

@@ -86,7 +86,7 @@ def test_a_plug_in_is_found_by_its_entry_point(plug_in: str, clock: FakeClock) -
     config = SensorConfig(name="garden", driver=plug_in, options={"depth_m": 4})
 
     assert options_of(plug_in) is dict
-    assert open_sensor(config, clock=clock).read() == {"depth_m": 4}
+    assert open_sensor(config, clock=clock).read().values == {"depth_m": 4}
 
 
 @pytest.mark.usefixtures("plug_in")

@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
+import json
 import math
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agent.errors import SensorError
-from agent.sensors import Detections, Sensor
+from agent.errors import NoDataError, SensorError
+from agent.sensors import Detections, Measurement, Sensor
 from tests.fakes import FakeDetector, FakeDriver
+
+BAD = [
+    {"temperature_c": math.nan},
+    {"temperature_c": math.inf},
+    {"temperature_c": 10**400},
+    {"temperature_c": "20"},
+    {"temperature_c": None},
+    {"temperature_c": True},
+    {"temperature_c": -127.0},
+    {"humidity_pct": 3310.0},
+    {"a": SensorError("at fault", hint="mend it")},
+    {"a": NoDataError("not ready")},
+    {"Timestamp": 1},
+    {"seq": 1},
+    {"": 1},
+    {"a b": 1},
+    {7: 1},
+    {"\ud800": 1},
+    {"x" * 65: 1},
+]
 
 
 @pytest.mark.parametrize(
-    "values",
-    [
-        {"temperature_c": math.nan},
-        {"temperature_c": math.inf},
-        {"temperature_c": "20"},
-        {"temperature_c": None},
-        {"temperature_c": True},
-        {"Timestamp": 1},
-        {"seq": 1},
-        {"": 1},
-        {"a b": 1},
-        {7: 1},
-        {"\ud800": 1},
-        {"x" * 65: 1},
-        {f"x{number}": 1 for number in range(201)},
-        7,
-        None,
-    ],
-    ids=repr,
+    "values", [*BAD, {f"x{number}": 1 for number in range(201)}, 7, None], ids=repr
 )
 def test_what_is_no_reading_is_an_error(values: dict[str, float]) -> None:
     """A record must have numbers, under names that are not the record's own."""
     driver = FakeDriver()
     driver.values = values
 
-    with pytest.raises(SensorError):
+    with pytest.raises(SensorError, match=r"^room: ") as caught:
         Sensor("room", driver).read()
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_a_quantity_loses_only_itself(bad: dict[str, float]) -> None:
+    """What else was read is given, and why something is missing."""
+    driver = FakeDriver()
+    driver.values = {"pressure_pa": 101_325.0, **bad, "model": "BME280"}
+
+    found = Sensor("room", driver).read()
+    assert found.values == {"pressure_pa": 101_325.0, "model": "BME280"}
+    (error,) = found.missing.values()
+    assert error.text.isprintable()
+
+
+@given(st.dictionaries(st.text(max_size=70), st.floats() | st.text() | st.none() | st.booleans()))
+def test_whatever_a_driver_gives_nothing_is_lost_in_silence(values: dict[str, float]) -> None:
+    """Each quantity is there, or there is a reason why not; what comes out can be sent."""
+    driver = FakeDriver()
+    driver.values = values
+    found = Measurement({}, {})
+    with suppress(SensorError):
+        found = Sensor("room", driver).read()
+        assert len(found.values) + len(found.missing) == len(values)
+    json.dumps(found.values, allow_nan=False).encode()
 
 
 def test_only_sensor_errors_come_out_of_a_driver() -> None:
@@ -58,7 +89,7 @@ def test_an_empty_reading_is_fine() -> None:
     driver = FakeDriver()
     driver.values = {}
 
-    assert Sensor("room", driver).read() == {}
+    assert Sensor("room", driver).read() == ({}, {})
 
 
 def test_a_sensor_without_drain_detects_nothing() -> None:

@@ -27,11 +27,11 @@ def test_the_simulated_temperature_is_plausible_and_follows_the_clock(clock: Fak
     sensor = simulated(clock)
     seen = []
     for _ in range(24 * 60):
-        seen.append(float(sensor.read()["temperature_c"]))
+        seen.append(float(sensor.read().values["temperature_c"]))
         clock.pass_by(60.0)
     clock.pass_by(-86_400.0)
 
-    assert sensor.read()["temperature_c"] == seen[0]
+    assert sensor.read().values["temperature_c"] == seen[0]
     assert 17.5 < min(seen) < 19
     assert 23 < max(seen) < 24.5
     assert max(abs(a - b) for a, b in pairwise(seen)) < 0.2
