@@ -45,9 +45,16 @@ def summary(config: Config) -> str:
         "region": config.aws.region or "that of the AWS credentials",
         "endpoint": f"{config.mqtt.endpoint or 'as registered'}, port {config.mqtt.port}",
         "sensors": sensors or "none: only the agent's own state is reported",
+        "counted": _counted(config),
         "certificates": config.mqtt.cert_file or config.paths.certs / config.thing.name,
         "store": config.store.path,
         "runtime": config.paths.runtime,
     }
     lines = [f"  {name + ':':<14}{value}" for name, value in rows.items()]
     return "\n".join([f"{config.path}: OK", *lines])
+
+
+def _counted(config: Config) -> str:
+    """The sensors that are counted, and how."""
+    names = ", ".join(config.count.sensor)
+    return f"{names}, in windows of {config.count.window_s} s" if names else "none"

@@ -119,16 +119,16 @@ def words(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
     return _declare(default, check)
 
 
-def one_or_more(default: str) -> tuple[str, ...]:
-    """A string, or a list of different ones."""
+def names() -> tuple[str, ...]:
+    """A string, or a list of different ones, which may be empty."""
 
     def check(value: object, _base: Path) -> tuple[str, ...]:
         found = tuple(_string(one) for one in (value if isinstance(value, list) else [value]))
-        if not found or len(set(found)) < len(found):
+        if len(set(found)) < len(found):
             raise _misfit('a string, or a list of different ones such as ["a", "b"]', value)
         return found
 
-    return _declare((default,), check, blank=True)
+    return _declare((), check, blank=True)
 
 
 def bands() -> Mapping[str, float]:

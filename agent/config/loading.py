@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config import legacy
+from agent.config.counted import counted
 from agent.config.document import contents, mistakes, read_toml
 from agent.config.fields import show
 from agent.config.naming import registered_name
@@ -149,8 +150,15 @@ def interpret(
     if tables.problems or (said and unnamed):
         source = source or path
         raise mistakes(source, tables.problems, content.get(source), beside=said if unnamed else ())
-    warnings = (*said, *old.warnings, *old.topic_warnings(config.thing.name))
-    return replace(config, warnings=warnings)
+    named = None if tables.given("count", "sensor") in (None, "") else config.count.sensor
+    asked = tables.given("count", "window_s") is not None
+    names, warning = counted(named, config.sensors, asked=asked)
+    told = (warning,) if warning else ()
+    return replace(
+        config,
+        count=replace(config.count, sensor=names, named=named is not None),
+        warnings=(*said, *old.warnings, *old.topic_warnings(config.thing.name), *told),
+    )
 
 
 def _sensors(

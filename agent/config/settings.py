@@ -18,8 +18,8 @@ from agent.config.fields import (
     file,
     host,
     integer,
+    names,
     number,
-    one_or_more,
     text,
     url,
 )
@@ -102,10 +102,14 @@ class StoreLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Counting: the sensors whose detections are counted, and the length of a window."""
+    """Counting: the sensors whose detections are counted, and the length of a window.
 
-    sensor: tuple[str, ...] = one_or_more("motion")
+    `sensor` is never more than is there; `named` says that the file names them.
+    """
+
+    sensor: tuple[str, ...] = names()
     window_s: int = integer(600, 5, DAY_S)
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,11 @@ class Options:
 
     detections_per_s: float | None = number(None, 0, 10_000)
 
+    @property
+    def detects(self) -> bool:
+        """True if it has detections to count."""
+        return self.detections_per_s is not None
+
 
 class Simulated:
     """A room whose temperature goes up and down with the day, and a little between."""

@@ -19,10 +19,18 @@ def test_check_sums_up_a_good_configuration(
     add(config, '[aws]\nregion = "eu-west-1"\n[mqtt]\nendpoint = "broker.local"\n')
     Path(config).with_name("iot_prov_config").write_text("TOPIC_DETECT=old/topic\n")
     add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
+    add(config, '[[sensors]]\nname = "pir"\ndriver = "simulated"\ndetections_per_s = 2\n')
     assert main(["check", "--config", config]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith(f"{config}: OK\n")
-    for fact in ("cat", "eu-west-1", "broker.local, port 8883", "room (simulated)", "store.db"):
+    for fact in (
+        "cat",
+        "eu-west-1",
+        "broker.local, port 8883",
+        "room (simulated)",
+        "pir, in windows",
+        "store",
+    ):
         assert fact in captured.out
     assert captured.err.startswith("warning: ")
     assert "cat/count" in captured.err

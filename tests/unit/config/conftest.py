@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -44,6 +44,7 @@ GPIO = '[[sensors]]\nname = "motion"\ndriver = "gpio"\n'
 class Gpio:
     """The options of a driver with a required key and a rule of its own."""
 
+    detects: ClassVar[bool] = True
     pin: int = fields.integer(..., 0, 999)
     active: str = fields.choice("high", "high", "low")
     debounce_ms: int = fields.integer(50, 0, 10_000)

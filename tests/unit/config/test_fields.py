@@ -117,14 +117,14 @@ def test_an_unsafe_url_is_told_with_the_reason(tmp_path: Path) -> None:
 
 def test_several_sensors_may_be_counted(tmp_path: Path) -> None:
     """One as a string, several as a list of different ones, each of which there must be."""
-    both = SENSOR + SENSOR.replace("room", "hall")
+    room, hall = (f"{GPIO.replace('motion', name)}pin = 4\n" for name in ("room", "hall"))
+    both = room + hall
     assert read(write(tmp_path, both + "[count]\nsensor = 'hall'")).count.sensor == ("hall",)
     counted = read(write(tmp_path, both + "[count]\nsensor = ['hall', 'room']")).count.sensor
     assert counted == ("hall", "room")
     for wrong, words in {
         "['hall', 'roof']": 'count.sensor: no sensor has the name "roof"',
         "['hall', 'hall']": "count.sensor: expected a string, or a list of different ones",
-        "[]": "count.sensor: expected a string, or a list",
         "[7]": "count.sensor: expected a string, got 7",
         "7": "count.sensor: expected a string, got 7",
     }.items():

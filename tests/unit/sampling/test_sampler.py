@@ -191,6 +191,16 @@ def test_the_watchdog_hears_when_the_next_beat_is_due(bench: Bench) -> None:
     assert bench.health.late() == ["sampler"]
 
 
+def test_one_that_was_only_guessed_to_detect_is_not_told(bench: Bench) -> None:
+    """Nobody has named it, and a plug-in that measures is as good as one that detects."""
+    bench.count = Count(sensor=("room",), window_s=600, named=False)
+    sampler = bench.sampler(bench.thermometer("room"))
+    bench.work(sampler, 600.0)
+    assert bench.health.snapshot().conditions == ()
+    assert bench.times("count") == []
+    assert bench.times("sensors/room")
+
+
 def test_several_sensors_are_counted_together(bench: Bench) -> None:
     """One report a window: the sum, and each sensor's part of it."""
     motion, hall = bench.motion()
