@@ -1,4 +1,4 @@
-"""Wake-up: a descriptor that ends a select from another thread."""
+"""Wake-up: a descriptor that ends a wait from another thread."""
 
 from __future__ import annotations
 
@@ -39,10 +39,21 @@ class Wakeup:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until set, at most `timeout_s`; clear it and tell whether it was set."""
-        ready, _, _ = select.select([self], [], [], max(0.0, timeout_s))
-        if ready:
+        return self.fileno() in self.wait_for(timeout_s)
+
+    def wait_for(self, timeout_s: float, *descriptors: int) -> frozenset[int]:
+        """Wait until it is set or a descriptor is readable, at most `timeout_s`; which of them.
+
+        It is cleared. One that failed, or was closed meanwhile, counts as readable; a negative one,
+        of what is closed, never is.
+        """
+        poll = select.poll()  # unlike select(2) it knows descriptors above 1023
+        for descriptor in (self.fileno(), *(one for one in descriptors if one >= 0)):
+            poll.register(descriptor, select.POLLIN)
+        ready = frozenset(one for one, _ in poll.poll(max(0.0, timeout_s) * 1000))
+        if self.fileno() in ready:
             self.clear()
-        return bool(ready)
+        return ready
 
     def close(self) -> None:
         """Give the descriptor back; more than once does no harm."""

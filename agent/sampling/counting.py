@@ -33,7 +33,7 @@ class _Watch:
 
     It has watched for `earlier_s` in spans that are over, and since `since_s` (None: not at this
     moment), as far as is known until `until_s`, when it was asked last. Some of the `count` of one
-    that is `blurred` may be of long before the window.
+    that is `blurred` may be of long before the window; so many edges of the line were `lost`.
     """
 
     count: int = 0
@@ -42,6 +42,7 @@ class _Watch:
     since_s: float | None = None
     until_s: float = -math.inf
     blurred: bool = False
+    lost: int = 0
 
     def watched_s(self, window: Window) -> float:
         """Seconds of `window` that it watched."""
@@ -135,6 +136,7 @@ class CountWindow:
         share.blurred |= seen.count > 0 and asked_s < opened_s - self._patience_s
         share.count += seen.count
         share.active_s += seen.active_s
+        share.lost += seen.lost
 
     def leaves(self, name: str) -> None:
         """The sensor cannot watch, or not any more; what it saw until it was asked stays."""
@@ -183,9 +185,10 @@ class CountWindow:
         known = {name: shares[name] for name in present if name not in self._tested}
         observed_s = min((watched_s[name] for name in known), default=0.0)
         length_s = window.closes_boot_s - window.opened_boot_s
+        lost = sum(share.lost for share in shares.values())
         partial = [n for n, one in shares.items() if watched_s[n] < length_s or one.blurred]
         quality = "partial"
-        if window.whole and not partial and not self._tested:  # though the wall clock was slewed
+        if window.whole and not (partial or lost or self._tested):  # though the clock was slewed
             observed_s, quality = window.window_s, "ok"
         gone = {n for n, one in shares.items() if one.since_s is None or n not in present}
         if gone - self._unopened or shares.keys() & set(suspects):
@@ -203,6 +206,8 @@ class CountWindow:
         }
         if len(shares) > 1:
             body["by_sensor"] = {name: share.count for name, share in known.items()}
+        if lost:
+            body["lost_edges"] = lost
         if self._tested:
             body["test_count"] = sum(shares[name].count for name in self._tested)
         # `now` by the clock that the window was opened with: if it was wrong, the store moves both.

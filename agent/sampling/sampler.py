@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class Sampler:
-    """Reads, counts and stores; `step` and `run` belong to one thread, the rest to any.
+    """Reads, counts and stores; `step`, `wait` and `run` belong to one thread, the rest to any.
 
     `wakeup` ends the wait of `run`, `open_sensor(config, clock=...)` is that of `agent.sensors`.
     """
@@ -109,7 +109,14 @@ class Sampler:
         while not self._stopping:
             wait_s = self.step()
             self._health.beat(self.name, within_s=wait_s + LATENESS_S)
-            self._wakeup.wait(wait_s)
+            self.wait(wait_s)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something happens: at a descriptor, in a poll, or that `stop` is called."""
+        waits = {one.descriptor: one for one in self._targets if one.descriptor is not None}
+        for descriptor in self._wakeup.wait_for(timeout_s, *waits):
+            if target := waits.get(descriptor):
+                target.detected()
 
     def stop(self) -> None:
         """End `run`, after the step that it may be in."""

@@ -99,6 +99,14 @@ class Target:
         return self._waits_since_boot_s < math.inf
 
     @property
+    def descriptor(self) -> int | None:
+        """Descriptor that is readable when it detects, while that is to be waited for.
+
+        What was told once, or is being polled, would end each wait until it has been drained.
+        """
+        return self._sensor.descriptor if self._sensor and not (self._job or self._called) else None
+
+    @property
     def hangs(self) -> bool:
         """True while a poll that was left behind still runs."""
         return self._hanging is not None and not self._hanging.done
@@ -139,6 +147,10 @@ class Target:
         self._polled_boot_s, self._late_boot_s = now_s, now_s + self._patience_s
         return True
 
+    def detected(self) -> None:
+        """Note that there is something to drain, in the sampler's thread."""
+        self._called = True
+
     def begin_last(self, pool: Pool) -> None:
         """Begin the poll that closes the sensor, if it is open and no other poll runs."""
         if self._sensor and not self._job:
@@ -160,7 +172,8 @@ class Target:
             return None
         poll, self._job, self._proven = job.result(), None, True
         self._sensor = poll.sensor
-        self._quiet_boot_s = self._polled_boot_s + poll.took_s + poll.quiet_s
+        instant = poll.sensor is not None and poll.sensor.instant  # it took no time
+        self._quiet_boot_s = self._polled_boot_s + poll.quiet_s + (0.0 if instant else poll.took_s)
         return poll
 
     def leave(self, text: str) -> Poll | None:
@@ -196,7 +209,11 @@ class Target:
             self._plausibility.begin(now.boot_s)
         elif self._plausibility:
             doubt = self._plausibility.judge(
-                now.boot_s, count=seen.count, active_s=seen.active_s, edges=seen.edges
+                now.boot_s,
+                count=seen.count,
+                active_s=seen.active_s,
+                edges=seen.edges,
+                lost=seen.lost,
             )
             self.verdict = self.verdict._replace(doubt=doubt)
 

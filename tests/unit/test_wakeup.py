@@ -1,8 +1,10 @@
-"""A wake-up ends a select from another thread, once."""
+"""A wake-up ends a wait from another thread, once; so does what is readable."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import signal
 import threading
 from typing import TYPE_CHECKING
@@ -79,3 +81,52 @@ def test_no_child_inherits_it() -> None:
     """The descriptor is closed in a program that is started."""
     with Wakeup() as wakeup:
         assert not os.get_inheritable(wakeup.fileno())
+
+
+def test_a_readable_descriptor_ends_the_wait_each_time() -> None:
+    """Until it is read; the wake-up itself, once."""
+    reader, writer = os.pipe()
+    with Wakeup() as wakeup:
+        assert wakeup.wait_for(0, reader) == frozenset()
+        os.write(writer, b"x")
+        assert wakeup.wait_for(60, reader) == {reader}
+        wakeup.set()
+        assert wakeup.wait_for(60, reader) == {reader, wakeup.fileno()}
+        assert wakeup.wait_for(60, reader) == {reader}
+        os.read(reader, 1)
+        assert wakeup.wait_for(0, reader) == frozenset()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_descriptor_whose_other_end_is_gone_ends_the_wait() -> None:
+    """As that of a chip that was unplugged."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    with Wakeup() as wakeup:
+        assert wakeup.wait_for(60, reader) == {reader}
+    os.close(reader)
+
+
+def test_a_descriptor_that_is_closed_raises_nothing() -> None:
+    """It counts as readable, so that somebody looks; one that says so itself is left out."""
+    with Wakeup() as wakeup:
+        reader, writer = os.pipe()
+        os.close(reader)
+        os.close(writer)
+        assert wakeup.wait_for(60, reader) == {reader}
+        assert wakeup.wait_for(0, -1) == frozenset()
+
+
+def test_a_descriptor_may_have_any_number() -> None:
+    """A process may have more than 1024 files open, which select(2) cannot wait for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    reader, writer = os.pipe()
+    high = fcntl.fcntl(reader, fcntl.F_DUPFD_CLOEXEC, 1500)
+    os.write(writer, b"x")
+    with Wakeup() as wakeup:
+        assert wakeup.wait_for(60, high) == {high}
+    for descriptor in (reader, writer, high):
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -552,6 +552,23 @@ def test_what_is_detected_in_a_test_is_no_life(others: tuple[str, ...]) -> None:
     assert report.get("by_sensor") == ({"yard": 2} if others else None)
 
 
+def test_edges_that_were_lost_are_told_and_spoil_the_window() -> None:
+    """Something happened that nobody could count; without any nothing is said of them."""
+    counted = CountWindow(["hall", "yard"], at(0.0), window_s=600)
+    counted.joins("hall", at(0.0))
+    counted.joins("yard", at(0.0))
+    counted.saw("hall", Detections(3, 1.0, 6, lost=7), at(300.0))
+    counted.saw("hall", NONE, at(600.0))
+    counted.saw("yard", Detections(1, 0.5, 2, lost=2), at(600.0 - 1e-9))
+    spoiled = counted.close(at(600.0)).record.body
+    assert (spoiled["quality"], spoiled["lost_edges"], spoiled["detect_count"]) == ("partial", 9, 4)
+    for name in ("hall", "yard"):
+        counted.saw(name, NONE, at(1200.0))
+    whole = counted.close(at(1200.0)).record.body
+    assert whole["quality"] == "ok"
+    assert "lost_edges" not in whole
+
+
 @given(
     steps=st.lists(
         st.tuples(

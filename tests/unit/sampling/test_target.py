@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,8 +25,10 @@ from tests.fakes import START_S, FakeDetector, FakeDriver, House
 from tests.unit.sampling.conftest import Bench, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from agent.sampling import Sampler
 
 T = TypeVar("T")
 
@@ -285,6 +289,127 @@ def test_a_driver_that_calls_is_looked_at_once_a_second_at_most(tmp_path: Path) 
     assert 4 <= looks <= 6
     assert looks <= wakes <= looks + 1
     house.stop()
+
+
+class Line(FakeDetector):
+    """A detector with a descriptor that is readable until it is drained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.drains = 0
+
+    def detects(self) -> None:
+        """Something happens at the line."""
+        self.seen += 1
+        os.write(self.writer, b"x")
+
+    def drain(self) -> tuple[int, float]:
+        """What was seen; the descriptor is not readable then."""
+        self.drains += 1
+        with suppress(BlockingIOError):
+            os.read(self.reader, 1000)
+        return super().drain()
+
+    def quiet_s(self) -> float:
+        """It may be asked less often than once a minute."""
+        return 60.0
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self.reader
+
+    def end(self) -> None:
+        """Give both ends back."""
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+@pytest.fixture
+def line(bench: Bench) -> Iterator[Line]:
+    """The counted detector."""
+    bench.instant = True
+    driver = bench.drivers["motion"] = Line()
+    yield driver
+    driver.end()
+
+
+def ready(bench: Bench, sampler: Sampler) -> bool:
+    """True if a wait of the sampler's ends at once, as it would end each wait of this moment."""
+    before = [target._called for target in sampler._targets]
+    sampler.wait(0.0)
+    return [target._called for target in sampler._targets] != before or bench.wakeup.wait(0.0)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_line_is_looked_at_once_a_second_at_most(
+    bench: Bench, line: Line, *, counted: bool
+) -> None:
+    """However often it changes, only the first change after a look wakes the sampler."""
+    bench.count = Count(sensor=("motion",) if counted else ("other",), window_s=600)
+    motion = SensorConfig(name="motion", driver="fake", interval_s=3600.0)
+    sampler = bench.sampler(motion)
+    sampler.step()
+    assert not ready(bench, sampler)
+    looks = wakes = 0
+    for _ in range(50):
+        line.detects()
+        wakes += ready(bench, sampler)
+        assert not ready(bench, sampler)  # though it is readable
+        before = line.drains
+        sampler.step()
+        looks += line.drains > before
+        bench.clock.pass_by(0.1)
+    assert 4 <= looks <= 6
+    assert looks <= wakes <= looks + 1
+
+
+def test_a_line_at_which_nothing_happens_is_looked_at_once_a_minute(
+    bench: Bench, line: Line
+) -> None:
+    """So that a chip that is gone is noticed; nothing else wakes the sampler."""
+    bench.count = Count(sensor=("motion",), window_s=86_400)
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake", interval_s=3600.0))
+    sampler.step()
+    assert bench.work(sampler, 601.0) == 11
+    assert line.drains == 11
+
+
+def test_a_line_whose_descriptor_fails_is_asked_and_fails(bench: Bench, line: Line) -> None:
+    """A chip that is unplugged: its descriptor is readable for ever, and wakes once."""
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake"))
+    sampler.step()
+    bench.clock.pass_by(5.0)
+    os.close(line.writer)
+    line.trouble = OSError(19, "No such device")
+    assert ready(bench, sampler)
+    sampler.step()
+    assert [one.code for one in bench.health.snapshot().conditions] == ["sensor-failing"]
+    assert not ready(bench, sampler)
+    line.writer = os.dup(line.reader)
+
+
+def test_a_line_wakes_the_worker(bench: Bench, line: Line) -> None:
+    """Within its run, which waits for a minute otherwise."""
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake"))
+    worker = threading.Thread(target=sampler.run)
+    worker.start()
+    until(lambda: line.drains > 0)
+    bench.clock.pass_by(5.0)
+    line.detects()
+    until(lambda: line.drains > 1)
+    sampler.stop()
+    worker.join(30.0)
+    assert not worker.is_alive()
+
+
+def test_the_descriptor_of_a_plug_in_is_not_waited_for(bench: Bench, line: Line) -> None:
+    """It may be of anything, and readable for ever."""
+    bench.instant = False
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake"))
+    bench.work(sampler, 0.0)
+    line.detects()
+    assert not ready(bench, sampler)
 
 
 class Hanging(FakeDetector):

@@ -38,7 +38,7 @@ def test_a_mirror_that_is_spoiled_is_passed_over(tmp_path: Path, content: bytes)
 
 def report(name: str, count: int | None, *, watched: bool = True) -> Report:
     """The report of a window with this name."""
-    body: dict[str, Json] = {"detect_count": count}
+    body: dict[str, Json] = {"detect_count": count, "lost_edges": 3}
     return Report(name, NewRecord("count", 600.0, Moment(1.0, 2.0, "b"), body), watched)
 
 
