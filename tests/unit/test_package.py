@@ -149,6 +149,16 @@ def test_the_unit_waits_for_nothing_and_is_started_without_end() -> None:
     assert not {"After", "Requires", "Wants"} & unit.keys()
 
 
+@pytest.mark.parametrize("driver", sensors.BUILT_IN)
+def test_the_package_makes_the_groups_of_the_drivers(driver: str) -> None:
+    """What `setup` puts into the drop-in is there, and udev gives the devices to it."""
+    made = (ROOT / "systemd/sysusers.d/pi-iot-agent.conf").read_text()
+    rules = (ROOT / "systemd/udev/rules.d/60-pi-iot-agent.rules").read_text()
+    for group in sensors.needs(driver).groups:
+        assert f"\ng {group} -\n" in made
+        assert f'GROUP="{group}", MODE="0660"' in rules
+
+
 def test_old_systemd_sees_no_setting_that_it_would_warn_of() -> None:
     """What is new in systemd 254 stands in the drop-in alone."""
     new = {"RestartSteps", "RestartMaxDelaySec"}
