@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.config import legacy
+from agent.config import legacy, pins
 from agent.config.counted import counted
 from agent.config.document import contents, mistakes, read_toml
 from agent.config.fields import show
@@ -157,7 +157,13 @@ def interpret(
     return replace(
         config,
         count=replace(config.count, sensor=names, named=named is not None),
-        warnings=(*said, *old.warnings, *old.topic_warnings(config.thing.name), *told),
+        warnings=(
+            *said,
+            *old.warnings,
+            *old.topic_warnings(config.thing.name),
+            *told,
+            *pins.warnings(config.sensors, root),
+        ),
     )
 
 

@@ -73,6 +73,15 @@ class Options:
             raise ValueError("pull: is the older name of bias; give bias alone")
 
     @property
+    def occupies(self) -> str:
+        """The line, so that two of one are known: by its name on the header, if it is there."""
+        if self.pin is not None or (self.chip in gpio_chips.HEADER and isinstance(self.line, int)):
+            return f"GPIO{self.line if self.pin is None else self.pin}"
+        return (
+            f"{self.chip.removeprefix('/dev/')} line {self.line}" if self.chip else str(self.line)
+        )
+
+    @property
     def flags(self) -> int:
         """Flags to request the line with."""
         low = self.active == "low"

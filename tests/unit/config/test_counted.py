@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Keys that make an entry's sensor a detector, or none.
 KEYS = {
-    "gpio": 'driver = "gpio"\npin = 21',
+    "gpio": 'driver = "gpio"\npin = {pin}',
     "made-up": 'driver = "simulated"\ndetections_per_s = 2',
     "none": 'driver = "simulated"',
     "system": 'driver = "system"',
@@ -32,7 +32,10 @@ def plug_in_too(driver: str) -> type | None:
 
 def counting(directory: Path, count: str, **kinds: str) -> Config:
     """The configuration of sensors of these kinds, by their names."""
-    entries = [f'[[sensors]]\nname = "{name}"\n{KEYS[kind]}\n' for name, kind in kinds.items()]
+    entries = [
+        f'[[sensors]]\nname = "{name}"\n{KEYS[kind].replace("{pin}", str(pin))}\n'
+        for pin, (name, kind) in enumerate(kinds.items(), 20)
+    ]
     path = write(directory, count + "\n" + "".join(entries))
     return load(path, options_of=plug_in_too, environment={}, hostname="attic", root=directory)
 
