@@ -116,12 +116,17 @@ def become(account: Account) -> None:
 
 
 def run_as(
-    account: Account, work: Callable[[], int], *, out: Callable[[str], object] | None = None
+    account: Account,
+    work: Callable[[], int],
+    *,
+    out: Callable[[str], object] | None = None,
+    ends: int | None = None,
 ) -> int:
     """The exit code of `work`, done by a child that has become `account`.
 
     What it prints goes to `out`, by default to stdout, and to stderr; SIGINT, SIGTERM and SIGHUP
     go to it, and a second of the first two ends it whatever it does; it ends with this process.
+    What can be read from the descriptor `ends`, such as a line at a terminal, counts as SIGINT.
     Called in the main thread. What cannot be shown is lost, for its stream to tell.
     """
     shows = (_Shown(out or _printer(sys.stdout)), _Shown(_printer(sys.stderr)))
@@ -153,7 +158,7 @@ def run_as(
 
     before = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
-        _relay(child, dict(zip((reader for reader, _ in pipes), shows, strict=True)))
+        _relay(child, dict(zip((reader for reader, _ in pipes), shows, strict=True)), ends, forward)
     finally:
         _, status = os.waitpid(child, 0)
         for number, handler in before.items():
@@ -208,13 +213,22 @@ def _printer(stream: TextIO) -> Callable[[str], object]:
     return show
 
 
-def _relay(child: int, shows: dict[int, _Shown]) -> None:
+def _relay(
+    child: int,
+    shows: dict[int, _Shown],
+    ends: int | None,
+    forward: Callable[[int, object], None],
+) -> None:
     """Show what comes until the child has ended, whoever else may still hold its pipes."""
     ended = os.pidfd_open(child)
+    typed = [] if ends is None else [ends]
     ready: list[int] = []
     try:
         while shows and ended not in ready:
-            ready, _, _ = select.select([ended, *shows], [], [])
+            ready, _, _ = select.select([ended, *shows, *typed], [], [])
+            if typed and typed[0] in ready:
+                os.read(typed.pop(), PIPE_SIZE)
+                forward(signal.SIGINT, None)
             for pipe in [one for one in shows if one in ready]:
                 if not shows[pipe].take(os.read(pipe, PIPE_SIZE)):
                     os.close(pipe)

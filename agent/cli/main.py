@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: Each command's file is agent/cli/<command>.py; this is its line in the help.
 COMMANDS = {
     "run": "run the agent in the foreground",
-    "setup": "ask for name, region and AWS key, and register this device",
+    "setup": "register this device, and say what is wired to it",
     "provision": "register this device with AWS, as the agent itself does",
     "deprovision": "remove this device from AWS, and then its local files",
     "status": "show what the running agent reports",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import select
 import sys
+import time
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent import account, files, ownership
@@ -11,17 +16,25 @@ from agent.cli.output import guarded
 from agent.errors import NotPermittedError, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+#: Longest answer that is taken from the service's user, in characters.
+ANSWER_MAX = 65536
 
-def as_service(work: Callable[[], int], *, out: Callable[[str], object] | None = None) -> None:
+
+def as_service(
+    work: Callable[[], int],
+    *,
+    out: Callable[[str], object] | None = None,
+    groups: Iterable[str] = (),
+) -> None:
     """Have `work` done as the service's user; SystemExit with its exit code unless that is 0.
 
     What goes wrong there has been told already. For anybody but root it is done right here, and
-    raises what it raises.
+    raises what it raises. `groups` are the service's then too, as far as this machine has them.
     """
-    service = account.of_service()
+    service = _with(groups)
     if service:
         code = account.run_as(service, lambda: guarded(work, to_the_end=True), out=out)
     else:
@@ -30,13 +43,36 @@ def as_service(work: Callable[[], int], *, out: Callable[[str], object] | None =
         raise SystemExit(code)
 
 
-def ask_service(question: Callable[[], str]) -> str:
-    """The answer to `question`, asked as the service's user; to be taken as anybody's word."""
+def ask_service(question: Callable[[], str], *, groups: Iterable[str] = ()) -> str:
+    """The answer to `question`, asked as the service's user; to be taken as anybody's word.
+
+    What is longer than ANSWER_MAX is cut.
+    """
     if account.of_service() is None:
         return question()
     pieces: list[str] = []
-    as_service(lambda: _tell(question()), out=pieces.append)
-    return "".join(pieces).rstrip("\n")
+
+    def take(piece: str) -> None:
+        if sum(map(len, pieces)) < ANSWER_MAX:
+            pieces.append(piece)
+
+    as_service(lambda: _tell(question()), out=take, groups=groups)
+    return "".join(pieces)[:ANSWER_MAX].rstrip("\n")
+
+
+def watch_as_service(
+    work: Callable[[Callable[[float], bool]], int], *, groups: Iterable[str] = ()
+) -> int:
+    """The exit code of `work(ended)`, done as the service's user until the person presses a key.
+
+    Enter and Ctrl-C end it: as KeyboardInterrupt, or by `ended`, which waits for some seconds.
+    """
+    keyboard = sys.stdin.fileno()
+    service = _with(groups)
+    if service:  # its process has no terminal
+        lone = partial(guarded, partial(work, _pause))
+        return account.run_as(service, lone, ends=keyboard)
+    return guarded(partial(work, partial(_typed, keyboard)))
 
 
 def check_writable(path: Path) -> None:
@@ -64,6 +100,28 @@ def key_owner() -> files.Owner | None:
     """Owner of the AWS key that root writes: root, with the service's group; None for others."""
     service = account.of_service()
     return (0, service.gid) if service else None
+
+
+def _with(groups: Iterable[str]) -> account.Account | None:
+    service = account.of_service()
+    if service is None:
+        return None
+    more = set(service.groups)
+    for name in groups:
+        with suppress(KeyError):
+            more.add(grp.getgrnam(name).gr_gid)
+    return service._replace(groups=tuple(sorted(more)))
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _typed(keyboard: int, seconds: float) -> bool:
+    """Wait for a line, at most so long; True if it, or the end of the input, has come."""
+    ready, _, _ = select.select([keyboard], [], [], seconds)
+    return bool(ready and (os.read(keyboard, account.PIPE_SIZE) or True))
 
 
 def _tell(answer: str) -> int:

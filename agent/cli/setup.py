@@ -1,48 +1,55 @@
-"""`setup`: asks for name, region and AWS key, writes them down, and registers this device.
+"""`setup`: registers this device, asks what is wired to it, and waits for what it first says.
 
-Where there is no terminal, flags give what would be asked. The secret is never one of them: it
-comes from a file, from standard input, or from AWS_SECRET_ACCESS_KEY in the environment.
+Asked are name, region, AWS key and sensors. Where there is no terminal, flags give what would be
+asked. The secret is never one of them: it comes from a file, from standard input, or from
+AWS_SECRET_ACCESS_KEY in the environment.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
+import math
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import account, files, ownership, sensors
+from agent import account, ownership
+from agent.cli import findings, sensor_flags, unit, walk
 from agent.cli.allow import allow, alone
+from agent.cli.arrival import PATIENCE_S, Arrival
+from agent.cli.draft import Draft
 from agent.cli.main import COMMANDS
 from agent.cli.output import tell
-from agent.cli.questions import NAME, REGION, Questions
-from agent.cli.service import as_service, ask_service, check_writable, key_owner
-from agent.config import (
-    DEFAULT_PATH,
-    Aws,
-    Thing,
-    contents,
-    interpret,
-    problem_with,
-    read_toml,
-    registered_name,
+from agent.cli.questions import NAME, REGION, Questions, UsageError, ask, at_terminal
+from agent.cli.service import (
+    as_service,
+    ask_service,
+    check_writable,
+    key_owner,
+    watch_as_service,
 )
-from agent.config.editor import UneditableError, with_value
-from agent.errors import EXIT_OK, BusyError, ConfigError, explained
+from agent.cli.wiring import Dialogue
+from agent.clock import Clock
+from agent.errors import EXIT_OK, BusyError, explained
 from agent.provisioning import access_key
+from agent.sensors import needs
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
-    from agent.cli.main import Content, Subparsers
-    from agent.cli.questions import Answers
-    from agent.config import Config, OptionsOf
+    from agent.cli.main import Subparsers
+    from agent.cli.sensor_flags import Table
+    from agent.config import Config, SensorConfig
     from agent.provisioning.access_key import AccessKey
+    from agent.sensors.discovery import Pin
 
 #: Longest wait for a registration that somebody else has begun.
 BUSY_S = 120.0
-_BOM = "\ufeff"
+
+#: Groups that the service will have once a sensor at a pin is configured.
+GROUPS = needs("gpio").groups
 
 
 def add(subparsers: Subparsers) -> None:
@@ -60,6 +67,21 @@ def add(subparsers: Subparsers) -> None:
         "--session-token-file", type=Path, metavar="FILE", help="a temporary key's session token"
     )
     parser.add_argument(
+        "--sensor",
+        action="append",
+        default=[],
+        metavar="NAME=DRIVER[:ARGUMENT][,KEY=VALUE...]",
+        help=f"add this sensor, or change the one of its name: {sensor_flags.EXAMPLES}; repeatable",
+    )
+    parser.add_argument(
+        "--count",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="count what this sensor detects; repeatable (default: each new one that detects)",
+    )
+    parser.add_argument("--window-s", type=int, metavar="S", help="length of a window of counting")
+    parser.add_argument(
         "--allow",
         action="store_true",
         help="only allow the service the devices of the sensors in the configuration; asks nothing",
@@ -70,56 +92,83 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, write, register, start. Raises AgentError; each file is then the old or the new one.
+    """Ask, write, register, start, wait. Raises AgentError; each file is then the old or the new.
 
     The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
     """
     path: Path = arguments.config
+    tables = sensor_flags.tables(arguments.sensor)
     if path.exists() and not arguments.allow:
         check_writable(path)
-    content = {path: contents(path), **arguments.content}
-    # With the sensors, and so with what a plug-in of theirs does: never as root.
-    name = ask_service(lambda: _known(path, content, sensors.options_of).thing.name)
-    known = _known(path, content, lambda _: dict, name)
+    draft = Draft(path, arguments.content)
+    known = draft.config
     if arguments.allow:
         return alone(known)
-    key_file = known.provisioning.credentials_file
-    check_writable(key_file)
+    check_writable(known.provisioning.credentials_file)
+    _refuse_held(tables)
+    draft.wire(tables, count=arguments.count, window_s=arguments.window_s)
     own_certificate = known.mqtt.cert_file is not None
     with explained():
-        stored = access_key.read(key_file, _profile(known))
+        stored = access_key.read(known.provisioning.credentials_file, _profile(known))
         answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
-        config = _configure(path, content, known, answers)
-        _make_certs(config.paths.certs)
-    allow(config)
-    done = own_certificate
+        draft.set(NAME, answers.name)
+        draft.set(REGION, answers.region)
+        if draft.save():
+            tell(f"{path}: name {answers.name}, region {answers.region}")
+        _make_certs(draft.config.paths.certs)
     try:
         if not own_certificate:
-            as_service(lambda: _register(config, answers.key))
-            done = True
+            _enrol(draft.config, answers.key, keep=arguments.keep_key)
+        if at_terminal() and not arguments.secret_stdin and not tables:
+            _wire(draft)
+        allow(draft.config)
     finally:  # a start with the new settings also goes on with what has failed here
-        if not own_certificate:
-            with explained():
-                _settle_key(config, answers.key, keep=arguments.keep_key, done=done)
-        _restart(config)
+        arrival = Arrival(draft.config, previous=unit.process())
+        started = unit.restart(draft.config)
+    if started:
+        limit_s = math.inf if at_terminal() else PATIENCE_S
+        as_service(lambda: arrival.wait(limit_s=limit_s))
     tell("Done. `pi-iot-agent status` tells how it is.")
     return EXIT_OK
 
 
-def _known(path: Path, content: Content, options_of: OptionsOf, name: str = "") -> Config:
-    """The configuration in `content`; a name or region that is wrong counts as not given.
+def _enrol(config: Config, key: AccessKey | None, *, keep: bool) -> None:
+    """Register this device, and keep the AWS key only as long as it is needed."""
+    began_s, done = time.monotonic(), False
+    try:
+        as_service(lambda: _register(config, key))
+        done = True
+        tell(f"registered, {time.monotonic() - began_s:.1f} s")
+    finally:
+        with explained():
+            _settle_key(config, key, keep=keep, done=done)
 
-    `name` is the device's own so far, where it may not be looked for on the disk. Raises
-    ConfigError for anything else that is wrong, before anybody is asked.
-    """
-    document = read_toml(path, content[path])
-    for (table, key), kind in ((NAME, Thing), (REGION, Aws)):
-        inner = document.get(table)
-        if isinstance(inner, dict) and problem_with(kind, table, key, inner.get(key)):
-            del inner[key]
-    known_name = bool(name) and not problem_with(Thing, *NAME, name)
-    registered = (lambda _: name) if known_name else registered_name
-    return interpret(document, path, options_of=options_of, registered=registered, content=content)
+
+def _refuse_held(tables: Mapping[str, Table]) -> None:
+    """Raise UsageError for a sensor at a pin that something else on this board holds."""
+    at = [(name, table["pin"]) for name, table in tables.items() if "pin" in table]
+    pins = findings.parsed(ask_service(findings.pins, groups=GROUPS)).pins if at else ()
+    for name, pin in at:
+        if problem := findings.trouble_with(pin, pins):
+            raise UsageError(f"--sensor {name}: {problem}", hint="give it another pin")
+
+
+def _wire(draft: Draft) -> None:
+    """Ask what is wired to the board, and write it down."""
+    config = draft.config
+    found = findings.parsed(ask_service(partial(findings.looked, Clock()), groups=GROUPS))
+    walk_past = partial(_try, config, found.pins)
+    draft.wire(Dialogue(config, found, ask=ask, say=tell, walk=walk_past).tables())
+    with explained():
+        if draft.save():
+            tell(f"{config.path}: {', '.join(one.name for one in draft.config.sensors)}")
+
+
+def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
+    """Show what a sensor detects, with the agent out of its way."""
+    ours = [pin.number for pin in pins if pin.consumer == findings.OURS]
+    with unit.stopped(config) if getattr(sensor.options, "pin", None) in ours else nullcontext():
+        watch_as_service(partial(walk.trial, sensor), groups=GROUPS)
 
 
 def _make_certs(certs: Path) -> None:
@@ -131,31 +180,6 @@ def _make_certs(certs: Path) -> None:
 
 def _profile(config: Config) -> str:
     return config.aws.profile or access_key.DEFAULT_PROFILE
-
-
-def _configure(path: Path, content: Content, known: Config, answers: Answers) -> Config:
-    """Write what is new into the file; the configuration that results. ConfigError, OSError."""
-    before, document = content[path].decode(), read_toml(path, content[path])
-    text = before.removeprefix(_BOM)
-    for key, old, new in (
-        (NAME, document.get("thing"), answers.name),
-        (REGION, document.get("aws"), answers.region),
-    ):
-        if isinstance(old, dict) and old.get(key[1]) == new:
-            continue
-        try:
-            text = with_value(text, key, new)
-        except UneditableError as error:
-            raise ConfigError(
-                [f"{path}: {error}"],
-                hint=f'write {key[1]} = "{new}" below [{key[0]}] by hand, and try again',
-            ) from None
-    if before.startswith(_BOM):
-        text = _BOM + text
-    if text != before:
-        files.rewrite(path, text.encode())
-        tell(f"{path}: name {answers.name}, region {answers.region}")
-    return _known(path, {**content, path: text.encode()}, lambda _: dict, known.thing.name)
 
 
 def _register(config: Config, key: AccessKey | None) -> int:
@@ -190,17 +214,3 @@ def _settle_key(config: Config, given: AccessKey | None, *, keep: bool, done: bo
         access_key.erase(file, profile, owner=key_owner())
         told = f"{file}: the AWS key is erased" if there else "The AWS key was written nowhere"
         tell(f"{told} (--keep-key keeps it).")
-
-
-def _restart(config: Config) -> None:
-    """Have systemd start the agent anew with these settings, or say who should."""
-    installed = config.path.resolve() == DEFAULT_PATH and Path("/run/systemd/system").is_dir()
-    if installed and os.geteuid() == 0:
-        done = subprocess.run(["systemctl", "restart", account.UNIT], check=False)  # noqa: S607 -- as PATH
-        if done.returncode == 0:
-            tell(f"{account.UNIT} has been started anew with these settings.")
-            return
-    if installed:
-        tell(f"To have the agent use this: sudo systemctl restart {account.UNIT}")
-    elif account.of_service() is None and files.is_locked(config.paths.lock_file):
-        tell("The agent runs: stop and start it, so that it uses this.")

@@ -6,14 +6,21 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from agent.clock import Clock
+from agent.errors import EXIT_OK
+from agent.sensors import open_sensor
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from agent.clock import Clock
+    from agent.config import SensorConfig
     from agent.sensors import Sensor
 
 #: Time between two looks at the detector, short for a person who walks past it.
 EVERY_S = 0.05
+
+#: A trial ends by itself after so long without a change.
+PATIENCE_S = 60.0
 
 
 def pause(seconds: float) -> bool:
@@ -43,6 +50,23 @@ def show(
         pass
     print(walk.sum(), flush=True)
     return walk
+
+
+def trial(config: SensorConfig, ended: Callable[[float], bool]) -> int:
+    """Walk test for somebody who is asked about the sensor next; the exit code.
+
+    Raises SensorError.
+    """
+    clock = Clock()
+    sensor = open_sensor(config, clock=clock)
+    try:
+        print(f"Walk past {config.name} now; Enter ends the test.", flush=True)
+        if not show(sensor, clock, ended=ended, patience_s=PATIENCE_S).count:
+            print("Nothing yet: is it wired to this pin, to 5 V and to ground?", flush=True)
+            print("A motion sensor warms up for a minute, and is blind for some seconds after.")
+    finally:
+        sensor.close()
+    return EXIT_OK
 
 
 class Walk:

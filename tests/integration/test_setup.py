@@ -173,14 +173,15 @@ def test_a_configuration_that_is_wrong_elsewhere_is_mended_first(device: Fresh) 
     assert "thing.name" not in done.stderr
 
 
-def test_a_table_on_one_line_is_left_to_its_owner(device: Fresh) -> None:
+def test_a_list_of_sensors_on_one_line_is_left_to_its_owner(device: Fresh) -> None:
     """The message says what to write by hand."""
-    text = device.config.read_text().replace("[thing]\n", "")
-    device.config.write_text(f'thing = {{ name = "a" }}\n{text}')
-    before = device.config.read_text()
-    done = device.setup(*flags("b"), "--secret-stdin", text=SECRET)
+    text = device.config.read_text().partition("[[sensors]]")[0]
+    before = f'sensors = [{{ name = "a", driver = "system" }}]\n{text}'
+    device.config.write_text(before)
+    flag = ("--sensor", "b=simulated")
+    done = device.setup(*flags("b"), *flag, "--secret-stdin", text=SECRET)
     assert done.returncode == 78
-    assert 'hint: write name = "b" below [thing] by hand' in done.stderr
+    assert "hint: write the [[sensors]] of b by hand" in done.stderr
     assert device.config.read_text() == before
     assert not device.credentials.exists()
 
@@ -310,6 +311,7 @@ def test_at_a_terminal_it_asks(device: Fresh) -> None:
     terminal.answer("AWS access key id: ", f"{OTHER_KEY}\n")
     terminal.answer("AWS secret access key (not shown): ", "not one word\n")
     terminal.answer("AWS secret access key (not shown): ", "Zz9SECRETzZ\n")
+    terminal.answer("(Enter: none): ", "\n")
     assert terminal.end() == 0, terminal.seen
     assert device.provisioned("asked")
     assert "SECRET" not in terminal.seen
@@ -328,6 +330,7 @@ def test_at_a_terminal_enter_keeps_what_there_is(device: Fresh) -> None:
     terminal.answer("AWS region, such as ap-northeast-1 []: ", "\n")
     terminal.answer("AWS access key id []: ", "\n")
     terminal.answer("(not shown; Enter keeps it): ", "\n")
+    terminal.answer("(Enter: none): ", "\n")
     assert terminal.end() == 0, terminal.seen
     assert (device.config.stat().st_ino, device.credentials.stat().st_ino) == before
 

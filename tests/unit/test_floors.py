@@ -43,6 +43,7 @@ PAST_THE_DOOR = {
     "agent.config.fields": {"sensors"},  # a driver declares its options
     "agent.mqtt.answers": {"cli", "uplink"},  # the vocabulary of what a broker says
     "agent.store.inspection": {"cli"},  # which no daemon needs
+    "agent.sensors.discovery": {"cli"},  # which no daemon needs
     "agent.sensors.system": {"daemon"},  # is wired, though it is a driver
     "agent.uplink.connect": {"cli"},  # `doctor` and `provision` connect as the daemon does
     "agent.uplink.diagnosis": {"cli"},  # and say what is wrong in the same words

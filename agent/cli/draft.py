@@ -1,0 +1,165 @@
+"""Draft of agent.toml: changed in memory, checked as a whole, and written in one go."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from agent import files, sensors
+from agent.cli.questions import NAME, REGION, UsageError
+from agent.cli.sensor_flags import built_in
+from agent.cli.service import ask_service
+from agent.config import (
+    Aws,
+    Thing,
+    contents,
+    interpret,
+    problem_with,
+    read_toml,
+    registered_name,
+)
+from agent.config.editor import UneditableError, with_sensor, with_value
+from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from agent.cli.main import Content
+    from agent.cli.sensor_flags import Table
+    from agent.config import Config, OptionsOf, SensorConfig
+
+HINT = "nothing has been written; /usr/share/doc/pi-iot-agent/sensors.md has all drivers and keys"
+
+
+class Draft:
+    """Text of the configuration file `path` with changes; `content` is what root has read of it.
+
+    Raises ConfigError if the file is wrong: whatever name or region that is wrong counts as not
+    given. A plug-in is asked as the service's user, never by root.
+    """
+
+    def __init__(self, path: Path, content: Content) -> None:
+        self._path = path
+        self._content = {path: contents(path), **content}
+        self._written = self._text = self._content[path].decode("utf-8", "surrogateescape")
+        self._name = ask_service(lambda: self._interpret(sensors.options_of).thing.name)
+
+    @property
+    def config(self) -> Config:
+        """The configuration that it is, plug-ins' options unchecked. Raises ConfigError."""
+        return self._interpret(built_in, self._name)
+
+    def set(self, key: tuple[str, str], value: object) -> None:
+        """Give `key` this value. Raises ConfigError where only a person should change the text."""
+        table = read_toml(self._path, self._data).get(key[0])
+        if not isinstance(table, dict) or table.get(key[1]) != value:
+            hint = f"write {key[1]} = {json.dumps(value)} below [{key[0]}] by hand, and try again"
+            self._edit(partial(with_value, key=key, value=value), hint)
+
+    def wire(
+        self, tables: Mapping[str, Table], *, count: Iterable[str] = (), window_s: int | None = None
+    ) -> None:
+        """Add these sensors, or change those of their names, and have detectors counted.
+
+        A new detector is counted beside those that are, unless `count` names all. Raises
+        UsageError for what cannot be, ConfigError as `set`.
+        """
+        before = {sensor.name for sensor in self.config.sensors}
+        for name, table in tables.items():
+            hint = f"write the [[sensors]] of {name} by hand, and try again"
+            self._edit(partial(with_sensor, table=table), hint)
+        if window_s is not None:
+            self.set(("count", "window_s"), window_s)
+        self._check(tables)
+        config = self.config
+        for name, table in tables.items():
+            if other := holder_of(config, name, table.get("pin")):
+                text = f"--sensor {name}: GPIO {table['pin']} is taken by the sensor {other}"
+                raise UsageError(text, hint=f"give it another pin, or change {other}")
+        counted = list(config.count.sensor)
+        wanted = list(count) or [*counted, *_uncounted(config, set(tables) - before)]
+        if wanted != counted:
+            self.set(("count", "sensor"), wanted[0] if len(wanted) == 1 else wanted)
+            self._check(tables)
+
+    def save(self) -> bool:
+        """Write it; False if it has not changed. The file is the old or the new. Raises OSError."""
+        if self._text == self._written:
+            return False
+        files.rewrite(self._path, self._data)
+        self._written = self._text
+        return True
+
+    @property
+    def _data(self) -> bytes:
+        return self._text.encode("utf-8", "surrogateescape")
+
+    def _edit(self, edit: Callable[[str], str], hint: str) -> None:
+        try:
+            self._text = edit(self._text)
+        except UneditableError as error:
+            raise ConfigError([f"{self._path}: {error}"], hint=hint) from None
+
+    def _interpret(self, options_of: OptionsOf, name: str = "", *, lines: bool = True) -> Config:
+        """The configuration; `name` is the device's own so far, where it may not be looked for."""
+        document = read_toml(self._path, self._data)
+        for (table, key), kind in ((NAME, Thing), (REGION, Aws)):
+            inner = document.get(table)
+            if isinstance(inner, dict) and problem_with(kind, table, key, inner.get(key)):
+                del inner[key]
+        known = bool(name) and not problem_with(Thing, *NAME, name)
+        return interpret(
+            document,
+            self._path,
+            options_of=options_of,
+            registered=(lambda _: name) if known else registered_name,
+            content={**self._content, self._path: self._data if lines else b""},
+        )
+
+    def _check(self, tables: Mapping[str, Table]) -> None:
+        """Raise UsageError for what is wrong since the change, as plug-ins see it too."""
+        problems = ask_service(self._problems)
+        if not problems:
+            return
+        listed = read_toml(self._path, self._data).get("sensors")
+        names = [one.get("name") for one in listed] if isinstance(listed, list) else []
+
+        def flag(found: re.Match[str]) -> str:
+            name = names[int(found[1])]
+            return f"--sensor {name}: " if name in tables else found[0]
+
+        told = re.sub(r"^sensors\[(\d+)\][.:] ?", flag, problems, flags=re.MULTILINE)
+        told = re.sub(r"^count\.sensor: ", "--count: ", told, flags=re.MULTILINE)
+        raise UsageError(told, hint=HINT)
+
+    def _problems(self) -> str:
+        """What is wrong, a line each, without the file and its lines, which are not written yet."""
+        try:
+            self._interpret(sensors.options_of, self._name, lines=False)
+        except ConfigError as error:
+            return "\n".join(one.removeprefix(f"{self._path}: ") for one in error.problems)
+        return ""
+
+
+def holder_of(config: Config, name: str, pin: object) -> str:
+    """Name of the sensor other than `name` that has the GPIO `pin`; empty if none has."""
+    others = (one for one in config.sensors if one.name != name and one.driver == "gpio")
+    held = (one.name for one in others if getattr(one.options, "pin", None) == pin)
+    return "" if pin is None else next(held, "")
+
+
+def _uncounted(config: Config, names: Iterable[str]) -> list[str]:
+    """Those of the sensors `names` that detect and are not counted."""
+    return [
+        one.name
+        for one in config.sensors
+        if one.name in names and one.name not in config.count.sensor and detects(one)
+    ]
+
+
+def detects(sensor: SensorConfig) -> bool:
+    """True if the sensor is known to detect; what a plug-in's does, only it knows."""
+    return bool(getattr(sensor.options, "detects", False))

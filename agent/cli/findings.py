@@ -1,0 +1,111 @@
+"""Findings on this board: devices and pins, as the service's user sees them and tells them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.cli.units import plain, sign
+from agent.sensors import discovery
+from agent.sensors.discovery import Device, Pin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from agent.clock import Clock
+
+OURS = "pi-iot-agent"
+
+#: So many quantities of a device are shown.
+SHOWN = 3
+
+#: Longest text of somebody else's that is shown, in characters.
+LINE_MAX = 200
+
+#: Keys that say which device it is.
+KEYS = ("id", "device", "at")
+
+#: GPIO numbers (BCM) at pins 1 to 40 of the header, the same on all boards that have it.
+HEADER = (
+    "- - 2 - 3 - 4 14 - 15 17 18 27 - 22 23 - 24 10 - "
+    "9 25 11 8 - 7 0 1 5 - 6 12 13 - 19 16 26 20 - 21"
+)
+PLACES = {int(gpio): place for place, gpio in enumerate(HEADER.split(), 1) if gpio != "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What is there: devices that can be read, and the pins of the header."""
+
+    devices: tuple[Device, ...] = ()
+    pins: tuple[Pin, ...] = ()
+
+
+def parsed(text: str) -> Board:
+    """The Board in `text`, which may be anybody's; what does not fit is left out."""
+    try:
+        document = json.loads(text)
+        devices = [Device(**one) for one in document["devices"]]
+        pins = [Pin(**one) for one in document["pins"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Board()
+    return Board(
+        tuple(replace(one, says=_line(one.says)) for one in devices if _is_device(one)),
+        tuple(replace(one, consumer=_line(one.consumer)) for one in pins if _is_pin(one)),
+    )
+
+
+def looked(clock: Clock, *, root: Path = board.ROOT) -> str:
+    """What is found here, as text."""
+    found = Board(
+        tuple(discovery.devices(clock, said, root=root)), tuple(discovery.pins(root=root))
+    )
+    return json.dumps(asdict(found))
+
+
+def pins(*, root: Path = board.ROOT) -> str:
+    """The pins alone, as text."""
+    return json.dumps(asdict(Board(pins=tuple(discovery.pins(root=root)))))
+
+
+def said(values: Mapping[str, float | str]) -> str:
+    """The first quantities that are numbers, as `read` writes them."""
+    numbers = [(name, value) for name, value in values.items() if not isinstance(value, str)]
+    shown = [f"{name} {plain(value)} {sign(name)}".rstrip() for name, value in numbers[:SHOWN]]
+    return ", ".join(shown) or "no value at this moment"
+
+
+def trouble_with(pin: object, pins: Iterable[Pin]) -> str:
+    """The reason why nobody but its holder can use the pin; empty if there is none known."""
+    for one in pins:
+        if one.number == pin and one.used and one.consumer != OURS:
+            holder = one.consumer or "the kernel"
+            return f"GPIO {pin} is held by {holder}; see dtoverlay in /boot/firmware/config.txt"
+    return ""
+
+
+def _is_device(device: Device) -> bool:
+    options: object = device.options
+    return (
+        device.driver in tuple(discovery.DRIVERS)
+        and isinstance(device.says, str)
+        and isinstance(options, dict)
+        and all(key in KEYS and _is_word(value) for key, value in options.items())
+    )
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[!-~]{1,64}", value))
+
+
+def _is_pin(pin: Pin) -> bool:
+    return isinstance(pin.number, int) and pin.number in PLACES and isinstance(pin.consumer, str)
+
+
+def _line(text: str) -> str:
+    """`text` on one line, and not too long."""
+    return " ".join(text.split())[:LINE_MAX]

@@ -1,0 +1,71 @@
+"""Unit of the installed agent: started anew with new settings, or stopped for a while."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import account, files
+from agent.cli.output import tell
+from agent.config import DEFAULT_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.config import Config
+
+
+def restart(config: Config) -> bool:
+    """Have systemd start the agent anew with these settings, or say who should; True if it has."""
+    installed = is_installed(config)
+    if installed and os.geteuid() == 0 and _systemctl("restart"):
+        tell(f"{account.UNIT} has been started anew with these settings.")
+        return True
+    if installed:
+        tell(f"To have the agent use this: sudo systemctl restart {account.UNIT}")
+    elif account.of_service() is None and files.is_locked(config.paths.lock_file):
+        tell("The agent runs: stop and start it, so that it uses this.")
+    return False
+
+
+@contextmanager
+def stopped(config: Config) -> Iterator[None]:
+    """Have the installed agent stopped while inside, and started again whatever happens."""
+    if not (is_installed(config) and os.geteuid() == 0 and _systemctl("is-active", "--quiet")):
+        yield
+        return
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(account.SIGNALLED + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        _systemctl("stop")
+        yield
+    finally:
+        _systemctl("start", "--no-block")
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def process() -> int | None:
+    """Process id of the agent that systemd runs; None for none."""
+    if not Path("/run/systemd/system").is_dir():
+        return None
+    ask = ["systemctl", "show", "--value", "--property=MainPID", account.UNIT]
+    told = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    return int(told) if told.isdecimal() and told != "0" else None
+
+
+def is_installed(config: Config) -> bool:
+    """True if this is the configuration of the service that systemd runs here."""
+    return config.path.resolve() == DEFAULT_PATH and Path("/run/systemd/system").is_dir()
+
+
+def _systemctl(*command: str) -> bool:
+    done = subprocess.run(["systemctl", *command, account.UNIT], check=False)  # noqa: S607 -- as PATH
+    return done.returncode == 0

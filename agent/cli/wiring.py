@@ -1,0 +1,173 @@
+"""Wiring: asks a person what is wired to the board, and tries the pin of a motion sensor."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from agent.cli.draft import holder_of
+from agent.cli.findings import PLACES, trouble_with
+from agent.cli.sensor_flags import ARGUMENT, built_in, problem
+from agent.config import SensorConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+    from agent.cli.findings import Board
+    from agent.cli.sensor_flags import Table
+    from agent.config import Config
+    from agent.sensors.discovery import Device
+
+#: GPIO of a motion sensor, unless there is one: the last pin but one of the header, beside ground.
+PIN = 21
+MOTION = "motion"
+NONE = "none"
+
+#: Names for what is found, by driver or device; what is not here has its device's.
+NAMES = {
+    **dict.fromkeys(("onewire", "bme280", "bmp280", "bme680", "dht11"), "room"),
+    "cpu_thermal": "processor",
+    "nvme": "disk",
+    "pwmfan": "fan",
+    "system": "board",
+    "bh1750": "light",
+    "rp1_adc": "board-voltages",
+}
+
+
+class Dialogue:
+    """Questions about sensors; the answers are [[sensors]] entries.
+
+    `ask` puts a question and gives the line typed, `say` shows a line, `walk` tries a detector.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        found: Board,
+        *,
+        ask: Callable[[str], str],
+        say: Callable[[str], object],
+        walk: Callable[[SensorConfig], object],
+    ) -> None:
+        self._config = config
+        self._board = found
+        self._ask, self._say, self._walk = ask, say, walk
+
+    def tables(self) -> dict[str, Table]:
+        """What the person wants added or changed, by name; may be empty."""
+        self._say("What is wired to this board?")
+        if self._config.sensors:
+            self._say(f"Sensors so far: {', '.join(map(_described, self._config.sensors))}")
+        chosen = self._devices()
+        return {**chosen, **self._motion(chosen)}
+
+    def _devices(self) -> dict[str, Table]:
+        new: list[Device] = []
+        for device in self._board.devices:
+            had = next((one.name for one in self._config.sensors if _is(one, device)), "")
+            if not had:
+                new.append(device)
+            place, note = ("", f" (the sensor {had})") if had else (str(len(new)), "")
+            self._say(f"  {place:>2} {_titled(device)}: {device.says}{note}")
+        tables: dict[str, Table] = {}
+        for number in self._numbers(len(new)) if new else ():
+            device = new[number - 1]
+            name = self._name(_titled(device), device, tables)
+            tables[name] = {"name": name, "driver": device.driver, **device.options}
+        return tables
+
+    def _numbers(self, most: int) -> list[int]:
+        while True:
+            answer = self._ask("Add which of these, such as 1 2, or all (Enter: none): ")
+            if answer == "all":
+                return list(range(1, most + 1))
+            words = answer.replace(",", " ").split()
+            if all(re.fullmatch(r"[1-9]\d{0,3}", word) and int(word) <= most for word in words):
+                return sorted({int(word) for word in words})
+            self._say(f"  expected numbers from 1 to {most}")
+
+    def _name(self, title: str, device: Device, taken: Mapping[str, Table]) -> str:
+        names = {*taken, *(one.name for one in self._config.sensors)}
+        default = _free(NAMES.get(device.driver) or _default(device), names)
+        while True:
+            answer = self._ask(f"Name of {title} [{default}]: ") or default
+            wrong = f"{answer} is another sensor's" if answer in names else ""
+            if not (wrong := wrong or problem("", "name", answer)):
+                return answer
+            self._say(f"  {wrong}")
+
+    def _motion(self, chosen: Mapping[str, Table]) -> dict[str, Table]:
+        """The motion sensor, tried out; the present one if there is one."""
+        if not self._board.pins:
+            self._say("No pins are seen here; `--sensor motion=gpio:21` adds a sensor at one.")
+            return {}
+        sensors = [one for one in self._config.sensors if one.driver == "gpio"]
+        at_pins = {
+            one.name: one for one in sensors if getattr(one.options, "pin", None) is not None
+        }
+        name = next(iter(at_pins)) if len(at_pins) == 1 else MOTION
+        present: Any = at_pins.get(name)
+        if present is None:  # nor is one the motion sensor that is at another chip's line
+            name = _free(name, {*chosen, *(one.name for one in sensors)})
+        default = present.options.pin if present else PIN
+        held = [f"{pin.number} ({pin.consumer})" for pin in self._board.pins if pin.used]
+        free = [str(pin.number) for pin in self._board.pins if not pin.used]
+        others = f"; held: {', '.join(held)}" if held else ""
+        self._say(f"Free GPIO pins: {' '.join(free)}{others}")
+        while (pin := self._pin(name, default)) is not None:
+            options = replace(present.options, pin=pin) if present else built_in("gpio")(pin=pin)
+            self._say(f"GPIO {pin} is pin {PLACES[pin]} of the header.")
+            self._walk(SensorConfig(name=name, driver="gpio", options=options))
+            if not self._ask(f"Take GPIO {pin}? (Enter: yes, n: another pin) ").startswith("n"):
+                return {name: {"name": name, "driver": "gpio", "pin": pin}}
+        return {}
+
+    def _pin(self, name: str, default: int) -> int | None:
+        while True:
+            question = f"GPIO of the motion sensor, or {NONE} [{default}]: "
+            answer = self._ask(question) or str(default)
+            if answer == NONE:
+                return None
+            number = re.sub(r"(?i)^gpio ?", "", answer)
+            if not re.fullmatch(r"\d{1,2}", number, re.ASCII) or int(number) not in PLACES:
+                self._say(f"  expected a GPIO number from 0 to {max(PLACES)}, or {NONE}")
+                continue
+            pin = int(number)
+            other = holder_of(self._config, name, pin)
+            wrong = f"GPIO {pin} is taken by the sensor {other}" if other else ""
+            if not (wrong := wrong or trouble_with(pin, self._board.pins)):
+                return pin
+            self._say(f"  {wrong}")
+
+
+def _is(sensor: SensorConfig, device: Device) -> bool:
+    """True if the sensor reads the device; what it does not say may be any."""
+    own = [getattr(sensor.options, key, "") for key in device.options]
+    pairs = zip(own, device.options.values(), strict=True)
+    return sensor.driver == device.driver and all(mine in {"", theirs} for mine, theirs in pairs)
+
+
+def _titled(device: Device) -> str:
+    at = f" at {device.options['at']}" if "at" in device.options else ""
+    own = device.options.get("id") or device.options.get("device", "")
+    return f"{device.driver} {own}".rstrip() + at
+
+
+def _described(sensor: SensorConfig) -> str:
+    value = getattr(sensor.options, ARGUMENT.get(sensor.driver, ""), None)
+    return f"{sensor.name} ({' '.join(map(str, (sensor.driver, *([value] if value else []))))})"
+
+
+def _default(device: Device) -> str:
+    """A name for the device: the one that people give it, else its own."""
+    own = device.options.get("device", device.driver).partition("@")[0]
+    return NAMES.get(own) or re.sub(r"[^a-z0-9_-]+", "-", own.lower()).strip("-") or device.driver
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """`name`, with a number behind it if it is taken."""
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(one for one in names if one not in taken)

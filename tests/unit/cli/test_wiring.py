@@ -1,0 +1,203 @@
+"""A person is asked what is wired to the board; the answers are sensors."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.cli import findings
+from agent.cli.findings import PLACES, Board, parsed
+from agent.cli.wiring import Dialogue
+from agent.config import Config, SensorConfig, load
+from agent.sensors import options_of
+from agent.sensors.discovery import Device, Pin
+from tests.fakes import FakeClock
+from tests.tools import boards
+
+PINS = tuple(Pin(number, number == 4, "onewire@0" if number == 4 else "") for number in range(28))
+THERMOMETER = Device("onewire", {"id": "28-0119433bc5ff"}, "temperature_c 20.75")
+INSIDE = Device("iio", {"device": "bme280", "at": "1-0076"}, "temperature_c 18.76")
+BOARD = Device("system", {}, "cpu_load_pct 10")
+FOUND = Board((THERMOMETER, INSIDE, BOARD), PINS)
+
+
+def configured(toml: str) -> Config:
+    """The configuration in `toml`."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "agent.toml"
+        path.write_text('[thing]\nname = "cat"\n' + toml)
+        return load(path, options_of=options_of, environment={})
+
+
+class Person:
+    """Somebody who answers what a test has written down, and remembers what was shown and tried."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = list(answers)
+        self.questions: list[str] = []
+        self.shown: list[str] = []
+        self.tried: list[SensorConfig] = []
+
+    def ask(self, question: str) -> str:
+        """The next answer."""
+        self.questions.append(question)
+        return self._answers.pop(0)
+
+    def tables(self, toml: str = "", found: Board = FOUND) -> dict[str, dict[str, object]]:
+        """The sensors that come of a dialogue; each answer has been asked for."""
+        dialogue = Dialogue(
+            configured(toml), found, ask=self.ask, say=self.shown.append, walk=self.tried.append
+        )
+        answers = dialogue.tables()
+        assert not self._answers
+        return answers
+
+
+def test_enter_adds_no_device_and_the_motion_sensor_at_its_usual_pin() -> None:
+    """It is tried before it is taken; where it is on the header is told."""
+    person = Person("", "", "")
+    assert person.tables() == {"motion": {"name": "motion", "driver": "gpio", "pin": 21}}
+    assert person.shown == [
+        "What is wired to this board?",
+        "   1 onewire 28-0119433bc5ff: temperature_c 20.75",
+        "   2 iio bme280 at 1-0076: temperature_c 18.76",
+        "   3 system: cpu_load_pct 10",
+        f"Free GPIO pins: {' '.join(str(n) for n in range(28) if n != 4)}; held: 4 (onewire@0)",
+        "GPIO 21 is pin 40 of the header.",
+    ]
+    assert person.questions[1] == "GPIO of the motion sensor, or none [21]: "
+    assert [(one.name, one.driver) for one in person.tried] == [("motion", "gpio")]
+
+
+def test_what_is_found_is_added_under_names_that_people_give() -> None:
+    """Two of a kind are numbered; a name that is taken or none is asked again."""
+    person = Person("all", "", "", "room", "a b", "pi", "none")
+    assert person.tables() == {
+        "room": {"name": "room", "driver": "onewire", "id": "28-0119433bc5ff"},
+        "room-2": {"name": "room-2", "driver": "iio", "device": "bme280", "at": "1-0076"},
+        "pi": {"name": "pi", "driver": "system"},
+    }
+    assert "  room is another sensor's" in person.shown
+    assert person.tried == []
+
+
+@pytest.mark.parametrize("answer", ["4", "0", "x", "1 x", "-1", "²"])
+def test_a_number_that_is_not_there_is_asked_again(answer: str) -> None:
+    """With those that are."""
+    person = Person(answer, "", "none")
+    assert person.tables() == {}
+    assert "  expected numbers from 1 to 3" in person.shown
+
+
+def test_a_second_run_shows_what_is_there_and_changes_it() -> None:
+    """What is configured is not offered again; the motion sensor keeps its name and other keys."""
+    person = Person("", "20", "")
+    tables = person.tables(
+        """
+        [[sensors]]
+        name = "pir"
+        driver = "gpio"
+        pin = 17
+        active = "low"
+        [[sensors]]
+        name = "kitchen"
+        driver = "onewire"
+        [[sensors]]
+        name = "state"
+        driver = "system"
+        """
+    )
+    assert tables == {"pir": {"name": "pir", "driver": "gpio", "pin": 20}}
+    assert "Sensors so far: pir (gpio 17), kitchen (onewire), state (system)" in person.shown
+    assert "     onewire 28-0119433bc5ff: temperature_c 20.75 (the sensor kitchen)" in person.shown
+    assert "   1 iio bme280 at 1-0076: temperature_c 18.76" in person.shown
+    assert person.questions[1] == "GPIO of the motion sensor, or none [17]: "
+    (tried,) = person.tried
+    assert tried.options == options_of("gpio")(pin=20, active="low")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("4", "GPIO 4 is held by onewire@0"),
+        ("20", "GPIO 20 is taken by the sensor door"),
+        ("28", "expected a GPIO number from 0 to 27"),
+        ("pin 40", "expected a GPIO number"),
+        ("²", "expected a GPIO number"),
+    ],
+)
+def test_a_pin_that_cannot_be_is_told_before_it_is_tried(answer: str, words: str) -> None:
+    """And asked for again."""
+    door = '[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 20\n'
+    hall = '[[sensors]]\nname = "hall"\ndriver = "gpio"\npin = 19\n'
+    person = Person("", answer, "GPIO 5", "")
+    assert person.tables(door + hall)["motion"]["pin"] == 5
+    assert any(words in line for line in person.shown)
+    assert len(person.tried) == 1
+
+
+def test_another_pin_may_be_tried() -> None:
+    """Until one is taken."""
+    person = Person("", "5", "n", "6", "")
+    assert person.tables()["motion"]["pin"] == 6
+    assert len(person.tried) == 2
+
+
+def test_without_pins_no_motion_sensor_is_asked_for() -> None:
+    """The flag that adds one is named."""
+    person = Person()
+    assert person.tables(found=Board()) == {}
+    assert "--sensor motion=gpio:21" in person.shown[-1]
+
+
+def test_a_motion_sensor_at_another_chip_keeps_its_name() -> None:
+    """The new one has another."""
+    line = '[[sensors]]\nname = "motion"\ndriver = "gpio"\nchip = "gpiochip4"\nline = 1\n'
+    assert list(Person("", "", "").tables(line)) == ["motion-2"]
+
+
+def test_every_place_of_the_header_is_told_once() -> None:
+    """28 pins, 40 places; the tables of the boards have these."""
+    assert sorted(PLACES) == list(range(28))
+    assert (PLACES[2], PLACES[4], PLACES[14], PLACES[21], PLACES[0]) == (3, 7, 8, 40, 27)
+    assert len(set(PLACES.values())) == 28
+
+
+def test_what_is_found_passes_through_text(tmp_path: Path) -> None:
+    """As the service's user tells it to root."""
+    boards.unpack("pi-4", tmp_path)
+    found = parsed(findings.looked(FakeClock(), root=tmp_path))
+    assert [one.driver for one in found.devices] == 2 * ["onewire"] + 2 * ["iio"] + [
+        "hwmon",
+        "system",
+    ]
+    assert "20.75" in found.devices[0].says
+    assert found.pins == ()
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+devices = st.fixed_dictionaries(
+    {"driver": st.sampled_from(["iio", "exec"]) | values, "options": values, "says": values}
+)
+pins = st.fixed_dictionaries(
+    {"number": st.integers(0, 40) | values, "used": values, "consumer": values}
+)
+
+
+@given(st.text() | st.fixed_dictionaries({"devices": st.lists(devices), "pins": st.lists(pins)}))
+def test_whatever_the_services_user_says_is_taken_as_anybodys_word(told: object) -> None:
+    """Only devices of drivers that read the kernel come of it, and pins of the header."""
+    found = parsed(told if isinstance(told, str) else json.dumps(told))
+    assert {one.driver for one in found.devices} <= {"iio", "onewire", "hwmon", "system"}
+    assert {one.number for one in found.pins} <= set(PLACES)
+    shown = [*(one.says for one in found.devices), *(one.consumer for one in found.pins)]
+    assert not any("\n" in line for line in shown)
