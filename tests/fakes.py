@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from agent.errors import SensorError
     from agent.model import Json, Record
     from agent.store import Store
 
@@ -93,12 +92,12 @@ class FakeDriver:
     """A driver whose values and troubles a test sets."""
 
     def __init__(self) -> None:
-        self.values: Mapping[str, float | str | SensorError] = {"temperature_c": 20.0}
+        self.values: Mapping[str, float | str | Exception | None] = {"temperature_c": 20.0}
         self.trouble: BaseException | None = None
         self.reads = 0
         self.closed = 0
 
-    def read(self) -> Mapping[str, float | str | SensorError]:
+    def read(self) -> Mapping[str, float | str | Exception | None]:
         """What the test has set."""
         self.reads += 1
         if self.trouble:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from agent.config.fields import number, text, words
 from agent.errors import SensorError
+from agent.sensors import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +34,13 @@ SHOWN = 120
 
 #: Variables of the environment for the service alone: systemd's sockets and the AWS key.
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "AWS_", "LISTEN_")
+
+#: Numbers beyond JSON's: bc(1) prints .5, printf(1) +21.5, a float() may be nan.
+_NUMBER = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)\b", re.IGNORECASE | re.ASCII
+)
+_WITH_UNIT = re.compile(r"[+-]?\d+\.?\d*[ ]?[^\d\s,.:]{1,5}", re.ASCII)
+_COMMA = re.compile(r"(^|[:\s])[+-]?\d+,\d", re.ASCII)
 
 HINT = "run the command by hand, as the user pi-iot-agent; the service's sandbox holds for it too"
 
@@ -67,7 +76,7 @@ class Program:
                 start_new_session=True,
             )
         except OSError as error:
-            raise SensorError(f"{command[0]}: {error.strerror}", hint=HINT) from error
+            raise scripts.not_started(command[0], error) from error
         with process:
             self._process = process
             output, complaint = _output(process, time.monotonic() + self._options.timeout_s)
@@ -76,6 +85,8 @@ class Program:
             why = signal.strsignal(-process.returncode) or f"signal {-process.returncode}"
             raise SensorError(f"{command[0]} was ended: {why}{_said(complaint)}", hint=HINT)
         if process.returncode:
+            if spoiled := scripts.spoiled(command[0]):  # env(1) fails of it in its own words
+                raise spoiled
             why = f"exit code {process.returncode}"
             raise SensorError(f"{command[0]}: {why}{_said(complaint)}", hint=HINT)
         return _values(output, self._options.quantity)
@@ -145,18 +156,31 @@ def _said(complaint: bytes) -> str:
 
 
 def _values(output: bytes, quantity: str) -> Mapping[str, float]:
-    printed = output.decode("utf-8", "replace").strip()
+    """Quantities that a program printed. Raises SensorError, which shows what it printed else."""
+    printed = output.decode("utf-8-sig", "replace").strip()
     try:
         found = json.loads(printed)
     except (ValueError, RecursionError):
-        found = None
+        found = float(printed) if _NUMBER.fullmatch(printed) else None
     if isinstance(found, dict):
         return found
     if isinstance(found, int | float) and not isinstance(found, bool):
         return {quantity: found}
-    shown = printed[:SHOWN] if printed.isprintable() else repr(printed[:SHOWN])
-    problem = f"it printed {shown!r}" if printed else "it printed nothing"
-    raise SensorError(f"{problem}; a number or a JSON object is expected", hint=HINT)
+    problem = f"it printed {printed[:SHOWN]!r}" if printed else "it printed nothing"
+    raise SensorError(f"{problem}; {_expected(printed)}", hint=HINT)
+
+
+def _expected(printed: str) -> str:
+    """Advice about what was printed instead of a reading."""
+    if _COMMA.search(printed):
+        return "a decimal point is expected, not a comma"
+    if printed.startswith("{'"):
+        return "JSON has double quotes, as json.dumps() writes them"
+    if _WITH_UNIT.fullmatch(printed):
+        return "the number alone is expected, without its unit"
+    if "\n" in printed:
+        return "one number or one JSON object is expected, and nothing else"
+    return "a number or a JSON object is expected"
 
 
 def open_driver(options: Options, *, clock: Clock) -> Program:

@@ -22,11 +22,20 @@ if TYPE_CHECKING:
 FAMILIES = ("10", "22", "28", "3b", "42")
 ID = rf"({'|'.join(FAMILIES)})-[0-9a-f]{{12}}"
 
-#: Before its first measurement a DS18B20 says 85 °C, and has 0x0C as byte 6 (its data sheet).
+#: A thermocouple's converter, MAX31850, is of this family too: its span is another.
+THERMOCOUPLES = "3b"
+
+#: Span of a DS18B20 and its kin (data sheet). Without the power to measure it says 0x07ff.
+SPAN_C = (-55.0, 125.0)
+UNMEASURED_C = 127.937
+
+#: Before its first measurement it says 85 °C, and has 0x0C as byte 6 (data sheet), which it never
+#: has at 85 °C. A DS18S20 may: that byte is a remainder there. Copies have what they like.
 POWER_ON_C = 85.0
 POWER_ON_BYTE = 0x0C
+REMAINDERS = "10"
 
-#: Without that byte, 85 °C is believed only if it was nearly as hot before.
+#: Where that byte does not tell, 85 °C is believed only if it was nearly as hot before.
 NEAR_C = 5.0
 
 _SLAVE = re.compile(r"((?:[0-9a-f]{2} ){9}): crc=[0-9a-f]{2} (YES|NO)\s[^=]*t=(-?\d+)", re.ASCII)
@@ -48,16 +57,20 @@ class OneWire:
         self._last_c: float | None = None
 
     def read(self) -> dict[str, float]:
-        """`temperature_c`. Raises NoDataError (wrong checksum, power-on value), SensorError."""
+        """`temperature_c`. Raises NoDataError where it did not measure, else SensorError."""
+        family = self._directory.name[:2]
         slave = self._directory / "w1_slave"
-        powered_on = False
+        scratchpad = b""
         if slave.exists():
-            celsius, powered_on = _slave(sysfs.text(slave))
+            celsius, scratchpad = _slave(sysfs.text(slave))
         else:
             celsius = sysfs.number(self._directory / "temperature") / 1000
-            near = self._last_c is not None and abs(celsius - self._last_c) <= NEAR_C
-            powered_on = celsius == POWER_ON_C and not near
-        if powered_on:
+        low, high = SPAN_C
+        if celsius == UNMEASURED_C or not (low <= celsius <= high or family == THERMOCOUPLES):
+            raise NoDataError(f"it says {celsius:g} °C, which it cannot measure", hint=_HINT)
+        near = self._last_c is not None and abs(celsius - self._last_c) <= NEAR_C
+        told = scratchpad[6:7] == bytes([POWER_ON_BYTE]) and family != REMAINDERS
+        if celsius == POWER_ON_C and (told or not near):
             raise NoDataError("it lost its power: it says 85 °C, as before measuring", hint=_HINT)
         self._last_c = celsius
         return {"temperature_c": celsius}
@@ -66,18 +79,19 @@ class OneWire:
         """Do nothing: no file is open between two reads."""
 
 
-def _slave(content: str) -> tuple[float, bool]:
-    """The temperature in `w1_slave`, and whether it is the value at power-on."""
+def _slave(content: str) -> tuple[float, bytes]:
+    """The temperature in `w1_slave`, and the scratchpad's nine bytes. Raises as `OneWire.read`."""
     found = _SLAVE.search(content)
     if not found:
         raise SensorError(f"w1_slave has {content[:40]!r}, not a measurement", hint=_HINT)
     scratchpad = bytes.fromhex(found[1])
+    if not scratchpad.strip(b"\xff"):
+        raise NoDataError("only ones come: it does not answer", hint=_HINT)
     if found[2] == "NO":
         raise NoDataError("the checksum is wrong", hint=_HINT)
     if not any(scratchpad):  # a line held low, whose checksum is right: 0
         raise NoDataError("only zeros come: it is unplugged, or its line is short", hint=_HINT)
-    celsius = int(found[3]) / 1000
-    return celsius, celsius == POWER_ON_C and scratchpad[6] == POWER_ON_BYTE
+    return int(found[3]) / 1000, scratchpad
 
 
 def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> OneWire:

@@ -38,6 +38,7 @@ NAMED_MAX = 3
 
 WIRING = "check the wiring and the sensor's [[sensors]] entry"
 MEND = "mend the driver, or the program that it runs"
+UNQUOTE = f"a number stands without quotes: {MEND}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,11 @@ class Measurement(NamedTuple):
 class Driver(Protocol):
     """An open driver; used by one thread at a time. Methods raise whatever they like."""
 
-    def read(self) -> Mapping[str, float | str | SensorError]:
+    def read(self) -> Mapping[str, float | str | Exception | None]:
         """Quantities now, named with their base unit (`temperature_c`); none at all is fine.
 
-        In the place of a value there may be the reason why there is none: NoDataError if it passes.
+        An exception in the place of a value is the reason why there is none; None or NaN, and
+        NoDataError, say that there may be one the next time.
         """
 
     def close(self) -> None:
@@ -182,14 +184,15 @@ def _checked(quantity: object, value: object) -> float | str:
     name = _shown(quantity)
     if quantity in RESERVED or name != quantity or len(name) > NAME_LENGTH:
         raise SensorError(f"{quantity!r:.80} is no name for a quantity", hint=MEND)
-    if isinstance(value, SensorError):
-        raise type(value)(f"{name}: {value.text}", hint=value.hint)
+    if isinstance(value, Exception):
+        raise failed(name, value)
     if name in WORDS and isinstance(value, str):
         return value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
     if value is None:
         raise NoDataError(f"{name} has no value: None, or null", hint=WIRING)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SensorError(f"{name} is {value!r:.80}, not a number", hint=MEND)
+        hint = UNQUOTE if isinstance(value, str) else MEND
+        raise SensorError(f"{name} is {value!r:.80}, not a number", hint=hint)
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         value = math.inf
     if math.isnan(value):

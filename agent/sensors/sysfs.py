@@ -65,7 +65,7 @@ def text(path: Path, *, read: Callable[[int, int], bytes] = os.read) -> str:
         os.close(descriptor)
     found = content.decode("ascii", "replace").strip("\0 \t\r\n")
     if not found:
-        raise NoDataError(f"{path} is empty", hint=HINT)
+        raise NoDataError(f"{path} is empty: it does not answer", hint=HINT)
     return found
 
 

@@ -192,7 +192,7 @@ def test_what_may_pass_is_named_when_it_was_missing_three_times_in_a_row(bench: 
     """Once or twice is nothing, however often."""
     sampler = bench.sampler(bench.thermometer("room", 10.0))
     driver = bench.drivers["room"]
-    lacking: dict[str, float | str | SensorError] = {}
+    lacking: dict[str, float | str | Exception | None] = {}
     lacking |= {"temperature_c": 20.0, "humidity_pct": NoDataError("CRC", hint="wait")}
     for _ in range(5):
         driver.values = lacking

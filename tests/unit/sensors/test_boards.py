@@ -176,22 +176,42 @@ def test_one_of_several_thermal_zones_is_to_be_chosen(pi4: Path) -> None:
 SLAVE = f"sys/bus/w1/devices/{ID}/w1_slave"
 
 
+def scratchpad(octets: str, millicelsius: int, checksum: str = "YES") -> str:
+    """The content of w1_slave, as w1_therm writes it."""
+    return f"{octets} : crc={octets[-2:]} {checksum}\n{octets} t={millicelsius}\n"
+
+
 @pytest.mark.parametrize(
     ("content", "celsius"),
     [
-        ("50 05 4b 46 7f ff 0c 10 1c : crc=1c YES\n50 05 4b 46 7f ff 0c 10 1c t=85000\n", None),
-        ("50 05 4b 46 7f ff 10 10 00 : crc=00 YES\n50 05 4b 46 7f ff 10 10 00 t=85000\n", 85.0),
-        ("4c 01 4b 46 7f ff 0c 10 83 : crc=00 NO\n4c 01 4b 46 7f ff 0c 10 83 t=20750\n", None),
-        ("00 00 00 00 00 00 00 00 00 : crc=00 YES\n00 00 00 00 00 00 00 00 00 t=0\n", None),
-        ("00 00 4b 46 7f ff 0c 10 00 : crc=00 YES\n00 00 4b 46 7f ff 0c 10 00 t=0\n", 0.0),
-        ("90 fc 4b 46 7f ff 0c 10 00 : crc=00 YES\n90 fc 4b 46 7f ff 0c 10 00 t=-55000\n", -55.0),
+        (scratchpad("50 05 4b 46 7f ff 0c 10 1c", 85000), None),
+        (scratchpad("50 05 55 05 7f a5 a5 66 21", 85000), None),
+        (scratchpad("50 05 4b 46 7f ff 10 10 00", 85000), None),
+        (scratchpad("4c 01 4b 46 7f ff 0c 10 83", 20750, "NO"), None),
+        (scratchpad("00 00 00 00 00 00 00 00 00", 0), None),
+        (scratchpad("ff ff ff ff ff ff ff ff ff", -62, "NO"), None),
+        (scratchpad("ff ff ff ff ff ff ff ff ff", -62), None),
+        (scratchpad("00 00 4b 46 7f ff 0c 10 00", 0), 0.0),
+        (scratchpad("ff ff 4b 46 7f ff 0c 10 00", -62), -0.062),
+        (scratchpad("90 fc 4b 46 7f ff 0c 10 00", -55000), -55.0),
+        (scratchpad("d0 07 4b 46 7f ff 0c 10 00", 125000), 125.0),
+        (scratchpad("d1 07 4b 46 7f ff 0c 10 00", 125062), None),
+        (scratchpad("ff 07 4b 46 7f ff 0c 10 f8", 127937), None),
+        (scratchpad("80 0c 4b 46 7f ff 0c 10 00", 200000), None),
+        (scratchpad("00 fb 4b 46 7f ff 0c 10 00", -80000), None),
+        (scratchpad("10 f8 4b 46 7f ff 0c 10 00", -127000), None),
+        ("", None),
     ],
-    ids=["power-on", "really 85", "checksum", "unplugged", "zero", "coldest"],
+    ids=[
+        *["power-on", "a copy's", "first of all", "checksum", "zeros", "ones", "ones that fit"],
+        *["zero", "below zero", "coldest", "hottest", "hotter", "not measured", "200", "-80"],
+        *["no answer", "empty"],
+    ],
 )
 def test_a_ds18b20_is_believed_only_when_it_measured(
     content: str, celsius: float | None, pi4: Path
 ) -> None:
-    """Neither a wrong checksum nor 85 °C after power-on is a temperature."""
+    """Neither a wrong checksum nor what it cannot say is a temperature."""
     floor = opened(pi4, "onewire", id=ID)
     put(pi4 / SLAVE, content)
 
@@ -200,6 +220,51 @@ def test_a_ds18b20_is_believed_only_when_it_measured(
             floor.read()
     else:
         assert floor.read().values == {"temperature_c": celsius}
+
+
+@pytest.mark.parametrize(
+    ("family", "octets", "believed"),
+    [
+        ("28", "50 05 55 05 7f a5 a5 66 21", True),
+        ("28", "50 05 4b 46 7f ff 10 10 00", True),
+        ("28", "50 05 4b 46 7f ff 0c 10 1c", False),
+        ("10", "aa 00 4b 46 ff ff 0c 10 87", True),
+    ],
+    ids=["copy", "measured", "power-on", "DS18S20"],
+)
+def test_85_degrees_are_believed_only_near_them(
+    family: str, octets: str, *, believed: bool, pi4: Path
+) -> None:
+    """A second after 20 degrees it has lost its power; byte 6 tells only of a DS18B20 for sure."""
+    directory = pi4 / f"sys/bus/w1/devices/{family}-0000072b5c8e"
+    boiler = onewire.OneWire(directory)
+    seen = []
+    for octets_read, millicelsius in (
+        ("4c 01 4b 46 7f ff 04 10 83", 20750),
+        (octets, 85000),
+        ("40 05 4b 46 7f ff 10 10 83", 84000),
+        (octets, 85000),
+    ):
+        put(directory / "w1_slave", scratchpad(octets_read, millicelsius))
+        with suppress(NoDataError):
+            seen.append(boiler.read()["temperature_c"])
+    assert seen == [20.75, 84.0, *([85.0] if believed else [])]
+
+
+@pytest.mark.parametrize("celsius", [127.937, 200.0, -80.0, -127.0, -273.15, 85.0])
+def test_the_file_with_the_temperature_alone_is_judged_alike(celsius: float, pi4: Path) -> None:
+    """It says no more than the number."""
+    boiler = opened(pi4, "onewire", id="28-0119451f6c11")
+    put(pi4 / "sys/bus/w1/devices/28-0119451f6c11/temperature", f"{celsius * 1000:.0f}\n")
+    with pytest.raises(NoDataError):
+        boiler.read()
+
+
+def test_a_thermocouple_has_another_span(pi4: Path) -> None:
+    """A MAX31850 is of the DS1825's family."""
+    directory = pi4 / "sys/bus/w1/devices/3b-0000072b5c8e"
+    put(directory / "w1_slave", scratchpad("00 4b 4b 46 7f ff 0c 10 00", 1200000))
+    assert onewire.OneWire(directory).read() == {"temperature_c": 1200.0}
 
 
 def test_without_the_scratchpad_85_degrees_are_believed_only_near_them(pi4: Path) -> None:

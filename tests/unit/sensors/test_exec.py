@@ -46,6 +46,12 @@ def failure(sensor: Sensor) -> str:
         ("21.5", {"value": 21.5}),
         ("-3\\n", {"value": -3}),
         ("1e3", {"value": 1000.0}),
+        (".5", {"value": 0.5}),  # as bc prints it
+        ("+21.5", {"value": 21.5}),
+        ("007", {"value": 7}),
+        ("\\0357\\0273\\027721.5\\r\\n\\r\\n", {"value": 21.5}),
+        ('{"level_m": null, "temperature_c": 20}\\r\\n', {"temperature_c": 20}),
+        ('{"at": "noon", "temperature_c": 20, "x_c": NaN}', {"temperature_c": 20}),
         (
             '{"temperature_c": 20.5, "humidity_pct": 40}',
             {"temperature_c": 20.5, "humidity_pct": 40},
@@ -77,6 +83,14 @@ def test_arguments_are_words_and_no_shell_looks_at_them() -> None:
         ("", "it printed nothing"),
         ("warm", "it printed 'warm'; a number or a JSON object is expected"),
         ("1 2", "it printed '1 2'"),
+        ("21,5", "it printed '21,5'; a decimal point is expected, not a comma"),
+        ('{"t_c": 21,5}', "a decimal point is expected, not a comma"),
+        ("21.5 C", "it printed '21.5 C'; the number alone is expected, without its unit"),
+        ("45%%", "the number alone is expected, without its unit"),
+        ("21.5\\n22", "it printed '21.5\\n22'; one number or one JSON object is expected"),
+        ("{'t_c': 21.5}", "JSON has double quotes, as json.dumps() writes them"),
+        ("nan", "value cannot be nan"),
+        ("-inf", "value cannot be -inf"),
         ("[1]", "it printed '[1]'"),
         ("true", "it printed 'true'"),
         ("null", "it printed 'null'"),
@@ -93,7 +107,7 @@ def test_arguments_are_words_and_no_shell_looks_at_them() -> None:
 )
 def test_what_is_no_reading_is_shown(printed: str, words: str) -> None:
     """The person who wrote the program sees what it printed."""
-    assert words in failure(shell(f"printf '%b' '{printed}'"))
+    assert words in failure(running("/usr/bin/printf", "%b", printed))
 
 
 def test_a_failing_program_is_told_with_its_last_complaint() -> None:
@@ -103,11 +117,77 @@ def test_a_failing_program_is_told_with_its_last_complaint() -> None:
     assert "was ended: Killed" in failure(shell("kill -9 $$"))
 
 
+def script(path: Path, content: bytes, mode: int = 0o755) -> str:
+    """A file as a person writes it."""
+    path.write_bytes(content)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words", "remedy"),
+    [
+        (
+            b"#!/bin/sh\r\necho 1.5\r\n",
+            0o755,
+            "its first line names a program that is not there: /bin/sh\\r (Windows line ends)",
+            "sed -i 's/\\r$//' ",
+        ),
+        (
+            b"#!/usr/bin/env sh\r\necho 1.5\r\n",
+            0o755,
+            "a program that is not there: /usr/bin/env sh\\r (Windows line ends)",
+            "sed -i",
+        ),
+        (
+            b"#! /usr/bin/pythonn -u\nprint(1)\n",
+            0o755,
+            "its first line names a program that is not there: /usr/bin/pythonn -u",
+            "install the program",
+        ),
+        (b"#!/tmp\n", 0o755, "its first line names a program that cannot be run: /tmp", "mend"),
+        (b"\xef\xbb\xbf#!/bin/sh\necho 1\n", 0o755, "a byte order mark stands before #!", "sed -i"),
+        (b"echo 1.5\n", 0o755, "its first line names no program to run it", '["/bin/sh", "'),
+        (b"", 0o755, "its first line names no program to run it", "add that line"),
+        (
+            b"\x7fELF\x02\x01\x01" + bytes(60),
+            0o755,
+            "was built for another system",
+            "on this machine",
+        ),
+        (b"#!/bin/sh\necho 1\n", 0o644, "may not be executed: Permission denied", "chmod a+rx "),
+    ],
+    ids=[
+        *["Windows", "env", "interpreter", "directory", "mark", "no line", "empty", "processor"],
+        "mode",
+    ],
+)
+def test_a_script_that_does_not_start_is_told_with_the_remedy(
+    content: bytes, mode: int, words: str, remedy: str, tmp_path: Path
+) -> None:
+    """The system's own words would hide what is wrong."""
+    path = script(tmp_path / "script.sh", content, mode)
+    with pytest.raises(SensorError) as caught:
+        running(path).read()
+    assert words in caught.value.text
+    assert path in caught.value.text
+    assert remedy in caught.value.hint
+
+
 def test_a_program_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    """Nor one that is no program."""
+    """Nor is one that is elsewhere than its name says, or a directory."""
     assert failure(running("/nowhere/program")).endswith("No such file or directory")
-    (tmp_path / "text").write_text("text")
-    assert failure(running(str(tmp_path / "text"))).endswith("Permission denied")
+    assert failure(running(str(tmp_path))).endswith("is a directory, not a program")
+    told = failure(running("tank-level-of-nobody"))
+    assert told.endswith("tank-level-of-nobody: No such file or directory in PATH")
+    told = failure(running("./tank-level"))
+    assert told.endswith("./tank-level: No such file or directory below /")
+
+
+def test_a_script_with_an_unspoiled_line_fails_in_its_own_words(tmp_path: Path) -> None:
+    """Even one whose other lines have Windows ends."""
+    path = script(tmp_path / "script.sh", b"#!/bin/sh\necho bad >&2; exit 3\n")
+    assert failure(running(path)).endswith("exit code 3: bad")
 
 
 def alive(pid: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from agent.errors import NoDataError, SensorError
 from agent.sensors import Detections, Measurement, Sensor
 from tests.fakes import FakeDetector, FakeDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BAD = [
     {"temperature_c": math.nan},
@@ -25,6 +29,8 @@ BAD = [
     {"humidity_pct": 3310.0},
     {"a": SensorError("at fault", hint="mend it")},
     {"a": NoDataError("not ready")},
+    {"a": OSError(121, "Remote I/O error")},
+    {"a": ValueError()},
     {"Timestamp": 1},
     {"seq": 1},
     {"": 1},
@@ -38,7 +44,9 @@ BAD = [
 @pytest.mark.parametrize(
     "values", [*BAD, {f"x{number}": 1 for number in range(201)}, 7, None], ids=repr
 )
-def test_what_is_no_reading_is_an_error(values: dict[str, float]) -> None:
+def test_what_is_no_reading_is_an_error(
+    values: Mapping[str, float | str | Exception | None],
+) -> None:
     """A record must have numbers, under names that are not the record's own."""
     driver = FakeDriver()
     driver.values = values
@@ -49,7 +57,7 @@ def test_what_is_no_reading_is_an_error(values: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("bad", BAD, ids=repr)
-def test_a_quantity_loses_only_itself(bad: dict[str, float]) -> None:
+def test_a_quantity_loses_only_itself(bad: Mapping[str, float | str | Exception | None]) -> None:
     """What else was read is given, and why something is missing."""
     driver = FakeDriver()
     driver.values = {"pressure_pa": 101_325.0, **bad, "model": "BME280"}
@@ -61,7 +69,9 @@ def test_a_quantity_loses_only_itself(bad: dict[str, float]) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=70), st.floats() | st.text() | st.none() | st.booleans()))
-def test_whatever_a_driver_gives_nothing_is_lost_in_silence(values: dict[str, float]) -> None:
+def test_whatever_a_driver_gives_nothing_is_lost_in_silence(
+    values: Mapping[str, float | str | Exception | None],
+) -> None:
     """Each quantity is there, or there is a reason why not; what comes out can be sent."""
     driver = FakeDriver()
     driver.values = values
