@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,51 @@ def test_flags_alone_make_it_a_device_and_the_key_is_erased(fresh: Device) -> No
     foreign = ["find", "/etc/pi-iot-agent/certs", "-not", "-user", "pi-iot-agent", "-not"]
     assert fresh.box.output(*foreign, "-type", "l") == ""
     fresh.restart()  # it needs no key from now on
+
+
+def test_three_commands_lead_to_the_first_acknowledged_count(fresh: Device) -> None:
+    """`apt install`, `setup`, `status`: no file is edited, and each step is told with its time.
+
+    A second `setup` changes what is there. (Where the cloud is, a device of a test must be told.)
+    """
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    empty = fresh.toml_with(thing={"name": None}, aws={"region": None}, count={"window_s": None})
+    fresh.box.write(CONFIG, empty.partition("[[sensors]]")[0])
+    setup = ["pi-iot-agent", "setup", "--secret-stdin", "--access-key-id", ACCESS_KEY]
+    flags = ["--name", fresh.name, "--region", fresh.cloud.region, "--window-s", "5"]
+    motion = ["--sensor", "motion=simulated:1"]
+    done = fresh.box.run(*setup, *flags, *motion, stdin=f"{SECRET}\n")
+
+    for step in (r"registered, \d", r"online, \d", r"first count acknowledged \d\d:\d\d:\d\d, \d"):
+        assert re.search(f"^{step}", done.stdout, re.MULTILINE), done.stdout
+    assert "motion/" not in done.stderr
+    assert fresh.box.run("pi-iot-agent", "status").returncode == 0
+    counts = fresh.cloud.observer.wait(f"{fresh.name}/count")
+    assert counts[0].json()["detect_count"] >= 1
+
+    again = ["--sensor", "motion=simulated:2", "--sensor", "board=system"]
+    done = fresh.box.run(*setup, *again, stdin=f"{SECRET}\n")
+    assert "first reading acknowledged" in done.stdout
+    text = fresh.box.output("cat", CONFIG)
+    assert (text.count('name = "motion"'), text.count('name = "board"')) == (1, 1)
+    assert "detections_per_s = 2" in text
+
+
+def test_a_pin_is_allowed_with_its_sensor_and_a_wrong_one_is_refused(fresh: Device) -> None:
+    """The drop-in comes and goes with the sensor at a pin; nothing is written of what is wrong."""
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    fresh.box.write(CONFIG, fresh.toml)
+    setup = ["pi-iot-agent", "setup", "--secret-stdin", "--access-key-id", ACCESS_KEY]
+    for wrong in ("door=gpio:99", "door=dht22", "door=system:1"):
+        done = fresh.box.run(*setup, "--sensor", wrong, stdin=f"{SECRET}\n", check=False)
+        assert (done.returncode, "--sensor door" in done.stderr) == (2, True), done.stderr
+    assert fresh.box.output("cat", CONFIG) == fresh.toml.rstrip("\n")
+
+    fresh.box.run(*setup, "--sensor", "door=gpio:20", stdin=f"{SECRET}\n")
+    assert "char-gpiochip rw" in fresh.show("DeviceAllow")
+    assert fresh.status()["sensors"]["room"]["ok"]
+    fresh.box.run(*setup, "--sensor", "door=system", stdin=f"{SECRET}\n")
+    assert "gpiochip" not in fresh.show("DeviceAllow")
 
 
 def test_certificates_elsewhere_are_the_services_own(fresh: Device) -> None:
