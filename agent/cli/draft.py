@@ -67,6 +67,9 @@ class Draft:
         A new detector is counted beside those that are, unless `count` names all. Raises
         UsageError for what cannot be, ConfigError as `set`.
         """
+        count = list(count)
+        if not tables and not count and window_s is None:
+            return
         before = {sensor.name for sensor in self.config.sensors}
         for name, table in tables.items():
             hint = f"write the [[sensors]] of {name} by hand, and try again"
@@ -80,7 +83,7 @@ class Draft:
                 text = f"--sensor {name}: GPIO {table['pin']} is taken by the sensor {other}"
                 raise UsageError(text, hint=f"give it another pin, or change {other}")
         counted = list(config.count.sensor)
-        wanted = list(count) or [*counted, *_uncounted(config, set(tables) - before)]
+        wanted = count or [*counted, *_uncounted(config, set(tables) - before)]
         if wanted != counted:
             self.set(("count", "sensor"), wanted[0] if len(wanted) == 1 else wanted)
             self._check(tables)
@@ -128,11 +131,12 @@ class Draft:
         names = [one.get("name") for one in listed] if isinstance(listed, list) else []
 
         def flag(found: re.Match[str]) -> str:
-            name = names[int(found[1])]
+            name = dict(enumerate(names)).get(int(found[1]))
             return f"--sensor {name}: " if name in tables else found[0]
 
-        told = re.sub(r"^sensors\[(\d+)\][.:] ?", flag, problems, flags=re.MULTILINE)
-        told = re.sub(r"^count\.sensor: ", "--count: ", told, flags=re.MULTILINE)
+        told = re.sub(r"^sensors\[(\d{1,9})\][.:] ?", flag, problems, flags=re.MULTILINE)
+        for key, option in (("count.sensor", "--count"), ("count.window_s", "--window-s")):
+            told = re.sub(rf"^{re.escape(key)}: ", f"{option}: ", told, flags=re.MULTILINE)
         raise UsageError(told, hint=HINT)
 
     def _problems(self) -> str:

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.cli.arrival import Arrival
+from agent.config import load
 from agent.files import lock
+from agent.sensors import options_of
 from tests.integration.agent_process import AgentProcess
 from tests.tools.cloud.faults import ACCESS_DENIED
 from tests.tools.cloud.local_aws import ACCESS_KEY
@@ -67,6 +70,10 @@ class Fresh:
             timeout=60,
             check=False,
         )
+
+    def terminal(self, *arguments: str) -> Terminal:
+        """`setup` at a terminal."""
+        return Terminal(self.command(*arguments), self.aws.environment)
 
     def provisioned(self, name: str) -> bool:
         """Whether that thing's certificate lies there."""
@@ -251,15 +258,14 @@ def test_an_agent_without_a_key_says_what_to_do(device: Fresh) -> None:
 
 
 class Terminal:
-    """`setup` at a pseudo-terminal, as a person sees and answers it."""
+    """A command at a pseudo-terminal, as a person sees and answers it."""
 
-    def __init__(self, device: Fresh, *arguments: str) -> None:
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
         self.seen = ""
-        command = device.command(*arguments)
         self._pid, self._screen = pty.fork()
         if self._pid == 0:
             os.chdir(ROOT)
-            os.execve(command[0], command, device.aws.environment)  # noqa: S606 -- no shell
+            os.execve(command[0], command, environment)  # noqa: S606 -- no shell
             os._exit(1)
 
     def answer(self, question: str, text: str) -> None:
@@ -302,7 +308,7 @@ def _plain(seen: str) -> str:
 
 def test_at_a_terminal_it_asks(device: Fresh) -> None:
     """A wrong answer is asked again; the secret is not shown; the key is left nowhere."""
-    terminal = Terminal(device)
+    terminal = device.terminal()
     terminal.answer("Name of this device in AWS IoT []: ", "a b\n")
     terminal.answer("Name of this device in AWS IoT []: ", "asked\n")
     terminal.answer("AWS region, such as ap-northeast-1: ", "\n")
@@ -325,7 +331,7 @@ def test_at_a_terminal_enter_keeps_what_there_is(device: Fresh) -> None:
     done = device.setup(*flags("kept"), "--secret-stdin", "--keep-key", text=SECRET)
     assert done.returncode == 0, done.stderr
     before = device.config.stat().st_ino, device.credentials.stat().st_ino
-    terminal = Terminal(device, "--keep-key")
+    terminal = device.terminal("--keep-key")
     terminal.answer("Name of this device in AWS IoT []: ", "\n")
     terminal.answer("AWS region, such as ap-northeast-1 []: ", "\n")
     terminal.answer("AWS access key id []: ", "\n")
@@ -335,11 +341,111 @@ def test_at_a_terminal_enter_keeps_what_there_is(device: Fresh) -> None:
     assert (device.config.stat().st_ino, device.credentials.stat().st_ino) == before
 
 
+def test_at_a_terminal_it_asks_what_is_wired(device: Fresh) -> None:
+    """The board itself is always there; what is chosen is written, and not offered again."""
+    for name in ("board", ""):
+        terminal = device.terminal("--keep-key", *flags("wired"))
+        if name:
+            terminal.answer("AWS secret access key (not shown): ", f"{SECRET}\n")
+            terminal.answer("(Enter: none): ", "all\n")
+            while "Name of system [board]: " not in terminal.seen:
+                terminal.answer("]: ", "\n")  # whatever else this machine has
+        else:
+            terminal.answer("(not shown; Enter keeps it): ", "\n")
+        assert terminal.end() == 0, terminal.seen
+    assert "(the sensor board)" in terminal.seen
+    assert device.config.read_text().count('driver = "system"') == 1
+
+
+WALK = """
+import sys
+from functools import partial
+from agent.cli import service, walk
+from agent.config import SensorConfig
+from agent.sensors.simulated import Options
+sensor = SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=20.0))
+print("exit code", service.watch_as_service(partial(walk.trial, sensor)))
+print("went on:", input())
+"""
+
+
+@pytest.mark.parametrize("key", ["\n", "\x03"])
+def test_a_walk_test_ends_with_enter_or_ctrl_c_and_setup_goes_on(key: str) -> None:
+    """The line that was typed answers no question."""
+    terminal = Terminal([sys.executable, "-c", WALK], {**os.environ})
+    terminal.answer("detected, 3 so far\r\n", key)
+    terminal.answer("exit code 0\r\n", "on\n")
+    assert terminal.end() == 0, terminal.seen
+    assert re.search(r"motion: \d+ detections in \d+ s", terminal.seen)
+    assert "went on: on" in terminal.seen
+
+
+def test_the_first_record_of_sensors_by_flags_is_awaited(device: Fresh) -> None:
+    """From nothing to an acknowledged count: what `setup` wrote is what the agent runs with."""
+    empty = device.config.read_text().partition("[[sensors]]")[0]
+    device.config.write_text(empty)
+    sensors = ("--sensor", "pir=simulated:2", "--window-s", "5")
+    done = device.setup(*flags("counts"), *sensors, "--secret-stdin", text=SECRET)
+    assert done.returncode == 0, done.stderr
+    toml = device.config.read_text()
+    assert "detections_per_s = 2" in toml
+    assert "sensor =" not in toml  # the only one that detects is meant
+
+    with AgentProcess(device.aws, device.directory, toml=toml) as agent:
+        agent.start()
+        config = load(device.config, options_of=options_of, environment={})
+        assert Arrival(config).wait(limit_s=90.0) == 0
+        assert agent.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--sensor", "door=gpio:99"], "--sensor door: pin: must be from 0 to 53, got 99"),
+        (["--sensor", "door=gpio"], "--sensor door: pin: is missing"),
+        (["--sensor", "door=dht22"], '--sensor door: driver: no driver "dht22"; it is read by'),
+        (["--sensor", "a b=system"], "--sensor a b: name: expected 1 to 64"),
+        (["--sensor", "door=system,pin=3"], "--sensor door: pin: unknown key"),
+        (["--sensor", "a=gpio:20", "--sensor", "b=gpio:20"], "GPIO 20 is taken by the sensor"),
+        (["--count", "nobody"], '--count: no sensor has the name "nobody"'),
+        (["--window-s", "1"], "--window-s: must be from 5 to 86400"),
+    ],
+)
+def test_a_sensor_that_cannot_be_changes_nothing(
+    device: Fresh, arguments: list[str], words: str
+) -> None:
+    """Exit code 2, in words, before anybody is asked or AWS is."""
+    before = device.config.read_text()
+    done = device.setup(*flags("x"), *arguments, "--secret-stdin", text=SECRET)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert device.config.read_text() == before
+    assert not device.provisioned("x")
+
+
+def test_a_second_run_changes_what_is_there(device: Fresh) -> None:
+    """The keys that are given; a new detector is counted beside the one that was."""
+    first = ("--sensor", "motion=simulated:1", "--sensor", "room=system,interval_s=300")
+    done = device.setup(*flags("twice"), *first, "--secret-stdin", "--keep-key", text=SECRET)
+    assert done.returncode == 0, done.stderr
+    again = ("--sensor", "room=system,interval_s=60", "--sensor", "hall=simulated:1")
+    done = device.setup(*again)
+    assert done.returncode == 0, done.stderr
+    config = load(device.config, options_of=options_of, environment={})
+    assert [(one.name, one.interval_s) for one in config.sensors] == [
+        ("motion", None),
+        ("room", 60),
+        ("hall", None),
+    ]
+    assert config.count.sensor == ("motion", "hall")
+    assert device.config.read_text().startswith("# mine\n")
+
+
 def test_the_end_of_the_input_changes_nothing(device: Fresh) -> None:
     """Ctrl-D at a question, exit code 2; Ctrl-C ends it too."""
     before = device.config.read_text()
     for key, code in (("\x04", 2), ("\x03", 130)):
-        terminal = Terminal(device)
+        terminal = device.terminal()
         terminal.answer("Name of this device in AWS IoT []: ", "")
         # Again, since a signal just before input() reads is not seen until the next key.
         assert terminal.end(pressing=key) == code, terminal.seen

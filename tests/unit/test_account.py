@@ -142,6 +142,36 @@ def test_a_signal_to_root_goes_on_to_the_child() -> None:
         assert parent.wait(20) == 128 + signal.SIGTERM
 
 
+def test_a_line_typed_at_roots_terminal_interrupts_the_child() -> None:
+    """The child itself has no terminal."""
+    code = f"""
+import os, sys, time
+from agent.account import Account, run_as
+def work():
+    print("begun", os.isatty(0), flush=True)
+    try:
+        time.sleep(20)
+    except KeyboardInterrupt:
+        print("interrupted")
+    return 3
+sys.exit(run_as(Account({NUMBER}, {NUMBER}, ({NUMBER},)), work, ends=0))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "begun False\n"
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.read() == "interrupted\n"
+    assert process.returncode == 3
+
+
 def test_a_reader_that_has_seen_enough_ends_nothing() -> None:
     """The work is done to its end, whoever listens, and how it ended is told."""
     reader, writer = os.pipe()
