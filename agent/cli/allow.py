@@ -80,9 +80,8 @@ def allow(
         changed = text != _ours(path)
         if changed:
             _put(path, text)
-        told = "written" if text else "removed"
-        why = "the service may open what its sensors need" if text else "no sensor needs a device"
-        tell(f"{path}: {told}: {why}" if changed else f"Nothing to change in systemd: {why}.")
+            written = "written; the service may open what its sensors need"
+            tell(f"{path}: {written if text else 'removed; no sensor needs a device'}")
         old = path.with_name(OLD_DROP_IN)
         if old.exists():
             tell(f"{old}: no sensor needs it any more; to take it away: sudo rm {old}")
@@ -106,7 +105,8 @@ def alone(config: Config) -> int:
         raise NotPermittedError(
             "only root may change what the service can open", hint="run this with sudo"
         )
-    allow(config)
+    if not allow(config):
+        tell("Nothing to change: the drop-in of the service is as its sensors need it.")
     _systemctl("try-restart", account.UNIT)
     return EXIT_OK
 

@@ -116,12 +116,13 @@ def run(arguments: argparse.Namespace) -> int:
         if draft.save():
             tell(f"{path}: name {answers.name}, region {answers.region}")
         _make_certs(draft.config.paths.certs)
+    allow(draft.config)  # also where the registration fails: the agent goes on with it
     try:
         if not own_certificate:
             _enrol(draft.config, answers.key, keep=arguments.keep_key)
         if at_terminal() and not arguments.secret_stdin and not tables:
             _wire(draft)
-        allow(draft.config)
+            allow(draft.config)
     finally:  # a start with the new settings also goes on with what has failed here
         arrival = Arrival(draft.config, previous=unit.process())
         started = unit.restart(draft.config)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.system.device import CA_FILE, CONFIG, UNIT
+from tests.tools.cloud.faults import ACCESS_DENIED
 from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -144,3 +145,21 @@ def test_a_prepared_card_allows_its_sensors_too(fresh: Device) -> None:
     assert fresh.show("NRestarts") == "0"
     fresh.purge()
     assert fresh.box.run("test", "-e", DROP_IN.rpartition("/")[0], check=False).returncode == 1
+
+
+def test_a_registration_that_fails_leaves_the_pins_allowed(fresh: Device) -> None:
+    """The agent goes on with what `setup` was told: it registers later, and has its sensors."""
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    fresh.box.write(CONFIG, fresh.toml)
+    fresh.cloud.faults.inject(ACCESS_DENIED, "CreateThing")
+    try:
+        flags = ["--access-key-id", ACCESS_KEY, "--secret-stdin", "--sensor", "door=gpio:20"]
+        told = fresh.box.run("pi-iot-agent", "setup", *flags, stdin="a-secret\n", check=False)
+    finally:
+        fresh.cloud.faults.heal()
+
+    assert told.returncode == 77, told.stderr
+    assert "char-gpiochip rw" in fresh.show("DeviceAllow")
+    groups = fresh.box.output("grep", "^Groups:", f"/proc/{fresh.main_pid}/status").split()[1:]
+    assert fresh.box.output("sh", "-c", "getent group gpio | cut -d: -f3") in groups
+    fresh.purge()
