@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import tomllib
 from contextlib import suppress
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_BYTES = MIB
-
-#: What to type for a character that is pasted often.
-_TYPED = {
-    **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
-    **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4", "'"),
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
-}
 
 
 def contents(path: Path) -> bytes:
@@ -63,16 +55,16 @@ def read_toml(path: Path, data: bytes | None = None) -> dict[str, object]:
         data = contents(path)
     try:
         text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        wrong = f"is not UTF-8 text (byte 0x{data[error.start]:02x}); save it as UTF-8"
-        raise mistakes(path, [f"line {line}: {wrong}"], data) from None
-    try:
         return tomllib.loads(text)
     except RecursionError:
         problem = "is nested too deeply"
     except ValueError as error:
-        problem = _mistake(text, error)
+        from agent.config import advice  # noqa: PLC0415 -- only a mistake needs it
+
+        if isinstance(error, UnicodeDecodeError):
+            problem = advice.encoding(data, error)
+        else:
+            problem = advice.mistake(text, error)
     raise mistakes(path, [problem], data)
 
 
@@ -112,36 +104,3 @@ def _place(known: dict[str, int], problem: str) -> str:
     while key and key not in known:
         key = key[: max(key.rfind("."), key.rfind("["), 0)]
     return f" (line {known[key]})" if key else ""
-
-
-def _mistake(text: str, error: ValueError) -> str:
-    """Words of tomllib on `text`, the line first, with what to type instead."""
-    what, _, place = str(error).rpartition(" (at ")
-    rows = text.replace("\r\n", "\n").split("\n")
-    if place == "end of document)":
-        line, column = len(rows), len(rows[-1]) + 1
-    elif found := re.match(r"line (\d+), column (\d+)\)", place):
-        line, column = int(found[1]), int(found[2])
-    else:
-        return str(error)
-    what = what.encode("ascii", "backslashreplace").decode()  # a key may have any letter
-    return f"line {line}: {what}{_advice(rows[line - 1], column)}"
-
-
-def _advice(row: str, column: int) -> str:
-    """Text to type instead of what stands in a row; empty if that is not clear."""
-    rest = row[column - 1 :]
-    # At the end of a row a string lacks its end, which may be a quote of another kind.
-    char = rest[:1] or next((one for one in reversed(row) if one in _TYPED), "")
-    if not char.isascii():
-        import unicodedata  # noqa: PLC0415 -- only a mistake needs it
-
-        typed = _TYPED.get(char) or unicodedata.normalize("NFKC", char)
-        advice = f"; type {'a plain space' if typed == ' ' else typed} instead"
-        name = unicodedata.name(char, "without a name")
-        return f": U+{ord(char):04X} ({name}){advice if typed.isascii() else ''}"
-    if re.match(r"(?i)(true|false)\b", rest):
-        return ": write true or false in small letters"
-    if re.match(r"[A-Za-z]", rest) and re.search(r"=\s*$", row[: column - 1]):
-        return ': a text needs quotes: "..."'
-    return ""

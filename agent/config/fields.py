@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import EllipsisType
 
@@ -32,6 +32,7 @@ N = TypeVar("N", int, float)
 THING_NAME = r"[a-zA-Z0-9:_-]{1,128}"
 
 _SHOWN = 80
+_CURLY = re.compile("^[\u2018-\u201f\u00ab]|[\u2018-\u201f\u00bb]$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _HOST_LENGTH = 253
@@ -43,7 +44,7 @@ def integer(default: int | EllipsisType | None, low: int, high: int) -> int:
 
     def check(value: object, _base: Path) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _misfit("an integer", value)
+            raise _misfit("an integer", value, r"-?\d+")
         return _within(value, low, high)
 
     return _declare(default, check)
@@ -54,7 +55,7 @@ def number(default: float | EllipsisType | None, low: float, high: float) -> flo
 
     def check(value: object, _base: Path) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-            raise _misfit("a number", value)
+            raise _misfit("a number", value, r"-?\d+(\.\d+)?")
         return float(_within(value, low, high))
 
     return _declare(default, check)
@@ -65,7 +66,7 @@ def boolean(*, default: bool | EllipsisType) -> bool:
 
     def check(value: object, _base: Path) -> bool:
         if not isinstance(value, bool):
-            raise _misfit("true or false", value)
+            raise _misfit("true or false", value, "true|false")
         return value
 
     return _declare(default, check)
@@ -199,12 +200,21 @@ def show(value: object) -> str:
     return plain if len(plain) <= _SHOWN else plain[:_SHOWN] + "..."
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """The problem with a key that is none of `known`, in words."""
-    import difflib  # noqa: PLC0415 -- only a mistake needs it
+def seen(value: object) -> str:
+    """A TOML value as a person wrote it, and the first character in it that is seldom meant."""
+    from agent.config.characters import strange  # noqa: PLC0415 -- only a mistake needs it
 
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return "unknown key" + (f"; did you mean {close[0]}?" if close else "")
+    said = strange(value) if isinstance(value, str) else ""
+    return f"{show(value)}: {said}" if said else show(value)
+
+
+def unusable(plain: str) -> str:
+    """The problem with a string whatever it is for, in words; "" if there is none."""
+    if not plain.isprintable():
+        return f"has a character that cannot be printed: {seen(plain)}"
+    if not plain.isascii() and _CURLY.search(plain):
+        return f"has quotes within its quotes; take them out: {seen(plain)}"
+    return ""
 
 
 def dotted(*parts: str) -> str:
@@ -221,8 +231,11 @@ def _declare(default: T | EllipsisType | None, check: Check, *, blank: bool = Fa
     return field(default=cast("T", default), metadata=metadata)
 
 
-def _misfit(expected: str, value: object) -> ValueError:
-    return ValueError(f"expected {expected}, got {show(value)}")
+def _misfit(expected: str, value: object, bare: str = "") -> ValueError:
+    """The error on a value; what matches `bare` would fit without its quotes."""
+    quoted = bool(bare) and isinstance(value, str) and re.fullmatch(bare, value)
+    advice = "; leave out the quotes" if quoted else ""
+    return ValueError(f"expected {expected}, got {seen(value)}{advice}")
 
 
 def _within(value: N, low: float, high: float) -> N:
@@ -234,8 +247,8 @@ def _within(value: N, low: float, high: float) -> N:
 def _string(value: object) -> str:
     if not isinstance(value, str):
         raise _misfit("a string", value)
-    if not value.isprintable():
-        raise ValueError(f"has a character that cannot be printed: {show(value)}")
+    if problem := unusable(value):
+        raise ValueError(problem)
     return value
 
 

@@ -16,7 +16,7 @@ from agent import board
 from agent.config import legacy, pins
 from agent.config.counted import counted
 from agent.config.document import contents, mistakes, read_toml
-from agent.config.fields import show
+from agent.config.fields import seen, show, unusable
 from agent.config.naming import registered_name
 from agent.config.settings import (
     Aws,
@@ -43,17 +43,6 @@ OptionsOf = Callable[[str], type | None]
 
 #: Keys that every sensor has; the others are its driver's.
 COMMON = {one.name for one in fields(SensorConfig)} - {"options"}
-
-_IIO, _HWMON, _DHT = 'driver = "iio"', 'driver = "hwmon"', 'driver = "iio", device = "dht11"'
-
-#: What reads a part whose name people take for its driver's.
-_READ_BY = {
-    **dict.fromkeys(("dht11", "dht22", "am2302"), _DHT),
-    **dict.fromkeys(("bme280", "bmp280", "bme680", "bh1750", "ads1115", "scd41"), _IIO),
-    **dict.fromkeys(("sht3x", "sht30", "sht31", "sht4x", "sht40", "aht20", "ina219"), _HWMON),
-    **dict.fromkeys(("ds18b20", "ds18s20", "1wire", "1-wire", "w1"), 'driver = "onewire"'),
-    **dict.fromkeys(("pir", "hc-sr501", "motion", "button", "reed"), 'driver = "gpio"'),
-}
 
 
 def systemd_directories(environment: Mapping[str, str]) -> dict[str, object]:
@@ -186,8 +175,8 @@ def _sensors(
             tables.note(f"sensors[{index}].name: {told}")
     wanted = tables.given("count", "sensor")
     for name in wanted if isinstance(wanted, list) else [wanted]:
-        if isinstance(name, str) and name and name not in names:
-            tables.note(f"count.sensor: no sensor has the name {show(name)}")
+        if isinstance(name, str) and name and name not in names and not unusable(name):
+            tables.note(f"count.sensor: no sensor has the name {seen(name)}")
     return tuple(sensor for sensor in sensors if sensor)
 
 
@@ -203,10 +192,13 @@ def _sensor(tables: Tables, table: object, key: str, options_of: OptionsOf) -> S
         try:
             kind = options_of(driver)
         except KeyError as error:
-            known = ", ".join(str(name) for name in error.args[1:])
-            part = _READ_BY.get(driver.lower())
-            advice = f"; it is read by {part}" if part else ""
-            tables.note(f"{key}.driver: no driver {show(driver)}{advice}; known: {known}")
+            from agent.config.parts import reader  # noqa: PLC0415 -- only a mistake needs it
+
+            known = [str(name) for name in error.args[1:]]
+            advice = reader(driver, known, pin=table.get("pin"))
+            if not unusable(driver):  # else that is told
+                told = f"no driver {seen(driver)}{advice}; known: {', '.join(known)}"
+                tables.note(f"{key}.driver: {told}")
         else:
             if kind and is_dataclass(kind):
                 shared = {one.name for one in fields(kind)} & own.keys()  # such as timeout_s

@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from agent.config.fields import dotted, show, unknown
+from agent.config.fields import dotted, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -24,7 +24,9 @@ class Tables:
         self._document = document
         self._base = base
         self.problems = [
-            f"{dotted(name)}: {unknown(name, known)}" for name in document if name not in known
+            f"{dotted(name)}: {_unknown(name, known, loose=not isinstance(value, dict | list))}"
+            for name, value in document.items()
+            if name not in known
         ]
 
     def table(self, name: str, kind: type[T], given: Mapping[str, object] | None = None) -> T:
@@ -77,7 +79,7 @@ def read(
     keys = {one.name: one for one in fields(cast("type", kind)) if "check" in one.metadata}
     before = len(problems)
     problems += [
-        f"{key}.{dotted(name)}: {unknown(name, keys)}" for name in table if name not in keys
+        f"{key}.{dotted(name)}: {_unknown(name, keys)}" for name in table if name not in keys
     ]
     values = dict(given or {})
     for name, one in keys.items():
@@ -104,3 +106,9 @@ def problem_with(kind: type[T], table: str, key: str, value: object) -> str:
     problems: list[str] = []
     read(kind, {key: value}, key=table, base=Path(), problems=problems)
     return problems[0] if problems else ""
+
+
+def _unknown(name: str, known: Collection[str], *, loose: bool = False) -> str:
+    from agent.config.advice import unknown  # noqa: PLC0415 -- only a mistake needs it
+
+    return unknown(name, known, loose=loose)

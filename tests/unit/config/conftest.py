@@ -104,11 +104,12 @@ def problems(directory: Path, content: str | bytes) -> list[str]:
     return [one.removeprefix(f"{path}: ") for one in caught.value.problems]
 
 
-def check_told(directory: Path, content: str | bytes, problem: str) -> None:
-    """The problem is told once, in one line of plain ASCII."""
+def check_told(directory: Path, content: str | bytes, problem: str) -> str:
+    """The line in which the problem is told, once, in plain ASCII."""
     found = problems(directory, content)
-    assert len([one for one in found if one.startswith(problem)]) == 1, found
     assert all("\n" not in one and one.isascii() for one in found)
+    (told,) = (one for one in found if one.startswith(problem))
+    return told
 
 
 def steps_of(work: Callable[..., object], *arguments: object) -> int:

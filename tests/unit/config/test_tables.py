@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         ),
         (
             "[[sensors]]\nname = 'a'\ndriver = 'ds18b20'",
-            'sensors[0].driver: no driver "ds18b20"; it is read by driver = "onewire"; known: gpio',
+            'sensors[0].driver: no driver "ds18b20"; it is read by driver = "onewire", with dtov',
         ),
         (GPIO, "sensors[0].pin: is missing"),
         (GPIO + "pin = 4\npinn = 5", "sensors[0].pinn: unknown key; did you mean pin?"),
