@@ -173,8 +173,11 @@ def test_what_is_left_is_sent_and_what_is_missing_is_told_once(bench: Bench) -> 
     assert (condition.code, condition.severity) == ("quantity-missing", "info")
     assert condition.text == "room: humidity_pct cannot be 3310; the rest is sent"
     assert condition.hint
+    driver.values = {"temperature_c": 20.0, "humidity_pct": None}
+    bench.work(sampler, 10.0)
+    assert bench.health.snapshot().conditions == (condition,)
     driver.values = {"temperature_c": 20.0, "humidity_pct": 200.0}
-    bench.work(sampler, 50.0)
+    bench.work(sampler, 40.0)
     assert bench.health.snapshot().conditions == (condition,)
     assert {tuple(one.body) for one in bench.records()} == {("temperature_c",)}
     assert len(bench.records()) == 6

@@ -265,6 +265,9 @@ def test_a_thermocouple_has_another_span(pi4: Path) -> None:
     directory = pi4 / "sys/bus/w1/devices/3b-0000072b5c8e"
     put(directory / "w1_slave", scratchpad("00 4b 4b 46 7f ff 0c 10 00", 1200000))
     assert onewire.OneWire(directory).read() == {"temperature_c": 1200.0}
+    put(directory / "w1_slave", scratchpad("ff 07 4b 46 7f ff 0c 10 f8", 127937))
+    with pytest.raises(NoDataError, match="cannot measure"):
+        onewire.OneWire(directory).read()
 
 
 def test_without_the_scratchpad_85_degrees_are_believed_only_near_them(pi4: Path) -> None:
@@ -426,6 +429,15 @@ def test_the_processors_load_is_that_since_the_last_reading(pi4: Path) -> None:
     put(pi4 / "proc/stat", "cpu  575 0 500 9025 0 0 0 0 0 0\n")
     assert board.read().values["cpu_load_pct"] == 75.0
     assert "cpu_load_pct" not in board.read().values
+
+
+def test_a_wait_for_the_disk_that_went_back_is_no_load_above_all(pi4: Path) -> None:
+    """It may, says proc(5); more than all is all."""
+    board = opened(pi4, "system")
+    put(pi4 / "proc/stat", "cpu  500 0 500 9000 90 0 0 0 0 0\n")
+    board.read()
+    put(pi4 / "proc/stat", "cpu  600 0 500 9000 89 0 0 0 0 0\n")
+    assert board.read().values["cpu_load_pct"] == 100.0
 
 
 def test_a_board_tells_what_it_has(tmp_path: Path) -> None:
