@@ -65,9 +65,16 @@ class Draft:
         """Add these sensors, or change those of their names, and have detectors counted.
 
         A new detector is counted beside those that are, unless `count` names all. Raises
-        UsageError for what cannot be, ConfigError as `set`.
+        UsageError for what cannot be, ConfigError as `set`; nothing is changed then.
         """
-        count = list(count)
+        before = self._text
+        try:
+            self._wire(tables, list(count), window_s)
+        except BaseException:
+            self._text = before
+            raise
+
+    def _wire(self, tables: Mapping[str, Table], count: list[str], window_s: int | None) -> None:
         if not tables and not count and window_s is None:
             return
         before = {sensor.name for sensor in self.config.sensors}

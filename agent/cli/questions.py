@@ -57,8 +57,18 @@ class Questions:
         self._asking = at_terminal() and not arguments.secret_stdin
         self._missing: list[str] = []
 
-    def all(self, known: Config, stored: Profile, *, own_certificate: bool) -> Answers:
-        """All answers. Raises UsageError, and OSError for a file with a secret."""
+    def all(
+        self,
+        known: Config,
+        stored: Profile,
+        *,
+        own_certificate: bool,
+        registered: tuple[str, str] = ("", ""),
+    ) -> Answers:
+        """All answers. Raises UsageError, and OSError for a file with a secret.
+
+        `registered` are name and region that this device is registered with: these need no key.
+        """
         name = self._answer(
             "--name",
             self._arguments.name,
@@ -73,7 +83,8 @@ class Questions:
             known.aws.region or stored.region,
             lambda text: "is empty" if not text else problem_with(Aws, *REGION, text),
         )
-        key = None if own_certificate else self._key(stored)
+        stays = (name, region) == registered
+        key = None if own_certificate else self._key(stored, optional=stays)
         if self._missing:
             raise UsageError(
                 f"nobody can be asked here, and this is missing: {', '.join(self._missing)}",
@@ -98,17 +109,23 @@ class Questions:
                 return answer
             print(f"  {problem}")
 
-    def _key(self, stored: Profile) -> AccessKey | None:
-        """The new key; None where the stored one stays."""
+    def _key(self, stored: Profile, *, optional: bool) -> AccessKey | None:
+        """The new key; None where the stored one stays, or where none is needed."""
         given = self._arguments.access_key_id
         default = stored.key.id if stored.key else ""
+        secret_given = self._arguments.secret_file or self._arguments.secret_stdin
+        optional = optional and not default and not secret_given
+        if optional and given is None and not self._asking:
+            return None
         key_id = self._answer(
             "--access-key-id",
             given,
-            "AWS access key id",
+            "AWS access key id" + (" (Enter: it stays registered as it is)" if optional else ""),
             default,
-            lambda text: access_key.id_problem(text, token=True),
+            lambda text: access_key.id_problem(text, token=True) if text or not optional else "",
         )
+        if optional and not key_id:
+            return None
         secret, token = self._given_secret(key_id if given else "")
         if secret is not None:
             if problem := access_key.secret_problem(secret):

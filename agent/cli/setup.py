@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,8 @@ from agent.cli.service import (
 )
 from agent.cli.wiring import Dialogue
 from agent.clock import Clock
-from agent.errors import EXIT_OK, BusyError, explained
+from agent.errors import EXIT_OK, BusyError, CredentialsError, explained
+from agent.identity import load
 from agent.provisioning import access_key
 from agent.sensors import needs
 
@@ -110,7 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
     own_certificate = known.mqtt.cert_file is not None
     with explained():
         stored = access_key.read(known.provisioning.credentials_file, _profile(known))
-        answers = Questions(arguments).all(known, stored, own_certificate=own_certificate)
+        thing, _, region = ask_service(lambda: _registered(known)).partition(" ")
+        answers = Questions(arguments).all(
+            known, stored, own_certificate=own_certificate, registered=(thing, region)
+        )
         draft.set(NAME, answers.name)
         draft.set(REGION, answers.region)
         if draft.save():
@@ -118,10 +122,11 @@ def run(arguments: argparse.Namespace) -> int:
         _make_certs(draft.config.paths.certs)
     allow(draft.config)  # also where the registration fails: the agent goes on with it
     try:
-        if not own_certificate:
+        if answers.key or (stored.key and not own_certificate):
             _enrol(draft.config, answers.key, keep=arguments.keep_key)
-        if at_terminal() and not arguments.secret_stdin and not tables:
-            _wire(draft)
+        elif not own_certificate:
+            tell(f"{thing} stays registered as it is; a new AWS key would register it anew.")
+        if at_terminal() and not arguments.secret_stdin and not tables and _wire(draft):
             allow(draft.config)
     finally:  # a start with the new settings also goes on with what has failed here
         arrival = Arrival(draft.config, previous=unit.process())
@@ -154,15 +159,17 @@ def _refuse_held(tables: Mapping[str, Table]) -> None:
             raise UsageError(f"--sensor {name}: {problem}", hint="give it another pin")
 
 
-def _wire(draft: Draft) -> None:
-    """Ask what is wired to the board, and write it down."""
+def _wire(draft: Draft) -> bool:
+    """Ask what is wired to the board, and write it down; False if nothing has changed."""
     config = draft.config
     found = findings.parsed(ask_service(partial(findings.looked, Clock()), groups=GROUPS))
     walk_past = partial(_try, config, found.pins)
     draft.wire(Dialogue(config, found, ask=ask, say=tell, walk=walk_past).tables())
     with explained():
-        if draft.save():
-            tell(f"{config.path}: {', '.join(one.name for one in draft.config.sensors)}")
+        if not draft.save():
+            return False
+    tell(f"{config.path}: sensors {', '.join(one.name for one in draft.config.sensors)}")
+    return True
 
 
 def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
@@ -170,6 +177,14 @@ def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
     ours = [pin.number for pin in pins if pin.consumer == findings.OURS]
     with unit.stopped(config) if getattr(sensor.options, "pin", None) in ours else nullcontext():
         watch_as_service(partial(walk.trial, sensor), groups=GROUPS)
+
+
+def _registered(config: Config) -> str:
+    """Name and region of the registration that this device has, to be asked as the service."""
+    with suppress(CredentialsError):
+        if identity := load(config).identity:
+            return f"{identity.thing} {identity.region}"
+    return ""
 
 
 def _make_certs(certs: Path) -> None:

@@ -120,7 +120,10 @@ def test_flags_alone_set_a_device_up(device: Fresh) -> None:
 
 
 def test_set_up_again_only_what_is_given_changes(device: Fresh) -> None:
-    """Without flags all stays but the key, which is erased, and is then asked for."""
+    """Without flags all stays but the key, which is erased, and then not needed.
+
+    Another name or region is another registration, and needs one.
+    """
     secret = device.directory / "secret"
     secret.write_text(f"{SECRET}\n")
     done = device.setup(*flags("again"), "--secret-file", str(secret), "--keep-key")
@@ -132,8 +135,13 @@ def test_set_up_again_only_what_is_given_changes(device: Fresh) -> None:
     assert device.config.read_text() == config
     assert not device.credentials.exists()
     done = device.setup()
-    assert done.returncode == 2
-    assert "--access-key-id" in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "again stays registered as it is" in done.stdout
+    for other in (("--name", "other"), ("--region", "eu-west-1")):
+        done = device.setup(*other)
+        assert done.returncode == 2
+        assert "--access-key-id" in done.stderr
+    assert device.config.read_text() == config
 
 
 @pytest.mark.parametrize(
@@ -342,17 +350,19 @@ def test_at_a_terminal_enter_keeps_what_there_is(device: Fresh) -> None:
 
 
 def test_at_a_terminal_it_asks_what_is_wired(device: Fresh) -> None:
-    """The board itself is always there; what is chosen is written, and not offered again."""
-    for name in ("board", ""):
-        terminal = device.terminal("--keep-key", *flags("wired"))
-        if name:
-            terminal.answer("AWS secret access key (not shown): ", f"{SECRET}\n")
-            terminal.answer("(Enter: none): ", "all\n")
-            while "Name of system [board]: " not in terminal.seen:
-                terminal.answer("]: ", "\n")  # whatever else this machine has
-        else:
-            terminal.answer("(not shown; Enter keeps it): ", "\n")
-        assert terminal.end() == 0, terminal.seen
+    """The board itself is always there; what is chosen is written, and not offered again.
+
+    A second run needs no key.
+    """
+    terminal = device.terminal(*flags("wired"))
+    terminal.answer("AWS secret access key (not shown): ", f"{SECRET}\n")
+    terminal.answer("(Enter: none): ", "all\n")
+    while "Name of system [board]: " not in terminal.seen:
+        terminal.answer("]: ", "\n")  # whatever else this machine has
+    assert terminal.end() == 0, terminal.seen
+    terminal = device.terminal("--name", "wired", "--region", "ap-northeast-1")
+    terminal.answer("AWS access key id (Enter: it stays registered as it is): ", "\n")
+    assert terminal.end() == 0, terminal.seen
     assert "(the sensor board)" in terminal.seen
     assert device.config.read_text().count('driver = "system"') == 1
 

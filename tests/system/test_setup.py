@@ -70,7 +70,7 @@ def test_three_commands_lead_to_the_first_acknowledged_count(fresh: Device) -> N
     assert counts[0].json()["detect_count"] >= 1
 
     again = ["--sensor", "motion=simulated:2", "--sensor", "board=system"]
-    done = fresh.box.run(*setup, *again, stdin=f"{SECRET}\n")
+    done = fresh.box.run("pi-iot-agent", "setup", *again)
     assert "first reading acknowledged" in done.stdout
     text = fresh.box.output("cat", CONFIG)
     assert (text.count('name = "motion"'), text.count('name = "board"')) == (1, 1)

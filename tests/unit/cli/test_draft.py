@@ -73,6 +73,8 @@ def test_what_cannot_be_is_told_by_its_flag(
         wired(draft, *flags)
     assert words in caught.value.text
     assert "(line" not in caught.value.text
+    assert draft.config.sensors == ()
+    assert not draft.save()
 
 
 def test_a_name_that_is_wrong_counts_as_not_given(config: str) -> None:
