@@ -140,6 +140,9 @@ def request(
         if troubles:
             raise troubles[0]
         if not chips:
+            if not any(root.glob("sys/bus/gpio/devices/gpiochip*")):  # which a sandbox shows too
+                hint = "a pin needs a board that has some, or a chip by USB"
+                raise SensorError(f"{wanted}: this machine has no GPIO chip", hint=hint)
             raise SensorError(f"{wanted}: no GPIO chip is at {root / 'dev'}", hint=ALLOW)
         there = ", ".join(map(str, chips))
         hint = f'name it: chip = "{chips[0].path.name}", line = 0; {LIST}'

@@ -88,9 +88,11 @@ def test_a_box_without_pins_says_so_and_the_other_sensors_go_on(pinned: Device) 
         lambda status: bool(status["sensors"].get("door", {}).get("error")),
     )
 
-    sensors = pinned.status()["sensors"]
-    assert "setup --allow" not in sensors["door"]["error"]
-    assert sensors["room"]["ok"]
+    status = pinned.status()
+    (failing,) = (one for one in status["conditions"] if one["code"] == "sensor-failing")
+    assert "no GPIO chip" in status["sensors"]["door"]["error"]
+    assert "setup --allow" not in failing["hint"]
+    assert status["sensors"]["room"]["ok"]
 
 
 def test_only_root_may_allow_it(pinned: Device) -> None:

@@ -63,14 +63,14 @@ def test_it_is_a_device_within_15_seconds_and_tells_each_stage(bare: Device) -> 
 
 
 def test_systemd_finds_nothing_to_say_about_the_unit(device: Device) -> None:
-    """`systemd-analyze verify` is silent; `security` finds an exposure of at most 1.3."""
+    """`systemd-analyze verify` is silent; `security` finds an exposure of at most 1.1."""
     verified = device.box.run("systemd-analyze", "verify", UNIT, check=False)
     judged = device.box.output("systemd-analyze", "security", "--no-pager", UNIT)
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged)
 
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
     assert exposure, judged
-    assert float(exposure[1]) <= 1.3, judged
+    assert float(exposure[1]) <= 1.1, judged
 
 
 def test_a_daemon_that_hangs_is_started_again(device: Device) -> None:

@@ -383,8 +383,16 @@ def test_a_line_that_is_not_there_is_told_with_what_is(bench: Bench) -> None:
     assert text == "/dev/gpiochip0 line 54: the chip has 54 lines, 0 to 53"
 
 
+def test_a_machine_without_pins_is_told_as_that(bare: Bench) -> None:
+    """No permission would help."""
+    text, hint = bare.refused(pin=21)
+    assert text == "GPIO 21: this machine has no GPIO chip"
+    assert "allow" not in hint
+
+
 def test_no_chip_at_all_is_allowed_by_setup(bare: Bench) -> None:
-    """The service sees none before that."""
+    """The service sees none before that, though the kernel has one."""
+    (bare.kernel.root / "sys/bus/gpio/devices/gpiochip0").mkdir(parents=True)
     text, hint = bare.refused(pin=21)
     assert text == "GPIO 21: no GPIO chip is at /dev"
     assert hint == "sudo pi-iot-agent setup --allow"
