@@ -7,6 +7,7 @@ first line names, ENOEXEC of a script without such a line.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from contextlib import suppress
@@ -24,6 +25,9 @@ _HINT = "give the whole path; the service sees no home directory"
 def not_started(command: str, error: OSError) -> SensorError:
     """The error for a program that cannot be started, with what to do next."""
     path = Path(command)
+    if error.errno == errno.ENOENT and len(words := command.split()) > 1 and not path.exists():
+        hint = f"each word is one of the list: command = {json.dumps(words, ensure_ascii=False)}"
+        return SensorError(f"there is no program {command!r}", hint=hint)
     if not path.is_absolute():
         where = "below /" if "/" in command else "in PATH"
         return SensorError(f"{command}: {error.strerror} {where}", hint="give the whole path")

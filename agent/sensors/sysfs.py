@@ -22,7 +22,7 @@ MAX_BYTES = 16384
 #: Errors that pass: a driver that is busy or asleep (EAGAIN, EBUSY, EINVAL, ENODATA), a byte that
 #: nobody acknowledged (EREMOTEIO, ENXIO: the kernel's Documentation/i2c/fault-codes.rst), a wrong
 #: checksum or frame (EBADMSG, EILSEQ, EIO, EPROTO), no answer in time (ETIME, ETIMEDOUT), a value
-#: that did not fit, a signal.
+#: that did not fit, a bus that sleeps (ESHUTDOWN), a signal.
 PASSING = {
     errno.EAGAIN,
     errno.EBADMSG,
@@ -36,6 +36,7 @@ PASSING = {
     errno.EOVERFLOW,
     errno.EPROTO,
     errno.EREMOTEIO,
+    errno.ESHUTDOWN,
     errno.ETIME,
     errno.ETIMEDOUT,
 }

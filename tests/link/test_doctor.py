@@ -138,7 +138,9 @@ def test_sensors_are_read_once_if_no_agent_holds_them(patient: Patient) -> None:
     patient.write(
         patient.broker.port,
         '[[sensors]]\nname = "room"\ndriver = "simulated"\n'
-        '[[sensors]]\nname = "shed"\ndriver = "exec"\ncommand = ["/nowhere"]\n',
+        '[[sensors]]\nname = "shed"\ndriver = "exec"\ncommand = ["/nowhere"]\n'
+        '[[sensors]]\nname = "bath"\ndriver = "exec"\n'
+        """command = ["/bin/echo", '{"humidity_pct": 3310, "temperature_c": 20}']\n""",
     )
 
     code, told = patient.examine()
@@ -146,6 +148,8 @@ def test_sensors_are_read_once_if_no_agent_holds_them(patient: Patient) -> None:
     assert code == 0, told
     assert "OK    sensor: room works" in told
     assert "WARN  sensor-failing: shed" in told
+    assert "OK    sensor: bath works" in told
+    assert "WARN  quantity-missing: bath: humidity_pct cannot be 3310" in told
 
 
 def test_a_wrong_configuration_ends_with_78(patient: Patient) -> None:

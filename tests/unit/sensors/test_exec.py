@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.config import SensorConfig
 from agent.errors import SensorError
+from agent.sensors import exec as exec_driver
 from agent.sensors import open_sensor
 from agent.sensors.exec import Options
 from tests.fakes import FakeClock
@@ -110,6 +113,18 @@ def test_what_is_no_reading_is_shown(printed: str, words: str) -> None:
     assert words in failure(running("/usr/bin/printf", "%b", printed))
 
 
+@given(st.binary() | st.text().map(str.encode))
+def test_whatever_is_printed_it_is_a_reading_or_an_error(printed: bytes) -> None:
+    """Nothing but SensorError comes out, in one line."""
+    try:
+        values = exec_driver._values(printed, "value")
+    except SensorError as error:
+        told = error.text
+        assert told.isprintable()
+    else:
+        assert all(isinstance(name, str) for name in values)
+
+
 def test_a_failing_program_is_told_with_its_last_complaint() -> None:
     """The last line of stderr, fit to be printed."""
     text = failure(shell("echo first >&2; printf 'no such \\033[1mport\\n\\n' >&2; exit 3"))
@@ -180,6 +195,9 @@ def test_a_program_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     assert failure(running(str(tmp_path))).endswith("is a directory, not a program")
     told = failure(running("tank-level-of-nobody"))
     assert told.endswith("tank-level-of-nobody: No such file or directory in PATH")
+    with pytest.raises(SensorError, match="there is no program '/bin/echo 21'") as caught:
+        running("/bin/echo 21").read()
+    assert caught.value.hint.endswith('command = ["/bin/echo", "21"]')
     told = failure(running("./tank-level"))
     assert told.endswith("./tank-level: No such file or directory below /")
 
