@@ -114,7 +114,7 @@ def _listed(root: Path) -> Iterator[Device]:
         several = Counter(name for name, _ in found)
         for name, path in found:
             if name not in ELSEWHERE:
-                place = {"at": path.resolve().parent.name} if several[name] > 1 else {}
+                place = {"at": sysfs.place(path)} if several[name] > 1 else {}
                 yield Device(driver, {"device": name, **place})
     yield Device("system", {})
 

@@ -115,7 +115,7 @@ def choose(kind: str, wanted: str, at: str, devices: list[tuple[str, Path]]) -> 
     Raises SensorError, which names those that there are.
     """
     fitting = [path for name, path in devices if wanted in {name, name.partition("@")[0]}]
-    places = {path.resolve().parent.name: path for path in fitting}
+    places = {place(path): path for path in fitting}
     if at and at in places:
         return places[at]
     if len(fitting) == 1 and not at:
@@ -126,6 +126,12 @@ def choose(kind: str, wanted: str, at: str, devices: list[tuple[str, Path]]) -> 
         raise SensorError(f"{kind} {wanted!r} is at {seen}; {why}", hint=HINT)
     known = ", ".join(sorted({name for name, _ in devices})) or "none"
     raise SensorError(f"there is no {kind} {wanted!r}; there are: {known}", hint=HINT)
+
+
+def place(path: Path) -> str:
+    """Place of a device on its bus, such as 1-0048; hwmon has a folder of its own below it."""
+    parent = path.resolve().parent
+    return parent.parent.name if parent.name == "hwmon" else parent.name
 
 
 def _explained(path: Path, error: OSError, gone: set[int]) -> SensorError:

@@ -159,6 +159,19 @@ def test_a_device_that_is_not_there_is_told_with_those_that_are(
     assert caught.value.hint
 
 
+def test_two_of_a_kind_of_hwmon_are_told_apart_by_their_places(pi4: Path) -> None:
+    """The kernel has a folder `hwmon` between the place and the device."""
+    for number, celsius in ((8, 20), (9, 30)):
+        device = f"devices/i2c-1/1-004{number}/hwmon/hwmon{number}"
+        put(pi4 / "sys" / device / "name", "lm75\n")
+        put(pi4 / "sys" / device / "temp1_input", f"{celsius}000\n")
+        (pi4 / f"sys/class/hwmon/hwmon{number}").symlink_to(f"../../{device}")
+    with pytest.raises(SensorError, match="'lm75' is at 1-0048, 1-0049; say which with `at`"):
+        opened(pi4, "hwmon", device="lm75")
+    second = opened(pi4, "hwmon", device="lm75", at="1-0049")
+    assert second.read().values == {"temperature_c": 30.0}
+
+
 def test_two_thermometers_want_to_be_told_apart(pi4: Path) -> None:
     """Both ids are named."""
     with pytest.raises(SensorError, match=f"several thermometers: {ID}, 28-0119451f6c11"):
