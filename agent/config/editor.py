@@ -137,11 +137,7 @@ def _section_after(change: Callable[[_Table], None], section: str) -> str:
     """The text of a section after `change`, its line ends all alike."""
     eol = _eol(section)
     section = section.replace("\r\n", "\n")
-    if section and not section.endswith("\n"):
-        section += "\n"
     document = tomlkit.parse(section)
-    if document.as_string() != section:
-        raise ValueError("tomlkit would change more")
     change(document)
     return document.as_string().replace("\n", eol)
 

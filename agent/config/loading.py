@@ -44,6 +44,9 @@ OptionsOf = Callable[[str], type | None]
 #: Keys that every sensor has; the others are its driver's.
 COMMON = {one.name for one in fields(SensorConfig)} - {"options"}
 
+#: A list of more names tells nobody anything.
+_SHOWN = 20
+
 
 def systemd_directories(environment: Mapping[str, str]) -> dict[str, object]:
     """Directories from systemd, by key, instead of the defaults of [paths] and credentials_file."""
@@ -176,7 +179,8 @@ def _sensors(
     wanted = tables.given("count", "sensor")
     for name in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(name, str) and name and name not in names and not unusable(name):
-            tables.note(f"count.sensor: no sensor has the name {seen(name)}")
+            known = f"; known: {', '.join(map(show, names))}" if 0 < len(names) <= _SHOWN else ""
+            tables.note(f"count.sensor: no sensor has the name {seen(name)}{known}")
     return tuple(sensor for sensor in sensors if sensor)
 
 

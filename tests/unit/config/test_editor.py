@@ -160,6 +160,12 @@ def test_what_only_a_person_should_change_is_refused(text: str) -> None:
         without(text, NAME)
 
 
+def test_a_table_that_would_vanish_with_its_last_key_is_refused() -> None:
+    """The document would be another one than was wanted."""
+    with pytest.raises(UneditableError):
+        without('thing.name = "dog"\n', NAME)
+
+
 @pytest.mark.parametrize(
     "value", ["a", 'a "b" \\ \n\x7f\x1b', "\xe4", 21, 0.25, True, ["a", "b"], []]
 )

@@ -123,7 +123,7 @@ def test_several_sensors_may_be_counted(tmp_path: Path) -> None:
     counted = read(write(tmp_path, both + "[count]\nsensor = ['hall', 'room']")).count.sensor
     assert counted == ("hall", "room")
     for wrong, words in {
-        "['hall', 'roof']": 'count.sensor: no sensor has the name "roof"',
+        "['hall', 'roof']": 'count.sensor: no sensor has the name "roof"; known: "room", "hall"',
         "['hall', 'hall']": "count.sensor: expected a string, or a list of different ones",
         "[7]": "count.sensor: expected a string, got 7",
         "7": "count.sensor: expected a string, got 7",
