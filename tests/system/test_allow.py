@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.tools.cloud.faults import ACCESS_DENIED
 from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.system.device import Device
 
@@ -40,6 +41,12 @@ def exposure(device: Device) -> float:
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged)
     assert found, judged
     return float(found[1])
+
+
+def tells(text: str, status: Mapping[str, Any]) -> bool:
+    """Whether the trouble of the sensor at the pin is this."""
+    door = status["sensors"].get("door", {})
+    return text in (door.get("error") or "")
 
 
 def test_the_package_brings_the_group_and_the_rule(device: Device) -> None:
@@ -83,16 +90,25 @@ def test_setup_allows_the_pins_and_takes_them_back(pinned: Device) -> None:
 def test_a_box_without_pins_says_so_and_the_other_sensors_go_on(pinned: Device) -> None:
     """What is told is true: allowed it is, but no chip is there."""
     pinned.box.run(*ALLOW)
-    pinned.wait_status(
-        "the sensor's trouble is told",
-        lambda status: bool(status["sensors"].get("door", {}).get("error")),
-    )
+    pinned.wait_status("it is told", partial(tells, "no GPIO chip"))
 
     status = pinned.status()
     (failing,) = (one for one in status["conditions"] if one["code"] == "sensor-failing")
-    assert "no GPIO chip" in status["sensors"]["door"]["error"]
     assert "setup --allow" not in failing["hint"]
     assert status["sensors"]["room"]["ok"]
+
+
+def test_the_group_lets_the_service_open_a_chip(pinned: Device) -> None:
+    """In all its sandbox; what stands for the chip is no chip, as is told once it is open."""
+    chip = "/dev/gpiochip9"  # /dev/null by another name, which every service may open
+    pinned.box.run("mknod", "-m", "0660", chip, "c", "1", "3")
+    try:
+        for group, told in (("gpio", "is no GPIO chip"), ("root", "may not open it")):
+            pinned.box.run("chgrp", group, chip)
+            pinned.box.run(*ALLOW)
+            pinned.wait_status(f"group {group}: {told}", partial(tells, told))
+    finally:
+        pinned.box.run("rm", chip)
 
 
 def test_only_root_may_allow_it(pinned: Device) -> None:
