@@ -20,6 +20,9 @@ PRESEED = "/boot/firmware/pi-iot-agent.toml"
 PRESEED_UNIT = "pi-iot-agent-preseed.service"
 COMPLETION = "/usr/share/bash-completion/completions/pi-iot-agent"
 
+#: Runs a command at a terminal of its own.
+TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
 #: Asks bash what it would put in the place of the last word.
 COMPLETE = f"""
 . {COMPLETION}
@@ -69,11 +72,17 @@ def test_three_commands_lead_to_the_first_acknowledged_count(fresh: Device) -> N
     counts = fresh.cloud.observer.wait(f"{fresh.name}/count")
     assert counts[0].json()["detect_count"] >= 1
 
-    again = ["--sensor", "motion=simulated:2", "--sensor", "board=system"]
+    again = ["--sensor", "motion=simulated:2", "--sensor", "room=simulated"]
     done = fresh.box.run("pi-iot-agent", "setup", *again)
     assert "first reading acknowledged" in done.stdout
+    # A person at a terminal: name, region and key stay, what is found is added, as it is called.
+    terminal = ["python3", "-c", TERMINAL, "pi-iot-agent", "setup"]
+    done = fresh.box.run(*terminal, stdin="\n\n\n1\nstate\n")
+    assert "Sensors so far: motion (simulated 2.0), room (simulated)" in done.stdout
+    assert "1 system: " in done.stdout
+    assert "first reading acknowledged" in done.stdout
     text = fresh.box.output("cat", CONFIG)
-    assert (text.count('name = "motion"'), text.count('name = "board"')) == (1, 1)
+    assert [text.count(f'name = "{name}"') for name in ("motion", "room", "state")] == [1, 1, 1]
     assert "detections_per_s = 2" in text
 
 
