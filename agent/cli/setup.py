@@ -12,7 +12,7 @@ import time
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from agent import account, ownership
 from agent.cli import findings, sensor_flags, unit, walk
@@ -173,10 +173,12 @@ def _wire(draft: Draft) -> bool:
 
 
 def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
-    """Show what a sensor detects, with the agent out of its way."""
-    ours = [pin.number for pin in pins if pin.consumer == findings.OURS]
-    with unit.stopped(config) if getattr(sensor.options, "pin", None) in ours else nullcontext():
-        watch_as_service(partial(walk.trial, sensor), groups=GROUPS)
+    """Show what a sensor at a pin detects, with the agent out of its way."""
+    pin: int = cast("Any", sensor.options).pin
+    where = f"GPIO {pin} (pin {findings.PLACES[pin]} of the header)"
+    ours = any(one.number == pin and one.consumer == findings.OURS for one in pins)
+    with unit.stopped(config) if ours else nullcontext():
+        watch_as_service(partial(walk.trial, sensor, where), groups=GROUPS)
 
 
 def _registered(config: Config) -> str:

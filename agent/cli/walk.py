@@ -52,8 +52,8 @@ def show(
     return walk
 
 
-def trial(config: SensorConfig, ended: Callable[[float], bool]) -> int:
-    """Walk test for somebody who is asked about the sensor next; the exit code.
+def trial(config: SensorConfig, where: str, ended: Callable[[float], bool]) -> int:
+    """Walk test of a sensor at `where`, for somebody who is asked about it next; the exit code.
 
     Raises SensorError.
     """
@@ -62,7 +62,7 @@ def trial(config: SensorConfig, ended: Callable[[float], bool]) -> int:
     try:
         print(f"Walk past {config.name} now; Enter ends the test.", flush=True)
         if not show(sensor, clock, ended=ended, patience_s=PATIENCE_S).count:
-            print("Nothing yet: is it wired to this pin, to 5 V and to ground?", flush=True)
+            print(f"Nothing yet: is it wired to {where}, to 5 V and to ground?", flush=True)
             print("A motion sensor warms up for a minute, and is blind for some seconds after.")
     finally:
         sensor.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.cli.draft import holder_of
 from agent.cli.findings import PLACES, trouble_with
 from agent.cli.sensor_flags import ARGUMENT, built_in, problem
+from agent.cli.units import plain
 from agent.config import SensorConfig
 
 if TYPE_CHECKING:
@@ -158,7 +159,9 @@ def _titled(device: Device) -> str:
 
 def _described(sensor: SensorConfig) -> str:
     value = getattr(sensor.options, ARGUMENT.get(sensor.driver, ""), None)
-    return f"{sensor.name} ({' '.join(map(str, (sensor.driver, *([value] if value else []))))})"
+    if isinstance(value, float):
+        value = plain(value)
+    return f"{sensor.name} ({sensor.driver}{'' if value in {None, ''} else f' {value}'})"
 
 
 def _default(device: Device) -> str:

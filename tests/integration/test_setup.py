@@ -374,7 +374,7 @@ from agent.cli import service, walk
 from agent.config import SensorConfig
 from agent.sensors.simulated import Options
 sensor = SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=20.0))
-print("exit code", service.watch_as_service(partial(walk.trial, sensor)))
+print("exit code", service.watch_as_service(partial(walk.trial, sensor, "this pin")))
 print("went on:", input())
 """
 

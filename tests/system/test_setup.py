@@ -78,7 +78,7 @@ def test_three_commands_lead_to_the_first_acknowledged_count(fresh: Device) -> N
     # A person at a terminal: name, region and key stay, what is found is added, as it is called.
     terminal = ["python3", "-c", TERMINAL, "pi-iot-agent", "setup"]
     done = fresh.box.run(*terminal, stdin="\n\n\n1\nstate\n")
-    assert "Sensors so far: motion (simulated 2.0), room (simulated)" in done.stdout
+    assert "Sensors so far: motion (simulated 2), room (simulated)" in done.stdout
     assert "1 system: " in done.stdout
     assert "first reading acknowledged" in done.stdout
     text = fresh.box.output("cat", CONFIG)

@@ -12,7 +12,7 @@ import pytest
 
 from agent.cli.main import main
 from agent.cli.units import plain, sign
-from agent.cli.walk import Walk
+from agent.cli.walk import Walk, show
 from agent.sensors import Sensor
 from tests.fakes import FakeClock, FakeDetector
 from tests.unit.cli.conftest import add
@@ -200,3 +200,18 @@ def test_a_walk_test_runs_until_it_is_interrupted(config: str) -> None:
     assert lines[0] == "motion: walk past it; Ctrl-C ends\n"
     assert all("motion: detected, " in line for line in lines[1:])
     assert re.search(r"motion: \d+ detections in \d+ s, active for", rest)
+
+
+def test_a_walk_test_that_sees_nothing_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """A minute after the last change; any change begins it anew."""
+    clock, driver = FakeClock(), FakeDetector()
+
+    def ended(_seconds: float) -> bool:
+        clock.pass_by(1.0)
+        driver.seen = int(clock.boot_s() - began_s == 30.0)
+        return False
+
+    began_s = clock.boot_s()
+    assert show(Sensor("motion", driver), clock, ended=ended, patience_s=60.0).count == 1
+    assert clock.boot_s() - began_s == 90.0
+    assert "motion: 1 detections in 90 s" in capsys.readouterr().out
