@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,19 @@ COMPLETION = "/usr/share/bash-completion/completions/pi-iot-agent"
 
 #: Runs a command at a terminal of its own.
 TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+#: Has the agent stopped, tells how its unit is, and gets the signal.
+STOPPED = """
+import os, signal, subprocess, sys
+sys.path.insert(0, "/usr/lib/pi-iot-agent")
+from agent import config, sensors
+from agent.cli.unit import stopped
+with stopped(config.load(config.DEFAULT_PATH, options_of=sensors.options_of)):
+    subprocess.run(["systemctl", "is-active", "pi-iot-agent"])
+    if sys.argv[1] != "SIG":
+        os.kill(os.getpid(), signal.Signals[sys.argv[1]])
+        signal.pause()
+"""
 
 #: Asks bash what it would put in the place of the last word.
 COMPLETE = f"""
@@ -101,6 +115,20 @@ def test_a_pin_is_allowed_with_its_sensor_and_a_wrong_one_is_refused(fresh: Devi
     assert fresh.status()["sensors"]["room"]["ok"]
     fresh.box.run(*setup, "--sensor", "door=system", stdin=f"{SECRET}\n")
     assert "gpiochip" not in fresh.show("DeviceAllow")
+
+
+@pytest.mark.parametrize("end", ["", "HUP", "TERM"])
+def test_a_walk_test_keeps_the_agent_stopped_no_longer_than_it_lasts(
+    end: str, device: Device
+) -> None:
+    """However it ends: a connection that breaks sends a hang-up."""
+    pid = device.main_pid
+    code = 128 + signal.Signals[f"SIG{end}"] if end else 0
+    done = device.box.run("python3", "-c", STOPPED, f"SIG{end}", check=False)
+
+    assert (done.stdout, done.returncode) == ("inactive\n", code), done.stderr
+    device.wait_online()
+    assert device.main_pid not in {"0", pid}
 
 
 def test_certificates_elsewhere_are_the_services_own(fresh: Device) -> None:

@@ -1,0 +1,71 @@
+"""What is wired to the board is found by `setup`, and a pin is tried before it is taken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli.findings import looked, parsed, trouble_with
+from agent.clock import Clock
+from tests.hardware import lines
+
+if TYPE_CHECKING:
+    from tests.hardware import onewire
+    from tests.hardware.chips import Chip
+
+ROOT = Path(__file__).parents[2]
+
+TRIAL = """
+from functools import partial
+from agent.cli import service, walk
+from agent.config import SensorConfig
+from agent.sensors.gpio import Options
+sensor = SensorConfig(name="motion", driver="gpio", options=Options(pin=21, debounce_ms=0))
+print("exit code", service.watch_as_service(partial(walk.trial, sensor, "GPIO 21")))
+"""
+
+
+def test_pins_and_thermometers_are_found(chip: Chip, thermometers: onewire.Bus) -> None:
+    """Each with what it says, or who holds it."""
+    thermometers.set(21.5, -10.125)
+    held = lines.hold(chip.path, 4, "onewire@0")
+    try:
+        found = parsed(looked(Clock()))
+    finally:
+        os.close(held)
+
+    told = {device.options.get("id"): device.says for device in found.devices}
+    assert [told[name] for name in thermometers.ids] == [
+        "temperature_c 21.5 °C",
+        "temperature_c -10.125 °C",
+    ]
+    assert [pin.number for pin in found.pins] == list(range(28))
+    assert "GPIO 4 is held by onewire@0" in trouble_with(4, found.pins)
+    assert not trouble_with(21, found.pins)
+
+
+def test_somebody_who_walks_past_sees_it_at_once(chip: Chip) -> None:
+    """Enter ends the trial, and the pin is free again."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", TRIAL],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "Walk past motion now; Enter ends the test.\n"
+        assert lines.look(chip.path, 21).consumer == "pi-iot-agent"
+        chip.set(21, high=True)
+        assert "motion: detected, 1 so far" in process.stdout.readline()
+        assert "motion: active" in process.stdout.readline()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        rest = process.stdout.read()
+    assert "motion: 1 detections in" in rest
+    assert rest.endswith("exit code 0\n")
+    assert lines.look(chip.path, 21).consumer == ""
