@@ -19,33 +19,46 @@ CONFIG_TXT = ("boot/firmware/config.txt", "boot/config.txt")
 OVERLAYS = re.compile(r"w1-gpio(-\w+)*|dht11")
 PIN = 4
 
+#: The last GPIO of a Raspberry Pi's header, and what is at places that people take for numbers.
+HEADER_LAST = 27
+HEADER = {29: 5, 31: 6, 32: 12, 33: 13, 35: 19, 36: 16, 37: 26, 38: 20, 40: 21}
+
 OTHER = "use another pin for one of them"
 
 
 def warnings(sensors: Sequence[SensorConfig], root: Path) -> list[str]:
-    """Warnings of pins that two want; the first of them has it. `root` is where /boot is.
+    """Warnings of pins that two want, the first of whom has it, and of those that no header has.
 
-    A driver's options tell by an attribute `occupies` what line they take.
+    A driver's options tell by an attribute `occupies` what line they take, and may have a `pin`.
+    `root` is where /boot is.
     """
     found: list[str] = []
+    holders = _drivers_of_the_kernel(sensors, root)
+    for sensor in sensors:
+        own = f"the sensor {sensor.name}"
+        if line := getattr(sensor.options, "occupies", ""):
+            if (holder := holders.setdefault(line, own)) != own:
+                found.append(f"sensors: {sensor.name} is at {line}, which {holder} has: {OTHER}")
+            pin = getattr(sensor.options, "pin", None) or 0
+            if pin > HEADER_LAST:
+                there = f" (its pin {pin} is GPIO{HEADER[pin]})" if pin in HEADER else ""
+                meant = "if it is meant, give chip and line"
+                found.append(f"sensors: {sensor.name}: no header has GPIO{pin}{there}; {meant}")
+    return found
+
+
+def _drivers_of_the_kernel(sensors: Sequence[SensorConfig], root: Path) -> dict[str, str]:
+    """Lines that the kernel's own drivers take, and who that is."""
     holders: dict[str, str] = {}
-    if any(one.driver == "onewire" for one in sensors):
-        holders[f"GPIO{PIN}"] = "1-Wire, unless config.txt gives it another pin"
     for path in CONFIG_TXT:
         with suppress(OSError):
             text = (root / path).read_text("utf-8", "replace")
-            given = {f"GPIO{pin}": f"dtoverlay={name} in /{path}" for name, pin in overlays(text)}
-            if any(holder.startswith("dtoverlay=w1") for holder in given.values()):
-                holders.clear()  # it says which pin 1-Wire has
-            holders |= given
+            holders = {f"GPIO{pin}": f"dtoverlay={name} in /{path}" for name, pin in overlays(text)}
             break
-    for sensor in sensors:
-        line = getattr(sensor.options, "occupies", None)
-        if isinstance(line, str):
-            holder = holders.setdefault(line, f"the sensor {sensor.name}")
-            if holder != f"the sensor {sensor.name}":
-                found.append(f"sensors: {sensor.name} is at {line}, which {holder} has: {OTHER}")
-    return found
+    told = any(holder.startswith("dtoverlay=w1") for holder in holders.values())
+    if not told and any(one.driver == "onewire" for one in sensors):
+        holders.setdefault(f"GPIO{PIN}", "1-Wire, unless config.txt gives it another pin,")
+    return holders
 
 
 def overlays(text: str) -> Iterator[tuple[str, int]]:

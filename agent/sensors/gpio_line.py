@@ -123,7 +123,7 @@ class Line:
 
 
 def open_chip(path: Path) -> int:
-    """Descriptor of the chip at `path`; what else is there, such as a pipe, is not waited for."""
+    """Descriptor of the chip at `path`; what else is there, such as a modem, is not waited for."""
     return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
 
 

@@ -71,10 +71,10 @@ def test_one_line_may_have_several_names(
 @pytest.mark.parametrize(
     ("config_txt", "told"),
     [
-        ("", "1-Wire, unless config.txt gives it another pin"),
+        ("", "1-Wire, unless config.txt gives it another pin,"),
         ("dtoverlay=w1-gpio\n", "dtoverlay=w1-gpio in /boot/firmware/config.txt"),
         ("dtoverlay=w1-gpio,gpiopin=17\n", ""),
-        ("[all]\nenable_uart=1\n", "1-Wire, unless config.txt gives it another pin"),
+        ("[all]\nenable_uart=1\n", "1-Wire, unless config.txt gives it another pin,"),
     ],
 )
 def test_the_pin_that_1_wire_has_is_a_warning(tmp_path: Path, config_txt: str, told: str) -> None:
@@ -82,6 +82,22 @@ def test_the_pin_that_1_wire_has_is_a_warning(tmp_path: Path, config_txt: str, t
     found = warned(tmp_path, pin(4), ONEWIRE, config_txt=config_txt)
     pins = [f"sensors: s0 is at GPIO4, which {told} has: use another pin for one of them"]
     assert found == (pins if told else [])
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (40, " (its pin 40 is GPIO21)"),
+        (29, " (its pin 29 is GPIO5)"),
+        (39, ""),
+        (50, ""),
+    ],
+)
+def test_a_pin_that_no_header_has_is_a_warning(tmp_path: Path, number: int, advice: str) -> None:
+    """Most who write one have counted the header's pins; who knows better names chip and line."""
+    assert warned(tmp_path, pin(number), pin(27), line(41, "pinctrl-rp1")) == [
+        f"sensors: s0: no header has GPIO{number}{advice}; if it is meant, give chip and line"
+    ]
 
 
 def test_without_1_wire_its_pin_is_free(tmp_path: Path) -> None:

@@ -559,7 +559,7 @@ def test_edges_that_were_lost_are_told_and_spoil_the_window() -> None:
     counted.joins("yard", at(0.0))
     counted.saw("hall", Detections(3, 1.0, 6, lost=7), at(300.0))
     counted.saw("hall", NONE, at(600.0))
-    counted.saw("yard", Detections(1, 0.5, 2, lost=2), at(600.0 - 1e-9))
+    counted.saw("yard", Detections(1, 0.5, 2, lost=2), at(600.0))
     spoiled = counted.close(at(600.0)).record.body
     assert (spoiled["quality"], spoiled["lost_edges"], spoiled["detect_count"]) == ("partial", 9, 4)
     for name in ("hall", "yard"):

@@ -339,9 +339,10 @@ def line(bench: Bench) -> Iterator[Line]:
 
 def ready(bench: Bench, sampler: Sampler) -> bool:
     """True if a wait of the sampler's ends at once, as it would end each wait of this moment."""
-    before = [target._called for target in sampler._targets]
+    waits = [one.descriptor for one in sampler._targets if one.descriptor is not None]
+    ended = bool(bench.wakeup.wait_for(0.0, *waits))
     sampler.wait(0.0)
-    return [target._called for target in sampler._targets] != before or bench.wakeup.wait(0.0)
+    return ended
 
 
 @pytest.mark.parametrize("counted", [True, False])

@@ -189,6 +189,21 @@ def test_a_line_active_from_the_beginning_is_no_detection_but_active(bench: Benc
     door.close()
 
 
+def test_a_level_is_active_until_it_ended_not_until_that_was_certain(bench: Bench) -> None:
+    """It is told as long as it is steady; nothing is told twice, or taken back."""
+    bench.line.high = True
+    door = bench.sensor(debounce_ms=200)
+    assert door.drain() == Detections(0, 0.0)
+    bench.clock.pass_by(5.0)
+    assert rounded(door.drain()) == Detections(0, 4.8)
+    bench.clock.pass_by(1.2)
+    bench.edge(active=False)
+    assert rounded(door.drain()) == Detections(0, 1.2, 1)
+    bench.clock.pass_by(5.0)
+    assert door.drain() == Detections(0, 0.0)
+    door.close()
+
+
 def test_an_edge_before_the_first_look_is_in_what_was_seen(bench: Bench) -> None:
     """It comes between the request and the reading of the level."""
     motion = bench.sensor(debounce_ms=0)
@@ -348,9 +363,12 @@ def test_a_chip_that_is_a_link_is_looked_at_once(bare: Bench) -> None:
 def test_where_a_pin_is_not_the_chips_that_are_there_are_told(bare: Bench) -> None:
     """With their labels, and how to name one."""
     bare.kernel.add("INT34C5:00", 4, names="")
-    bare.kernel.add("", 4, at=1, names="")
+    bare.kernel.add("", 4, at=10, names="")
+    bare.kernel.add("PCA9555", 16, at=2, names="")
+    (bare.kernel.root / "dev/gpiochip4").symlink_to("gpiochip0")
     text, hint = bare.refused(pin=21)
-    assert text == ("GPIO 21 is at none of the chips: /dev/gpiochip0 (INT34C5:00), /dev/gpiochip1")
+    chips = "/dev/gpiochip0 (INT34C5:00), /dev/gpiochip2 (PCA9555), /dev/gpiochip10"
+    assert text == f"GPIO 21 is at none of the chips: {chips}"
     assert 'chip = "gpiochip0"' in hint
     assert bare.refused(chip="pca9555", line=3)[0].startswith("pca9555 line 3 is at none of")
     assert bare.refused(line="door")[0].startswith("line door is at none of")
