@@ -66,12 +66,13 @@ class OneWire:
         else:
             celsius = sysfs.number(self._directory / "temperature") / 1000
         low, high = SPAN_C
+        # In words, since systemd is shown ASCII alone.
         if celsius == UNMEASURED_C or not (low <= celsius <= high or family == THERMOCOUPLES):
-            raise NoDataError(f"it says {celsius:g} °C, which it cannot measure", hint=_HINT)
+            raise NoDataError(f"it says {celsius:g} degrees, which it cannot measure", hint=_HINT)
         near = self._last_c is not None and abs(celsius - self._last_c) <= NEAR_C
         told = scratchpad[6:7] == bytes([POWER_ON_BYTE]) and family != REMAINDERS
         if celsius == POWER_ON_C and (told or not near):
-            raise NoDataError("it lost its power: it says 85 °C, as before measuring", hint=_HINT)
+            raise NoDataError("it says 85 degrees, as after a loss of power", hint=_HINT)
         self._last_c = celsius
         return {"temperature_c": celsius}
 

@@ -152,7 +152,7 @@ class Sensor:
             try:
                 values[quantity] = _checked(quantity, value)
             except SensorError as error:
-                missing[_shown(quantity)] = error
+                missing[_shown(quantity)] = error.with_traceback(None)  # it holds the driver
         if missing and not values:
             raise lacking(self.name, missing)
         return Measurement(values, missing)

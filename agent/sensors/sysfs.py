@@ -86,7 +86,7 @@ def each(channels: Mapping[str, Callable[[], float]]) -> dict[str, float | Senso
         try:
             found[quantity] = value()
         except SensorError as error:
-            found[quantity] = error
+            found[quantity] = error.with_traceback(None)  # it holds `found`
     return found
 
 

@@ -66,6 +66,7 @@ def test_a_quantity_loses_only_itself(bad: Mapping[str, float | str | Exception 
     assert found.values == {"pressure_pa": 101_325.0, "model": "BME280"}
     (error,) = found.missing.values()
     assert error.text.isprintable()
+    assert error.__traceback__ is None  # which would keep alive what the driver held
 
 
 @given(st.dictionaries(st.text(max_size=70), st.floats() | st.text() | st.none() | st.booleans()))
