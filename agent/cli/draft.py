@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from agent import files, sensors
 from agent.cli.questions import NAME, REGION, UsageError
@@ -77,8 +78,12 @@ class Draft:
     def _wire(self, tables: Mapping[str, Table], count: list[str], window_s: int | None) -> None:
         if not tables and not count and window_s is None:
             return
-        before = {sensor.name for sensor in self.config.sensors}
-        for name, table in tables.items():
+        known = self.config.sensors
+        before = {sensor.name for sensor in known}
+        # Those of an older device's file count only as long as this one has none of its own.
+        inherited = () if "sensors" in read_toml(self._path, self._data) else known
+        for table in [*map(_entry, inherited), *tables.values()] if tables else ():
+            name = table["name"]
             hint = f"write the [[sensors]] of {name} by hand, and try again"
             self._edit(partial(with_sensor, table=table), hint)
         if window_s is not None:
@@ -153,6 +158,14 @@ class Draft:
         except ConfigError as error:
             return "\n".join(one.removeprefix(f"{self._path}: ") for one in error.problems)
         return ""
+
+
+def _entry(sensor: SensorConfig) -> Table:
+    """The [[sensors]] entry of a sensor whose other keys have their defaults."""
+    options = cast("Any", sensor.options)
+    given = {one.name: getattr(options, one.name) for one in fields(options)}
+    own = {one.name: given[one.name] for one in fields(options) if given[one.name] != one.default}
+    return {"name": sensor.name, "driver": sensor.driver, **own}
 
 
 def holder_of(config: Config, name: str, pin: object) -> str:

@@ -1,8 +1,7 @@
-"""`setup`: registers this device, asks what is wired to it, and waits for what it first says.
+"""`setup`: registers this device, asks what is wired to it, and waits for its first record.
 
-Asked are name, region, AWS key and sensors. Where there is no terminal, flags give what would be
-asked. The secret is never one of them: it comes from a file, from standard input, or from
-AWS_SECRET_ACCESS_KEY in the environment.
+Where there is no terminal, flags give what would be asked. The secret is never one of them: it
+comes from a file, from standard input, or from AWS_SECRET_ACCESS_KEY in the environment.
 """
 
 from __future__ import annotations
@@ -118,7 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
         draft.set(NAME, answers.name)
         draft.set(REGION, answers.region)
         if draft.save():
-            tell(f"{path}: name {answers.name}, region {answers.region}")
+            names = f", sensors {', '.join(tables)}" if tables else ""
+            tell(f"{path}: name {answers.name}, region {answers.region}{names}")
         _make_certs(draft.config.paths.certs)
     allow(draft.config)  # also where the registration fails: the agent goes on with it
     try:

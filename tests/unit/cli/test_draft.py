@@ -57,6 +57,18 @@ def test_a_new_detector_is_counted_beside_those_that_are(config: str) -> None:
     )
 
 
+def test_the_sensor_of_an_older_device_stays(config: str, draft: Draft) -> None:
+    """Its file tells of it only while the configuration has none."""
+    (Path(config).parent / "iot_prov_config").write_text("THING_NAME=cat\nSENSOR_NO=1\n")
+    assert wired(draft, "room=system") == ("motion",)
+    draft.save()
+    added = Path(config).read_text().partition("[[sensors]]")
+    assert added[2] == (
+        '\nname = "motion"\ndriver = "gpio"\npin = 21\nactive = "low"\n\n'
+        '[[sensors]]\nname = "room"\ndriver = "system"\n'
+    )
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
