@@ -94,8 +94,8 @@ _RULES = [
     _Rule(r"=\s*[\w.:+-]+", r"[^\s,;#/].*", _QUOTES),
     _Rule(r"[=\[,]\s*", r"[^\s\[{].*", _QUOTES),
     # Behind a value.
-    _Rule(r"[^=]*=.*", r"\s*(//|/\*|--)", "a remark begins with #"),
-    _Rule(r"[^=]*=.*", r"\s*[;,]\s*(#|$)", "nothing stands at the end of the line"),
+    _Rule(r"=.*", r"\s*(//|/\*|--)", "a remark begins with #"),
+    _Rule(r"=.*", r"\s*[;,]\s*(#|$)", "nothing stands at the end of the line"),
     _Rule(r"=\s*(\"[^\"]*\"|'[^']*')\s*", r"\S", "a text stands in one pair of quotes"),
 ]
 
@@ -122,8 +122,8 @@ def mistake(text: str, error: ValueError) -> str:
         line, column = len(rows), len(rows[-1]) + 1
     elif found := re.match(r"line (\d+), column (\d+)\)", place):
         line, column = int(found[1]), int(found[2])
-    else:
-        return str(error)
+    else:  # Python reads no integer of more than 4300 digits
+        return "a number has too many digits" if "digits" in str(error) else str(error)
     what = what.encode("ascii", "backslashreplace").decode()  # a key may have any letter
     advice = _advice(what, rows[line - 1], column)
     if text.count("\0") > len(text) / 4:  # a UTF-16 without its mark, or what a power cut left
