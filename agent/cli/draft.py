@@ -90,9 +90,10 @@ class Draft:
             self.set(("count", "window_s"), window_s)
         self._check(tables)
         config = self.config
-        for name, table in tables.items():
-            if other := holder_of(config, name, table.get("pin")):
-                text = f"--sensor {name}: GPIO {table['pin']} is taken by the sensor {other}"
+        for name in tables:
+            line = next(_line_of(one) for one in config.sensors if one.name == name)
+            if other := holder_of(config, name, line):
+                text = f"--sensor {name}: {line} is taken by the sensor {other}"
                 raise UsageError(text, hint=f"give it another pin, or change {other}")
         counted = list(config.count.sensor)
         wanted = count or [*counted, *_uncounted(config, set(tables) - before)]
@@ -168,11 +169,14 @@ def _entry(sensor: SensorConfig) -> Table:
     return {"name": sensor.name, "driver": sensor.driver, **own}
 
 
-def holder_of(config: Config, name: str, pin: object) -> str:
-    """Name of the sensor other than `name` that has the GPIO `pin`; empty if none has."""
-    others = (one for one in config.sensors if one.name != name and one.driver == "gpio")
-    held = (one.name for one in others if getattr(one.options, "pin", None) == pin)
-    return "" if pin is None else next(held, "")
+def holder_of(config: Config, name: str, line: str) -> str:
+    """Name of the sensor other than `name` that has the `line`, as GPIO21; empty if none has."""
+    held = (one.name for one in config.sensors if one.name != name and _line_of(one) == line)
+    return next(held, "") if line else ""
+
+
+def _line_of(sensor: SensorConfig) -> str:
+    return str(getattr(sensor.options, "occupies", ""))
 
 
 def _uncounted(config: Config, names: Iterable[str]) -> list[str]:

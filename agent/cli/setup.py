@@ -119,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         if draft.save():
             names = f", sensors {', '.join(tables)}" if tables else ""
             tell(f"{path}: name {answers.name}, region {answers.region}{names}")
+            _warn(draft.config, known)
         _make_certs(draft.config.paths.certs)
     allow(draft.config)  # also where the registration fails: the agent goes on with it
     try:
@@ -169,7 +170,15 @@ def _wire(draft: Draft) -> bool:
         if not draft.save():
             return False
     tell(f"{config.path}: sensors {', '.join(one.name for one in draft.config.sensors)}")
+    _warn(draft.config, config)
     return True
+
+
+def _warn(config: Config, before: Config) -> None:
+    """Tell what is worth mending since `before`."""
+    for warning in config.warnings:
+        if warning not in before.warnings:
+            tell(f"warning: {warning}")
 
 
 def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:

@@ -26,6 +26,9 @@ PIN = 21
 MOTION = "motion"
 NONE = "none"
 
+#: Pins that tell the board of what is plugged onto it (the HAT specification).
+OF_THE_HAT = (0, 1)
+
 #: Names for what is found, by driver or device; what is not here has its device's.
 NAMES = {
     **dict.fromkeys(("onewire", "bme280", "bmp280", "bme680", "dht11"), "room"),
@@ -115,9 +118,10 @@ class Dialogue:
             name = _free(name, {*chosen, *(one.name for one in sensors)})
         default = present.options.pin if present else PIN
         held = [f"{pin.number} ({pin.consumer})" for pin in self._board.pins if pin.used]
-        free = [str(pin.number) for pin in self._board.pins if not pin.used]
-        others = f"; held: {', '.join(held)}" if held else ""
-        self._say(f"Free GPIO pins: {' '.join(free)}{others}")
+        others = (pin.number for pin in self._board.pins if not pin.used)
+        free = [str(number) for number in others if number not in OF_THE_HAT]
+        more = f"; held: {', '.join(held)}" if held else ""
+        self._say(f"Free GPIO pins: {' '.join(free)}{more}")
         while (pin := self._pin(name, default)) is not None:
             options = replace(present.options, pin=pin) if present else built_in("gpio")(pin=pin)
             self._say(f"GPIO {pin} is pin {PLACES[pin]} of the header.")
@@ -137,7 +141,7 @@ class Dialogue:
                 self._say(f"  expected a GPIO number from 0 to {max(PLACES)}, or {NONE}")
                 continue
             pin = int(number)
-            other = holder_of(self._config, name, pin)
+            other = holder_of(self._config, name, f"GPIO{pin}")
             wrong = f"GPIO {pin} is taken by the sensor {other}" if other else ""
             if not (wrong := wrong or trouble_with(pin, self._board.pins)):
                 return pin

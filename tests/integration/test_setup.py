@@ -416,7 +416,7 @@ def test_the_first_record_of_sensors_by_flags_is_awaited(device: Fresh) -> None:
         (["--sensor", "door=dht22"], '--sensor door: driver: no driver "dht22"; it is read by'),
         (["--sensor", "a b=system"], "--sensor a b: name: expected 1 to 64"),
         (["--sensor", "door=system,pin=3"], "--sensor door: pin: unknown key"),
-        (["--sensor", "a=gpio:20", "--sensor", "b=gpio:20"], "GPIO 20 is taken by the sensor"),
+        (["--sensor", "a=gpio:20", "--sensor", "b=gpio:20"], "GPIO20 is taken by the sensor"),
         (["--count", "nobody"], '--count: no sensor has the name "nobody"'),
         (["--window-s", "1"], "--window-s: must be from 5 to 86400"),
     ],
@@ -431,6 +431,14 @@ def test_a_sensor_that_cannot_be_changes_nothing(
     assert words in done.stderr
     assert device.config.read_text() == before
     assert not device.provisioned("x")
+
+
+def test_what_is_worth_mending_is_told_at_once(device: Fresh) -> None:
+    """A place of the header for a GPIO number, for one; it stops nothing."""
+    pin = ("--sensor", "motion=gpio:40")
+    done = device.setup(*flags("warned"), *pin, "--secret-stdin", text=SECRET)
+    assert done.returncode == 0, done.stderr
+    assert "warning: sensors: motion: no header has GPIO40 (its pin 40 is GPIO21)" in done.stdout
 
 
 def test_a_second_run_changes_what_is_there(device: Fresh) -> None:

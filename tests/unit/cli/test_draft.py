@@ -72,7 +72,11 @@ def test_the_sensor_of_an_older_device_stays(config: str, draft: Draft) -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("hall=gpio:20", "door=gpio:20"), "--sensor hall: GPIO 20 is taken by the sensor door"),
+        (("hall=gpio:20", "door=gpio:20"), "--sensor hall: GPIO20 is taken by the sensor door"),
+        (
+            ("a=gpio,chip=gpiochip4,line=2", "b=gpio,chip=gpiochip4,line=2"),
+            "is taken by the sensor b",
+        ),
         (("door=gpio:20,colour=red",), "--sensor door: colour: unknown key"),
         (("door=no-such-driver",), '--sensor door: driver: no driver "no-such-driver"'),
     ],
@@ -114,6 +118,6 @@ def test_a_pin_has_one_holder(config: str) -> None:
     add(config, '[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 20\n')
     add(config, '[[sensors]]\nname = "b"\ndriver = "gpio"\nchip = "gpiochip4"\nline = 20\n')
     known = Draft(Path(config), {}).config
-    assert holder_of(known, "hall", 20) == "door"
-    assert holder_of(known, "door", 20) == ""
-    assert holder_of(known, "hall", None) == ""
+    assert holder_of(known, "hall", "GPIO20") == "door"
+    assert holder_of(known, "door", "GPIO20") == ""
+    assert holder_of(known, "hall", "") == ""

@@ -67,7 +67,7 @@ def test_enter_adds_no_device_and_the_motion_sensor_at_its_usual_pin() -> None:
         "   1 onewire 28-0119433bc5ff: temperature_c 20.75",
         "   2 iio bme280 at 1-0076: temperature_c 18.76",
         "   3 system: cpu_load_pct 10",
-        f"Free GPIO pins: {' '.join(str(n) for n in range(28) if n != 4)}; held: 4 (onewire@0)",
+        f"Free GPIO pins: {' '.join(str(n) for n in range(2, 28) if n != 4)}; held: 4 (onewire@0)",
         "GPIO 21 is pin 40 of the header.",
     ]
     assert person.questions[1] == "GPIO of the motion sensor, or none [21]: "
