@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.sampling.lacks import NO_DATA_MAX
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.config import SensorConfig
 
     Values = Mapping[str, float | str]
-
-
-#: A quantity that comes and goes has gone when it was missing so often in a row.
-ABSENT_MAX = 3
 
 
 class DeadBand:
@@ -34,7 +32,7 @@ class DeadBand:
         """
         sent = self._sent or {}
         self._absent = {name: self._absent.get(name, 0) + 1 for name in sent if name not in values}
-        gone = {name for name, polls in self._absent.items() if polls >= ABSENT_MAX}
+        gone = {name for name, polls in self._absent.items() if polls >= NO_DATA_MAX}
         beat = now_s - self._sent_boot_s >= self._heartbeat_s
         if self._always or self._sent is None or beat or gone or self._differ(sent, values):
             awaited = {name: sent[name] for name in self._absent if name not in gone}

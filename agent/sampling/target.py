@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.errors import NoDataError, SensorError
 from agent.model import Reading
 from agent.sampling.dead_band import DeadBand
+from agent.sampling.lacks import NO_DATA_MAX, Lacks
 from agent.sampling.poll import Poll
-from agent.sensors import BUILT_IN, Plausibility, lacking
+from agent.sensors import BUILT_IN, Plausibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,9 +31,6 @@ BETWEEN_S = 1.0
 
 #: A driver has its own time to give up; this much later it is left behind.
 LATE_S = 1.0
-
-#: A sensor without a value is well until it has none so often in a row.
-NO_DATA_MAX = 3
 
 HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 NO_THREAD = "other sensors hang: see what is said of them; a restart lets go of them"
@@ -71,8 +69,7 @@ class Target:
         self._dead_band = DeadBand(poller.config)
         self._failures = 0  # polls in a row that failed
         self._missing = 0  # and those that had no value
-        self._lacks: dict[str, int] = {}  # polls in a row in which a quantity was missing
-        self._named: frozenset[str] = frozenset()  # of them, those that the verdict names
+        self._lacks = Lacks(self.name)
         self._poller = poller
         self._plausibility: Plausibility | None = None  # of a detector that is to be judged
         self._sensor: Sensor | None = None  # None: to be opened when due
@@ -250,23 +247,11 @@ class Target:
         return Reading(self.name, poll.values, poll.values_at) if news else None
 
     def _lack(self, missing: Mapping[str, SensorError]) -> None:
-        """Name what is missing, in the same words as long as it is the same.
-
-        What may pass is named once it was missing NO_DATA_MAX times in a row.
-        """
-        self._lacks = {quantity: self._lacks.get(quantity, 0) + 1 for quantity in missing}
-        named = {
-            quantity: error
-            for quantity, error in missing.items()
-            if quantity in self._named
-            or self._lacks[quantity] >= NO_DATA_MAX
-            or not isinstance(error, NoDataError)
-        }
-        if self._named != named.keys():
-            self._named = frozenset(named)
-            told = lacking(self.name, named) if named else SensorError("")
-            text = told.text and f"{told.text}; the rest is sent"
-            self.verdict = self.verdict._replace(missing=text, missing_hint=told.hint)
+        """Note what is missing while the rest is there."""
+        self._lacks.note(missing)
+        self.verdict = self.verdict._replace(
+            missing=self._lacks.text, missing_hint=self._lacks.hint
+        )
 
     def _pace(self, now_s: float) -> None:
         """Be due after the interval; slots that were missed are left out."""

@@ -191,6 +191,26 @@ def test_what_is_left_is_sent_and_what_is_missing_is_told_once(bench: Bench) -> 
     assert (bench.opened, driver.closed) == (["room"], 0)
 
 
+def test_a_quantity_that_cannot_be_now_and_then_is_told_once(bench: Bench) -> None:
+    """Not each time; it is again when it is so three times in a row."""
+    sampler = bench.sampler(bench.thermometer("room", 10.0))
+    driver = bench.drivers["room"]
+    bad, good = ({"temperature_c": 20.0, "humidity_pct": value} for value in (3310.0, 40.0))
+    driver.values = bad
+    sampler.step()
+    assert bench.health.snapshot().conditions
+    for _ in range(5):
+        driver.values = good
+        bench.work(sampler, 10.0)
+        assert not bench.health.snapshot().conditions
+        driver.values = bad
+        bench.work(sampler, 20.0)
+        assert not bench.health.snapshot().conditions
+    bench.work(sampler, 10.0)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text == "room: humidity_pct cannot be 3310; the rest is sent"
+
+
 def test_what_may_pass_is_named_when_it_was_missing_three_times_in_a_row(bench: Bench) -> None:
     """Once or twice is nothing, however often."""
     sampler = bench.sampler(bench.thermometer("room", 10.0))
