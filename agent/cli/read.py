@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.cli import walk
 from agent.cli.main import COMMANDS, settings
-from agent.cli.output import PROGRAM, complain
+from agent.cli.output import PROGRAM, complain, say
 from agent.cli.units import plain, sign
 from agent.clock import Clock
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorError
@@ -76,10 +76,11 @@ def read(sensor: SensorConfig, clock: Clock) -> bool:
         said = value if isinstance(value, str) else f"{plain(value)} {sign(quantity)}".rstrip()
         print(f"{sensor.name} {quantity} {said}{took}")
         took = ""
-    for lack in found.missing.values():
-        complain(SensorError(f"{sensor.name}: {lack.text}", hint=lack.hint))
+    if lacks := found.missing.values():
+        hints = dict.fromkeys(f"hint: {lack.hint}" for lack in lacks)  # each once
+        say(*(f"{PROGRAM}: {sensor.name}: {lack.text}" for lack in lacks), *hints)
     if not found.values:
-        print(f"{PROGRAM}: {sensor.name}: has no value at this moment", file=sys.stderr)
+        say(f"{PROGRAM}: {sensor.name}: has no value at this moment{took}")
     return True
 
 

@@ -81,8 +81,21 @@ def test_read_says_what_is_missing_and_prints_the_rest(
     assert main(["read", "--config", config]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("room disk_free_bytes 23900000000 bytes (")
-    assert "pi-iot-agent: room: humidity_pct cannot be 3310\nhint: " in err
-    assert "pi-iot-agent: room: level_m has no value" in err
+    first, second, hint = err.splitlines()
+    assert first == "pi-iot-agent: room: humidity_pct cannot be 3310"
+    assert second.startswith("pi-iot-agent: room: level_m has no value")
+    assert hint.startswith("hint: ")
+
+
+def test_read_of_a_sensor_with_nothing_to_say_is_no_failure(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said so."""
+    add(config, '[[sensors]]\nname = "room"\ndriver = "exec"\ncommand = ["/bin/echo", "{}"]\n')
+    assert main(["read", "--config", config]) == 0
+    out, err = capsys.readouterr()
+    assert not out
+    assert "room: has no value at this moment (" in err
 
 
 @pytest.mark.parametrize(
