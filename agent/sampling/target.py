@@ -66,6 +66,9 @@ class Target:
         self.verdict = Verdict()
         self._patience_s = poller.config.timeout_s + LATE_S
         self._interval_s = poller.config.interval_s or INTERVAL_S
+        # A reading may be wanted rarely; a detector that is away misses what it is there for.
+        counts = poller.counted
+        self._retry_s = min(self._interval_s, INTERVAL_S) if counts else self._interval_s
         self._dead_band = DeadBand(poller.config)
         self._failures = 0  # polls in a row that failed
         self._missing = 0  # and those that had no value
@@ -215,9 +218,12 @@ class Target:
             self.verdict = self.verdict._replace(doubt=doubt)
 
     def fail(self, error: SensorError, now_s: float) -> None:
-        """Note that it fails, and be due again after the interval, doubled with each failure."""
-        longest_s = max(self._interval_s, RETRY_MAX_S)
-        delay_s = min(longest_s, self._interval_s * 2.0 ** min(self._failures, 32))
+        """Note that it fails, and be due again after the interval, doubled with each failure.
+
+        One that is counted is after a minute at the latest, doubled alike.
+        """
+        longest_s = max(self._retry_s, RETRY_MAX_S)
+        delay_s = min(longest_s, self._retry_s * 2.0 ** min(self._failures, 32))
         self._failures += 1
         self._due_boot_s = now_s + delay_s
         self._dead_band.forget()

@@ -413,6 +413,21 @@ def test_a_line_whose_descriptor_fails_is_asked_and_fails(bench: Bench, line: Li
     line.writer = os.dup(line.reader)
 
 
+def test_a_counted_sensor_that_is_gone_is_opened_again_within_a_minute(
+    bench: Bench, line: Line
+) -> None:
+    """Though it is read once an hour only."""
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake", interval_s=3600.0))
+    sampler.step()
+    line.trouble = OSError(19, "No such device")
+    bench.work(sampler, 61.0)
+    assert bench.health.snapshot().conditions
+    line.trouble = None
+    bench.work(sampler, 61.0)
+    assert bench.opened == ["motion", "motion"]
+    assert not bench.health.snapshot().conditions
+
+
 def test_a_line_wakes_the_worker(bench: Bench, line: Line) -> None:
     """Within its run, which waits for a minute otherwise."""
     sampler = bench.sampler(SensorConfig(name="motion", driver="fake"))

@@ -192,8 +192,9 @@ def test_a_line_active_from_the_beginning_is_no_detection_but_active(bench: Benc
 def test_a_level_is_active_until_it_ended_not_until_that_was_certain(bench: Bench) -> None:
     """It is told as long as it is steady; nothing is told twice, or taken back."""
     bench.line.high = True
-    door = bench.sensor(debounce_ms=200)
-    assert door.drain() == Detections(0, 0.0)
+    driver = bench.driver(debounce_ms=200)
+    assert driver.drain() == (0, 0.0, 0, 0)
+    door = Sensor("door", driver)
     bench.clock.pass_by(5.0)
     assert rounded(door.drain()) == Detections(0, 4.8)
     bench.clock.pass_by(1.2)
