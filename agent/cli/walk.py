@@ -77,7 +77,7 @@ class Walk:
         self._clock = clock
         self._began_s = self._changed_s = clock.boot_s()
         self.count = 0
-        self._edges = 0
+        self._edges = self._lost = 0
         self._active_s = 0.0
         self._active_since_s: float | None = None
         sensor.drain()
@@ -88,6 +88,7 @@ class Walk:
         now_s = self._clock.boot_s()
         self.count += seen.count
         self._edges += seen.edges
+        self._lost += seen.lost
         self._active_s += seen.active_s
         if seen.count:
             yield self._line(f"detected, {self.count} so far")
@@ -108,6 +109,7 @@ class Walk:
         took_s = self._clock.boot_s() - self._began_s
         bounces = max(0, self._edges - 2 * self.count)
         told = f"; {bounces} changes of the line were too short to count" if bounces > 1 else ""
+        told += f"; {self._lost} changes of the line were lost" if self._lost else ""
         return (
             f"{self._sensor.name}: {self.count} detections in {took_s:.0f} s, "
             f"active for {self._active_s:.1f} s{told}"

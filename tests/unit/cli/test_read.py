@@ -14,7 +14,7 @@ from agent.cli.main import main
 from agent.cli.units import plain, sign
 from agent.cli.walk import Walk, show
 from agent.sensors import Sensor
-from tests.fakes import FakeClock, FakeDetector
+from tests.fakes import FakeClock, FakeDetector, FakeDriver
 from tests.unit.cli.conftest import add
 
 ROOT = Path(__file__).parents[3]
@@ -195,6 +195,24 @@ def test_a_walk_test_shows_each_change() -> None:
     ]
     assert first[0].partition(" ")[0].endswith(":00.2")
     assert walk.sum() == "motion: 1 detections in 3 s, active for 3.0 s"
+
+
+class Chattering(FakeDriver):
+    """A detector at a line that changes too fast."""
+
+    def drain(self) -> tuple[int, float, int, int]:
+        """Changes that are no detection, and some that nobody could look at."""
+        return 1, 0.0, 6, 3
+
+
+def test_a_walk_test_tells_what_it_did_not_count() -> None:
+    """So that a loose contact is seen as one."""
+    walk = Walk(Sensor("motion", Chattering()), FakeClock())
+    list(walk.step())
+    assert walk.sum() == (
+        "motion: 1 detections in 0 s, active for 0.0 s; 4 changes of the line were too short to "
+        "count; 3 changes of the line were lost"
+    )
 
 
 def test_a_walk_test_runs_until_it_is_interrupted(config: str) -> None:

@@ -276,15 +276,16 @@ def test_the_first_event_may_be_of_before(bench: Bench) -> None:
             st.integers(1, 3_000),  # milliseconds before it
         ),
         max_size=60,
-    )
+    ),
+    st.sampled_from([0, 50, 2_000]),
 )
 def test_whatever_happens_at_the_line_is_counted_or_told(
-    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, int]], debounce_ms: int
 ) -> None:
     """Each event is a change, each gap is lost; no time is active that was not watched."""
     bench = Bench(tmp_path_factory.mktemp("board"))
     bench.kernel.add("pinctrl-rp1")
-    motion = bench.sensor(debounce_ms=0)
+    motion = bench.sensor(debounce_ms=debounce_ms)
     began_s = bench.clock.boot_s()
     told = [motion.drain()]
     rises = falls = lost = gap = 0
