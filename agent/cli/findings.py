@@ -103,7 +103,8 @@ def _is_word(value: object) -> bool:
 
 
 def _is_pin(pin: Pin) -> bool:
-    return isinstance(pin.number, int) and pin.number in PLACES and isinstance(pin.consumer, str)
+    is_number = isinstance(pin.number, int) and not isinstance(pin.number, bool)
+    return is_number and pin.number in PLACES and isinstance(pin.consumer, str)
 
 
 def _line(text: str) -> str:

@@ -180,6 +180,29 @@ def test_what_is_found_passes_through_text(tmp_path: Path) -> None:
     assert found.pins == ()
 
 
+def test_what_does_not_fit_is_left_out() -> None:
+    """A driver that runs programs, keys that do more than name a device, pins that are none."""
+    says = "1\nDone.\n" + "x" * 500
+    told = {
+        "devices": [
+            {"driver": "exec", "options": {}, "says": "1"},
+            {"driver": "iio", "options": {"command": "/bin/sh"}, "says": "1"},
+            {"driver": "iio", "options": {"device": "a\nb"}, "says": "1"},
+            {"driver": "iio", "options": {"device": 1}, "says": "1"},
+            {"driver": "iio", "options": {"device": "bme280"}, "says": says},
+        ],
+        "pins": [
+            {"number": 40, "used": False, "consumer": ""},
+            {"number": True, "used": False, "consumer": ""},
+            {"number": 4, "used": True, "consumer": "a\nb"},
+        ],
+    }
+    assert parsed(json.dumps(told)) == Board(
+        (Device("iio", {"device": "bme280"}, f"1 Done. {'x' * 192}"),),
+        (Pin(4, used=True, consumer="a b"),),
+    )
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
