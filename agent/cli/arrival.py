@@ -84,6 +84,7 @@ class Arrival:
                 if not awaited or self._until(_acknowledged, until_s):
                     if awaited:
                         self._tell_acknowledged()
+                    self._tell_conditions()
                     return EXIT_OK
         except KeyboardInterrupt:
             tell("The agent goes on by itself; `pi-iot-agent status` tells how it is.")
@@ -120,11 +121,15 @@ class Arrival:
     def _complain(self, *, online: bool) -> None:
         what = "no record has been acknowledged" if online else "the agent is not online"
         tell(f"After {self._took_s():.0f} s {what} yet. All is configured, and it goes on trying.")
+        self._tell_conditions()
+        tell("See `pi-iot-agent status`, `sudo pi-iot-agent doctor`, `journalctl -u pi-iot-agent`.")
+
+    def _tell_conditions(self) -> None:
+        """Tell what a person should do something about: a count may say that its sensor fails."""
         for condition in conditions_of(self._status):
             if condition.get("severity") != INFO:
                 tell(f"{condition.get('code')}: {condition.get('text')}")
                 tell(f"  hint: {condition.get('hint')}")
-        tell("See `pi-iot-agent status`, `sudo pi-iot-agent doctor`, `journalctl -u pi-iot-agent`.")
 
     def _took_s(self) -> float:
         return self._monotonic_s() - self._began_s

@@ -80,7 +80,7 @@ class Questions:
             "--region",
             self._arguments.region,
             "AWS region, such as ap-northeast-1",
-            known.aws.region or stored.region,
+            known.aws.region or stored.region or registered[1],
             lambda text: "is empty" if not text else problem_with(Aws, *REGION, text),
         )
         stays = (name, region) == registered

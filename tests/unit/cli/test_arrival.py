@@ -101,6 +101,17 @@ def test_each_step_is_told_with_its_time(
     ]
 
 
+def test_a_sensor_that_fails_is_told_though_a_record_has_arrived(
+    agent: Callable[..., FakeAgent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its count was acknowledged as any other is."""
+    failing = {"code": "sensor-failing", "severity": "warning", "text": "loose", "hint": "fix it"}
+    device = agent(ROOM)
+    device.reports = {1: {"pid": 7, "state": "online", "acked": 1, "conditions": [failing]}}
+    assert device.wait() == 0
+    assert capsys.readouterr().out.endswith("sensor-failing: loose\n  hint: fix it\n")
+
+
 def test_what_the_agent_before_has_left_does_not_count(agent: Callable[..., FakeAgent]) -> None:
     """Its last report stays until the next one's first."""
     device = agent(ROOM)
