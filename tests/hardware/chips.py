@@ -67,8 +67,13 @@ class Chip:
 
     @property
     def path(self) -> Path:
-        """The chip's device; its number may be another after each `plug`."""
+        """The chip's device; its number is another after each `plug` under an open request."""
         return Path("/dev", (self._bank / "chip_name").read_text().strip())
+
+    @property
+    def number(self) -> int:
+        """N of its path, /dev/gpiochipN."""
+        return int(self.path.name.removeprefix("gpiochip"))
 
     def unplug(self) -> None:
         """Take the chip away from under its users."""
