@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PIN = 21
 MOTION = "motion"
 NONE = "none"
+NO = ("n", "no", NONE)
 
 #: Pins that tell the board of what is plugged onto it (the HAT specification).
 OF_THE_HAT = (0, 1)
@@ -85,10 +86,10 @@ class Dialogue:
 
     def _numbers(self, most: int) -> list[int]:
         while True:
-            answer = self._ask("Add which of these, such as 1 2, or all (Enter: none): ")
+            answer = self._ask("Add which of these, such as 1 2, or all (Enter: none): ").lower()
             if answer == "all":
                 return list(range(1, most + 1))
-            words = answer.replace(",", " ").split()
+            words = [] if answer in NO else answer.replace(",", " ").split()
             if all(re.fullmatch(r"[1-9]\d{0,3}", word) and int(word) <= most for word in words):
                 return sorted({int(word) for word in words})
             self._say(f"  expected numbers from 1 to {most}")
@@ -126,7 +127,7 @@ class Dialogue:
             options = replace(present.options, pin=pin) if present else built_in("gpio")(pin=pin)
             self._say(f"GPIO {pin} is pin {PLACES[pin]} of the header.")
             self._walk(SensorConfig(name=name, driver="gpio", options=options))
-            if not self._ask(f"Take GPIO {pin}? (Enter: yes, n: another pin) ").startswith("n"):
+            if self._ask(f"Take GPIO {pin}? (Enter: yes, n: another pin) ").lower() not in NO:
                 return {name: {"name": name, "driver": "gpio", "pin": pin}}
         return {}
 
@@ -134,7 +135,7 @@ class Dialogue:
         while True:
             question = f"GPIO of the motion sensor, or {NONE} [{default}]: "
             answer = self._ask(question) or str(default)
-            if answer == NONE:
+            if answer.lower() in NO:
                 return None
             number = re.sub(r"(?i)^gpio ?", "", answer)
             if not re.fullmatch(r"\d{1,2}", number, re.ASCII) or int(number) not in PLACES:

@@ -141,11 +141,18 @@ def test_a_pin_that_cannot_be_is_told_before_it_is_tried(answer: str, words: str
     assert len(person.tried) == 1
 
 
-def test_another_pin_may_be_tried() -> None:
+@pytest.mark.parametrize("no", ["n", "No", "none"])
+def test_another_pin_may_be_tried(no: str) -> None:
     """Until one is taken."""
-    person = Person("", "5", "n", "6", "")
+    person = Person(no, "5", no, "6", "")
     assert person.tables()["motion"]["pin"] == 6
     assert len(person.tried) == 2
+
+
+@pytest.mark.parametrize("no", ["n", "NO", "none"])
+def test_no_is_said_in_several_ways(no: str) -> None:
+    """Nothing comes of it."""
+    assert Person(no, no).tables() == {}
 
 
 def test_without_pins_no_motion_sensor_is_asked_for() -> None:
