@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +14,15 @@ import pytest
 from agent.clock import Clock
 from agent.config import SensorConfig
 from agent.errors import NoDataError, SensorError
-from agent.sensors import Sensor, open_sensor
+from agent.sensors import Sensor, discovery, open_sensor
 from agent.sensors.registry import options_of
-from tests.hardware import onewire
+from tests.hardware import lines, onewire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.hardware import i2c
+    from tests.hardware.chips import Chip
 
 LM75, BMP280 = 0x48, 0x76
 
@@ -33,6 +37,16 @@ def opened(driver: str, **options: str) -> closing[Sensor]:
     """A sensor with these options."""
     config = SensorConfig(name="room", driver=driver, options=options_of(driver)(**options))
     return closing(open_sensor(config, clock=Clock()))
+
+
+@contextmanager
+def held(chip: Chip, offset: int, consumer: str) -> Iterator[None]:
+    """A line that somebody of this name holds."""
+    descriptor = lines.hold(chip.path, offset, consumer)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def wait_value(sensor: Sensor) -> dict[str, float | str]:
@@ -186,9 +200,47 @@ class TestIio:
             barometer.fail(0)
             assert len(sensor.read().values) == 2
 
+    def test_a_channel_that_fails_costs_only_itself(self, barometer: i2c.Bus) -> None:
+        """The other one is read, and why this one is not."""
+        with barometer.device("bmp280", BMP280), opened("iio", device="bmp280") as sensor:
+            barometer.fail(errno.EREMOTEIO, register=PRESSURE_REGISTER)
+            found = sensor.read()
+        assert found.values == {"temperature_c": TEMPERATURE_C}
+        assert found.missing.keys() == {"pressure_pa"}
+
     def test_a_device_that_was_removed_is_an_error(self, barometer: i2c.Bus) -> None:
         """As one that was pulled out."""
         with barometer.device("bmp280", BMP280), opened("iio", device="bmp280") as sensor:
             barometer.remove(BMP280)
             with pytest.raises(SensorError):
                 sensor.read()
+
+
+class TestDiscovery:
+    """What `setup` shows of a board."""
+
+    def test_all_that_is_wired_is_found(
+        self, barometer: i2c.Bus, thermometers: onewire.Bus, chip: Chip
+    ) -> None:
+        """Each once, as its driver wants it named, with what it says; pins with their holders."""
+        barometer.write_word(LM75, 0, 20 << 8)
+        barometer.write_word(LM75 + 1, 0, 30 << 8)
+        with (
+            barometer.device("bmp280", BMP280),
+            barometer.device("lm75", LM75),
+            barometer.device("lm75", LM75 + 1),
+        ):
+            found = discovery.devices(Clock(), str)
+        places = [f"{barometer.number}-0048", f"{barometer.number}-0049"]
+        assert [(one.driver, one.options) for one in found] == [
+            *(("onewire", {"id": name}) for name in thermometers.ids),
+            ("iio", {"device": "bmp280"}),
+            *(("hwmon", {"device": "lm75", "at": place}) for place in places),
+            ("system", {}),
+        ]
+        assert found[-2].says == "{'temperature_c': 30.0}"
+
+        with held(chip, 4, "onewire@0"):
+            pins = {pin.number: pin for pin in discovery.pins()}
+        assert (pins[4].used, pins[4].consumer) == (True, "onewire@0")
+        assert not pins[21].used
