@@ -69,3 +69,25 @@ def test_somebody_who_walks_past_sees_it_at_once(chip: Chip) -> None:
     assert "motion: 1 detections in" in rest
     assert rest.endswith("exit code 0\n")
     assert lines.look(chip.path, 21).consumer == ""
+
+
+def test_a_pin_that_somebody_holds_is_refused(chip: Chip, tmp_path: Path) -> None:
+    """Before anything is asked or written."""
+    config = tmp_path / "agent.toml"
+    config.write_text(text := '[provisioning]\ncredentials_file = "key"\n')
+    command = [sys.executable, "-m", "agent", "setup", "--config", str(config)]
+    held = lines.hold(chip.path, 4, "onewire@0")
+    try:
+        done = subprocess.run(
+            [*command, "--sensor", "door=gpio:4"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(held)
+    assert (done.returncode, config.read_text()) == (2, text)
+    assert "--sensor door: GPIO 4 is held by onewire@0" in done.stderr
