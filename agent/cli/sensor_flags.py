@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -108,7 +109,9 @@ def _candidates(text: str) -> Iterator[object]:
     except (ValueError, RecursionError):
         pass
     else:
-        if isinstance(value, str | int | float):  # a list or a date is for the editor
+        # A list, a date, or a number that is none is for the editor.
+        fits = math.isfinite(value) if isinstance(value, float) else isinstance(value, str | int)
+        if fits and "\n" not in text:
             yield value
     yield text
     if text.split():

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.cli.questions import UsageError
 from agent.cli.sensor_flags import problem, tables
@@ -29,6 +33,8 @@ from agent.cli.sensor_flags import problem, tables
             "tank=exec:/bin/level --metric,quantity=level_m",
             {"driver": "exec", "command": ["/bin/level", "--metric"], "quantity": "level_m"},
         ),
+        ("x=plug-in,n=nan,t=1\nu=2", {"driver": "plug-in", "n": "nan", "t": "1\nu=2"}),
+        ("x=plug-in,n=1" + 400 * "0", {"driver": "plug-in", "n": 10**400}),
         ("x=plug-in,depth=3,place=a b", {"driver": "plug-in", "depth": 3, "place": "a b"}),
     ],
 )
@@ -81,3 +87,12 @@ def test_a_value_is_held_against_its_key(driver: str, key: str, value: object, w
     told = problem(driver, key, value)
     assert words in told
     assert bool(told) == bool(words)
+
+
+@given(st.text("ab=:,1.\n\"'[]{}#é \0") | st.text())
+def test_whatever_is_typed_is_a_table_or_told(flag: str) -> None:
+    """The table is a sensor's, whose values TOML has words for."""
+    with suppress(UsageError):
+        ((name, table),) = tables([flag]).items()
+        assert (table["name"], flag.startswith(f"{name}={table['driver']}")) == (name, True)
+        assert all(isinstance(value, str | int | float | list) for value in table.values())
