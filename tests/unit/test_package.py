@@ -15,6 +15,7 @@ from typing import cast, get_type_hints
 import pytest
 
 from agent import __version__, config, sensors
+from agent.cli.allow import DROP_IN, HEADER, UNITS
 from agent.cli.main import COMMANDS, INTERNAL, Command
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +158,15 @@ def test_the_package_makes_the_groups_of_the_drivers(driver: str) -> None:
     for group in sensors.needs(driver).groups:
         assert f"\ng {group} -\n" in made
         assert f'GROUP="{group}", MODE="0660"' in rules
+
+
+def test_a_purge_knows_the_drop_in_by_how_it_begins() -> None:
+    """It takes away what `setup` has written, and nothing else of that name."""
+    postrm = (ROOT / "packaging/debian/pi-iot-agent.postrm").read_text()
+    found = re.search(r"grep -q '\^(.+)' \$drop_in", postrm)
+    assert found
+    assert HEADER.startswith(found[1])
+    assert f"{UNITS}/{UNIT.name}.d/{DROP_IN}" in postrm
 
 
 def test_old_systemd_sees_no_setting_that_it_would_warn_of() -> None:
