@@ -8,9 +8,9 @@ default makes a key required. Rules between keys go into `__post_init__`, which 
 from __future__ import annotations
 
 import json
-import math
 import re
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -54,7 +54,7 @@ def number(default: float | EllipsisType | None, low: float, high: float) -> flo
     """A number from `low` to `high`, with decimals or without."""
 
     def check(value: object, _base: Path) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise _misfit("a number", value, r"-?\d+(\.\d+)?")
         return float(_within(value, low, high))
 
@@ -142,7 +142,7 @@ def bands() -> Mapping[str, float]:
             if isinstance(band, bool) or not isinstance(band, int | float) or not band >= 0:
                 where = f"{dotted(name)}: " if name else ""
                 raise ValueError(f"{where}expected a number from 0, got {show(band)}")
-            found[name] = float(band)
+            found[name] = float(min(band, sys.float_info.max))
         return found
 
     return _declare(None, check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
         (f"[mqtt]\nport = 0x{'f' * 5000}", "mqtt.port: must be from 1 to 65535, got a huge"),
         ("[mqtt]\nkeepalive_s = 4", "mqtt.keepalive_s: must be from 5 to 1200, got 4"),
         ("[mqtt]\nprotocol = 5", 'mqtt.protocol: expected "5" or "3.1.1", got 5'),
-        ("[mqtt]\nconnect_timeout_s = nan", "mqtt.connect_timeout_s: expected a number, got nan"),
+        ("[mqtt]\nconnect_timeout_s = nan", "mqtt.connect_timeout_s: must be from 1 to 3600"),
+        (f"[mqtt]\nconnect_timeout_s = 1{'0' * 400}", "mqtt.connect_timeout_s: must be from 1 to"),
         ("[mqtt]\nconnect_timeout_s = inf", "mqtt.connect_timeout_s: must be from 1 to 3600"),
         ("[mqtt]\nbackoff_min_s = false", "mqtt.backoff_min_s: expected a number, got false"),
         ("[mqtt]\nmax_inflight = 1001", "mqtt.max_inflight: must be from 1 to 1000"),
@@ -136,6 +138,8 @@ def test_a_dead_band_is_one_number_or_one_for_each_quantity(tmp_path: Path) -> N
     """Never below 0."""
     assert read(write(tmp_path, SENSOR)).sensors[0].dead_band is None
     assert read(write(tmp_path, SENSOR + "dead_band = 1")).sensors[0].dead_band == {"": 1.0}
+    huge = f"dead_band = 1{'0' * 400}"
+    assert read(write(tmp_path, SENSOR + huge)).sensors[0].dead_band == {"": sys.float_info.max}
     bands = "dead_band = { temperature_c = 0.2, pressure_pa = 50 }"
     assert read(write(tmp_path, SENSOR + bands)).sensors[0].dead_band == {
         "temperature_c": 0.2,
