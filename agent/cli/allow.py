@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import account, files, sensors
+from agent.cli import unit
 from agent.cli.output import tell
 from agent.config import DEFAULT_PATH
 from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
@@ -49,7 +50,8 @@ def group_exists(name: str) -> bool:
 
 def reload_units() -> None:
     """Have systemd, where it runs, read its files anew."""
-    _systemctl("daemon-reload")
+    if Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "daemon-reload"], check=False)  # noqa: S607 -- as PATH
 
 
 def allow(
@@ -107,7 +109,8 @@ def alone(config: Config) -> int:
         )
     if not allow(config):
         tell("Nothing to change: the drop-in of the service is as its sensors need it.")
-    _systemctl("try-restart", account.UNIT)
+    if unit.process():
+        unit.restart(config)
     return EXIT_OK
 
 
@@ -158,8 +161,3 @@ def _put(path: Path, text: str) -> None:
     files.sync_directory(path.parent)
     with suppress(OSError):  # an owner's own drop-ins are in it
         path.parent.rmdir()
-
-
-def _systemctl(*command: str) -> None:
-    if Path("/run/systemd/system").is_dir():
-        subprocess.run(["systemctl", *command], check=False)  # noqa: S607 -- as PATH
