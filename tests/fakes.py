@@ -91,6 +91,8 @@ class FakeClock(Clock):
 class FakeDriver:
     """A driver whose values and troubles a test sets."""
 
+    instant = False
+
     def __init__(self) -> None:
         self.values: Mapping[str, float | str | Exception | None] = {"temperature_c": 20.0}
         self.trouble: BaseException | None = None

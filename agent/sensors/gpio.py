@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.clock import Clock
-    from agent.sensors.gpio_line import Event, Ioctl, Line
+    from agent.sensors.gpio_chips import Requested
+    from agent.sensors.gpio_line import Event, Ioctl
 
 #: What the service must be allowed to open, and the group that may (systemd.resource-control(5)).
 DEVICES = ("char-gpiochip",)
@@ -90,24 +91,20 @@ class Options:
 
 
 class Gpio:
-    """A requested line; nothing in it blocks, one thread at a time.
+    """A requested line; one thread at a time.
 
-    `where` names it in errors; `monotonic_s` is CLOCK_MONOTONIC, which the kernel stamps with.
+    `monotonic_s` is CLOCK_MONOTONIC, which the kernel stamps with.
     """
-
-    instant = True
 
     def __init__(
         self,
-        line: Line,
-        where: str,
+        requested: Requested,
         options: Options,
         clock: Clock,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = Limits(options.active_max_s, options.max_per_min)
-        self._line = line
-        self._where = where
+        self._line, self._where, self.instant = requested
         self._clock = clock
         self._monotonic_s = monotonic_s
         self._debounce_s = options.debounce_ms / 1000
@@ -205,11 +202,11 @@ def open_driver(
     """Request the line of a chip below `root`. Raises SensorError, with chip and line."""
     wanted = Wanted(options.pin, options.chip, options.line)
     debounce_us = round(options.debounce_ms * 1000)
-    line, where = gpio_chips.request(
+    requested = gpio_chips.request(
         wanted, options.flags, debounce_us=debounce_us, root=root, ioctl=ioctl
     )
     try:
-        return Gpio(line, where, options, clock, monotonic_s)
+        return Gpio(requested, options, clock, monotonic_s)
     except BaseException:
-        line.close()
+        requested.line.close()
         raise

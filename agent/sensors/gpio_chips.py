@@ -51,6 +51,17 @@ class Wanted(NamedTuple):
         return f"{self.chip} line {self.line}".lstrip()
 
 
+class Requested(NamedTuple):
+    """A line that is ours, and where it is, in words; `instant` says that asking never blocks.
+
+    A chip on a bus, such as an I2C expander, is asked over that bus, which may hang.
+    """
+
+    line: Line
+    where: str
+    instant: bool
+
+
 class Chip:
     """An open chip. Raises SensorError, with its path, where it cannot be opened or is none."""
 
@@ -97,8 +108,8 @@ class Chip:
         """Offset of the first line of that name. Raises SensorError."""
         return next((at for at in range(self.info.lines) if self.line(at).name == name), None)
 
-    def request(self, offset: int, flags: int, *, debounce_us: int) -> tuple[Line, str]:
-        """The line, requested, and where it is, in words. Raises SensorError."""
+    def request(self, offset: int, flags: int, *, debounce_us: int) -> Requested:
+        """The line. Raises SensorError."""
         name = self.line(offset).name
         where = f"{self.path} line {offset}" + (f" ({name})" if name else "")
         try:
@@ -110,7 +121,7 @@ class Chip:
                 raise told(where, error) from error
             is_w1_pin = name == f"GPIO{W1_PIN}" or (self.info.label in HEADER and offset == W1_PIN)
             raise _busy(where, self.line(offset).consumer, is_w1_pin=is_w1_pin) from error
-        return line, where
+        return Requested(line, where, instant=self.info.label in HEADER)
 
     def close(self) -> None:
         """Close it; a line that was requested stays ours."""
@@ -119,10 +130,8 @@ class Chip:
             os.close(descriptor)
 
 
-def request(
-    wanted: Wanted, flags: int, *, debounce_us: int, root: Path, ioctl: Ioctl
-) -> tuple[Line, str]:
-    """The wanted line of the chips below `root`, requested, and where it is, in words.
+def request(wanted: Wanted, flags: int, *, debounce_us: int, root: Path, ioctl: Ioctl) -> Requested:
+    """The wanted line of the chips below `root`.
 
     Raises SensorError that says what is there instead.
     """

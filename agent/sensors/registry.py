@@ -60,9 +60,7 @@ def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
     driver: Driver | None = None
     try:
         driver = _opener(config.driver)(config.options, clock=clock)
-        # From a plug-in it would be a promise that nobody has checked.
-        instant = config.driver in BUILT_IN and getattr(driver, "instant", False)
-        return Sensor(config.name, driver, instant=instant)
+        return Sensor(config.name, driver, built_in=config.driver in BUILT_IN)
     except Exception as error:
         if driver:
             with suppress(Exception):

@@ -93,13 +93,15 @@ class Detector(Driver, Protocol):
 class Sensor:
     """An open sensor: whatever its driver does, only SensorError comes out.
 
-    `instant` says that its methods never block, so that any thread may call them.
+    What a driver promises of its threads and descriptors is believed of one that is `built_in`.
     """
 
-    def __init__(self, name: str, driver: Driver, *, instant: bool = False) -> None:
+    def __init__(self, name: str, driver: Driver, *, built_in: bool = False) -> None:
         self.name = name
-        self.instant = instant
         self._driver = driver
+        self._built_in = built_in
+        #: True if its methods never block, so that any thread may call them.
+        self.instant = built_in and bool(getattr(driver, "instant", False))
         #: True if it has detections to drain; `limits` judge them, None if they are not judged.
         self.detects = isinstance(driver, Detector)
         limits = getattr(driver, "limits", None)
@@ -122,7 +124,7 @@ class Sensor:
         """Descriptor that is readable when there is something to drain; None if it has none."""
         fileno = getattr(self._driver, "fileno", None)
         # A plug-in's may well be of something else.
-        return int(fileno()) if self.instant and callable(fileno) else None
+        return int(fileno()) if self._built_in and callable(fileno) else None
 
     def quiet_s(self) -> float:
         """Seconds without anything to drain, as far as is known. Raises SensorError."""

@@ -42,7 +42,7 @@ class Bench:
     opened: list[str] = field(default_factory=list)
     samplers: list[Sampler] = field(default_factory=list)
     recorders: list[Recorder] = field(default_factory=list)
-    instant: bool = False
+    built_in: bool = False
     stored: int = 0
     count: Count = field(default_factory=lambda: Count(sensor=("motion",), window_s=600))
     settle_s: float = 10.0  # that what does not hang is over when a step is
@@ -82,7 +82,7 @@ class Bench:
         self.opened.append(config.name)
         if refusal := self.refusals.get(config.name):
             raise refusal
-        return Sensor(config.name, self.drivers[config.name], instant=self.instant)
+        return Sensor(config.name, self.drivers[config.name], built_in=self.built_in)
 
     def thermometer(self, name: str, interval_s: float | None = 60.0) -> SensorConfig:
         """A sensor that is read."""

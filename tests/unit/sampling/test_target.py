@@ -317,6 +317,8 @@ def test_a_driver_that_calls_is_looked_at_once_a_second_at_most(tmp_path: Path) 
 class Line(FakeDetector):
     """A detector with a descriptor that is readable until it is drained."""
 
+    instant = True
+
     def __init__(self) -> None:
         super().__init__()
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -351,7 +353,7 @@ class Line(FakeDetector):
 @pytest.fixture
 def line(bench: Bench) -> Iterator[Line]:
     """The counted detector."""
-    bench.instant = True
+    bench.built_in = True
     driver = bench.drivers["motion"] = Line()
     yield driver
     driver.end()
@@ -444,7 +446,7 @@ def test_a_line_wakes_the_worker(bench: Bench, line: Line) -> None:
 
 def test_the_descriptor_of_a_plug_in_is_not_waited_for(bench: Bench, line: Line) -> None:
     """It may be of anything, and readable for ever."""
-    bench.instant = False
+    bench.built_in = False
     sampler = bench.sampler(SensorConfig(name="motion", driver="fake"))
     bench.work(sampler, 0.0)
     line.detects()
@@ -487,13 +489,15 @@ def test_a_sensor_that_never_blocks_needs_no_thread(bench: Bench) -> None:
     class Instant(FakeDriver):
         """Notes where it is read."""
 
+        instant = True
+
         def read(self) -> dict[str, float]:
             """Who asks."""
             threads.add(threading.current_thread().name)
             return {}
 
     bench.drivers["room"] = Instant()
-    bench.instant = True
+    bench.built_in = True
     bench.work(bench.sampler(SensorConfig(name="room", driver="fake")), 30.0)
     assert threads == {"job"}
     threads.clear()
@@ -762,7 +766,8 @@ def test_detections_told_minutes_late_are_counted_once(bench: Bench) -> None:
 def test_a_fast_sensor_and_a_busy_one_keep_the_pace(bench: Bench) -> None:
     """Twenty readings a second, thousands of detections a second: each is kept, once."""
     motion, detector = bench.motion(interval_s=0.05)
-    bench.instant = True
+    detector.instant = True
+    bench.built_in = True
     sampler = bench.sampler(motion)
     sampler.step()
     for _ in range(1000):

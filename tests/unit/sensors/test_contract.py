@@ -87,7 +87,7 @@ class Workshop:
                 ioctl=self.kernel.ioctl,
                 monotonic_s=self.clock.boot_s,
             )
-            return Sensor(config.name, opened, instant=True)
+            return Sensor(config.name, opened, built_in=True)
         return open_sensor(config, clock=self.clock)
 
 

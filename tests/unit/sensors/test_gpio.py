@@ -50,7 +50,7 @@ class Bench:
 
     def sensor(self, **options: Any) -> Sensor:  # noqa: ANN401 -- as above
         """The open sensor."""
-        return Sensor("motion", self.driver(**options), instant=True)
+        return Sensor("motion", self.driver(**options), built_in=True)
 
     @property
     def line(self) -> FakeLine:
@@ -492,10 +492,20 @@ def test_the_descriptor_is_readable_when_there_is_something_to_drain(bench: Benc
     driver.drain()
     assert not poll.poll(0)
     assert driver.quiet_s() == 60.0
-    assert driver.instant
     driver.close()
     driver.close()
     assert driver.fileno() == -1
+
+
+def test_only_a_pin_of_the_processor_is_asked_without_a_thread(bench: Bench) -> None:
+    """A chip on a bus is asked over the bus, which may hang; its events are waited for as well."""
+    pin = bench.sensor()
+    bench.kernel.add("pcf8574", at=7)
+    expander = bench.sensor(pin=None, chip="pcf8574", line=0)
+    assert (pin.instant, expander.instant) == (True, False)
+    assert None not in {pin.descriptor, expander.descriptor}
+    for sensor in (pin, expander):
+        sensor.close()
 
 
 def test_a_line_of_ours_is_free_once_closed(bench: Bench) -> None:
