@@ -99,10 +99,9 @@ class Chip:
         os.read(self._mark, 16 * lines.EVENT_SIZE)
 
     def pulse(self, offset: int, *, for_s: float = 0.0, low: bool = False) -> None:
-        """Set a line high for so long, and low again; the other way round if `low`."""
-        until_s = time.monotonic() + for_s
+        """Set a line high for so long at least, and low again; the other way round if `low`."""
         self.set(offset, high=not low)
-        time.sleep(max(0.0, until_s - time.monotonic()))
+        time.sleep(for_s)
         self.set(offset, high=low)
 
     @property

@@ -23,8 +23,6 @@ from tests.hardware.chips import LINES, Chip
 
 ROOT = Path(__file__).parents[2]
 PIN = 21
-#: The kernel's tick, at which an edge arrives in the simulation.
-TICK_S = 0.001
 
 
 def opened(**options: object) -> closing[Sensor]:
@@ -59,16 +57,18 @@ class TestFinding:
             opened() as sensor,
         ):
             assert other.number < header.number
-            other.pulse(3)
             header.pulse(PIN)
             assert sensor.drain().count == 1
+            other.pulse(3)
+            assert sensor.drain().count == 0
 
     def test_without_such_a_chip_the_pin_is_the_line_of_its_name(self) -> None:
         """On a kernel whose chip has another label."""
         with Chip({5: f"GPIO{PIN}"}, label="new-pinctrl") as chip, opened() as sensor:
-            chip.pulse(PIN)
             chip.pulse(5)
             assert sensor.drain().count == 1
+            chip.pulse(PIN)
+            assert sensor.drain().count == 0
 
     @pytest.mark.parametrize("chip_name", ["gpiochip{}", "/dev/gpiochip{}", "usb-lines"])
     @pytest.mark.parametrize("line", [7, "DOOR"])
@@ -80,9 +80,10 @@ class TestFinding:
             Chip({7: "DOOR"}, label="usb-lines", name="other") as other,
             opened(chip=chip_name.format(other.number), line=line) as sensor,
         ):
-            chip.pulse(7)
             other.pulse(7)
             assert sensor.drain().count == 1
+            chip.pulse(7)
+            assert sensor.drain().count == 0
 
     def test_where_there_is_no_chip_the_error_says_so(self) -> None:
         """As in a service that may see none."""
@@ -193,7 +194,7 @@ class TestCounting:
                     total = added(total, sensor.drain())
             total = added(total, sensor.drain())
         assert (total.count, total.edges, total.lost) == (10_000, 20_000, 0)
-        assert total.active_s >= 10_000 * (0.005 - TICK_S)
+        assert total.active_s >= 0.99 * 10_000 * 0.005
 
     @pytest.mark.parametrize("active", ["high", "low"])
     def test_while_the_reader_sleeps_what_does_not_fit_is_told_as_lost(
@@ -253,7 +254,7 @@ class TestCounting:
             ended_s = time.monotonic()
             time.sleep(0.3)
             seen = sensor.drain()
-        assert before_s - after_s - TICK_S <= seen.active_s <= ended_s - began_s + TICK_S
+        assert before_s - after_s <= seen.active_s <= ended_s - began_s
 
 
 class TestUnplugging:
