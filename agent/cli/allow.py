@@ -71,7 +71,9 @@ def allow(
     if not _is_installed(config, installed, units):
         return False
     path = units / f"{account.UNIT}.d" / DROP_IN
-    needs = [sensors.needs(driver) for driver in sorted({one.driver for one in config.sensors})]
+    drivers = sorted({one.driver for one in config.sensors})
+    built_in = sensors.BUILT_IN.keys() >= set(drivers)
+    needs = [sensors.needs(driver) for driver in drivers]
     devices = [name for one in needs for name in one.devices]
     groups = [name for one in needs for name in one.groups]
     missing = [name for name in groups if not group_exists(name)]
@@ -85,7 +87,7 @@ def allow(
             written = "written; the service may open what its sensors need"
             tell(f"{path}: {written if text else 'removed; no sensor needs a device'}")
         old = path.with_name(OLD_DROP_IN)
-        if old.exists():
+        if old.exists() and built_in:  # a plug-in may well need it
             tell(f"{old}: no sensor needs it any more; to take it away: sudo rm {old}")
     if changed:
         reload_units()

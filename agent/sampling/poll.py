@@ -119,5 +119,5 @@ class Poller:
 
     def _drain(self, poll: Poll, sensor: Sensor) -> None:
         poll.seen = sensor.drain(), self.clock.now()
-        if self.counted:
+        if self.counted or sensor.descriptor is not None:
             poll.quiet_s = sensor.quiet_s()

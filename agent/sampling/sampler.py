@@ -20,7 +20,7 @@ from agent.model import reading_record
 from agent.sampling.counting import CountWindow
 from agent.sampling.poll import Poller
 from agent.sampling.pool import Pool
-from agent.sampling.target import BETWEEN_S, Target
+from agent.sampling.target import BETWEEN_S, LOST_HINT, Target
 from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
@@ -260,8 +260,10 @@ class Sampler:
     def _tell(self, target: Target) -> None:
         """Show how a sensor is, if that is news."""
         name, verdict = target.name, target.verdict
-        doubt = verdict.doubt and f"{name}: {verdict.doubt}"
-        self._health.stand(conditions.SENSOR_SUSPECT, doubt, key=name)
+        doubt = verdict.doubt or verdict.loss
+        hint = "" if verdict.doubt else LOST_HINT
+        text = doubt and f"{name}: {doubt}"
+        self._health.stand(conditions.SENSOR_SUSPECT, text, hint=hint, key=name)
         if verdict.error is None:
             return
         self._health.stand(conditions.SENSOR_FAILING, verdict.error, hint=verdict.hint, key=name)

@@ -32,6 +32,12 @@ BETWEEN_S = 1.0
 #: A driver has its own time to give up; this much later it is left behind.
 LATE_S = 1.0
 
+#: That edges were lost is told for so long; the window that they were in says how many.
+LOSS_TOLD_S = 60.0
+
+LOST = "changes of the line were lost: it changes faster than it can be read"
+LOST_HINT = "raise its debounce_ms; a long or loose cable picks up interference"
+
 HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 NO_THREAD = "other sensors hang: see what is said of them; a restart lets go of them"
 
@@ -41,7 +47,8 @@ class Verdict(NamedTuple):
 
     It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
     `error` is empty while it works, None as long as nothing is known of that. `missing` names what
-    it lacks while the rest is sent, `missing_hint` says what to do about that.
+    it lacks while the rest is sent, `missing_hint` says what to do about that; `loss` tells of
+    edges that were lost a moment ago, which leaves the others to be believed.
     """
 
     last_s: float | None = None
@@ -49,6 +56,7 @@ class Verdict(NamedTuple):
     error: str | None = None
     hint: str = ""
     doubt: str = ""
+    loss: str = ""
     missing: str = ""
     missing_hint: str = ""
 
@@ -86,6 +94,7 @@ class Target:
         self._late_boot_s = math.inf
         self._waits_since_boot_s = math.inf
         self._polled_boot_s = -math.inf
+        self._lost_boot_s = -math.inf  # the last time at which edges were lost
         self._quiet_boot_s = math.inf  # until then there is nothing to drain
 
     @property
@@ -213,9 +222,12 @@ class Target:
                 count=seen.count,
                 active_s=seen.active_s,
                 edges=seen.edges,
-                lost=seen.lost,
             )
             self.verdict = self.verdict._replace(doubt=doubt)
+        if seen.lost:
+            self._lost_boot_s = now.boot_s
+        loss = LOST if now.boot_s < self._lost_boot_s + LOSS_TOLD_S else ""
+        self.verdict = self.verdict._replace(loss=loss)
 
     def fail(self, error: SensorError, now_s: float) -> None:
         """Note that it fails, and be due again after the interval, doubled with each failure.

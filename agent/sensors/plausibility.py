@@ -96,7 +96,6 @@ class Plausibility:
         self._span_s = 0.0  # of which the rates are not judged yet
         self._span_count = 0
         self._span_bounces = 0
-        self._span_lost = 0
         self._rate_verdict = ""
 
     def begin(self, now_s: float) -> None:
@@ -104,18 +103,15 @@ class Plausibility:
         self._judged_s = now_s
         self._active_s = self._quiet_s = 0.0
 
-    def judge(
-        self, now_s: float, *, count: int, active_s: float, edges: int = 0, lost: int = 0
-    ) -> str:
+    def judge(self, now_s: float, *, count: int, active_s: float, edges: int = 0) -> str:
         """Doubt about the detections since the last call, in words; empty if they can be true.
 
-        `active_s` is the seconds they lasted, `edges` the edges, without those that were `lost`.
+        `active_s` is the seconds they lasted, `edges` the edges before debouncing.
         """
         span_s = max(0.0, now_s - self._judged_s)
         self._judged_s = now_s
         self._watched_s += span_s
         self._span_s += span_s
-        self._span_lost += lost
         self._remember(span_s, count, active_s, edges)
         if self._span_s >= RATE_SPAN_S:
             self._rate_verdict = self._rates()
@@ -145,15 +141,9 @@ class Plausibility:
         """Doubt about the rates of the span that ends now, in words; the next span begins."""
         minutes = self._span_s / MINUTE_S
         per_min, bounces = self._span_count / minutes, self._span_bounces / minutes
-        lost, self._span_lost = self._span_lost, 0
         self._span_s, self._span_count, self._span_bounces = 0.0, 0, 0
         if per_min > self._limits.max_per_min:
             return f"more than {self._limits.max_per_min:g} detections a minute, which cannot be"
-        if lost:
-            changes = (
-                "a change of the line was" if lost == 1 else f"{lost} changes of the line were"
-            )
-            return f"{changes} lost: it changes faster than it can be read"
         if bounces > BOUNCES_PER_MIN:
             return f"the line changes more than {BOUNCES_PER_MIN:g} times a minute for nothing"
         return ""

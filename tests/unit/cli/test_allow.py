@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PIN = '[[sensors]]\nname = "motion"\ndriver = "gpio"\npin = 21\n'
+PLUG_IN = '[[sensors]]\nname = "motion"\ndriver = "gpiozero"\npin = 21\n'
 BOARD = '[[sensors]]\nname = "board"\ndriver = "system"\n'
+
+
+def options_of(driver: str) -> type:
+    """The options of a driver, that of an installed plug-in too."""
+    return dict if driver == "gpiozero" else sensors.options_of(driver)
 
 
 @dataclass
@@ -56,7 +62,7 @@ class Machine:
         path = self.root / name
         path.write_text(text)
         return allow(
-            config.load(path, options_of=sensors.options_of),
+            config.load(path, options_of=options_of),
             installed=self.root / "agent.toml",
             units=self.units,
             group_exists=self.groups.__contains__,
@@ -107,6 +113,17 @@ def test_drop_ins_of_the_owners_stay(machine: Machine, capsys: pytest.CaptureFix
 
     assert sorted(machine.drop_in.parent.iterdir()) == [copied, own]
     assert f"sudo rm {copied}" in capsys.readouterr().out
+
+
+def test_a_copied_drop_in_is_not_called_needless_beside_a_plug_in(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which may open the pins by a library of its own."""
+    machine.allow(PIN)
+    machine.drop_in.with_name("gpio.conf").write_text("[Service]\nPrivateDevices=no\n")
+    machine.allow(PLUG_IN)
+
+    assert "sudo rm" not in capsys.readouterr().out
 
 
 def test_without_the_group_the_service_starts_all_the_same(

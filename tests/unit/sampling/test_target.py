@@ -18,7 +18,7 @@ from agent.sampling import open_windows
 from agent.sampling.poll import Poller
 from agent.sampling.pool import Job, Pool
 from agent.sampling.sampler import SHORT_TURN_S, TURN_S
-from agent.sampling.target import Target
+from agent.sampling.target import LOST, Target
 from agent.sensors import Detections
 from agent.sensors.plausibility import Limits
 from tests.fakes import START_S, FakeDetector, FakeDriver, House
@@ -322,19 +322,20 @@ class Line(FakeDetector):
     def __init__(self) -> None:
         super().__init__()
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.drains = 0
+        self.drains = self.lost = 0
 
     def detects(self) -> None:
         """Something happens at the line."""
         self.seen += 1
         os.write(self.writer, b"x")
 
-    def drain(self) -> tuple[int, float]:
+    def drain(self) -> tuple[int, float, int, int]:  # type: ignore[override]  # it tells more
         """What was seen; the descriptor is not readable then."""
         self.drains += 1
         with suppress(BlockingIOError):
             os.read(self.reader, 1000)
-        return super().drain()
+        lost, self.lost = self.lost, 0
+        return (*super().drain(), 0, lost)
 
     def quiet_s(self) -> float:
         """It may be asked less often than once a minute."""
@@ -390,15 +391,38 @@ def test_a_line_is_looked_at_once_a_second_at_most(
     assert looks <= wakes <= looks + 1
 
 
+@pytest.mark.parametrize("counted", [True, False])
 def test_a_line_at_which_nothing_happens_is_looked_at_once_a_minute(
-    bench: Bench, line: Line
+    bench: Bench, line: Line, *, counted: bool
 ) -> None:
     """So that a chip that is gone is noticed; nothing else wakes the sampler."""
-    bench.count = Count(sensor=("motion",), window_s=86_400)
+    bench.count = Count(sensor=("motion",) if counted else ("other",), window_s=86_400)
     sampler = bench.sampler(SensorConfig(name="motion", driver="fake", interval_s=3600.0))
     sampler.step()
     assert bench.work(sampler, 601.0) == 11
     assert line.drains == 11
+
+
+def test_changes_that_were_lost_spoil_their_window_alone(bench: Bench, line: Line) -> None:
+    """They are told at once, for a minute; the sensor is believed all the same."""
+    bench.count = Count(sensor=("motion",), window_s=20)
+    sampler = bench.sampler(SensorConfig(name="motion", driver="fake"))
+    bench.work(sampler, 25.0)
+    line.lost = 7
+    line.detects()
+    assert ready(bench, sampler)
+    sampler.step()
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.code == "sensor-suspect"
+    assert condition.text == f"motion: {LOST}"
+    assert "debounce_ms" in condition.hint
+    bench.work(sampler, 59.0)
+    line.detects()
+    assert bench.health.snapshot().conditions
+    bench.work(sampler, 20.0)
+    assert not bench.health.snapshot().conditions
+    windows = [(one.body["quality"], one.body.get("lost_edges", 0)) for one in bench.records()]
+    assert windows == [("ok", 0), ("partial", 7), *[("ok", 0)] * 3]
 
 
 def test_a_line_whose_descriptor_fails_is_asked_and_fails(bench: Bench, line: Line) -> None:

@@ -28,14 +28,13 @@ class Waiter:
         count: int = 0,
         active_s: float = 0.0,
         edges: int = 0,
-        lost: int = 0,
     ) -> list[str]:
         """The same in each minute of the time; the verdicts that there were, each once."""
         verdicts = []
         for _ in range(round(seconds / 60.0)):
             self.now_s += 60.0
             verdict = self.plausibility.judge(
-                self.now_s, count=count, active_s=active_s, edges=edges, lost=lost
+                self.now_s, count=count, active_s=active_s, edges=edges
             )
             verdicts += [verdict] if verdict and verdict not in verdicts else []
         return verdicts
@@ -54,18 +53,6 @@ class Waiter:
 def test_a_house_with_people_is_believed() -> None:
     """For weeks, nights included."""
     assert Waiter().lives_for(21) == []
-
-
-@pytest.mark.parametrize(
-    ("lost", "told"), [(3, "3 changes of the line were lost"), (1, "a change of the line was lost")]
-)
-def test_changes_that_were_lost_are_a_fault_for_their_time(lost: int, told: str) -> None:
-    """Nobody knows what they were."""
-    watch = Waiter()
-    assert watch.sees(60.0, count=1, active_s=1.0, edges=2, lost=lost) == [
-        f"{told}: it changes faster than it can be read"
-    ]
-    assert watch.sees(120.0, count=1, active_s=1.0, edges=2) == []
 
 
 def test_active_without_a_break_is_a_fault_after_its_time() -> None:
