@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.sensors.discovery import Device
 
-#: GPIO of a motion sensor, unless there is one: the last pin but one of the header, beside ground.
+#: GPIO of a motion sensor, unless there is one: the last pin of the header, beside ground.
 PIN = 21
 MOTION = "motion"
 NONE = "none"

@@ -115,6 +115,7 @@ class Gpio:
         self._known_s = monotonic_s()  # the level that is read now knows all that was before
         self._told_s = clock.boot_s()  # until when active time was told
         self._active = self._level()
+        self._leveled_s = monotonic_s()
 
     def read(self) -> dict[str, float]:
         """`active`: 1 while it detects, else 0. Raises SensorError."""
@@ -155,14 +156,14 @@ class Gpio:
 
     def _take(self, event: Event, at_s: float) -> None:
         """Note an event, which was at `at_s` of the boot clock."""
-        first = self._number == 0
         gap = (event.number - self._number - 1) % 2**32
         self._number = event.number
         self._lost += gap
         if event.at_s < self._known_s:
             return
         # The kernel looks at the level only after the interrupt: two edges can be one event.
-        too_short = not (event.active or self._active or gap or first)
+        known = event.at_s <= self._leveled_s  # it came while the first level was read
+        too_short = not (event.active or self._active or gap or known)
         self._reach(at_s)
         self._edges += 1
         self._count += event.active or too_short
