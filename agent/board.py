@@ -1,4 +1,4 @@
-"""Board that this runs on: its serial number, and the default name of its thing."""
+"""Board that this runs on: its serial number, its header, and the default name of its thing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path("/")
+
+#: Settings of the firmware, where Raspberry Pi OS has them since bookworm.
+CONFIG_TXT = "/boot/firmware/config.txt"
+
+_PLACES = (
+    "- - 2 - 3 - 4 14 - 15 17 18 27 - 22 23 - 24 10 - "
+    "9 25 11 8 - 7 0 1 5 - 6 12 13 - 19 16 26 20 - 21"
+)
+#: GPIO numbers (BCM) by their places 1 to 40 of the header, the same on all boards that have it.
+HEADER = {place: int(gpio) for place, gpio in enumerate(_PLACES.split(), 1) if gpio != "-"}
+
+#: GPIO that the kernel's 1-Wire takes if it is told none (the firmware's overlays/README).
+W1_PIN = 4
 
 _NAME_LENGTH = 128
 _TAIL = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import account, files, sensors
-from agent.cli import unit
+from agent.cli import service_unit
 from agent.cli.output import tell
 from agent.config import DEFAULT_PATH
 from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
@@ -111,8 +111,8 @@ def alone(config: Config) -> int:
         )
     if not allow(config):
         tell("Nothing to change: the drop-in of the service is as its sensors need it.")
-    if unit.process():
-        unit.restart(config)
+    if service_unit.process():
+        service_unit.restart(config)
     return EXIT_OK
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.clock import Clock
-
-OURS = "pi-iot-agent"
+    from agent.errors import SensorError
 
 #: So many quantities of a device are shown.
 SHOWN = 3
@@ -29,17 +28,13 @@ LINE_MAX = 200
 #: Keys that say which device it is.
 KEYS = ("id", "device", "at")
 
-#: GPIO numbers (BCM) at pins 1 to 40 of the header, the same on all boards that have it.
-HEADER = (
-    "- - 2 - 3 - 4 14 - 15 17 18 27 - 22 23 - 24 10 - "
-    "9 25 11 8 - 7 0 1 5 - 6 12 13 - 19 16 26 20 - 21"
-)
-PLACES = {int(gpio): place for place, gpio in enumerate(HEADER.split(), 1) if gpio != "-"}
+#: Places on the header by GPIO number (BCM).
+PLACES = {gpio: place for place, gpio in board.HEADER.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What is there: devices that can be read, and the pins of the header."""
+    """Devices and pins that are there: devices that can be read, and the pins of the header."""
 
     devices: tuple[Device, ...] = ()
     pins: tuple[Pin, ...] = ()
@@ -60,7 +55,7 @@ def parsed(text: str) -> Board:
 
 
 def looked(clock: Clock, *, root: Path = board.ROOT) -> str:
-    """What is found here, as text."""
+    """The Board that is found here, as text."""
     found = Board(
         tuple(discovery.devices(clock, said, root=root)), tuple(discovery.pins(root=root))
     )
@@ -79,13 +74,9 @@ def said(values: Mapping[str, float | str]) -> str:
     return ", ".join(shown) or "no value at this moment"
 
 
-def trouble_with(pin: object, pins: Iterable[Pin]) -> str:
-    """The reason why nobody but its holder can use the pin; empty if there is none known."""
-    for one in pins:
-        if one.number == pin and one.used and one.consumer != OURS:
-            holder = one.consumer or "the kernel"
-            return f"GPIO {pin} is held by {holder}; see dtoverlay in /boot/firmware/config.txt"
-    return ""
+def trouble_with(pin: object, pins: Iterable[Pin]) -> SensorError | None:
+    """The reason why nobody but its holder can use the pin; None if there is none known."""
+    return next((one.trouble for one in pins if one.number == pin), None)
 
 
 def _is_device(device: Device) -> bool:

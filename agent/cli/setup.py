@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import account, ownership
-from agent.cli import findings, sensor_flags, unit, walk
+from agent.cli import findings, sensor_flags, service_unit, walk
 from agent.cli.allow import allow, alone
 from agent.cli.arrival import PATIENCE_S, Arrival
 from agent.cli.draft import Draft
@@ -130,8 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
         if at_terminal() and not arguments.secret_stdin and not tables and _wire(draft):
             allow(draft.config)
     finally:  # a start with the new settings also goes on with what has failed here
-        arrival = Arrival(draft.config, previous=unit.process())
-        started = unit.restart(draft.config)
+        arrival = Arrival(draft.config, previous=service_unit.process())
+        started = service_unit.restart(draft.config)
     if started:
         limit_s = math.inf if at_terminal() else PATIENCE_S
         as_service(lambda: arrival.wait(limit_s=limit_s))
@@ -157,7 +157,7 @@ def _refuse_held(tables: Mapping[str, Table]) -> None:
     pins = findings.parsed(ask_service(findings.pins, groups=GROUPS)).pins if at else ()
     for name, pin in at:
         if problem := findings.trouble_with(pin, pins):
-            raise UsageError(f"--sensor {name}: {problem}", hint="give it another pin")
+            raise UsageError(f"--sensor {name}: {problem.text}", hint=problem.hint)
 
 
 def _wire(draft: Draft) -> bool:
@@ -185,8 +185,8 @@ def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
     """Show what a sensor at a pin detects, with the agent out of its way."""
     pin: int = cast("Any", sensor.options).pin
     where = f"GPIO {pin} (pin {findings.PLACES[pin]} of the header)"
-    ours = any(one.number == pin and one.consumer == findings.OURS for one in pins)
-    with unit.stopped(config) if ours else nullcontext():
+    ours = any(one.number == pin and one.ours for one in pins)
+    with service_unit.stopped(config) if ours else nullcontext():
         watch_as_service(partial(walk.trial, sensor, where), groups=GROUPS)
 
 

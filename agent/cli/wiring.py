@@ -11,7 +11,7 @@ from agent.cli.draft import holder_of
 from agent.cli.findings import PLACES, trouble_with
 from agent.cli.sensor_flags import ARGUMENT, built_in, problem
 from agent.cli.units import plain
-from agent.config import SensorConfig
+from agent.config import MOTION, SensorConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 #: GPIO of a motion sensor, unless there is one: the last pin of the header, beside ground.
 PIN = 21
-MOTION = "motion"
 NONE = "none"
 NO = ("n", "no", NONE)
 
@@ -62,7 +61,7 @@ class Dialogue:
         self._ask, self._say, self._walk = ask, say, walk
 
     def tables(self) -> dict[str, Table]:
-        """What the person wants added or changed, by name; may be empty."""
+        """Sensors that the person wants added or changed, by name; may be empty."""
         self._say("What is wired to this board?")
         if self._config.sensors:
             self._say(f"Sensors so far: {', '.join(map(_described, self._config.sensors))}")
@@ -143,10 +142,12 @@ class Dialogue:
                 continue
             pin = int(number)
             other = holder_of(self._config, name, f"GPIO{pin}")
-            wrong = f"GPIO {pin} is taken by the sensor {other}" if other else ""
-            if not (wrong := wrong or trouble_with(pin, self._board.pins)):
+            if other:
+                self._say(f"  GPIO {pin} is taken by the sensor {other}")
+            elif trouble := trouble_with(pin, self._board.pins):
+                self._say(f"  {trouble.text}: {trouble.hint}")
+            else:
                 return pin
-            self._say(f"  {wrong}")
 
 
 def _is(sensor: SensorConfig, device: Device) -> bool:

@@ -1,5 +1,6 @@
 """Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
 
+from agent.config.counted import MOTION
 from agent.config.document import contents, read_toml
 from agent.config.legacy import FILE_NAME as LEGACY_FILE
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
@@ -21,6 +22,7 @@ from agent.config.tables import problem_with
 __all__ = [
     "DEFAULT_PATH",
     "LEGACY_FILE",
+    "MOTION",
     "NAME_FILE",
     "Aws",
     "Config",

@@ -6,22 +6,21 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from agent.board import CONFIG_TXT, HEADER, W1_PIN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from agent.config.settings import SensorConfig
 
-#: Settings of the firmware, where Raspberry Pi OS has them since bookworm, and before.
-CONFIG_TXT = ("boot/firmware/config.txt", "boot/config.txt")
+#: Settings of the firmware, now and before bookworm.
+PATHS = (CONFIG_TXT, "/boot/config.txt")
 
 #: Overlays that take a pin by `gpiopin`, and which without (the firmware's overlays/README).
 OVERLAYS = re.compile(r"w1-gpio(-\w+)*|dht11")
-PIN = 4
 
-#: The last GPIO of a Raspberry Pi's header, and what is at places that people take for numbers.
-HEADER_LAST = 27
-HEADER = {29: 5, 31: 6, 32: 12, 33: 13, 35: 19, 36: 16, 37: 26, 38: 20, 40: 21}
+HEADER_LAST = max(HEADER.values())
 
 OTHER = "use another pin for one of them"
 
@@ -50,20 +49,20 @@ def warnings(sensors: Sequence[SensorConfig], root: Path) -> list[str]:
 def _drivers_of_the_kernel(sensors: Sequence[SensorConfig], root: Path) -> dict[str, str]:
     """Lines that the kernel's own drivers take, and who that is."""
     holders: dict[str, str] = {}
-    for path in CONFIG_TXT:
+    for path in PATHS:
         with suppress(OSError):
-            text = (root / path).read_text("utf-8", "replace")
-            holders = {f"GPIO{pin}": f"dtoverlay={name} in /{path}" for name, pin in overlays(text)}
+            text = (root / path.lstrip("/")).read_text("utf-8", "replace")
+            holders = {f"GPIO{pin}": f"dtoverlay={name} in {path}" for name, pin in overlays(text)}
             break
     told = any(holder.startswith("dtoverlay=w1") for holder in holders.values())
     if not told and any(one.driver == "onewire" for one in sensors):
-        holders.setdefault(f"GPIO{PIN}", "1-Wire, unless config.txt gives it another pin,")
+        holders.setdefault(f"GPIO{W1_PIN}", "1-Wire, unless config.txt gives it another pin,")
     return holders
 
 
 def overlays(text: str) -> Iterator[tuple[str, int]]:
     """Overlay and pin of each line of a config.txt that takes one, whatever section it is in."""
-    overlay, pin = "", PIN
+    overlay, pin = "", W1_PIN
     for line in text.splitlines():
         key, _, value = line.partition("#")[0].strip().partition("=")
         words = [word.strip() for word in value.split(",")]
@@ -71,7 +70,7 @@ def overlays(text: str) -> Iterator[tuple[str, int]]:
             if OVERLAYS.fullmatch(overlay):
                 yield overlay, pin
             overlay, *words = words
-            pin = PIN
+            pin = W1_PIN
         elif key.strip() != "dtparam":  # which goes on with the overlay before it
             continue
         for word in words:

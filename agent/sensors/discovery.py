@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import board
 from agent.errors import SensorError
-from agent.sensors import gpio_chips, hwmon, iio, onewire, sysfs, system
+from agent.sensors import gpio_chips, gpio_line, hwmon, iio, onewire, sysfs, system
 from agent.sensors.sensor import Sensor
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ELSEWHERE = {"w1_slave_temp"}
 PATIENCE_S = 5.0
 
 #: Pins of the header, by their GPIO (BCM) numbers.
-HEADER = range(28)
+PINS = sorted(board.HEADER.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ class Pin:
     number: int
     used: bool
     consumer: str
+
+    @property
+    def ours(self) -> bool:
+        """True if an agent holds it."""
+        return self.consumer == gpio_line.CONSUMER.decode()
+
+    @property
+    def trouble(self) -> SensorError | None:
+        """The reason why nobody but its holder can use it; None if it is free, or ours."""
+        if not self.used or self.ours:
+            return None
+        is_w1_pin = self.number == board.W1_PIN
+        return gpio_chips.busy(f"GPIO {self.number}", self.consumer, is_w1_pin=is_w1_pin)
 
 
 def devices(clock: Clock, said: Said, *, root: Path = board.ROOT) -> list[Device]:
@@ -82,7 +95,7 @@ def pins(*, root: Path = board.ROOT, ioctl: Ioctl = fcntl.ioctl) -> list[Pin]:
     for path in gpio_chips.chip_paths(root):
         with suppress(SensorError), gpio_chips.Chip(path, ioctl) as chip:
             if chip.info.label in gpio_chips.HEADER:
-                return [_pin(number, chip.line(number)) for number in HEADER]
+                return [_pin(number, chip.line(number)) for number in PINS]
             named = named or list(_named(chip))
     return sorted(named, key=lambda pin: pin.number)
 
@@ -92,7 +105,7 @@ def _named(chip: gpio_chips.Chip) -> Iterator[Pin]:
     for offset in range(chip.info.lines):
         line = chip.line(offset)
         found = re.fullmatch(r"GPIO(\d{1,2})", line.name, re.ASCII)
-        if found and int(found[1]) in HEADER:
+        if found and int(found[1]) in PINS:
             yield _pin(int(found[1]), line)
 
 
@@ -101,7 +114,7 @@ def _pin(number: int, line: LineInfo) -> Pin:
 
 
 def _listed(root: Path) -> Iterator[Device]:
-    """What the kernel lists; two of one name are told apart by their place on the bus."""
+    """Devices that the kernel lists; two of one name are told apart by their place on the bus."""
     bus = root / "sys/bus/w1/devices"
     for path in sorted(bus.glob("*-*")):
         if re.fullmatch(onewire.ID, path.name):

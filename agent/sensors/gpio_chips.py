@@ -12,6 +12,7 @@ import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from agent.board import CONFIG_TXT, W1_PIN
 from agent.errors import SensorError
 from agent.sensors import gpio_line
 
@@ -28,10 +29,6 @@ HEADER = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
 #: What opening something else, or asking it for its lines, ends with.
 NO_CHIP = {errno.ENOTTY, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
 
-#: The pin that the overlay w1-gpio takes if it is told none.
-W1_PIN = 4
-
-CONFIG_TXT = "/boot/firmware/config.txt"
 ALLOW = "sudo pi-iot-agent setup --allow"
 BY_HAND = f"{ALLOW} (the service); for a try by hand: sudo, or the group gpio"
 LIST = "gpioinfo of the package gpiod lists chips and lines"
@@ -120,7 +117,7 @@ class Chip:
             if error.errno != errno.EBUSY:
                 raise told(where, error) from error
             is_w1_pin = name == f"GPIO{W1_PIN}" or (self.info.label in HEADER and offset == W1_PIN)
-            raise _busy(where, self.line(offset).consumer, is_w1_pin=is_w1_pin) from error
+            raise busy(where, self.line(offset).consumer, is_w1_pin=is_w1_pin) from error
         return Requested(line, where, instant=self.info.label in HEADER)
 
     def close(self) -> None:
@@ -205,7 +202,7 @@ def told(where: str, error: OSError) -> SensorError:
     )
 
 
-def _busy(where: str, consumer: str, *, is_w1_pin: bool) -> SensorError:
+def busy(where: str, consumer: str, *, is_w1_pin: bool) -> SensorError:
     """A line that somebody holds, whom the kernel names `consumer`."""
     holder = consumer.lower()
     hint = f"use another pin, or end what holds it ({consumer or 'a driver of the kernel'})"

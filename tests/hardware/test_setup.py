@@ -43,7 +43,9 @@ def test_pins_and_thermometers_are_found(chip: Chip, thermometers: onewire.Bus) 
         "temperature_c -10.125 °C",
     ]
     assert [pin.number for pin in found.pins] == list(range(28))
-    assert "GPIO 4 is held by onewire@0" in trouble_with(4, found.pins)
+    trouble = trouble_with(4, found.pins)
+    assert trouble
+    assert trouble.text == "GPIO 4 is in use by onewire@0"
     assert not trouble_with(21, found.pins)
 
 
@@ -90,4 +92,4 @@ def test_a_pin_that_somebody_holds_is_refused(chip: Chip, tmp_path: Path) -> Non
     finally:
         os.close(held)
     assert (done.returncode, config.read_text()) == (2, text)
-    assert "--sensor door: GPIO 4 is held by onewire@0" in done.stderr
+    assert "--sensor door: GPIO 4 is in use by onewire@0" in done.stderr

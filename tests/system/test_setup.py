@@ -29,7 +29,7 @@ STOPPED = """
 import os, signal, subprocess, sys
 sys.path.insert(0, "/usr/lib/pi-iot-agent")
 from agent import config, sensors
-from agent.cli.unit import stopped
+from agent.cli.service_unit import stopped
 with stopped(config.load(config.DEFAULT_PATH, options_of=sensors.options_of)):
     subprocess.run(["systemctl", "is-active", "pi-iot-agent"])
     if sys.argv[1] != "SIG":

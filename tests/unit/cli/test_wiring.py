@@ -124,7 +124,7 @@ def test_a_second_run_shows_what_is_there_and_changes_it() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("4", "GPIO 4 is held by onewire@0"),
+        ("4", "GPIO 4 is in use by onewire@0: dtoverlay=w1-gpio in"),
         ("20", "GPIO 20 is taken by the sensor door"),
         ("28", "expected a GPIO number from 0 to 27"),
         ("pin 40", "expected a GPIO number"),
