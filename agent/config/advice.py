@@ -40,6 +40,9 @@ _KEYS = {
     }.items()
 }
 
+#: What some call a key.
+_CALLED = {"gpio": "pin", "bcm": "pin"}
+
 _LINE = "a line is [table], key = value, or # and a remark"
 _QUOTES = 'a text needs quotes: "..."'
 _PLAIN_TEXT = "save the file as plain text"
@@ -148,6 +151,8 @@ def unknown(name: str, known: Iterable[str], *, loose: bool = False) -> str:
     """The problem with a key that is none of `known`, in words; a `loose` one is in no table."""
     if said := strange(name):
         return f"unknown key: {said}"
+    if (meant := _CALLED.get(name.lower(), "")) in set(known):
+        return f"unknown key; did you mean {meant}?"
     close = [] if loose else difflib.get_close_matches(name.lower(), list(known), n=1)
     if close:
         return f"unknown key; did you mean {close[0]}?"

@@ -35,7 +35,12 @@ def counted(
             return kept, f"count.sensor: not all are counted: {_not_detecting(wrong)}"
         also = f", but {_listed(detect)} {'does' if len(detect) == 1 else 'do'}" if detect else ""
         return kept, _none(_not_detecting(wrong) + also, detect) if wrong else ""
-    meant = [MOTION] if MOTION in {*detect, *perhaps} else detect or perhaps
+    tried = {one.name for one in sensors if one.test}
+
+    def in_use(names: list[str]) -> list[str]:
+        return [name for name in names if name not in tried] or names
+
+    meant = [MOTION] if MOTION in in_use(detect + perhaps) else in_use(detect) or in_use(perhaps)
     if len(meant) == 1 or not (detect or asked):
         return (tuple(meant) if len(meant) == 1 else ()), ""
     if meant:

@@ -33,6 +33,7 @@ THING_NAME = r"[a-zA-Z0-9:_-]{1,128}"
 
 _SHOWN = 80
 _CURLY = re.compile("^[\u2018-\u201f\u00ab]|[\u2018-\u201f\u00bb]$")
+_CONTROLS = re.compile(r"[\x01-\x1f\x7f]")  # execve(2) takes all but NUL
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _HOST_LENGTH = 253
@@ -44,10 +45,10 @@ def integer(default: int | EllipsisType | None, low: int, high: int) -> int:
 
     def check(value: object, _base: Path) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise _misfit("an integer", value, r"-?\d+")
-        return _within(value, low, high)
+            raise misfit("an integer", value, r"-?\d+")
+        return within(value, low, high)
 
-    return _declare(default, check)
+    return declare(default, check)
 
 
 def number(default: float | EllipsisType | None, low: float, high: float) -> float:
@@ -55,10 +56,10 @@ def number(default: float | EllipsisType | None, low: float, high: float) -> flo
 
     def check(value: object, _base: Path) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _misfit("a number", value, r"-?\d+(\.\d+)?")
-        return float(_within(value, low, high))
+            raise misfit("a number", value, r"-?\d+(\.\d+)?")
+        return float(within(value, low, high))
 
-    return _declare(default, check)
+    return declare(default, check)
 
 
 def boolean(*, default: bool | EllipsisType) -> bool:
@@ -66,10 +67,10 @@ def boolean(*, default: bool | EllipsisType) -> bool:
 
     def check(value: object, _base: Path) -> bool:
         if not isinstance(value, bool):
-            raise _misfit("true or false", value, "true|false")
+            raise misfit("true or false", value, "true|false")
         return value
 
-    return _declare(default, check)
+    return declare(default, check)
 
 
 def choice(default: str | EllipsisType, *known: str) -> str:
@@ -78,58 +79,53 @@ def choice(default: str | EllipsisType, *known: str) -> str:
     def check(value: object, _base: Path) -> str:
         if value not in known:
             expected = " or ".join(f'"{name}"' for name in known)
-            raise _misfit(expected, value)
+            raise misfit(expected, value)
         return value
 
-    return _declare(default, check, blank=True)
+    return declare(default, check, blank=True)
 
 
 def text(default: str | EllipsisType, pattern: str = ".*", meaning: str = "any text") -> str:
     """A string that `pattern` matches as a whole; `meaning` says the same in words."""
 
     def check(value: object, _base: Path) -> str:
-        plain = _string(value)
+        plain = string(value)
         if not re.fullmatch(pattern, plain):
-            raise _misfit(meaning, value)
+            small = plain.lower()
+            fits = re.escape(plain) if re.fullmatch(pattern, small) else ""
+            raise misfit(meaning, value, fits, f"in small letters: {show(small)}")
         return plain
 
-    return _declare(default, check, blank=True)
+    return declare(default, check, blank=True)
 
 
-def offset_or_name(high: int, length: int) -> int | str | None:
-    """A whole number up to `high`, or a name of at most `length` characters; None if not given."""
-
-    def check(value: object, _base: Path) -> int | str:
-        if isinstance(value, str) and len(value) <= length:
-            return _string(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _misfit(f"a number, or a name of at most {length} characters", value)
-        return _within(value, 0, high)
-
-    return _declare(None, check, blank=True)
-
-
-def words(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
-    """A list of strings, at least one, such as a command and its arguments."""
+def command(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
+    """A program and its arguments, a list of strings; one that is a script may have lines."""
 
     def check(value: object, _base: Path) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
-            raise _misfit('a list of strings such as ["a", "b"]', value)
-        return tuple(_string(word) for word in value)
+            raise misfit('a list of strings such as ["a", "b"]', value)
+        for word in value:
+            string(_CONTROLS.sub(" ", word) if isinstance(word, str) else word)
+        if not value[0].strip():
+            raise ValueError("the program is missing: the first string is empty")
+        return tuple(value)
 
-    return _declare(default, check)
+    return declare(default, check)
 
 
 def names() -> tuple[str, ...]:
     """A string, or a list of different ones, which may be empty."""
 
     def check(value: object, _base: Path) -> tuple[str, ...]:
-        found = tuple(_string(one) for one in (value if isinstance(value, list) else [value]))
+        found = tuple(string(one) for one in (value if isinstance(value, list) else [value]))
+        if "" in found:
+            raise ValueError("an empty string is no name; for none of them: []")
         if len(set(found)) < len(found):
-            raise _misfit('a string, or a list of different ones such as ["a", "b"]', value)
+            raise misfit('a string, or a list of different ones such as ["a", "b"]', value)
         return found
 
-    return _declare((), check, blank=True)
+    return declare((), check, blank=True)
 
 
 def bands() -> Mapping[str, float]:
@@ -145,28 +141,28 @@ def bands() -> Mapping[str, float]:
             found[name] = float(min(band, sys.float_info.max))
         return found
 
-    return _declare(None, check)
+    return declare(None, check)
 
 
 def file(default: Path | EllipsisType | None) -> Path:
     """A path; a relative one starts at the directory of the configuration file."""
 
     def check(value: object, base: Path) -> Path:
-        return base / _string(value)
+        return base / string(value)
 
-    return _declare(default, check, blank=True)
+    return declare(default, check, blank=True)
 
 
 def host(default: str | EllipsisType) -> str:
     """A host name or an IP address, without scheme, port or path."""
-    return _declare(default, lambda value, _base: _host(_string(value)), blank=True)
+    return declare(default, lambda value, _base: _host(string(value)), blank=True)
 
 
 def url(default: str | EllipsisType) -> str:
     """An https URL, or an http one of this machine, without a user's name."""
 
     def check(value: object, _base: Path) -> str:
-        plain = _string(value)
+        plain = string(value)
         try:
             parts = urlsplit(plain)
             name = _host(parts.hostname or "")
@@ -174,7 +170,7 @@ def url(default: str | EllipsisType) -> str:
         except ValueError:
             usable = False
         if not usable:  # before the "@" there may be a password
-            raise _misfit('a URL such as "http://127.0.0.1:5000"', plain.rpartition("@")[2])
+            raise misfit('a URL such as "http://127.0.0.1:5000"', plain.rpartition("@")[2])
         if parts.scheme == "http" and not re.fullmatch(_LOOPBACK, name):
             raise ValueError(
                 "expected https, or http on this machine (localhost, 127.0.0.1, ::1): "
@@ -182,7 +178,7 @@ def url(default: str | EllipsisType) -> str:
             )
         return plain
 
-    return _declare(default, check, blank=True)
+    return declare(default, check, blank=True)
 
 
 def show(value: object) -> str:
@@ -222,7 +218,7 @@ def dotted(*parts: str) -> str:
     return ".".join(part if _BARE_KEY.fullmatch(part) else show(part) for part in parts)
 
 
-def _declare(default: T | EllipsisType | None, check: Check, *, blank: bool = False) -> T:
+def declare(default: T | EllipsisType | None, check: Check, *, blank: bool = False) -> T:
     """A dataclass field with its check; with `blank`, an empty string counts as not given."""
     metadata = {"check": check, "blank": blank}
     if default is ...:
@@ -231,22 +227,26 @@ def _declare(default: T | EllipsisType | None, check: Check, *, blank: bool = Fa
     return field(default=cast("T", default), metadata=metadata)
 
 
-def _misfit(expected: str, value: object, bare: str = "") -> ValueError:
-    """The error on a value; what matches `bare` would fit without its quotes."""
+def misfit(
+    expected: str, value: object, bare: str = "", advice: str = "leave out the quotes"
+) -> ValueError:
+    """An error on a value, with `advice` if it is a string that matches `bare`."""
     quoted = bool(bare) and isinstance(value, str) and re.fullmatch(bare, value)
-    advice = "; leave out the quotes" if quoted else ""
-    return ValueError(f"expected {expected}, got {seen(value)}{advice}")
+    said = f"; {advice}" if quoted else ""
+    return ValueError(f"expected {expected}, got {seen(value)}{said}")
 
 
-def _within(value: N, low: float, high: float) -> N:
+def within(value: N, low: float, high: float) -> N:
+    """A number from `low` to `high`. Raises ValueError."""
     if not low <= value <= high:
         raise ValueError(f"must be from {low} to {high}, got {show(value)}")
     return value
 
 
-def _string(value: object) -> str:
+def string(value: object) -> str:
+    """A string that is usable. Raises ValueError."""
     if not isinstance(value, str):
-        raise _misfit("a string", value)
+        raise misfit("a string", value)
     if problem := unusable(value):
         raise ValueError(problem)
     return value
@@ -259,7 +259,7 @@ def _host(value: str) -> str:
     well_formed = len(value) <= _HOST_LENGTH and all(_LABEL.fullmatch(one) for one in labels)
     if well_formed and not labels[-1].isdigit():
         return value
-    raise _misfit(f"a host name{_pasted(value)}", value)
+    raise misfit(f"a host name{_pasted(value)}", value)
 
 
 def _pasted(value: str) -> str:

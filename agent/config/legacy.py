@@ -10,12 +10,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.config.counted import detects
 from agent.config.document import contents
 from agent.config.fields import THING_NAME, show
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from agent.config.settings import SensorConfig
 
 FILE_NAME = "iot_prov_config"
 
@@ -51,6 +55,14 @@ class Legacy:
     sensor: dict[str, object] | None = None
     problem: str = ""
     warnings: tuple[str, ...] = ()
+
+    def sensor_warnings(self, others: Sequence[SensorConfig]) -> tuple[str, ...]:
+        """Warnings if the `others` take the place of its sensor, and none of them detects."""
+        if not (self.sensor and others) or any(detects(one) is not False for one in others):
+            return ()
+        keys = ", ".join(f"{key} = {show(value)}" for key, value in self.sensor.items())
+        told = f"sensors: the motion sensor of {self.path} at GPIO {PIN} is not used"
+        return (f"{told}: [[sensors]] takes its place; add it to them: {keys}",)
 
     def topic_warnings(self, thing: str) -> tuple[str, ...]:
         """Warnings if detections of `thing` do not go to the topic that they went to before."""

@@ -142,21 +142,33 @@ def interpret(
     if tables.problems or (said and unnamed):
         source = source or path
         raise mistakes(source, tables.problems, content.get(source), beside=said if unnamed else ())
-    named = None if tables.given("count", "sensor") in (None, "") else config.count.sensor
-    asked = tables.given("count", "window_s") is not None
-    names, warning = counted(named, config.sensors, asked=asked)
-    told = (warning,) if warning else ()
+    count, told = _count(tables, config)
     return replace(
         config,
-        count=replace(config.count, sensor=names, named=named is not None),
+        count=count,
         warnings=(
             *said,
             *old.warnings,
             *old.topic_warnings(config.thing.name),
+            *(old.sensor_warnings(config.sensors) if "sensors" in document else ()),
             *told,
             *pins.warnings(config.sensors, root),
         ),
     )
+
+
+def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:
+    """The count with the sensors that it has, and warnings of those that it has not."""
+    named = None if tables.given("count", "sensor") in (None, "") else config.count.sensor
+    asked = tables.given("count", "window_s") is not None
+    names, warning = counted(named, config.sensors, asked=asked)
+    tried = [
+        f"sensors: {one.name}: test is true, so what it detects is not counted"
+        for one in config.sensors
+        if one.test
+    ]
+    count = replace(config.count, sensor=names, asked=asked or named is not None)
+    return count, [warning, *tried] if warning else tried
 
 
 def _sensors(

@@ -14,16 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+#: The key that tells a driver what to read.
+_KEYS = {
+    "exec": 'command = ["{}"]',
+    "gpio": "pin = {}",
+    "hwmon": 'device = "{}"',
+    "iio": 'device = "{}"',
+}
+
+
 class _Read(NamedTuple):
     """The driver that reads a part, its device or pin, and what makes the kernel drive the part."""
 
     driver: str
-    keys: str = ""
+    argument: str = ""
     kernel: str = ""
 
 
 def _overlay(driver: str, overlay: str, device: str = "") -> _Read:
-    return _Read(driver, f'device = "{device}"' if device else "", f"dtoverlay={overlay}")
+    return _Read(driver, device, f"dtoverlay={overlay}")
 
 
 def _i2c_sensor(driver: str, part: str, parameter: str = "", device: str = "") -> _Read:
@@ -33,20 +42,24 @@ def _i2c_sensor(driver: str, part: str, parameter: str = "", device: str = "") -
 def _new_device(driver: str, part: str, address: str) -> _Read:
     """A part without an overlay (Documentation/i2c/instantiating-devices.rst)."""
     new = "/sys/bus/i2c/devices/i2c-1/new_device"
-    return _Read(driver, f'device = "{part}"', f"echo {part} {address} | sudo tee {new}")
+    return _Read(driver, part, f"echo {part} {address} | sudo tee {new}, if the kernel drives it")
 
 
-_PIN = _Read("gpio", "pin = {pin}")
+_PIN = _Read("gpio", "{pin}")
 _ANALOG = _overlay("iio", "ads1115,cha_enable", "ads1015")
 _ONE_WIRE = _overlay("onewire", "w1-gpio")
 _DHT = _overlay("iio", "dht11,gpiopin={pin}", "dht11")
-_OWN = _Read("exec", 'command = ["/usr/local/bin/..."]')
+_OWN = _Read("exec", "/usr/local/bin/...")
 
 #: By the part's name in small letters and digits.
 _PARTS: dict[str, _Read] = {
     **dict.fromkeys(("dht11", "dht21", "dht22", "dht", "am2301", "am2302"), _DHT),
     **dict.fromkeys(
-        ("ds18b20", "ds18s20", "ds1820", "ds1822", "1wire", "onewire", "w1"), _ONE_WIRE
+        (
+            *("ds18b20", "ds18s20", "ds1820", "ds1822", "ds1825", "max31850", "max31851"),
+            *("1wire", "onewire", "w1"),
+        ),
+        _ONE_WIRE,
     ),
     **{
         part: _i2c_sensor("iio", part)
@@ -75,11 +88,15 @@ _PARTS: dict[str, _Read] = {
             ("hwmon", "aht20", "0x38"),
             ("hwmon", "ina219", "0x40"),
             ("hwmon", "ina226", "0x40"),
+            ("hwmon", "ina3221", "0x40"),
             ("iio", "tmp117", "0x48"),
             ("iio", "scd30", "0x61"),
             ("iio", "scd40", "0x62"),
             ("iio", "scd41", "0x62"),
             ("iio", "tsl2561", "0x39"),
+            ("iio", "tsl2591", "0x29"),
+            ("iio", "veml7700", "0x10"),
+            ("iio", "vl53l0x", "0x29"),
         )
     },
     **dict.fromkeys(("ads1115", "ads1015"), _ANALOG),
@@ -104,7 +121,11 @@ _PARTS: dict[str, _Read] = {
         ("wifi", "memory", "disk", "load", "uptime", "board", "voltage", "throttled", "psutil"),
         _Read("system"),
     ),
-    **dict.fromkeys(("fan", "pwmfan"), _Read("hwmon", 'device = "pwmfan"')),
+    **dict.fromkeys(("fan", "pwmfan"), _Read("hwmon", "pwmfan")),
+    **dict.fromkeys(
+        ("simulator", "simulation", "sim", "fake", "mock", "dummy", "demo", "random", "madeup"),
+        _Read("simulated"),
+    ),
     **dict.fromkeys(
         ("mq2", "mq7", "mq135", "ldr", "photoresistor", "soil", "soilmoisture", "potentiometer"),
         _ANALOG,
@@ -147,19 +168,40 @@ def reader(name: str, known: Iterable[str], *, pin: object = None) -> str:
 
     `known` are the drivers that there are; `pin` is the pin that the part was given.
     """
-    part = _ROUND.sub("", name.lower())
-    if same := next((one for one in known if one == part and one != name), None):
+    if same := _same(name, known):
         return f'; type driver = "{same}"'
-    read = _PARTS.get(part)
+    read = _PARTS.get(_bare(name))
     if not read:
         return ""
     if read is _OWN:
         return '; a program of yours may read it, by driver = "exec", or a plug-in'
     text = f'; it is read by driver = "{read.driver}"'
-    text += f", {read.keys}" if read.keys else ""
+    text += f", {_KEYS[read.driver].format(read.argument)}" if read.argument else ""
     if read.kernel.startswith("dtoverlay"):
         text += f", with {read.kernel} in /boot/firmware/config.txt"
     elif read.kernel:
         text += f", after: {read.kernel}"
     default = 21 if read is _PIN else 4
     return text.replace("{pin}", str(pin if type(pin) is int else default))
+
+
+def as_flag(name: str, argument: str, known: Iterable[str]) -> str:
+    """The driver and its argument, as DRIVER:ARGUMENT, that reads the part `name`; "" if none.
+
+    `argument` is what the part was given; `known` are the drivers that there are.
+    """
+    read = _Read(same, argument) if (same := _same(name, known)) else _PARTS.get(_bare(name))
+    if not read:
+        return ""
+    told = read.argument.replace("{pin}", argument or "21")
+    return f"{read.driver}:{told}" if told else read.driver
+
+
+def _bare(name: str) -> str:
+    """A part's name in small letters and digits."""
+    return _ROUND.sub("", name.lower())
+
+
+def _same(name: str, known: Iterable[str]) -> str:
+    """The driver that is called `name` but for capitals and signs; empty if none is."""
+    return next((one for one in known if one == _bare(name) and one != name), "")

@@ -20,6 +20,17 @@ PATHS = (CONFIG_TXT, "/boot/config.txt")
 #: Overlays that take a pin by `gpiopin`, and which without (the firmware's overlays/README).
 OVERLAYS = re.compile(r"w1-gpio(-\w+)*|dht11")
 
+#: One that takes another pin by `extpullup`, and which without.
+EXTERNAL = "w1-gpio-pullup"
+EXTERNAL_PIN = 5
+
+#: What begins an overlay in config.txt, and what gives the one before it more parameters.
+OVERLAY_KEYS = {"dtoverlay", "device_tree_overlay"}
+PARAMETER_KEYS = {"dtparam", "device_tree_param"}
+
+#: What the chip with the header's pins is compatible with (drivers/pinctrl: -bcm2835.c, -rp1.c).
+HEADER_CHIPS = re.compile(rb"brcm,bcm2(71[12]|83[5-7])-gpio|raspberrypi,rp1-gpio")
+
 HEADER_LAST = max(HEADER.values())
 
 OTHER = "use another pin for one of them"
@@ -35,7 +46,7 @@ def warnings(sensors: Sequence[SensorConfig], root: Path) -> list[str]:
     holders = _drivers_of_the_kernel(sensors, root)
     for sensor in sensors:
         own = f"the sensor {sensor.name}"
-        if line := getattr(sensor.options, "occupies", ""):
+        if line := _on_header(getattr(sensor.options, "occupies", ""), root):
             if (holder := holders.setdefault(line, own)) != own:
                 found.append(f"sensors: {sensor.name} is at {line}, which {holder} has: {OTHER}")
             pin = getattr(sensor.options, "pin", None) or 0
@@ -60,21 +71,38 @@ def _drivers_of_the_kernel(sensors: Sequence[SensorConfig], root: Path) -> dict[
     return holders
 
 
+def _on_header(line: str, root: Path) -> str:
+    """The line by its name on the header, if its chip is known there by its number, as GPIO21."""
+    named = re.fullmatch(r"(gpiochip\d+) line (?:GPIO)?(\d+)", line, re.ASCII)
+    if named:
+        with suppress(OSError):
+            node = root / "sys/bus/gpio/devices" / named[1] / "of_node/compatible"
+            if any(map(HEADER_CHIPS.fullmatch, node.read_bytes().split(b"\0"))):
+                return f"GPIO{named[2]}"
+    return line
+
+
 def overlays(text: str) -> Iterator[tuple[str, int]]:
-    """Overlay and pin of each line of a config.txt that takes one, whatever section it is in."""
-    overlay, pin = "", W1_PIN
-    for line in text.splitlines():
-        key, _, value = line.partition("#")[0].strip().partition("=")
-        words = [word.strip() for word in value.split(",")]
-        if key.strip() == "dtoverlay":
-            if OVERLAYS.fullmatch(overlay):
-                yield overlay, pin
+    """Overlay and pin, for each pin that one takes in a config.txt, whatever section it is in."""
+    overlay = ""
+    given: dict[str, int] = {}
+    for line in text.removeprefix("\ufeff").splitlines():
+        key, _, value = line.partition("#")[0].partition("=")
+        words = [word.strip() for word in re.split("[,:]", value)]
+        if key.strip() in OVERLAY_KEYS:
+            yield from _taken(overlay, given)
             overlay, *words = words
-            pin = W1_PIN
-        elif key.strip() != "dtparam":  # which goes on with the overlay before it
+            given = {}
+        elif key.strip() not in PARAMETER_KEYS:
             continue
         for word in words:
-            if said := re.fullmatch(r"gpiopin=(\d{1,3})", word):
-                pin = int(said[1])
+            if said := re.fullmatch(r"(\w+)\s*=\s*(0[xX][0-9a-fA-F]{1,4}|[0-9]{1,3})", word):
+                given[said[1]] = int(said[2], 0 if said[2][1:2] in {"x", "X"} else 10)
+    yield from _taken(overlay, given)
+
+
+def _taken(overlay: str, given: dict[str, int]) -> Iterator[tuple[str, int]]:
     if OVERLAYS.fullmatch(overlay):
-        yield overlay, pin
+        yield overlay, given.get("gpiopin", W1_PIN)
+    if overlay == EXTERNAL:
+        yield overlay, given.get("extpullup", EXTERNAL_PIN)

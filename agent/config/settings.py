@@ -104,12 +104,12 @@ class StoreLimits:
 class Count:
     """Counting: the sensors whose detections are counted, and the length of a window.
 
-    `sensor` is never more than is there; `named` says that the file names them.
+    `sensor` is never more than is there; `asked` says that the file has something about it.
     """
 
     sensor: tuple[str, ...] = names()
     window_s: int = integer(600, 5, DAY_S)
-    named: bool = True
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,9 +78,10 @@ def read(
         return None
     keys = {one.name: one for one in fields(cast("type", kind)) if "check" in one.metadata}
     before = len(problems)
-    problems += [
+    unknown = [
         f"{key}.{dotted(name)}: {_unknown(name, keys)}" for name in table if name not in keys
     ]
+    problems += unknown
     values = dict(given or {})
     for name, one in keys.items():
         value = table.get(name)
@@ -92,13 +93,14 @@ def read(
             values[name] = one.metadata["check"](value, base)
         except ValueError as problem:
             problems.append(f"{key}.{name}: {problem}")
-    if len(problems) > before:
+    if len(problems) > before + len(unknown):
         return None
     try:
-        return cast("Callable[..., T]", kind)(**values)
-    except ValueError as problem:
+        made = cast("Callable[..., T]", kind)(**values)
+    except ValueError as problem:  # such as a key that is missing since another stands for it
         problems.append(f"{key}.{problem}")
         return None
+    return None if unknown else made
 
 
 def problem_with(kind: type[T], table: str, key: str, value: object) -> str:

@@ -80,7 +80,7 @@ class Sampler:
         self._health = health
         self._wakeup = wakeup
         self._pool = Pool(on_done=wakeup.set)
-        self._named = config.count.named
+        self._asked = config.count.asked
         self._window = CountWindow(
             (one.name for one in config.sensors if one.name in config.count.sensor),
             clock.now(),
@@ -219,14 +219,11 @@ class Sampler:
     def _warn(self, target: Target, sensor: Sensor) -> None:
         """Tell of a configuration that does not do what it seems to."""
         if target.name in self._window and not sensor.detects:
-            if self._named:  # else it was only guessed that it might
+            if self._asked:  # else it was only guessed that it might
                 text = f"count.sensor: {target.name} does not detect, so it is not counted"
                 key = f"count.sensor {target.name}"
                 self._health.report(conditions.CONFIG_WARNING, text, key=key)
             self._window.ignores(target.name)
-        if target.config.test:
-            text = f"{target.name}: test is true, so what it detects is not counted"
-            self._health.report(conditions.CONFIG_WARNING, text, key=f"test {target.name}")
 
     def _due_s(self, target: Target, now_s: float) -> float:
         """The time at which there is something to do with a sensor; a window awaits it at once."""

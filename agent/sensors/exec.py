@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
-from agent.config.fields import number, text, words
+from agent.config.fields import command, number, text
 from agent.errors import SensorError
 from agent.sensors import scripts
 
@@ -49,7 +49,7 @@ HINT = "run the command by hand, as the user pi-iot-agent; the service's sandbox
 class Options:
     """Keys of its `[[sensors]]` table; `quantity` names the value if only a number is printed."""
 
-    command: tuple[str, ...] = words(...)
+    command: tuple[str, ...] = command(...)
     quantity: str = text("value", r"[A-Za-z_][A-Za-z0-9_]{0,63}", "a name such as temperature_c")
     timeout_s: float = number(10.0, 0.1, 3600)
 

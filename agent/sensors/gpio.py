@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from agent import board
-from agent.config.fields import choice, integer, number, offset_or_name, text
+from agent.config.fields import choice, number
+from agent.config.lines import chip, header_pin, offset_or_name
 from agent.model import DAY_S
 from agent.sensors import gpio_chips, gpio_line
 from agent.sensors.gpio_chips import Wanted
@@ -52,9 +53,9 @@ class Options:
 
     detects: ClassVar[bool] = True
 
-    pin: int | None = integer(None, 0, 53)
-    chip: str = text("")
-    line: int | str | None = offset_or_name(65_535, 31)
+    pin: int | None = header_pin(53)
+    chip: str = chip()
+    line: int | str | None = offset_or_name()
     active: str = choice("high", "high", "low")
     bias: str = choice("", "pull-up", "pull-down", "off")
     pull: str = choice("", "up", "down", "none")
@@ -78,6 +79,8 @@ class Options:
         """The line, so that two of one are known: by its name on the header, if it is there."""
         if self.pin is not None or (self.chip in gpio_chips.HEADER and isinstance(self.line, int)):
             return f"GPIO{self.line if self.pin is None else self.pin}"
+        if self.chip in gpio_chips.HEADER:
+            return str(self.line)
         return (
             f"{self.chip.removeprefix('/dev/')} line {self.line}" if self.chip else str(self.line)
         )

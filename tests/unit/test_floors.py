@@ -41,6 +41,7 @@ OPEN_ROOMS = {"cli", "health", "provisioning"}
 PAST_THE_DOOR = {
     "agent.config.editor": {"cli"},  # only commands change the file
     "agent.config.fields": {"sensors"},  # a driver declares its options
+    "agent.config.lines": {"sensors"},
     "agent.mqtt.answers": {"cli", "uplink"},  # the vocabulary of what a broker says
     "agent.store.inspection": {"cli"},  # which no daemon needs
     "agent.sensors.discovery": {"cli"},  # which no daemon needs

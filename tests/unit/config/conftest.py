@@ -58,7 +58,7 @@ class Gpio:
 class Probe:
     """The options of a driver that uses every other kind of field."""
 
-    command: tuple[str, ...] = fields.words(("true",))
+    command: tuple[str, ...] = fields.command(("true",))
     wanted: bool = fields.boolean(default=False)
     scale: float = fields.number(1.0, -10, 10)
 

@@ -113,6 +113,9 @@ PASTED = {
     "name = 1\rport = 2": "U+000D (CARRIAGE RETURN); take it out",
 }
 
+PIN = "[[sensors]]\nname = 'x'\ndriver = 'gpio'\n"
+EXEC = "[[sensors]]\nname = 'x'\ndriver = 'exec'\ncommand = "
+
 #: Values that are wrong within their quotes.
 VALUES = {
     '[thing]\nname = "living\xa0room"': "U+00A0 (NO-BREAK SPACE); type a plain space instead",
@@ -129,9 +132,25 @@ VALUES = {
     "[thing]\nNAME = 'a'": "unknown key; did you mean name?",
     "[thing]\nregion = 'a'": "unknown key; it belongs below [aws]",
     f"[mqtt]\nport = {'5' * 5000}": "a number has too many digits",
+    "[aws]\nregion = 'EU-WEST-1'": 'in small letters: "eu-west-1"',
     "window_s = 5": "unknown key; it belongs below [count]",
     "name = 'a'": "unknown key; it belongs below [thing] or [[sensors]]",
     "pin = 5": "unknown key; a key stands below the header of its table, such as [thing]",
+}
+
+#: Entries of drivers that are built in.
+ENTRIES = {
+    f"{PIN}pin = 'GPIO21'": "write it without quotes: pin = 21",
+    f"{PIN}pin = 'bcm 7'": "write it without quotes: pin = 7",
+    f"{PIN}pin = '21'": 'expected an integer, got "21"; write it without quotes: pin = 21',
+    f"{PIN}chip = 'gpiochip0'\nline = '5'": 'got "5"; leave out the quotes',
+    f"{PIN}pin = ' '": 'expected an integer, got " "',
+    "[[sensors]]\nname = 'x'\ndriver = 'onewire'\nid = '28-0119433BC5FF'": (
+        'in small letters: "28-0119433bc5ff"'
+    ),
+    f"{EXEC}['']": "command: the program is missing: the first string is empty",
+    f"{EXEC}['a\xa0b']": "U+00A0 (NO-BREAK SPACE); type a plain space instead",
+    f'{EXEC}["a\\u0000b"]': "U+0000 (NULL); take it out",
 }
 
 #: Files in another encoding, or spoiled.
@@ -170,6 +189,27 @@ def test_a_row_as_long_as_a_file_may_be_is_told_too(tmp_path: Path, row: str) ->
     check_told(tmp_path, row + row[-2:] * 500_000, "line 1: ")
 
 
+@pytest.mark.parametrize(("entry", "advice"), ENTRIES.items())
+def test_what_is_wrong_in_an_entry_is_told_with_what_to_type(
+    tmp_path: Path, entry: str, advice: str
+) -> None:
+    """Once, by its key."""
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, entry), options_of=sensors.options_of, environment={}, root=tmp_path)
+    (problem,) = caught.value.problems
+    assert advice in problem
+
+
+def test_a_key_of_another_name_leaves_its_own_missing(tmp_path: Path) -> None:
+    """Both are told, so that nobody takes the line out and is told the other next."""
+    path = write(tmp_path, f"{PIN}gpio = 21")
+    with pytest.raises(ConfigError) as caught:
+        load(path, options_of=sensors.options_of, environment={}, root=tmp_path)
+    unknown, missing = caught.value.problems
+    assert "gpio: unknown key; did you mean pin?" in unknown
+    assert "pin: is missing; for a chip" in missing
+
+
 def driver_advice(directory: Path, driver: str, more: str = "") -> str:
     """What is told of a sensor with this driver."""
     path = write(directory, f"[[sensors]]\nname = 'room'\ndriver = '{driver}'\n{more}")
@@ -206,6 +246,12 @@ def driver_advice(directory: Path, driver: str, more: str = "") -> str:
         ("cpu_temp", 'driver = "thermal"'),
         ("vcgencmd", 'driver = "thermal"'),
         ("wifi", 'driver = "system"'),
+        ("INA3221", 'driver = "hwmon", device = "ina3221", after: echo ina3221 0x40 | sudo tee /s'),
+        ("VEML7700", 'driver = "iio", device = "veml7700", after: echo veml7700 0x10 | sudo tee'),
+        ("tsl2591", 'driver = "iio", device = "tsl2591", after: echo tsl2591 0x29 | sudo tee'),
+        ("VL53L0X", 'driver = "iio", device = "vl53l0x", after: echo vl53l0x 0x29 | sudo tee'),
+        *((part, 'driver = "onewire", with dtoverlay=w1-gpio') for part in ("ds1825", "MAX31850")),
+        ("simulator", 'driver = "simulated"'),
     ],
 )
 def test_a_part_is_told_with_the_driver_that_reads_it(

@@ -8,6 +8,7 @@ import pytest
 
 from agent import sensors
 from agent.config import load
+from agent.errors import ConfigError
 from tests.unit.config.conftest import write
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ KEYS = {
     "none": 'driver = "simulated"',
     "system": 'driver = "system"',
     "plug-in": 'driver = "other"',
+    "tried": 'driver = "simulated"\ndetections_per_s = 2\ntest = true',
 }
 
 
@@ -63,7 +65,7 @@ def test_the_one_that_must_be_meant_is_counted(
     """It is called motion, or is the only one; nobody is warned."""
     config = counting(tmp_path, count, **kinds)
     assert config.count.sensor == (counted,)
-    assert not config.count.named
+    assert config.count.asked == ("window_s" in count)
     assert config.warnings == ()
 
 
@@ -96,6 +98,38 @@ def test_none_is_counted_where_nobody_can_tell_which(
     assert config.count.sensor == ()
     (warning,) = config.warnings
     assert warning.startswith(f"count.sensor: no sensor is counted: {why}")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "counted"),
+    [
+        ({"motion": "tried", "hall": "gpio"}, ("hall",)),
+        ({"attic": "tried", "hall": "gpio"}, ("hall",)),
+        ({"attic": "tried", "radar": "plug-in"}, ("attic",)),
+        ({"attic": "tried"}, ("attic",)),
+        ({"attic": "tried", "motion": "tried"}, ("motion",)),
+        ({"attic": "tried", "hall": "gpio", "door": "gpio"}, ()),
+    ],
+)
+def test_one_that_is_tried_out_is_meant_only_where_nothing_else_is(
+    tmp_path: Path, kinds: dict[str, str], counted: tuple[str, ...]
+) -> None:
+    """What it detects would not be counted anyway, which is told before it runs."""
+    config = counting(tmp_path, "", **kinds)
+    assert config.count.sensor == counted
+    told = [one for one in config.warnings if one.startswith("sensors: ")]
+    assert told == [
+        f"sensors: {name}: test is true, so what it detects is not counted"
+        for name, kind in kinds.items()
+        if kind == "tried"
+    ]
+
+
+@pytest.mark.parametrize("sensor", ['[""]', '["hall", ""]'])
+def test_an_empty_name_in_a_list_is_a_mistake(tmp_path: Path, sensor: str) -> None:
+    """Alone it counts as not given; in a list somebody forgot to write one."""
+    with pytest.raises(ConfigError, match=r"count\.sensor: an empty string is no name; for none"):
+        counting(tmp_path, f"[count]\nsensor = {sensor}", hall="gpio")
 
 
 def test_who_does_not_ask_for_a_count_is_not_warned_of_none(tmp_path: Path) -> None:

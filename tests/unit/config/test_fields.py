@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.config.conftest import GPIO, SENSOR, check_told, problems, read, write
+from tests.unit.config.conftest import GPIO, SENSOR, Probe, check_told, problems, read, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +115,15 @@ def test_an_unsafe_url_is_told_with_the_reason(tmp_path: Path) -> None:
     """It is not a matter of taste."""
     (problem,) = problems(tmp_path, "[aws]\nendpoint_url = 'http://aws.home'")
     assert "the new private key would travel in clear" in problem
+
+
+def test_a_command_may_be_a_script(tmp_path: Path) -> None:
+    """Lines, tabs and empty arguments are its own; TOML reads them from \"\"\"...\"\"\"."""
+    text = 'command = ["sh", "-c", """\n\techo 1\n\techo 2 \\u001b[0m""", ""]'
+    path = write(tmp_path, f"{SENSOR}{text}")
+    options = read(path).sensors[0].options
+    assert isinstance(options, Probe)
+    assert options.command == ("sh", "-c", "\techo 1\n\techo 2 \x1b[0m", "")
 
 
 def test_several_sensors_may_be_counted(tmp_path: Path) -> None:

@@ -46,13 +46,43 @@ def test_the_sensor_of_an_older_device_is_one_of_this_version(tmp_path: Path) ->
     assert config.count.sensor == (motion.name,)
 
 
+@pytest.mark.parametrize(
+    ("sensor", "told"),
+    [
+        ('driver = "system"', True),
+        ('driver = "simulated"', True),
+        ('driver = "simulated"\ndetections_per_s = 1', False),
+        ('driver = "gpio"\npin = 20', False),
+        ('driver = "plug-in"', False),
+    ],
+)
+def test_a_motion_sensor_that_others_take_the_place_of_is_told(
+    tmp_path: Path, sensor: str, *, told: bool
+) -> None:
+    """It is the only one that would detect, so nobody has moved it on purpose."""
+    old = tmp_path / "iot_prov_config"
+    old.write_text("THING_NAME=cat\nSENSOR_NO=1\n")
+    path = write(tmp_path, f'[[sensors]]\nname = "a"\n{sensor}\n')
+
+    def options_of(driver: str) -> type:
+        return dict if driver == "plug-in" else sensors.options_of(driver)
+
+    found = load(path, options_of=options_of, environment={}, root=tmp_path).warnings
+    text = (
+        f"sensors: the motion sensor of {old} at GPIO 21 is not used: [[sensors]] takes its place; "
+        'add it to them: name = "motion", driver = "gpio", pin = 21, active = "low"'
+    )
+    assert found == ((text,) if told else ())
+
+
 def test_agent_toml_wins_over_the_older_file(tmp_path: Path) -> None:
-    """The older file only gives defaults; another topic than before is worth a warning."""
+    """The older file only gives defaults; what is no more as before is worth a warning."""
     (tmp_path / "iot_prov_config").write_text(LEGACY)
     config = read(write(tmp_path, "[thing]\nname = 'new'\n" + SENSOR))
     assert config.thing.name == "new"
     assert [one.name for one in config.sensors] == ["room"]
-    (warning,) = config.warnings
+    warning, sensor = config.warnings
+    assert sensor.startswith("sensors: the motion sensor of ")
     assert warning.startswith(f"{tmp_path / 'iot_prov_config'}: TOPIC_DETECT: ")
     assert "new/count" in warning
 

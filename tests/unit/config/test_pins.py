@@ -57,6 +57,13 @@ def test_two_sensors_at_one_pin_are_a_warning(tmp_path: Path) -> None:
         (line("door"), line("door"), True),
         (line("GPIO21"), pin(21), True),
         (line(21, "pinctrl-rp1"), pin(21), True),
+        (line("GPIO21", "pinctrl-bcm2711"), pin(21), True),
+        (line(21, "gpiochip0"), pin(21), True),
+        (line(21, "0"), pin(21), True),
+        (line(21, "/dev/gpiochip0"), line("GPIO21", "pinctrl-rp1"), True),
+        (line("GPIO21", "gpiochip0"), pin(21), True),
+        (line(21, "gpiochip1"), pin(21), False),
+        (line(21, "gpiochip2"), pin(21), False),
         (line(21, "pca9555"), pin(21), False),
         (pin(0), pin(0), True),
     ],
@@ -64,7 +71,11 @@ def test_two_sensors_at_one_pin_are_a_warning(tmp_path: Path) -> None:
 def test_one_line_may_have_several_names(
     tmp_path: Path, one: str, other: str, *, same: bool
 ) -> None:
-    """As far as they can be known without the hardware."""
+    """The header's chip is known by its label, and by its number where the kernel tells it."""
+    for number, compatible in enumerate(("raspberrypi,rp1-gpio", "brcm,brcmstb-gpio")):
+        node = tmp_path / f"sys/bus/gpio/devices/gpiochip{number}/of_node/compatible"
+        node.parent.mkdir(parents=True)
+        node.write_bytes(compatible.encode() + b"\0")
     assert bool(warned(tmp_path, one, other)) == same
 
 
@@ -118,7 +129,17 @@ def test_the_pin_that_an_overlay_has_is_a_warning(tmp_path: Path, path: str) -> 
     ("text", "expected"),
     [
         ("dtoverlay=w1-gpio", [("w1-gpio", 4)]),
-        ("dtoverlay=w1-gpio-pullup,gpiopin=17,extpullup=5", [("w1-gpio-pullup", 17)]),
+        (
+            "dtoverlay=w1-gpio-pullup,gpiopin=17,extpullup=6",
+            [("w1-gpio-pullup", 17), ("w1-gpio-pullup", 6)],
+        ),
+        ("dtoverlay=w1-gpio-pullup", [("w1-gpio-pullup", 4), ("w1-gpio-pullup", 5)]),
+        ("dtoverlay=w1-gpio:gpiopin=17", [("w1-gpio", 17)]),
+        ("\ufeffdtoverlay = w1-gpio , gpiopin = 17 ", [("w1-gpio", 17)]),
+        ("dtoverlay=dht11,gpiopin=0x11", [("dht11", 17)]),
+        ("dtoverlay=dht11,gpiopin=0X1b\r\n", [("dht11", 27)]),
+        ("dtoverlay=dht11,gpiopin=017", [("dht11", 17)]),
+        ("device_tree_overlay=w1-gpio\ndevice_tree_param=gpiopin=18", [("w1-gpio", 18)]),
         ("dtoverlay=w1-gpio-pi5,pullup=on", [("w1-gpio-pi5", 4)]),
         ("dtoverlay=w1-gpio\ndtparam=gpiopin=18\ndtparam=i2c_arm=on", [("w1-gpio", 18)]),
         ("dtoverlay=dht11 , gpiopin=5  # cellar", [("dht11", 5)]),

@@ -49,7 +49,7 @@ def test_the_shipped_file_is_valid_and_shows_every_default(tmp_path: Path) -> No
     )
     assert config.count.sensor == ("motion",)
     assert replace(config, sensors=(), count=empty.count) == empty
-    assert replace(config.count, sensor=()) == empty.count
+    assert replace(config.count, sensor=(), asked=False) == empty.count
     assert len(config.sensors) == bare.count("[[sensors]]\n")
 
 

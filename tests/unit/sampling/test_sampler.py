@@ -193,12 +193,20 @@ def test_the_watchdog_hears_when_the_next_beat_is_due(bench: Bench) -> None:
 
 def test_one_that_was_only_guessed_to_detect_is_not_told(bench: Bench) -> None:
     """Nobody has named it, and a plug-in that measures is as good as one that detects."""
-    bench.count = Count(sensor=("room",), window_s=600, named=False)
+    bench.count = Count(sensor=("room",), window_s=600, asked=False)
     sampler = bench.sampler(bench.thermometer("room"))
     bench.work(sampler, 600.0)
     assert bench.health.snapshot().conditions == ()
     assert bench.times("count") == []
     assert bench.times("sensors/room")
+
+
+def test_one_that_was_guessed_to_detect_is_told_where_a_count_is_wanted(bench: Bench) -> None:
+    """Then somebody waits for it."""
+    bench.count = Count(sensor=("room",), window_s=600, asked=True)
+    bench.work(bench.sampler(bench.thermometer("room")), 600.0)
+    (condition,) = bench.health.snapshot().conditions
+    assert condition.text == "count.sensor: room does not detect, so it is not counted"
 
 
 def test_several_sensors_are_counted_together(bench: Bench) -> None:
@@ -237,7 +245,6 @@ def test_what_a_sensor_in_test_detects_is_no_part_of_the_total(bench: Bench) -> 
     assert (record.body["detect_count"], record.body["test_count"]) == (0, 9)
     assert (record.body["total"], bench.store.total) == (0, 0)
     assert record.body["quality"] == "partial"
-    assert [one.code for one in bench.health.snapshot().conditions] == ["config-warning"]
 
 
 def test_with_report_change_a_stable_temperature_costs_little(bench: Bench) -> None:

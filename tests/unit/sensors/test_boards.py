@@ -128,18 +128,18 @@ def test_what_is_no_file_at_all_is_a_failure(tmp_path: Path) -> None:
 def test_a_device_that_goes_away_is_a_failure_and_found_again_elsewhere(pi5: Path) -> None:
     """The kernel numbers devices as they come; they are known by name and place."""
     devices = pi5 / "sys/bus/iio/devices"
-    battery = opened(pi5, "iio", device="ads1115")
+    battery = opened(pi5, "iio", device="ads1015")
     (devices / "iio:device0").rename(devices / "iio:device7")
     with pytest.raises(SensorError, match="not there"):
         battery.read()
 
-    assert opened(pi5, "iio", device="ads1115").read().values["voltage_0_v"] == 3.30025
+    assert opened(pi5, "iio", device="ads1015").read().values["voltage_0_v"] == 3.30025
 
 
 @pytest.mark.parametrize(
     ("driver", "options", "words"),
     [
-        ("iio", {"device": "bme680"}, "no IIO device 'bme680'; there are: ads1115, bme280"),
+        ("iio", {"device": "bme680"}, "no IIO device 'bme680'; there are: ads1015, bme280"),
         ("iio", {"device": "bme280"}, "'bme280' is at 1-0076, 1-0077; say which with `at`"),
         ("iio", {"device": "bme280", "at": "1-0075"}, "1-0076, 1-0077; none of them at '1-0075'"),
         ("hwmon", {"device": "cpu"}, "no hwmon device 'cpu'; there are: cpu_thermal, nvme, pwm"),
@@ -382,7 +382,7 @@ def test_a_scale_that_cannot_be_read_costs_only_its_channel(pi5: Path) -> None:
     """Neither at the opening nor later does it silence the others."""
     device = pi5 / "sys/bus/iio/devices/iio:device0"
     put(device / "in_voltage1_scale", "wide")
-    battery = opened(pi5, "iio", device="ads1115")
+    battery = opened(pi5, "iio", device="ads1015")
     found = battery.read()
     assert found.values.keys() == {"voltage_0_1_v", "voltage_0_v"}
     assert "in_voltage1_scale has 'wide', which is no number" in found.missing["voltage_1_v"].text
