@@ -30,7 +30,7 @@ RANGES = {
 
 #: The same by the unit alone, which stands at the end, for any other base.
 UNIT_RANGES = {
-    "c": (-273.14, 3_000.0),  # absolute zero is what some drivers say instead of an error
+    "c": (-273.14, 3_000.0),
     "pa": (-1e9, 1e9),
     "lx": (0.0, 1e6),
     "ppm": (0.0, 1e6),
@@ -47,6 +47,19 @@ CROPPED = {("humidity", "pct"): (0.0, 100.0)}
 
 #: A DS18B20 that does not answer, in the words of the library that most programs use.
 DISCONNECTED_C = -127.0
+
+#: No temperature, and no difference of two, is so near to absolute zero, or below it.
+NOTHING_C = -273.14
+
+#: A name by base and unit, with a label between or around them. Pressure is that of the air only
+#: without one: a pipe's is higher, that of a gauge is 0.
+_LABEL = r"(^|_){base}\d*_(.*_)?{unit}\d*(_|$)"
+_NAMES = {
+    (base, unit): re.compile(_LABEL.format(base=base, unit=unit), re.IGNORECASE)
+    for base, unit in RANGES
+}
+_NAMES["pressure", "pa"] = re.compile(r"^pressure(_?\d+)?_pa(_?\d+)?$", re.IGNORECASE)
+_TEMPERATURE = re.compile(r"(^|_)temperature\d*_(.*_)?c(_?\d+)?$", re.IGNORECASE)
 
 #: A name with one of these words tells how far something moved: it has no bounds.
 _DIFFERENCE = re.compile(r"(^|_)(change|delta|difference|offset|rate|per)(_|$)", re.IGNORECASE)
@@ -159,11 +172,15 @@ def _span(seconds: float) -> str:
 def believed(quantity: str, value: float) -> float | None:
     """The value that is to be sent; None if it cannot be.
 
-    Any number can for a quantity whose unit is not known here.
+    Any number can for a quantity whose unit is not known here, and for most differences.
     """
     base, unit = _kind(quantity)
     low, high = RANGES.get((base, unit)) or UNIT_RANGES.get(unit, (float("-inf"), float("inf")))
-    if not low <= value <= high or (unit == "c" and value == DISCONNECTED_C):
+    if not low <= value <= high:
+        return None
+    if (value == DISCONNECTED_C or value <= NOTHING_C) and (
+        unit == "c" or _TEMPERATURE.search(quantity)
+    ):
         return None
     low, high = CROPPED.get((base, unit), (value, value))
     return min(max(value, low), high)
@@ -174,8 +191,8 @@ def _kind(quantity: str) -> tuple[str, str]:
     """The base and the unit of a name such as `humidity_1_pct`; each empty if it is not known."""
     if _DIFFERENCE.search(quantity):
         return "", ""
-    for base, unit in RANGES:
-        if re.search(rf"(^|_){base}\d*_(.*_)?{unit}\d*(_|$)", quantity, re.IGNORECASE):
-            return base, unit
+    for kind, name in _NAMES.items():
+        if name.search(quantity):
+            return kind
     found = re.search(rf"(^|_)({'|'.join(UNIT_RANGES)})(_?\d+)?$", quantity, re.IGNORECASE)
     return "", found[2].lower() if found else ""

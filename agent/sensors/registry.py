@@ -65,8 +65,7 @@ def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
         if driver:
             with suppress(Exception):
                 driver.close()
-        told = failed(config.name, error)
-        raise SensorError(told.text, hint=told.hint) from error
+        raise failed(config.name, error) from error
 
 
 def _opener(driver: str) -> Callable[..., Driver]:

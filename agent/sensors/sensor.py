@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 
 from agent.errors import NoDataError, SensorError
+from agent.sensors import sysfs
 from agent.sensors.plausibility import Limits, believed
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ WORD_LENGTH = 128
 
 #: Quantities that are missing are named up to this number.
 NAMED_MAX = 3
+
+#: A plug-in without a value for so many reads has failed.
+PATIENCE = 3
 
 WIRING = "check the wiring and the sensor's [[sensors]] entry"
 MEND = "mend the driver, or the program that it runs"
@@ -68,8 +72,9 @@ class Driver(Protocol):
     def read(self) -> Mapping[str, float | str | Exception | None]:
         """Quantities now, named with their base unit (`temperature_c`); none at all is fine.
 
-        An exception in the place of a value is the reason why there is none; None or NaN, and
-        NoDataError, say that there may be one the next time.
+        An exception in the place of a value is the reason why there is none. None, NaN, a value
+        that cannot be, NoDataError and the errors `sysfs.PASSING` say that there may be one the
+        next time.
         """
 
     def close(self) -> None:
@@ -100,6 +105,7 @@ class Sensor:
         self.name = name
         self._driver = driver
         self._built_in = built_in
+        self._without = 0  # reads in a row that gave no value
         #: True if its methods never block, so that any thread may call them.
         self.instant = built_in and bool(getattr(driver, "instant", False))
         #: True if it has detections to drain; `limits` judge them, None if they are not judged.
@@ -138,13 +144,25 @@ class Sensor:
     def read(self) -> Measurement:
         """Quantities now, each for itself: a number that can be, or the reason why there is none.
 
-        There may be no quantity at all. Where there are some and none has a value it raises
-        NoDataError if all of them may have one the next time, else SensorError.
+        There may be no quantity at all. Where there are some and no number is left it raises
+        NoDataError if all that is missing may be there the next time, else SensorError. So it does
+        for a plug-in that had no value for a while, which may have to be opened anew.
         """
+        try:
+            found = self._read()
+        except NoDataError as error:
+            self._without += 1
+            if self._without < PATIENCE or self._built_in:
+                raise
+            raise SensorError(error.text, hint=error.hint) from error
+        self._without = 0
+        return found
+
+    def _read(self) -> Measurement:
         try:
             found = dict(self._driver.read())
         except Exception as error:
-            raise failed(self.name, error) from error
+            raise _unread(self.name, error) from error
         if len(found) > QUANTITIES_MAX:
             text = f"{self.name}: it gives {len(found)} quantities, more than {QUANTITIES_MAX}"
             raise SensorError(text, hint=MEND)
@@ -155,7 +173,7 @@ class Sensor:
                 values[quantity] = _checked(quantity, value)
             except SensorError as error:
                 missing[_shown(quantity)] = error.with_traceback(None)  # it holds the driver
-        if missing and not values:
+        if missing and values.keys() <= set(WORDS):
             raise lacking(self.name, missing)
         return Measurement(values, missing)
 
@@ -167,8 +185,7 @@ class Sensor:
             count, active_s, *edges = cast("Detector", self._driver).drain()
             seen = Detections(max(0, int(count)), max(0.0, float(active_s)), *map(int, edges))
         except Exception as error:
-            told = failed(self.name, error)  # never NoDataError: it always knows what it saw
-            raise SensorError(told.text, hint=told.hint) from error
+            raise failed(self.name, error) from error
         if seen.count > DETECTIONS_MAX or not math.isfinite(seen.active_s):
             raise SensorError(f"{self.name}: it tells of impossibly many detections", hint=WIRING)
         return seen
@@ -187,7 +204,7 @@ def _checked(quantity: object, value: object) -> float | str:
     if quantity in RESERVED or name != quantity or len(name) > NAME_LENGTH:
         raise SensorError(f"{quantity!r:.80} is no name for a quantity", hint=MEND)
     if isinstance(value, Exception):
-        raise failed(name, value)
+        raise _unread(name, value)
     if name in WORDS and isinstance(value, str):
         return value.encode("utf-8", "replace").decode()[:WORD_LENGTH]
     if value is None:
@@ -201,7 +218,7 @@ def _checked(quantity: object, value: object) -> float | str:
         raise NoDataError(f"{name} cannot be nan", hint=WIRING)
     number = believed(name, value) if math.isfinite(value) else None
     if number is None:
-        raise SensorError(f"{name} cannot be {value:.6g}", hint=WIRING)
+        raise NoDataError(f"{name} cannot be {value:.6g}", hint=WIRING)
     return number
 
 
@@ -222,7 +239,16 @@ def lacking(name: str, missing: Mapping[str, SensorError]) -> SensorError:
 
 
 def failed(name: str, error: Exception) -> SensorError:
-    """The error for whatever a driver raised, in words."""
+    """The failure for whatever a driver raised, in words; it is never NoDataError."""
     if isinstance(error, SensorError):
-        return type(error)(f"{name}: {error.text}", hint=error.hint or WIRING)
+        return SensorError(f"{name}: {error.text}", hint=error.hint or WIRING)
     return SensorError(f"{name}: {error or type(error).__name__}", hint=WIRING)
+
+
+def _unread(name: str, error: Exception) -> SensorError:
+    """The same for a reading: NoDataError if there may be a value the next time."""
+    told = failed(name, error)
+    passes = isinstance(error, OSError) and error.errno in sysfs.PASSING
+    if passes or isinstance(error, NoDataError):
+        return NoDataError(told.text, hint=told.hint)
+    return told

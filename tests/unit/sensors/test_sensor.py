@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from contextlib import suppress
@@ -67,6 +68,75 @@ def test_a_quantity_loses_only_itself(bad: Mapping[str, float | str | Exception 
     (error,) = found.missing.values()
     assert error.text.isprintable()
     assert error.__traceback__ is None  # which would keep alive what the driver held
+
+
+@pytest.mark.parametrize(
+    ("value", "passing"),
+    [
+        (-127.0, True),
+        (1e9, True),
+        (math.inf, True),
+        (None, True),
+        (OSError(errno.EREMOTEIO, "Remote I/O error"), True),
+        (OSError(errno.ETIMEDOUT, "Connection timed out"), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (ValueError(), False),
+        ("20", False),
+    ],
+    ids=repr,
+)
+def test_what_may_pass_is_no_value_now(
+    value: float | str | Exception | None, *, passing: bool
+) -> None:
+    """Of one quantity as of them all, returned as raised."""
+    driver = FakeDriver()
+    driver.values = {"pressure_pa": 101_325.0, "temperature_c": value}
+    (error,) = Sensor("room", driver).read().missing.values()
+    assert isinstance(error, NoDataError) == passing
+    driver.values = {"temperature_c": value}
+    with pytest.raises(SensorError, match="temperature_c") as caught:
+        Sensor("room", driver).read()
+    assert isinstance(caught.value, NoDataError) == passing
+    if isinstance(value, Exception):
+        driver.trouble = value
+        with pytest.raises(SensorError) as caught:
+            Sensor("room", driver).read()
+        assert isinstance(caught.value, NoDataError) == passing
+
+
+@pytest.mark.parametrize("built_in", [True, False])
+def test_a_plug_in_without_a_value_is_opened_anew(*, built_in: bool) -> None:
+    """The third time in a row it has failed, and so is closed: its device may have gone."""
+    driver = FakeDriver()
+    sensor = Sensor("room", driver, built_in=built_in)
+    passing = []
+    for value in (-127.0, -127.0, 21.0, -127.0, -127.0, -127.0):
+        driver.values = {"temperature_c": value}
+        try:
+            sensor.read()
+        except SensorError as error:
+            passing.append(isinstance(error, NoDataError))
+    assert passing == [True, True, True, True, built_in]
+
+
+def test_detecting_never_passes_over_an_error() -> None:
+    """What it saw is not known then."""
+    driver = FakeDetector()
+    driver.trouble = OSError(errno.EREMOTEIO, "Remote I/O error")
+    with pytest.raises(SensorError) as caught:
+        Sensor("motion", driver).drain()
+    assert not isinstance(caught.value, NoDataError)
+
+
+@pytest.mark.parametrize("missing", [None, -127.0, ValueError()], ids=repr)
+def test_words_alone_are_no_reading(missing: float | Exception | None) -> None:
+    """They say what the device is, which is no measurement."""
+    driver = FakeDriver()
+    driver.values = {"model": "BME280", "temperature_c": missing}
+    with pytest.raises(SensorError, match="temperature_c"):
+        Sensor("room", driver).read()
+    driver.values = {"model": "BME280"}
+    assert Sensor("room", driver).read().values == {"model": "BME280"}
 
 
 @given(st.dictionaries(st.text(max_size=70), st.floats() | st.text() | st.none() | st.booleans()))
