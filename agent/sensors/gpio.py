@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, ClassVar
 from agent import board
 from agent.config.fields import choice, number
 from agent.config.lines import chip, header_pin, offset_or_name
+from agent.errors import NoDataError, SensorError
 from agent.model import DAY_S
-from agent.sensors import gpio_chips, gpio_line
+from agent.sensors import gpio_chips, gpio_line, sysfs
 from agent.sensors.gpio_chips import Wanted
 from agent.sensors.plausibility import Limits
 
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
 DEVICES = ("char-gpiochip",)
 GROUPS = ("gpio",)
 
+#: So often in a row may the level be out of reach: a chip on a bus, such as an I2C expander, is
+#: asked over that bus.
+REFUSALS_MAX = 3
+
 #: The level is looked at this often at least: Linux 6.1 wakes nobody when a chip goes.
 LOOK_S = 60.0
+
+BUS = "check the wiring of the bus that the chip is at; dmesg says more"
 
 _BIASES = {
     "pull-up": gpio_line.PULL_UP,
@@ -113,6 +120,7 @@ class Gpio:
         self._debounce_s = options.debounce_ms / 1000
         self._count = self._edges = self._lost = 0
         self._active_s = 0.0
+        self._refusals = 0
         self._number = 0  # of the event before
         self._differs = False  # the level from what was told, when it was looked at
         self._known_s = monotonic_s()  # the level that is read now knows all that was before
@@ -121,26 +129,28 @@ class Gpio:
         self._leveled_s = monotonic_s()
 
     def read(self) -> dict[str, float]:
-        """`active`: 1 while it detects, else 0. Raises SensorError."""
+        """`active`: 1 while it detects, else 0. Raises NoDataError or SensorError."""
         return {"active": float(self._level())}
 
     def drain(self) -> tuple[int, float, int, int]:
         """Detections since the last call, active seconds, changes, and changes that were lost.
 
-        The active time of a level is told once it is steady. Raises SensorError.
+        The active time of a level is told once it is steady. Where the level is out of reach, what
+        the events tell comes first. Raises SensorError.
         """
         try:
             events = self._line.events()
         except OSError as error:
             raise gpio_chips.told(self._where, error) from error
-        level = self._level()
+        level = self._level_or_none(told=bool(events))
         # The kernel's stamp is the end of the debounce time; a level counts from when it began.
         steady_s = self._clock.boot_s() - self._debounce_s
         monotonic_s = self._monotonic_s()
         for event in events:
             self._take(event, steady_s - (monotonic_s - event.at_s))
         self._reach(steady_s)
-        self._compare(level, told=bool(events))
+        if level is not None:
+            self._compare(level, told=bool(events))
         drained = self._count, self._active_s, self._edges, self._lost
         self._count, self._active_s, self._edges, self._lost = 0, 0.0, 0, 0
         return drained
@@ -188,10 +198,25 @@ class Gpio:
             self._active_s += max(0.0, until_s - self._told_s)
         self._told_s = max(self._told_s, until_s)
 
+    def _level_or_none(self, *, told: bool) -> bool | None:
+        """The level; None where there may be one at the next look, or events to be `told` first."""
+        try:
+            level = self._level()
+        except SensorError as error:
+            self._refusals += 1
+            passes = isinstance(error, NoDataError) and self._refusals < REFUSALS_MAX
+            if not (passes or told):
+                raise
+            return None
+        self._refusals = 0
+        return level
+
     def _level(self) -> bool:
         try:
             return self._line.active()
         except OSError as error:
+            if error.errno in sysfs.PASSING:
+                raise NoDataError(f"{self._where}: {error.strerror}", hint=BUS) from error
             raise gpio_chips.told(self._where, error) from error
 
 

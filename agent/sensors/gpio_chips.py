@@ -211,7 +211,9 @@ def busy(where: str, consumer: str, *, is_w1_pin: bool) -> SensorError:
             "a running agent holds it: sudo systemctl stop pi-iot-agent, "
             "or another sensor has this pin"
         )
-    elif is_w1_pin or "w1" in holder or "onewire" in holder:
+    elif "dht11" in holder:
+        hint = f"dtoverlay=dht11 in {CONFIG_TXT} has it: use another pin, or remove that line"
+    elif "w1" in holder or "onewire" in holder or (is_w1_pin and holder in {"", "?"}):
         hint = f"dtoverlay=w1-gpio in {CONFIG_TXT} has it: use another pin, or remove that line"
     elif "spi" in holder or "i2c" in holder:
         bus = "spi" if "spi" in holder else "i2c_arm"

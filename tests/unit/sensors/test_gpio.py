@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import load
-from agent.errors import ConfigError, SensorError
+from agent.errors import ConfigError, NoDataError, SensorError
 from agent.sensors import Detections, Sensor, gpio, options_of
 from tests import fake_kernel
 from tests.fake_kernel import FakeKernel, FakeLine
@@ -387,6 +387,9 @@ def test_where_a_pin_is_not_the_chips_that_are_there_are_told(bare: Bench) -> No
         ("onewire@4", 4, "dtoverlay=w1-gpio in /boot/firmware/config.txt has it: use another pin"),
         ("w1", 17, "dtoverlay=w1-gpio in /boot/firmware/config.txt has it: use another pin"),
         ("?", 4, "dtoverlay=w1-gpio in /boot/firmware/config.txt has it: use another pin"),
+        ("dht11@4", 4, "dtoverlay=dht11 in /boot/firmware/config.txt has it: use another pin"),
+        ("dht11@11", 17, "dtoverlay=dht11 in /boot/firmware/config.txt has it: use another pin"),
+        ("my-relay", 4, "end what holds it (my-relay)"),
         ("spi0 CS0", 8, "dtparam=spi=on in /boot/firmware/config.txt has it: use another pin"),
         ("i2c-sda", 2, "dtparam=i2c_arm=on in /boot/firmware/config.txt has it: use another pin"),
         ("sysfs", 21, "end what holds it (sysfs)"),
@@ -482,6 +485,40 @@ def test_a_chip_that_goes_is_an_error_at_the_next_look(bench: Bench) -> None:
     motion.close()
     bench.kernel.add("pinctrl-bcm2711", at=3)
     bench.driver(pin=21).close()
+
+
+def test_events_that_were_read_are_told_though_the_level_is_out_of_reach(bench: Bench) -> None:
+    """What happened before the chip went; then it is an error."""
+    motion = bench.sensor()
+    bench.clock.pass_by(1.0)
+    bench.pulse(0.5)
+    bench.kernel.remove(bench.kernel.chips[0])
+    assert motion.drain().count == 1
+    with pytest.raises(SensorError, match="the chip is gone"):
+        motion.drain()
+    motion.close()
+
+
+def test_a_bus_that_fails_now_and_then_costs_nothing(bench: Bench) -> None:
+    """The line stays open, and the next look tells; the third failure in a row is one."""
+    motion = bench.sensor()
+    for _ in range(3):
+        bench.kernel.troubles[fake_kernel.GET_VALUES] = errno.EREMOTEIO
+        bench.clock.pass_by(1.0)
+        assert motion.drain() == Detections(0, 0.0)
+        with pytest.raises(NoDataError, match=r"line 21 \(GPIO21\): Remote I/O error") as caught:
+            motion.read()
+        assert "bus" in caught.value.hint
+        bench.pulse(0.5)
+        assert motion.drain().count == 1
+        bench.kernel.troubles.clear()
+        assert motion.drain().count == 0
+    bench.kernel.troubles[fake_kernel.GET_VALUES] = errno.EREMOTEIO
+    for _ in range(2):
+        assert motion.drain().count == 0
+    with pytest.raises(SensorError, match="Remote I/O error"):
+        motion.drain()
+    motion.close()
 
 
 def test_the_descriptor_is_readable_when_there_is_something_to_drain(bench: Bench) -> None:
