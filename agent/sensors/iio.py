@@ -47,8 +47,11 @@ KINDS = {
 #: Quantities that go by their modifier alone, as everybody calls them.
 FAMILIAR = {"co2_concentration_ppm": "co2_ppm", "voc_concentration_ppm": "voc_ppm"}
 
-#: The bme680 driver told hPa, not kPa, until Linux 6.10; no barometer has ever read so many kPa.
+#: This driver told hPa, not kPa, until Linux 6.10; the part measures no more kPa than these.
+HECTOPASCALS = "bme680"
 HECTOPASCALS_FROM_KPA = 200.0
+
+UNSCALED = "its overlay may want a reference voltage; a program run by exec can scale it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +71,20 @@ class Channel:
     path: Path
     offset: Path | None = None
     scale: Path | None = None
+    hectopascals: bool = False  # perhaps, instead of kPa
 
     def value(self) -> float:
         """The measurement in base units. Raises NoDataError or SensorError."""
+        factor = KINDS[self.kind][2]
         theirs = sysfs.number(self.path)
+        # The ABI has a scale where it is "known for a device": without one these are bare steps.
+        if self.path.name.endswith("_raw") and factor != 1 and not (self.scale or self.offset):
+            raise SensorError(f"{self.path} has no scale, so its unit is not known", hint=UNSCALED)
         theirs += sysfs.number(self.offset) if self.offset else 0.0
         theirs *= sysfs.number(self.scale) if self.scale else 1.0
-        if self.kind == "pressure" and theirs > HECTOPASCALS_FROM_KPA:
+        if self.hectopascals and theirs > HECTOPASCALS_FROM_KPA:
             theirs /= 10
-        return round(theirs * KINDS[self.kind][2], 9)
+        return round(theirs * factor, 9)
 
 
 class Iio:
@@ -96,6 +104,7 @@ class Iio:
 def channels(directory: Path) -> list[Channel]:
     """Channels of known kinds of the device in `directory`; `input` goes before `raw`."""
     found: dict[str, Channel] = {}
+    device = sysfs.optional_text(directory / "name").partition("@")[0]
     for path in sorted(directory.glob("in_*")):
         match = _CHANNEL.fullmatch(path.name)
         if not match or match[1] not in KINDS:
@@ -111,7 +120,9 @@ def channels(directory: Path) -> list[Channel]:
             stems.append(f"in_{kind}")
             offset = _shared(directory, (f"{stem}_offset" for stem in stems))
             scale = _shared(directory, (f"{stem}_scale" for stem in stems))
-        found.setdefault(quantity, Channel(quantity, kind, path, offset, scale))
+        hectopascals = kind == "pressure" and device == HECTOPASCALS
+        channel = Channel(quantity, kind, path, offset, scale, hectopascals)
+        found.setdefault(quantity, channel)
     return list(found.values())
 
 

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 FAMILIES = ("10", "22", "28", "3b", "42")
 ID = rf"({'|'.join(FAMILIES)})-[0-9a-f]{{12}}"
 
-#: A thermocouple's converter, MAX31850, is of this family too: its span is another.
+#: A thermocouple's converter, MAX31850, is of the DS1825's family: bit 7 of byte 4 tells it from
+#: that, bit 0 of byte 0 a fault of its thermocouple (data sheet, and as w1_therm has it).
 THERMOCOUPLES = "3b"
+THERMOCOUPLE_BIT = 0x80
+FAULT_BIT = 0x01
+THERMOCOUPLE_SPAN_C = (-270.0, 1800.0)
 
 #: Span of a DS18B20 and its kin (data sheet). Without the power to measure it says 0x07ff.
 SPAN_C = (-55.0, 125.0)
@@ -39,6 +43,7 @@ REMAINDERS = "10"
 NEAR_C = 5.0
 
 _SLAVE = re.compile(r"((?:[0-9a-f]{2} ){9}): crc=[0-9a-f]{2} (YES|NO)\s[^=]*t=(-?\d+)", re.ASCII)
+WIRING = "check the wiring, its length, the power, and the 4.7 kOhm pull-up to 3.3 V"
 _HINT = "add dtoverlay=w1-gpio to /boot/firmware/config.txt and restart; check the 4.7 kOhm pull-up"
 
 
@@ -65,14 +70,20 @@ class OneWire:
             celsius, scratchpad = _slave(sysfs.text(slave))
         else:
             celsius = sysfs.number(self._directory / "temperature") / 1000
-        low, high = SPAN_C
+        # The file with the temperature alone does not tell the two of the family apart.
+        thermocouple = family == THERMOCOUPLES and (
+            not scratchpad or bool(scratchpad[4] & THERMOCOUPLE_BIT)
+        )
+        if thermocouple and scratchpad and scratchpad[0] & FAULT_BIT:
+            raise NoDataError("its thermocouple is open or short", hint=WIRING)
+        low, high = THERMOCOUPLE_SPAN_C if thermocouple else SPAN_C
         # In words, since systemd is shown ASCII alone.
-        if celsius == UNMEASURED_C or not (low <= celsius <= high or family == THERMOCOUPLES):
-            raise NoDataError(f"it says {celsius:g} degrees, which it cannot measure", hint=_HINT)
+        if celsius == UNMEASURED_C or not low <= celsius <= high:
+            raise NoDataError(f"it says {celsius:g} degrees, which it cannot measure", hint=WIRING)
         near = self._last_c is not None and abs(celsius - self._last_c) <= NEAR_C
-        told = scratchpad[6:7] == bytes([POWER_ON_BYTE]) and family != REMAINDERS
-        if celsius == POWER_ON_C and (told or not near):
-            raise NoDataError("it says 85 degrees, as after a loss of power", hint=_HINT)
+        power_on = scratchpad[6:7] == bytes([POWER_ON_BYTE]) and family != REMAINDERS
+        if celsius == POWER_ON_C and not (thermocouple and scratchpad) and (power_on or not near):
+            raise NoDataError("it says 85 degrees, as after a loss of power", hint=WIRING)
         self._last_c = celsius
         return {"temperature_c": celsius}
 
@@ -84,14 +95,14 @@ def _slave(content: str) -> tuple[float, bytes]:
     """The temperature in `w1_slave`, and the scratchpad's nine bytes. Raises as `OneWire.read`."""
     found = _SLAVE.search(content)
     if not found:
-        raise SensorError(f"w1_slave has {content[:40]!r}, not a measurement", hint=_HINT)
+        raise SensorError(f"w1_slave has {content[:40]!r}, not a measurement", hint=WIRING)
     scratchpad = bytes.fromhex(found[1])
     if not scratchpad.strip(b"\xff"):
-        raise NoDataError("only ones come: it does not answer", hint=_HINT)
+        raise NoDataError("only ones come: it does not answer", hint=WIRING)
     if found[2] == "NO":
-        raise NoDataError("the checksum is wrong", hint=_HINT)
+        raise NoDataError("the checksum is wrong", hint=WIRING)
     if not any(scratchpad):  # a line held low, whose checksum is right: 0
-        raise NoDataError("only zeros come: it is unplugged, or its line is short", hint=_HINT)
+        raise NoDataError("only zeros come: it is unplugged, or its line is short", hint=WIRING)
     return int(found[3]) / 1000, scratchpad
 
 

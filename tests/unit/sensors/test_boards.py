@@ -274,13 +274,26 @@ def test_the_file_with_the_temperature_alone_is_judged_alike(celsius: float, pi4
 
 
 def test_a_thermocouple_has_another_span(pi4: Path) -> None:
-    """A MAX31850 is of the DS1825's family."""
+    """A MAX31850 is of the DS1825's family; a bit tells them apart, another its broken wire."""
     directory = pi4 / "sys/bus/w1/devices/3b-0000072b5c8e"
-    put(directory / "w1_slave", scratchpad("00 4b 4b 46 7f ff 0c 10 00", 1200000))
-    assert onewire.OneWire(directory).read() == {"temperature_c": 1200.0}
-    put(directory / "w1_slave", scratchpad("ff 07 4b 46 7f ff 0c 10 f8", 127937))
-    with pytest.raises(NoDataError, match="cannot measure"):
-        onewire.OneWire(directory).read()
+    for octets, millicelsius in (
+        ("00 4b 00 19 f0 ff ff ff 00", 1200000),
+        ("90 01 00 19 f0 ff ff ff 00", 25000),
+        ("50 05 00 19 f0 ff ff ff 00", 85000),
+        ("90 01 4b 46 7f ff 0c 10 00", 25000),
+    ):
+        put(directory / "w1_slave", scratchpad(octets, millicelsius))
+        assert onewire.OneWire(directory).read() == {"temperature_c": millicelsius / 1000}
+    for octets, millicelsius, words in (
+        ("00 4b 4b 46 7f ff 0c 10 00", 1200000, "cannot measure"),  # a DS1825
+        ("00 80 00 19 f0 ff ff ff 00", -2048000, "cannot measure"),
+        ("01 00 01 19 f0 ff ff ff 00", 0, "its thermocouple is open or short"),
+        ("ff 07 4b 46 7f ff 0c 10 f8", 127937, "cannot measure"),
+    ):
+        put(directory / "w1_slave", scratchpad(octets, millicelsius))
+        with pytest.raises(NoDataError, match=words) as caught:
+            onewire.OneWire(directory).read()
+        assert "w1-gpio" not in caught.value.hint
 
 
 def test_without_the_scratchpad_85_degrees_are_believed_only_near_them(pi4: Path) -> None:
@@ -344,13 +357,35 @@ def test_a_channel_has_its_own_scale_or_that_of_its_kind(tmp_path: Path) -> None
 
 
 def test_a_bme680_that_tells_hectopascals_is_understood(pi4: Path) -> None:
-    """Its driver had the wrong unit for years."""
-    pressure = pi4 / "sys/bus/iio/devices/iio:device1/in_pressure_input"
+    """Its driver had the wrong unit for years; no other had."""
+    device = pi4 / "sys/bus/iio/devices/iio:device1"
+    put(device / "name", "bme680")
     for told in ("1007.128", "100.7128"):
-        put(pressure, told)
-        assert opened(pi4, "iio", device="bme280").read().values["pressure_pa"] == pytest.approx(
+        put(device / "in_pressure_input", told)
+        assert opened(pi4, "iio", device="bme680").read().values["pressure_pa"] == pytest.approx(
             100_712.8
         )
+    put(device / "name", "bme280")
+    put(device / "in_pressure_input", "1007.128")
+    assert "pressure_pa" in opened(pi4, "iio", device="bme280").read().missing
+
+
+def test_steps_without_a_scale_are_no_value(tmp_path: Path) -> None:
+    """What they mean is known to nobody; where our unit is the kernel's they may be it."""
+    for name, content in {
+        "in_voltage0_raw": "2048",
+        "in_voltage1_raw": "100",
+        "in_voltage1_scale": "2.5",
+        "in_temp_raw": "2000",
+        "in_temp_offset": "500",
+        "in_illuminance_raw": "250",
+    }.items():
+        put(tmp_path / name, content)
+    found = iio.Iio(iio.channels(tmp_path)).read()
+    missing = found.pop("voltage_0_v")
+    assert isinstance(missing, SensorError)
+    assert "in_voltage0_raw has no scale" in missing.text
+    assert found == {"voltage_1_v": 0.25, "temperature_c": 2.5, "illuminance_lx": 250.0}
 
 
 @pytest.mark.parametrize(
