@@ -15,6 +15,7 @@ from agent import board
 from agent.config.fields import text
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
+from agent.sensors.plausibility import believed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,9 @@ KINDS = {
     "temp": ("temperature", "c", 1e-3),
 }
 
+#: What w1_therm calls its thermometers here, where nothing tells that one has lost its power.
+ONE_WIRE = "w1_slave_temp"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -45,12 +49,10 @@ class Options:
 
 
 class Hwmon:
-    """One device with all its channels: quantity, file and factor of each."""
+    """One device with all its channels: quantity, file and kind of each."""
 
-    def __init__(self, channels: list[tuple[str, Path, float]]) -> None:
-        self._values = {
-            quantity: partial(_value, path, factor) for quantity, path, factor in channels
-        }
+    def __init__(self, channels: list[tuple[str, Path, str]]) -> None:
+        self._values = {quantity: partial(_value, path, kind) for quantity, path, kind in channels}
 
     def read(self) -> dict[str, float | SensorError]:
         """Each quantity that it measures, or why not: one input may be off, or not wired."""
@@ -60,16 +62,20 @@ class Hwmon:
         """Do nothing: no file is open between two reads."""
 
 
-def _value(path: Path, factor: float) -> float:
+def _value(path: Path, kind: str) -> float:
     """The measurement in base units. Raises NoDataError or SensorError."""
     fault = path.with_name(path.name.replace("_input", "_fault"))
     if sysfs.optional_text(fault) == "1":
         raise NoDataError(f"{fault} says that the sensor is at fault", hint=sysfs.HINT)
-    return round(sysfs.number(path) * factor, 9)
+    base, unit, factor = KINDS[kind]
+    value = round(sysfs.number(path) * factor, 9)
+    if (number := believed(f"{base}_{unit}", value)) is None:  # whatever word the label is
+        raise NoDataError(f"{path} cannot be {value:.6g} {unit}", hint=sysfs.HINT)
+    return number
 
 
-def channels(directory: Path) -> list[tuple[str, Path, float]]:
-    """Quantity, file and factor of each channel in `directory`.
+def channels(directory: Path) -> list[tuple[str, Path, str]]:
+    """Quantity, file and kind of each channel in `directory`.
 
     Where there are several of a kind, their labels or else their numbers tell them apart.
     """
@@ -77,21 +83,25 @@ def channels(directory: Path) -> list[tuple[str, Path, float]]:
     known = [(match, path) for path in paths if (match := _CHANNEL.fullmatch(path.name))]
     known = [(match, path) for match, path in known if match[1] in KINDS]
     several = Counter(match[1] for match, _ in known)
-    found: dict[str, tuple[str, Path, float]] = {}
+    found: dict[str, tuple[str, Path, str]] = {}
     for match, path in known:
-        base, unit, factor = KINDS[match[1]]
+        base, unit, _ = KINDS[match[1]]
         label = sysfs.optional_text(path.with_name(path.name.replace("_input", "_label")))
         part = _UNFIT.sub("_", label.lower()).strip("_") or match[2]
         quantity = f"{base}_{part}_{unit}" if several[match[1]] > 1 else f"{base}_{unit}"
-        if quantity in found:  # two of one label
-            quantity = f"{base}_{part}_{match[2]}_{unit}"
-        found[quantity] = (quantity, path, factor)
+        while quantity in found:  # two of one label, or one whose label is another's number
+            part = f"{part}_{match[2]}"
+            quantity = f"{base}_{part}_{unit}"
+        found[quantity] = (quantity, path, match[1])
     return list(found.values())
 
 
 def open_driver(options: Options, *, clock: Clock, root: Path = board.ROOT) -> Hwmon:
     """The device that `options` name, below `root`. Raises SensorError if it is not there."""
     del clock
+    if options.device == ONE_WIRE:
+        text = f"{options.device} is a thermometer on the 1-Wire bus, which is judged by its driver"
+        raise SensorError(text, hint='driver = "onewire", without `device`')
     devices = list(sysfs.named(root / "sys/class/hwmon", "hwmon*", "name"))
     directory = sysfs.choose("hwmon device", options.device, options.at, devices)
     found = channels(directory)

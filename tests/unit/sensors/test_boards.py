@@ -470,6 +470,35 @@ def test_hwmon_channels_of_one_label_are_told_apart(tmp_path: Path) -> None:
     assert found == ["temperature_core_c", "temperature_core_2_c"]
 
 
+def test_hwmon_loses_no_channel_to_a_label(tmp_path: Path) -> None:
+    """Even one that looks like another's number."""
+    for number, label in enumerate(("Core", "Core", "core_2", "core 2", "CORE-2"), start=1):
+        put(tmp_path / f"temp{number}_input", "1000")
+        put(tmp_path / f"temp{number}_label", label)
+    found = [quantity for quantity, _, _ in hwmon.channels(tmp_path)]
+    assert found[:3] == ["temperature_core_c", "temperature_core_2_c", "temperature_core_2_3_c"]
+    assert len(set(found)) == 5
+
+
+def test_no_word_of_a_label_makes_a_value_that_cannot_be_one(pi5: Path) -> None:
+    """The kind of the channel is known without it."""
+    directory = pi5 / "sys/class/hwmon/hwmon2"
+    put(directory / "temp2_label", "offset rate")
+    for told in ("2000000", "-127000", "-95000"):
+        put(directory / "temp2_input", told)
+        found = opened(pi5, "hwmon", device="nvme").read()
+        missing = found.missing["temperature_offset_rate_c"]
+        assert isinstance(missing, NoDataError)
+        assert f"temp2_input cannot be {int(told) / 1000:g} c" in missing.text
+
+
+def test_a_thermometer_on_the_bus_is_the_onewire_drivers(pi4: Path) -> None:
+    """The file there has the number alone, also the 85 degrees of one that lost its power."""
+    with pytest.raises(SensorError, match="1-Wire") as caught:
+        opened(pi4, "hwmon", device="w1_slave_temp")
+    assert 'driver = "onewire"' in caught.value.hint
+
+
 def test_the_processors_load_is_that_since_the_last_reading(pi4: Path) -> None:
     """The first reading tells of the time since boot."""
     board = opened(pi4, "system")
