@@ -13,13 +13,14 @@ import re
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from agent.config.fields import command, number, text
-from agent.errors import SensorError
+from agent.errors import NoDataError, SensorError
 from agent.sensors import scripts
 
 if TYPE_CHECKING:
@@ -85,10 +86,8 @@ class Program:
             why = signal.strsignal(-process.returncode) or f"signal {-process.returncode}"
             raise SensorError(f"{command[0]} was ended: {why}{_said(complaint)}", hint=HINT)
         if process.returncode:
-            if spoiled := scripts.spoiled(command[0]):  # env(1) fails of it in its own words
-                raise spoiled
             why = f"exit code {process.returncode}"
-            raise SensorError(f"{command[0]}: {why}{_said(complaint)}", hint=HINT)
+            raise scripts.ended(command, f"{command[0]}: {why}{_said(complaint)}", hint=HINT)
         return _values(output, self._options.quantity)
 
     def close(self) -> None:
@@ -156,18 +155,28 @@ def _said(complaint: bytes) -> str:
 
 
 def _values(output: bytes, quantity: str) -> Mapping[str, float]:
-    """Quantities that a program printed. Raises SensorError, which shows what it printed else."""
+    """Quantities that a program printed. Raises NoDataError where there are none.
+
+    SensorError shows what it printed else.
+    """
     printed = output.decode("utf-8-sig", "replace").strip()
     try:
-        found = json.loads(printed)
+        found = json.loads(printed, parse_int=_integer)
     except (ValueError, RecursionError):
         found = float(printed) if _NUMBER.fullmatch(printed) else None
+    if found == {}:
+        raise NoDataError("it printed no quantity", hint=HINT)
     if isinstance(found, dict):
         return found
     if isinstance(found, int | float) and not isinstance(found, bool):
         return {quantity: found}
     problem = f"it printed {printed[:SHOWN]!r}" if printed else "it printed nothing"
     raise SensorError(f"{problem}; {_expected(printed)}", hint=HINT)
+
+
+def _integer(digits: str) -> float:
+    """The number; as a float if it has more digits than a float can, and than int() takes."""
+    return int(digits) if len(digits) <= sys.float_info.max_10_exp else float(digits)
 
 
 def _expected(printed: str) -> str:

@@ -12,8 +12,13 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
 
 from agent.errors import SensorError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The kernel reads so much of a script's first line (BINPRM_BUF_SIZE).
 LINE_MAX = 256
@@ -39,28 +44,47 @@ def not_started(command: str, error: OSError) -> SensorError:
         return SensorError(f"{command} is a directory, not a program", hint="name the file in it")
     if not os.access(path, os.X_OK):
         text = f"{command} may not be executed: {error.strerror}"
-        return SensorError(text, hint=f"sudo chmod a+rx {command}")
+        return SensorError(text, hint=f"sudo chmod a+rx {quote(command)}")
     return (
-        spoiled(command)
+        _spoiled(command)
         or _without_program(command, begin, error)
         or SensorError(f"{command}: {error.strerror}", hint=_HINT)
     )
 
 
-def spoiled(command: str) -> SensorError | None:
+def ended(command: Sequence[str], text: str, *, hint: str) -> SensorError:
+    """The error for a program that failed as `text` says, with what spoils one of its scripts.
+
+    An interpreter, or env(1), fails of that in its own words.
+    """
+    for path in filter(os.path.isabs, command):
+        if error := _spoiled(path) or _windows(path):
+            return SensorError(f"{text}; {error.text}", hint=error.hint)
+    return SensorError(text, hint=hint)
+
+
+def _windows(path: str) -> SensorError | None:
+    """The error if the first lines of a script have Windows ends."""
+    begin = _begin_or_nothing(path)
+    if b"\r\n" not in begin or b"\0" in begin:
+        return None
+    return SensorError(f"{path} has Windows line ends", hint=f"sed -i 's/\\r$//' {quote(path)}")
+
+
+def _spoiled(command: str) -> SensorError | None:
     """The error if an editor spoiled the script's first line; None if that is as it should be."""
-    begin = b""
-    with suppress(OSError):
-        begin = _begin(Path(command))
+    begin = _begin_or_nothing(command)
     line = begin.removeprefix(_BOM).split(b"\n")[0]
     if not line.startswith(b"#!"):
         return None
     if line.endswith(b"\r"):
         text = f"{command}: its first line names a program that is not there: {_named(begin)}\\r"
-        return SensorError(f"{text} (Windows line ends)", hint=f"sed -i 's/\\r$//' {command}")
+        return SensorError(
+            f"{text} (Windows line ends)", hint=f"sed -i 's/\\r$//' {quote(command)}"
+        )
     if begin.startswith(_BOM):
         text = f"{command}: a byte order mark stands before #! in its first line"
-        return SensorError(text, hint=rf"sed -i '1s/^\xEF\xBB\xBF//' {command}")
+        return SensorError(text, hint=rf"sed -i '1s/^\xEF\xBB\xBF//' {quote(command)}")
     return None
 
 
@@ -75,7 +99,8 @@ def _without_program(command: str, begin: bytes, error: OSError) -> SensorError 
         return SensorError(text, hint="mend the line, or install the program")
     if error.errno == errno.ENOEXEC:
         text = f"{command}: its first line names no program to run it, as #!/bin/sh does"
-        return SensorError(text, hint=f'add that line, or write command = ["/bin/sh", "{command}"]')
+        words = json.dumps(["/bin/sh", command], ensure_ascii=False)
+        return SensorError(text, hint=f"add that line, or write command = {words}")
     return None
 
 
@@ -88,6 +113,12 @@ def _begin(path: Path) -> bytes:
         return b""
     with path.open("rb") as file:
         return file.read(LINE_MAX)
+
+
+def _begin_or_nothing(path: str) -> bytes:
+    with suppress(OSError, ValueError):  # a NUL in the name
+        return _begin(Path(path))
+    return b""
 
 
 def _named(begin: bytes) -> str:

@@ -59,13 +59,20 @@ def failure(sensor: Sensor) -> str:
             '{"temperature_c": 20.5, "humidity_pct": 40}',
             {"temperature_c": 20.5, "humidity_pct": 40},
         ),
-        ("{}", {}),
         ('{"model": "SDS011", "pm2p5_ug_per_m3": 4}', {"model": "SDS011", "pm2p5_ug_per_m3": 4}),
     ],
 )
 def test_what_it_prints_is_the_reading(printed: str, values: dict[str, float]) -> None:
     """One number, or a JSON object of numbers."""
     assert shell(f"printf '%b' '{printed}'").read().values == values
+
+
+def test_a_number_of_too_many_digits_loses_only_itself() -> None:
+    """More than int() takes."""
+    found = shell(f"""echo '{{"a": {"9" * 5000}, "b": -{"9" * 5000}, "c": 5}}'""").read()
+    assert found.values == {"c": 5}
+    assert {one.text for one in found.missing.values()} == {"a cannot be inf", "b cannot be -inf"}
+    assert "value cannot be inf" in failure(shell(f"echo {'9' * 5000}"))
 
 
 def test_a_single_number_may_be_given_a_name() -> None:
@@ -101,6 +108,8 @@ def test_arguments_are_words_and_no_shell_looks_at_them() -> None:
         ("NaN", "value cannot be nan"),
         ("1e999", "value cannot be inf"),
         ('{"a": null}', "a has no value"),
+        ("{}", "it printed no quantity"),
+        ('{"model": "SDS011", "a": null}', "a has no value"),
         ('{"a": "b"}', "a is 'b', not a number"),
         ('{"a": {}}', "a is {}, not a number"),
         ('{"seq": 1}', "'seq' is no name for a quantity"),
@@ -206,6 +215,27 @@ def test_a_script_with_an_unspoiled_line_fails_in_its_own_words(tmp_path: Path) 
     """Even one whose other lines have Windows ends."""
     path = script(tmp_path / "script.sh", b"#!/bin/sh\necho bad >&2; exit 3\n")
     assert failure(running(path)).endswith("exit code 3: bad")
+    path = script(tmp_path / "script.sh", b"#!/bin/sh\necho bad >&2; exit 3 # \r\n")
+    assert f"exit code 3: bad; {path} has Windows line ends" in failure(running(path))
+
+
+@pytest.mark.parametrize("before", [["/bin/sh"], ["/usr/bin/env", "sh"], ["/usr/bin/nice"]])
+@pytest.mark.parametrize("first", [b"#!/bin/sh\r\n", b"", b"# a comment\r\n"])
+def test_windows_line_ends_are_told_behind_an_interpreter(
+    before: list[str], first: bytes, tmp_path: Path
+) -> None:
+    """Which fails of them in its own words."""
+    path = script(tmp_path / "my script.sh", first + b"if true; then\r\necho 1\r\nfi\r\n")
+    with pytest.raises(SensorError, match=r"exit code \d+: .*; .*my script.sh.*Windows") as caught:
+        running(*before, path).read()
+    assert caught.value.hint == f"sed -i 's/\\r$//' '{path}'"
+
+
+def test_what_is_no_script_has_no_line_ends(tmp_path: Path) -> None:
+    """A program that was built, a directory, and what is not there."""
+    built = script(tmp_path / "built", b"\x7fELF\r\n\0")
+    sensor = running("/bin/sh", "-c", "exit 3", built, str(tmp_path), "/nowhere\r\n")
+    assert failure(sensor) == "probe: /bin/sh: exit code 3"
 
 
 def alive(pid: int) -> bool:
