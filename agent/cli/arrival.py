@@ -6,9 +6,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.cli.draft import detects
 from agent.cli.output import tell
 from agent.cli.status import UnreadableError, conditions_of, read_status
+from agent.config import detects
 from agent.errors import EXIT_OK, EXIT_TEMPORARY
 from agent.health.conditions import INFO
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agent import files, sensors
 from agent.cli.questions import NAME, REGION, UsageError
-from agent.cli.sensor_flags import built_in
+from agent.cli.sensor_flags import built_in, instead
 from agent.cli.service import ask_service
 from agent.config import (
     Aws,
     Thing,
     contents,
+    detects,
     interpret,
     problem_with,
     read_toml,
@@ -78,10 +79,9 @@ class Draft:
     def _wire(self, tables: Mapping[str, Table], count: list[str], window_s: int | None) -> None:
         if not tables and not count and window_s is None:
             return
-        known = self.config.sensors
-        before = {sensor.name for sensor in known}
+        known = self.config
         # Those of an older device's file count only as long as this one has none of its own.
-        inherited = () if "sensors" in read_toml(self._path, self._data) else known
+        inherited = () if "sensors" in read_toml(self._path, self._data) else known.sensors
         for table in [*map(_entry, inherited), *tables.values()] if tables else ():
             name = table["name"]
             hint = f"write the [[sensors]] of {name} by hand, and try again"
@@ -95,9 +95,7 @@ class Draft:
             if other := holder_of(config, name, line):
                 text = f"--sensor {name}: {line} is taken by the sensor {other}"
                 raise UsageError(text, hint=f"give it another pin, or change {other}")
-        counted = list(config.count.sensor)
-        wanted = count or [*counted, *_uncounted(config, set(tables) - before)]
-        if wanted != counted:
+        if (wanted := count or counted_since(known, config, tables)) != [*config.count.sensor]:
             self.set(("count", "sensor"), wanted[0] if len(wanted) == 1 else wanted)
             self._check(tables)
 
@@ -150,7 +148,8 @@ class Draft:
         told = re.sub(r"^sensors\[(\d{1,9})\][.:] ?", flag, problems, flags=re.MULTILINE)
         for key, option in (("count.sensor", "--count"), ("count.window_s", "--window-s")):
             told = re.sub(rf"^{re.escape(key)}: ", f"{option}: ", told, flags=re.MULTILINE)
-        raise UsageError(told, hint=HINT)
+        wrong = (one for one in tables.values() if f"--sensor {one['name']}: driver: " in told)
+        raise UsageError(told, hint=next(filter(None, map(instead, wrong)), HINT))
 
     def _problems(self) -> str:
         """What is wrong, a line each, without the file and its lines, which are not written yet."""
@@ -179,15 +178,14 @@ def _line_of(sensor: SensorConfig) -> str:
     return str(getattr(sensor.options, "occupies", ""))
 
 
-def _uncounted(config: Config, names: Iterable[str]) -> list[str]:
-    """Those of the sensors `names` that detect and are not counted."""
-    return [
-        one.name
-        for one in config.sensors
-        if one.name in names and one.name not in config.count.sensor and detects(one)
-    ]
+def counted_since(before: Config, now: Config, changed: Iterable[str]) -> list[str]:
+    """The sensors to count since those that are `changed` are there.
 
-
-def detects(sensor: SensorConfig) -> bool:
-    """True if the sensor is known to detect; what a plug-in's does, only it knows."""
-    return bool(getattr(sensor.options, "detects", False))
+    What was counted stays so, even if only guessed, as long as it may detect; each that detects
+    only since joins it. Where that is none, it stays a guess.
+    """
+    could = {one.name for one in before.sensors if detects(one) is not False}
+    does = {one.name: detects(one) for one in now.sensors}
+    kept = [name for name in before.count.sensor if does[name] is not False]
+    new = [name for name in changed if does[name] and name not in could]
+    return [*kept, *new] or [*now.count.sensor]

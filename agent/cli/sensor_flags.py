@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent import sensors
 from agent.cli.questions import UsageError
-from agent.config import SensorConfig
+from agent.config import SensorConfig, parts
+from agent.config.lines import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,6 +64,9 @@ def _table(flag: str) -> Table:
     ]
     if not name or not driver or (colon and not argument):
         raise UsageError(f"--sensor {flag}: expected {FORM}", hint=f"give one such as {EXAMPLES}")
+    if colon and driver not in sensors.BUILT_IN and (hint := _instead(name, driver, argument)):
+        text = f"{driver!r} is none of the built-in drivers{_reader(driver, argument)}"
+        raise UsageError(f"--sensor {flag}: {text}", hint=hint)
     if colon and driver not in ARGUMENT and driver in sensors.BUILT_IN:
         raise UsageError(f"--sensor {flag}: the driver {driver} takes no argument")
     given = [(ARGUMENT.get(driver, ""), argument)] if colon else []
@@ -76,6 +82,22 @@ def _table(flag: str) -> Table:
             raise UsageError(f"--sensor {flag}: {key} is given twice")
         table[key] = _value(driver, key, value)
     return table
+
+
+def instead(table: Table) -> str:
+    """The flag to type for an entry whose driver is named after a part; "" if none is known."""
+    return _instead(str(table["name"]), str(table["driver"]), str(table.get("pin", "")))
+
+
+def _instead(name: str, driver: str, argument: str) -> str:
+    flag = parts.as_flag(driver, number_of(argument), sensors.BUILT_IN)
+    return f"type --sensor {name}={flag}" if flag else ""
+
+
+def _reader(driver: str, argument: str) -> str:
+    digits = number_of(argument)
+    pin = int(digits) if digits.isdecimal() and digits.isascii() else None
+    return parts.reader(driver, sensors.BUILT_IN, pin=pin)
 
 
 def problem(driver: str, key: str, value: object) -> str:
@@ -98,7 +120,7 @@ def _value(driver: str, key: str, text: str) -> object:
 
     "21" is a pin but no name, "28-0119433bc5ff" a name but no number.
     """
-    candidates = list(_candidates(text))
+    candidates = list(_candidates(number_of(text) if (driver, key) == ("gpio", "pin") else text))
     fitting = (value for value in candidates if not problem(driver, key, value))
     return next(fitting, candidates[0])
 
@@ -114,5 +136,6 @@ def _candidates(text: str) -> Iterator[object]:
         if fits and "\n" not in text:
             yield value
     yield text
-    if text.split():
-        yield text.split()  # a program with its arguments
+    with suppress(ValueError):  # a quote that is not closed
+        if words := shlex.split(text):
+            yield words  # a program with its arguments

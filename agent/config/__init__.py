@@ -1,6 +1,6 @@
 """Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
 
-from agent.config.counted import MOTION
+from agent.config.counted import MOTION, detects
 from agent.config.document import contents, read_toml
 from agent.config.legacy import FILE_NAME as LEGACY_FILE
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
@@ -35,6 +35,7 @@ __all__ = [
     "StoreLimits",
     "Thing",
     "contents",
+    "detects",
     "interpret",
     "load",
     "problem_with",

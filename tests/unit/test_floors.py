@@ -41,7 +41,8 @@ OPEN_ROOMS = {"cli", "health", "provisioning"}
 PAST_THE_DOOR = {
     "agent.config.editor": {"cli"},  # only commands change the file
     "agent.config.fields": {"sensors"},  # a driver declares its options
-    "agent.config.lines": {"sensors"},
+    "agent.config.lines": {"cli", "sensors"},
+    "agent.config.parts": {"cli"},  # which only mistakes need
     "agent.mqtt.answers": {"cli", "uplink"},  # the vocabulary of what a broker says
     "agent.store.inspection": {"cli"},  # which no daemon needs
     "agent.sensors.discovery": {"cli"},  # which no daemon needs

@@ -9,7 +9,9 @@ import pytest
 from agent.cli.draft import Draft, holder_of
 from agent.cli.questions import UsageError
 from agent.cli.sensor_flags import tables
+from agent.config import load
 from agent.errors import ConfigError
+from agent.sensors import options_of
 from tests.unit.cli.conftest import add
 
 MOTION = '[[sensors]]\nname = "motion"\ndriver = "simulated"\ndetections_per_s = 1\n'
@@ -19,6 +21,18 @@ MOTION = '[[sensors]]\nname = "motion"\ndriver = "simulated"\ndetections_per_s =
 def draft(config: str) -> Draft:
     """One of a configuration without sensors."""
     return Draft(Path(config), {})
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that has the driver `radar-of-mine`, which is never loaded."""
+    metadata = tmp_path / "site" / "radar-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Name: radar\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(
+        "[pi_iot_agent.sensors]\nradar-of-mine = no_such_module:open_driver\n"
+    )
+    monkeypatch.syspath_prepend(metadata.parent)
 
 
 def wired(draft: Draft, *flags: str, count: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -57,6 +71,52 @@ def test_a_new_detector_is_counted_beside_those_that_are(config: str) -> None:
     )
 
 
+PLUG_IN = '[[sensors]]\nname = "radar"\ndriver = "radar-of-mine"\n'
+HALL = '[[sensors]]\nname = "hall"\ndriver = "gpio"\npin = 20\n'
+ROOM = '[[sensors]]\nname = "room"\ndriver = "system"\n'
+
+
+@pytest.mark.parametrize(
+    ("present", "flags", "counted", "written"),
+    [
+        ("", ("room=system",), (), False),
+        ("", ("hall=gpio:20",), ("hall",), False),
+        ("", ("hall=gpio:20", "door=gpio:21"), ("hall", "door"), True),
+        ("", ("hall=gpio:20", "radar=radar-of-mine"), ("hall",), False),
+        ("", ("radar=radar-of-mine",), ("radar",), False),
+        (HALL, ("room=system",), ("hall",), False),
+        (HALL, ("motion=gpio:21",), ("hall", "motion"), True),
+        (HALL, ("door=gpio:21",), ("hall", "door"), True),
+        (HALL, ("hall=gpio:19",), ("hall",), False),
+        (HALL, ("hall=system",), (), False),
+        (HALL, ("hall=system", "door=gpio:21"), ("door",), False),
+        (HALL, ("radar=radar-of-mine",), ("hall",), False),
+        (PLUG_IN, ("hall=gpio:20",), ("radar", "hall"), True),
+        (PLUG_IN, ("room=system",), ("radar",), False),
+        (ROOM, ("room=gpio:20",), ("room",), False),
+        (HALL + ROOM, ("room=gpio:21",), ("hall", "room"), True),
+        (HALL + MOTION, ("door=gpio:21",), ("motion", "door"), True),
+        (HALL + "[count]\nsensor = []\n", ("room=system",), (), False),
+        (HALL + "[count]\nsensor = []\n", ("door=gpio:21",), ("door",), True),
+        (HALL + "[count]\nwindow_s = 60\n", ("motion=gpio:21",), ("hall", "motion"), True),
+    ],
+)
+@pytest.mark.usefixtures("plug_in")
+def test_what_is_counted_stays_so_and_what_detects_joins_it(
+    present: str, flags: tuple[str, ...], counted: tuple[str, ...], *, written: bool, config: str
+) -> None:
+    """The agent then counts what setup said; the key is written only where it is no guess."""
+    add(config, present)
+    draft = Draft(Path(config), {})
+    assert set(wired(draft, *flags)) == set(counted)
+    draft.save()
+    text = Path(config).read_text()
+    names = "sensor = " in text.replace("sensor = []", "")
+    assert names == written
+    seen = load(Path(config), options_of=options_of)
+    assert set(seen.count.sensor) == set(counted)
+
+
 def test_the_sensor_of_an_older_device_stays(config: str, draft: Draft) -> None:
     """Its file tells of it only while the configuration has none."""
     (Path(config).parent / "iot_prov_config").write_text("THING_NAME=cat\nSENSOR_NO=1\n")
@@ -79,6 +139,7 @@ def test_the_sensor_of_an_older_device_stays(config: str, draft: Draft) -> None:
         ),
         (("door=gpio:20,colour=red",), "--sensor door: colour: unknown key"),
         (("door=no-such-driver",), '--sensor door: driver: no driver "no-such-driver"'),
+        (("x=BME280",), '--sensor x: driver: no driver "BME280"; it is read by driver = "iio"'),
     ],
 )
 def test_what_cannot_be_is_told_by_its_flag(
@@ -91,6 +152,23 @@ def test_what_cannot_be_is_told_by_its_flag(
     assert "(line" not in caught.value.text
     assert draft.config.sensors == ()
     assert not draft.save()
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("motion=PIR", "motion=gpio:21"),
+        ("motion=pir,pin=17", "motion=gpio:17"),
+        ("motion=GPIO,pin=17", "motion=gpio:17"),
+        ("x=ds18b20", "x=onewire"),
+        ("air=BME-280,at=1-0076", "air=iio:bme280"),
+    ],
+)
+def test_the_hint_about_a_part_is_the_flag_to_type(flag: str, hint: str, draft: Draft) -> None:
+    """Nobody has to look for the driver."""
+    with pytest.raises(UsageError) as caught:
+        wired(draft, flag)
+    assert caught.value.hint == f"type --sensor {hint}"
 
 
 def test_a_name_that_is_wrong_counts_as_not_given(config: str) -> None:

@@ -33,6 +33,13 @@ from agent.cli.sensor_flags import problem, tables
             "tank=exec:/bin/level --metric,quantity=level_m",
             {"driver": "exec", "command": ["/bin/level", "--metric"], "quantity": "level_m"},
         ),
+        ("motion=gpio:GPIO21", {"driver": "gpio", "pin": 21}),
+        ("motion=gpio,pin=bcm 21", {"driver": "gpio", "pin": 21}),
+        (
+            "tank=exec:/bin/level 'the tank' \"\" -m",
+            {"driver": "exec", "command": ["/bin/level", "the tank", "", "-m"]},
+        ),
+        ("tank=exec:/bin/level 'the tank", {"driver": "exec", "command": "/bin/level 'the tank"}),
         ("x=plug-in,n=nan,t=1\nu=2", {"driver": "plug-in", "n": "nan", "t": "1\nu=2"}),
         ("x=plug-in,n=1" + 400 * "0", {"driver": "plug-in", "n": 10**400}),
         ("x=plug-in,depth=3,place=a b", {"driver": "plug-in", "depth": 3, "place": "a b"}),
@@ -64,6 +71,27 @@ def test_what_is_no_sensor_is_told(flag: str, words: str) -> None:
     with pytest.raises(UsageError, match=f"--sensor {flag}") as caught:
         tables([flag])
     assert words in caught.value.text
+
+
+@pytest.mark.parametrize(
+    ("flag", "words", "hint"),
+    [
+        ("motion=pir:21", "'pir' is none of the built-in drivers; it is read by", "motion=gpio:21"),
+        ("motion=PIR:GPIO17", 'it is read by driver = "gpio", pin = 17', "motion=gpio:17"),
+        ("motion=GPIO:21", '; type driver = "gpio"', "motion=gpio:21"),
+        ("air=IIO:bme280", '; type driver = "iio"', "air=iio:bme280"),
+        ("room=dht22:4", "with dtoverlay=dht11,gpiopin=4 in", "room=iio:dht11"),
+        ("room=DHT22:GPIO17", "with dtoverlay=dht11,gpiopin=17 in", "room=iio:dht11"),
+        ("x=DS18B20:4", 'it is read by driver = "onewire", with', "x=onewire"),
+        ("far=hc-sr04:23", "a program of yours may read it", "far=exec:/usr/local/bin/..."),
+    ],
+)
+def test_a_part_is_told_with_the_flag_that_has_it_read(flag: str, words: str, hint: str) -> None:
+    """Its argument goes where the driver takes one."""
+    with pytest.raises(UsageError, match=f"--sensor {flag}: ") as caught:
+        tables([flag])
+    assert words in caught.value.text
+    assert caught.value.hint == f"type --sensor {hint}"
 
 
 def test_a_name_is_given_once() -> None:
