@@ -62,6 +62,7 @@ def read(sensor: SensorConfig, clock: Clock) -> bool:
 
     False if it fails, which it does not while anything is left.
     """
+    began_s = time.monotonic()
     job = Pool().start(lambda: measured(sensor, clock))
     try:
         if not job.wait(sensor.timeout_s + 1.0):
@@ -69,7 +70,8 @@ def read(sensor: SensorConfig, clock: Clock) -> bool:
             raise SensorError(text, hint="check the wiring; timeout_s may be too short for it")
         found, took_s = job.result()
     except AgentError as error:
-        complain(error)
+        took_s = time.monotonic() - began_s
+        complain(SensorError(f"{error.text} ({took_s:.2f} s)", hint=error.hint))
         return False
     took = f" ({took_s:.2f} s)"
     for quantity, value in found.values.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 #: The sign of each base unit that a quantity's name ends with.
@@ -39,10 +40,15 @@ DIGITS = 4
 
 
 def sign(quantity: str) -> str:
-    """The sign of the unit that the name of `quantity` ends with; empty if it has none known."""
-    words = quantity.lower().split("_")
-    ends = ("_".join(words[first:]) for first in range(1, len(words)))
-    return next((SIGNS[end] for end in ends if end in SIGNS), "")
+    """The sign of the unit that the name of `quantity` ends with; empty if it has none known.
+
+    A number may stand behind it. What is per something has no other unit than that.
+    """
+    words = re.sub(r"_\d+$", "", quantity.lower()).split("_")
+    ends = ["_".join(words[first:]) for first in range(1, len(words))]
+    found = next((end for end in ends if end in SIGNS), "")
+    per = "per" in words and "per" not in found.split("_")
+    return "" if per else SIGNS.get(found, "")
 
 
 def plain(value: float) -> str:

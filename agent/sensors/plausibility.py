@@ -18,7 +18,8 @@ from agent.model import DAY_S, HOUR_S, MINUTE_S
 RANGES = {
     ("temperature", "c"): (-90.0, 1800.0),
     ("humidity", "pct"): (-6.0, 119.0),
-    ("moisture", "pct"): (0.0, 100.0),
+    ("humidityrelative", "pct"): (-6.0, 119.0),
+    ("moisture", "pct"): (-6.0, 119.0),
     ("cpu_load", "pct"): (0.0, 100.0),
     ("memory_used", "pct"): (0.0, 100.0),
     ("disk_used", "pct"): (0.0, 100.0),
@@ -42,8 +43,9 @@ UNIT_RANGES = {
 }
 
 #: The formula of Sensirion's parts gives -6 to 119 % and their data sheet (SHT4x, 4.6) says to crop
-#: that to what can be: it is the part's tolerance, in fog for one. More is no humidity.
-CROPPED = {("humidity", "pct"): (0.0, 100.0)}
+#: that to what can be: it is the part's tolerance, in fog for one. More is no humidity. A probe in
+#: the soil is as far beside its two ends.
+CROPPED = {(base, "pct"): (0.0, 100.0) for base in ("humidity", "humidityrelative", "moisture")}
 
 #: A DS18B20 that does not answer, in the words of the library that most programs use.
 DISCONNECTED_C = -127.0

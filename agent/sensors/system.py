@@ -44,7 +44,7 @@ LEVELS_DBM = (-120.0, 0.0)
 _TICKS = re.compile(r"cpu((?: +\d{1,18}){5,})", re.ASCII)
 _UPTIME = re.compile(r"(\d{1,12}(?:\.\d+)?) ", re.ASCII)
 _MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d{1,18}) kB$", re.MULTILINE | re.ASCII)
-_WIRELESS = re.compile(r"^\s*\w+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s", re.MULTILINE | re.ASCII)
+_WIRELESS = re.compile(r"^\s*\S+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s", re.MULTILINE | re.ASCII)
 
 
 def power(root: Path) -> dict[str, float]:

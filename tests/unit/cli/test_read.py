@@ -87,15 +87,15 @@ def test_read_says_what_is_missing_and_prints_the_rest(
     assert hint.startswith("hint: ")
 
 
-def test_read_of_a_sensor_with_nothing_to_say_is_no_failure(
+def test_read_of_a_program_that_prints_no_quantity_is_a_failure(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said so."""
+    """It says at once what the service takes three times, and how long it took."""
     add(config, '[[sensors]]\nname = "room"\ndriver = "exec"\ncommand = ["/bin/echo", "{}"]\n')
-    assert main(["read", "--config", config]) == 0
+    assert main(["read", "--config", config]) == 1
     out, err = capsys.readouterr()
     assert not out
-    assert "room: has no value at this moment (" in err
+    assert re.match(r"pi-iot-agent: room: it printed no quantity \(0\.\d\d s\)\nhint: ", err)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,13 @@ def test_a_number_is_printed_as_people_write_it(value: float, text: str) -> None
         ("active", ""),
         ("c", ""),
         ("uptime_s", "s"),
+        ("temperature_c_1", "°C"),
+        ("humidity_pct_12", "%"),
+        ("drops_per_s", ""),
+        ("temperature_c_per_min", ""),
+        ("flow_l_per_s", ""),
+        ("speed_m_per_s", "m/s"),
+        ("particles_per_l", ""),
     ],
 )
 def test_a_quantity_has_the_unit_that_its_name_ends_with(quantity: str, unit: str) -> None:

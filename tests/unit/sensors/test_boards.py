@@ -602,6 +602,13 @@ def test_wifi_that_is_not_associated_has_no_signal(
     assert opened(tmp_path, "system").read().values["wifi_signal_dbm"] == expected
 
 
+@pytest.mark.parametrize("interface", ["wlx-00c0ca", "wlan0.100", "wlan0:1"])
+def test_wifi_has_a_signal_whatever_its_interface_is_called(interface: str, tmp_path: Path) -> None:
+    """A name may have anything but a space and a slash."""
+    put(tmp_path / "proc/net/wireless", f"h\nh\n {interface}: 0000 54. -67. 0 0 0 0 0 0 0\n")
+    assert opened(tmp_path, "system").read().values["wifi_signal_dbm"] == -67.0
+
+
 def test_this_machine_has_a_board_too() -> None:
     """Over the real files, whatever they are."""
     board = system.open_driver(system.Options(), clock=FakeClock())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,6 +162,11 @@ def test_the_limit_is_told_in_words(active_max_s: float) -> None:
         ("bath_humidity_pct", 3310.0, None),
         ("humidity_pct_2", -6.5, None),
         ("Humidity_PCT", 4096.0, None),
+        ("humidityrelative_pct", 100.5, 100.0),
+        ("humidityrelative_1_pct", 3310.0, None),
+        ("moisture_pct", 100.5, 100.0),
+        ("soil_moisture_2_pct", -0.4, 0.0),
+        ("moisture_pct", 400.0, None),
         ("temperature_c", 21.4, 21.4),
         ("temperature_composite_c", 2000.0, None),
         ("temperature_0_c", -127.0, None),
@@ -203,6 +210,6 @@ def test_bounds_go_by_base_and_unit(quantity: str, value: float, expected: float
 
 @given(st.text(), st.floats(allow_nan=False))
 def test_a_value_is_believed_as_it_is_or_cropped(quantity: str, value: float) -> None:
-    """Whatever the name; only a humidity is moved."""
+    """Whatever the name; only a humidity, or a moisture, is moved."""
     found = believed(quantity, value)
-    assert found is None or found == value or "humidity" in quantity.lower()
+    assert found is None or found == value or re.search("humidity|moisture", quantity.lower())
