@@ -144,7 +144,7 @@ def request(wanted: Wanted, flags: int, *, debounce_us: int, root: Path, ioctl: 
             chip, offset = found
             return chip.request(offset, flags, debounce_us=debounce_us)
         if troubles:
-            raise troubles[0]
+            raise SensorError(f"{wanted}: {troubles[0].text}", hint=troubles[0].hint)
         if not chips:
             if not any(root.glob("sys/bus/gpio/devices/gpiochip*")):  # which a sandbox shows too
                 hint = "a pin needs a board that has some, or a chip by USB"

@@ -423,7 +423,7 @@ def test_no_chip_at_all_is_allowed_by_setup(bare: Bench) -> None:
     assert text == "GPIO 21: no GPIO chip is at /dev"
     assert hint == "sudo pi-iot-agent setup --allow"
     text, hint = bare.refused(chip="gpiochip4", line=3)
-    assert text == "/dev/gpiochip4: there is no such chip"
+    assert text == "gpiochip4 line 3: /dev/gpiochip4: there is no such chip"
     assert "sudo pi-iot-agent setup --allow" in hint
 
 
@@ -431,7 +431,8 @@ def test_no_chip_at_all_is_allowed_by_setup(bare: Bench) -> None:
 def test_what_is_no_chip_is_told_at_once(bench: Bench, make: Any) -> None:  # noqa: ANN401 -- any maker
     """A pipe that nobody writes to does not hold it up."""
     make(bench.kernel.root / "dev/gpiochip7")
-    assert bench.refused(chip="gpiochip7", line=3)[0] == "/dev/gpiochip7: this is no GPIO chip"
+    text, _ = bench.refused(chip="gpiochip7", line=3)
+    assert text == "gpiochip7 line 3: /dev/gpiochip7: this is no GPIO chip"
     bench.driver(pin=21).close()
 
 
