@@ -68,7 +68,8 @@ prepare() {
         cat setup.cfg
         pwd # scripts in a virtual environment name it by its whole path
     } | sha256sum)
-    [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    # A tree may have been prepared before there was another library to hide.
+    [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || [ ! -d "$venv/tomlkit-0.11" ] || return 0
     say "making a virtual environment in $venv"
     rm -rf "$venv"
     "$python" -m venv "$venv"
