@@ -56,5 +56,6 @@ def summary(config: Config) -> str:
 
 def _counted(config: Config) -> str:
     """The sensors that are counted, and how."""
-    names = ", ".join(config.count.sensor)
+    tried = {one.name for one in config.sensors if one.test}
+    names = ", ".join(f"{n} (in test)" if n in tried else n for n in config.count.sensor)
     return f"{names}, in windows of {config.count.window_s} s" if names else "none"

@@ -104,7 +104,9 @@ def command(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
 
     def check(value: object, _base: Path) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
-            raise misfit('a list of strings such as ["a", "b"]', value)
+            words = re.split(r"\s+", str(value).strip())  # but for what only a shell could split
+            typed = f"type {json.dumps(words)}" if any(words) else "name a program"
+            raise misfit('a list of strings such as ["a", "b"]', value, "[^\"']{0,80}", typed)
         for word in value:
             string(_CONTROLS.sub(" ", word) if isinstance(word, str) else word)
         if not value[0].strip():
@@ -186,7 +188,7 @@ def show(value: object) -> str:
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     if isinstance(value, bool):
         return str(value).lower()
     try:

@@ -19,7 +19,10 @@ def test_check_sums_up_a_good_configuration(
     add(config, '[aws]\nregion = "eu-west-1"\n[mqtt]\nendpoint = "broker.local"\n')
     Path(config).with_name("iot_prov_config").write_text("TOPIC_DETECT=old/topic\n")
     add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
-    add(config, '[[sensors]]\nname = "pir"\ndriver = "simulated"\ndetections_per_s = 2\n')
+    add(
+        config,
+        '[[sensors]]\nname = "pir"\ndriver = "simulated"\ndetections_per_s = 2\ntest = true\n',
+    )
     assert main(["check", "--config", config]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith(f"{config}: OK\n")
@@ -28,7 +31,7 @@ def test_check_sums_up_a_good_configuration(
         "eu-west-1",
         "broker.local, port 8883",
         "room (simulated)",
-        "pir, in windows",
+        "pir (in test), in windows",
         "store",
     ):
         assert fact in captured.out

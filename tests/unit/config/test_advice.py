@@ -149,6 +149,8 @@ ENTRIES = {
         'in small letters: "28-0119433bc5ff"'
     ),
     f"{EXEC}['']": "command: the program is missing: the first string is empty",
+    f"{EXEC}[]": 'expected a list of strings such as ["a", "b"], got an empty list',
+    f"{EXEC}'echo 3'": 'got "echo 3"; type ["echo", "3"]',
     f"{EXEC}['a\xa0b']": "U+00A0 (NO-BREAK SPACE); type a plain space instead",
     f'{EXEC}["a\\u0000b"]': "U+0000 (NULL); take it out",
 }
