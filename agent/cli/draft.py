@@ -85,7 +85,7 @@ class Draft:
         for table in [*map(_entry, inherited), *tables.values()] if tables else ():
             name = table["name"]
             hint = f"write the [[sensors]] of {name} by hand, and try again"
-            self._edit(partial(with_sensor, table=table), hint)
+            self._edit(partial(with_sensor, table={**_replaced(table), **table}), hint)
         if window_s is not None:
             self.set(("count", "window_s"), window_s)
         self._check(tables)
@@ -152,7 +152,7 @@ class Draft:
         raise UsageError(told, hint=next(filter(None, map(instead, wrong)), HINT))
 
     def _problems(self) -> str:
-        """What is wrong, a line each, without the file and its lines, which are not written yet."""
+        """Problems, a line each, without the file and its lines, which are not written yet."""
         try:
             self._interpret(sensors.options_of, self._name, lines=False)
         except ConfigError as error:
@@ -166,6 +166,12 @@ def _entry(sensor: SensorConfig) -> Table:
     given = {one.name: getattr(options, one.name) for one in fields(options)}
     own = {one.name: given[one.name] for one in fields(options) if given[one.name] != one.default}
     return {"name": sensor.name, "driver": sensor.driver, **own}
+
+
+def _replaced(table: Table) -> Table:
+    """Keys that those of an entry take the place of, each to be taken out."""
+    replaces = getattr(built_in(str(table["driver"])), "replaces", {})
+    return {old: None for key in table for old in replaces.get(key, ())}
 
 
 def holder_of(config: Config, name: str, line: str) -> str:

@@ -59,6 +59,14 @@ class Options:
     """
 
     detects: ClassVar[bool] = True
+    #: Keys that go where one is given anew.
+    replaces: ClassVar[dict[str, tuple[str, ...]]] = {
+        "pin": ("chip", "line"),
+        "chip": ("pin",),
+        "line": ("pin",),
+        "bias": ("pull",),
+        "pull": ("bias",),
+    }
 
     pin: int | None = header_pin(53)
     chip: str = chip()

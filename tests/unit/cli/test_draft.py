@@ -171,6 +171,36 @@ def test_the_hint_about_a_part_is_the_flag_to_type(flag: str, hint: str, draft: 
     assert caught.value.hint == f"type --sensor {hint}"
 
 
+@pytest.mark.parametrize(
+    ("before", "flag", "after"),
+    [
+        ('pin = 20\npull = "up"\n', "gpio:21,bias=pull-down", 'pin = 21\nbias = "pull-down"\n'),
+        ('pin = 20\nbias = "off"\n', "gpio,pull=up", 'pin = 20\npull = "up"\n'),
+        ('chip = "gpiochip4"\nline = 3\n', "gpio:21", "pin = 21\n"),
+        ('line = "DOOR"\nactive = "low"\n', "gpio:21", 'active = "low"\npin = 21\n'),
+        ("pin = 20\n", "gpio,line=DOOR", 'line = "DOOR"\n'),
+        ("pin = 20\n", "gpio,chip=gpiochip4,line=3", 'chip = "gpiochip4"\nline = 3\n'),
+        ('chip = "gpiochip4"\nline = 3\n', "gpio,line=5", 'chip = "gpiochip4"\nline = 5\n'),
+    ],
+)
+def test_a_key_that_is_given_takes_the_place_of_those_that_exclude_it(
+    before: str, flag: str, after: str, config: str
+) -> None:
+    """A line for a pin, `bias` for its older name; all else stays."""
+    head = '[[sensors]]\nname = "door"\ndriver = "gpio"\n'
+    add(config, head + before)
+    draft = Draft(Path(config), {})
+    wired(draft, f"door={flag}")
+    draft.save()
+    assert Path(config).read_text().endswith(head + after)
+
+
+def test_keys_that_exclude_each_other_are_not_given_together(draft: Draft) -> None:
+    """The flag is what is wrong then."""
+    with pytest.raises(UsageError, match="--sensor door: line: does not go with pin"):
+        wired(draft, "door=gpio:21,line=DOOR")
+
+
 def test_a_name_that_is_wrong_counts_as_not_given(config: str) -> None:
     """So that it can be mended; anything else that is wrong is told first."""
     Path(config).write_text('[thing]\nname = "a b"\n')
