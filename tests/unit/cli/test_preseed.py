@@ -184,11 +184,14 @@ def test_a_directory_in_the_place_of_the_taken_file_blocks_nothing(card: Card) -
 def test_a_key_in_an_inline_table_is_taken_out_of_it(card: Card) -> None:
     """The rest of the line is kept as the owner wrote it."""
     inline = 'access_key_id = "AKIAABCDEFGHIJKLMNOP", secret_access_key = "the-secret"'
-    card.file.write_text(f'aws = {{ {inline}, region = "eu-west-1" }} # mine\n')
+    place = 'provisioning = { credentials_file = "aws/credentials" }\n'
+    card.file.write_text(f'{place}aws = {{ {inline}, region = "eu-west-1" }} # mine\n')
     assert card.preseed.take()
     text = card.target.read_text()
-    assert tomllib.loads(text) == {"aws": {"region": "eu-west-1"}}
+    assert tomllib.loads(text)["aws"] == {"region": "eu-west-1"}
+    assert text.startswith(place)
     assert text.endswith("} # mine\n")
+    assert card.profile == Profile(KEY, "eu-west-1")
 
 
 def test_a_key_in_a_table_that_would_vanish_with_it_is_refused(card: Card) -> None:
