@@ -37,7 +37,7 @@ from agent.sensors import needs
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agent.cli.main import Subparsers
     from agent.cli.sensor_flags import Table
@@ -91,10 +91,11 @@ def add(subparsers: Subparsers) -> None:
     erase.add_argument("--erase-key", action="store_true", help="after success (default)")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pins) -> int:
     """Ask, write, register, start, wait. Raises AgentError; each file is then the old or the new.
 
     The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
+    `pins` looks, as the service's user, who holds a pin of the header.
     """
     path: Path = arguments.config
     tables = sensor_flags.tables(arguments.sensor)
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.allow:
         return alone(known)
     check_writable(known.provisioning.credentials_file)
-    _refuse_held(tables)
+    _refuse_held(tables, pins)
     draft.wire(tables, count=arguments.count, window_s=arguments.window_s)
     own_certificate = known.mqtt.cert_file is not None
     with explained():
@@ -151,10 +152,10 @@ def _enrol(config: Config, key: AccessKey | None, *, keep: bool) -> None:
             _settle_key(config, key, keep=keep, done=done)
 
 
-def _refuse_held(tables: Mapping[str, Table]) -> None:
+def _refuse_held(tables: Mapping[str, Table], look: Callable[[], str]) -> None:
     """Raise UsageError for a sensor at a pin that something else on this board holds."""
     at = [(name, table["pin"]) for name, table in tables.items() if "pin" in table]
-    pins = findings.parsed(ask_service(findings.pins, groups=GROUPS)).pins if at else ()
+    pins = findings.parsed(ask_service(look, groups=GROUPS)).pins if at else ()
     for name, pin in at:
         if problem := findings.trouble_with(pin, pins):
             raise UsageError(f"--sensor {name}: {problem.text}", hint=problem.hint)
@@ -187,7 +188,7 @@ def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
     where = f"GPIO {pin} (pin {findings.PLACES[pin]} of the header)"
     ours = any(one.number == pin and one.ours for one in pins)
     with service_unit.stopped(config) if ours else nullcontext():
-        watch_as_service(partial(walk.trial, sensor, where), groups=GROUPS)
+        watch_as_service(partial(walk.trial, sensor, where, Clock()), groups=GROUPS)
 
 
 def _registered(config: Config) -> str:

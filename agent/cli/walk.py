@@ -6,13 +6,13 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from agent.clock import Clock
 from agent.errors import EXIT_OK
 from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from agent.clock import Clock
     from agent.config import SensorConfig
     from agent.sensors import Sensor
 
@@ -52,12 +52,11 @@ def show(
     return walk
 
 
-def trial(config: SensorConfig, where: str, ended: Callable[[float], bool]) -> int:
+def trial(config: SensorConfig, where: str, clock: Clock, ended: Callable[[float], bool]) -> int:
     """Walk test of a sensor at `where`, for somebody who is asked about it next; the exit code.
 
     Raises SensorError.
     """
-    clock = Clock()
     sensor = open_sensor(config, clock=clock)
     try:
         print(f"Walk past {config.name} now; Enter ends the test.", flush=True)

@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 TRIAL = """
 from functools import partial
 from agent.cli import service, walk
+from agent.clock import Clock
 from agent.config import SensorConfig
 from agent.sensors.gpio import Options
 sensor = SensorConfig(name="motion", driver="gpio", options=Options(pin=21, debounce_ms=0))
-print("exit code", service.watch_as_service(partial(walk.trial, sensor, "GPIO 21")))
+print("exit code", service.watch_as_service(partial(walk.trial, sensor, "GPIO 21", Clock())))
 """
 
 

@@ -371,10 +371,11 @@ WALK = """
 import sys
 from functools import partial
 from agent.cli import service, walk
+from agent.clock import Clock
 from agent.config import SensorConfig
 from agent.sensors.simulated import Options
 sensor = SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=20.0))
-print("exit code", service.watch_as_service(partial(walk.trial, sensor, "this pin")))
+print("exit code", service.watch_as_service(partial(walk.trial, sensor, "this pin", Clock())))
 print("went on:", input())
 """
 

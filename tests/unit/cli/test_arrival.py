@@ -137,6 +137,17 @@ def test_a_count_is_awaited_until_its_window_ends(
     assert "first count acknowledged" in told
 
 
+def test_a_count_that_does_not_come_is_given_up_soon_after_it_is_due(
+    agent: Callable[..., FakeAgent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a minute later; what keeps it is told."""
+    device = agent(MOTION)
+    device.reports = {1: {"pid": 7, "state": "online", "acked": 0}}
+    assert device.wait() == 75
+    assert 620 <= device.clock.boot_s() - device.began_s <= 621
+    assert "no record has been acknowledged yet" in capsys.readouterr().out
+
+
 def test_ctrl_c_ends_the_wait_alone(
     agent: Callable[..., FakeAgent], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,8 +12,9 @@ import pytest
 
 from agent.cli.main import main
 from agent.cli.units import plain, sign
-from agent.cli.walk import Walk, show
-from agent.sensors import Sensor
+from agent.cli.walk import Walk, show, trial
+from agent.config import SensorConfig
+from agent.sensors import Sensor, simulated
 from tests.fakes import FakeClock, FakeDetector, FakeDriver
 from tests.unit.cli.conftest import add
 
@@ -253,3 +254,20 @@ def test_a_walk_test_that_sees_nothing_ends_by_itself(capsys: pytest.CaptureFixt
     assert show(Sensor("motion", driver), clock, ended=ended, patience_s=60.0).count == 1
     assert clock.boot_s() - began_s == 90.0
     assert "motion: 1 detections in 90 s" in capsys.readouterr().out
+
+
+def test_a_trial_that_sees_nothing_ends_after_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to look at; the exit code is that of a trial that saw something."""
+    clock = FakeClock()
+    began_s = clock.boot_s()
+
+    def ended(_seconds: float) -> bool:
+        clock.pass_by(1.0)
+        return clock.boot_s() - began_s > 600.0
+
+    motion = SensorConfig(
+        name="motion", driver="simulated", options=simulated.Options(detections_per_s=1e-9)
+    )
+    assert trial(motion, "GPIO 21", clock, ended) == 0
+    assert clock.boot_s() - began_s == 60.0
+    assert "Nothing yet: is it wired to GPIO 21, to 5 V" in capsys.readouterr().out
