@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 #: Settings of the firmware, now and before bookworm.
 PATHS = (CONFIG_TXT, "/boot/config.txt")
 
-#: Overlays that take a pin by `gpiopin`, and which without (the firmware's overlays/README).
-OVERLAYS = re.compile(r"w1-gpio(-\w+)*|dht11")
-
-#: One that takes another pin by `extpullup`, and which without.
-EXTERNAL = "w1-gpio-pullup"
-EXTERNAL_PIN = 5
+#: Pins that overlays take by a parameter, and without it (the firmware's overlays/README).
+OVERLAYS = {
+    "w1-gpio": {"gpiopin": W1_PIN},
+    "w1-gpio-pi5": {"gpiopin": W1_PIN},
+    "w1-gpio-pullup": {"gpiopin": W1_PIN, "extpullup": 5},
+    "w1-gpio-pullup-pi5": {"gpiopin": W1_PIN, "extpullup": 5},
+    "dht11": {"gpiopin": 4},
+    "gpio-fan": {"gpiopin": 12},
+    "gpio-ir": {"gpio_pin": 18},
+    "gpio-poweroff": {"gpiopin": 26},
+    "gpio-shutdown": {"gpio_pin": 3},
+    "pps-gpio": {"gpiopin": 18},
+}
 
 #: What begins an overlay in config.txt, and what gives the one before it more parameters.
 OVERLAY_KEYS = {"dtoverlay", "device_tree_overlay"}
@@ -102,7 +109,5 @@ def overlays(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _taken(overlay: str, given: dict[str, int]) -> Iterator[tuple[str, int]]:
-    if OVERLAYS.fullmatch(overlay):
-        yield overlay, given.get("gpiopin", W1_PIN)
-    if overlay == EXTERNAL:
-        yield overlay, given.get("extpullup", EXTERNAL_PIN)
+    for name, pin in OVERLAYS.get(overlay, {}).items():
+        yield overlay, given.get(name, pin)

@@ -134,6 +134,11 @@ def test_the_pin_that_an_overlay_has_is_a_warning(tmp_path: Path, path: str) -> 
             [("w1-gpio-pullup", 17), ("w1-gpio-pullup", 6)],
         ),
         ("dtoverlay=w1-gpio-pullup", [("w1-gpio-pullup", 4), ("w1-gpio-pullup", 5)]),
+        (
+            "dtoverlay=gpio-shutdown\ndtoverlay=gpio-fan,gpiopin=14,temp=60000",
+            [("gpio-shutdown", 3), ("gpio-fan", 14)],
+        ),
+        ("dtoverlay=pps-gpio,gpiopin=27\ndtoverlay=vc4-kms-v3d", [("pps-gpio", 27)]),
         ("dtoverlay=w1-gpio:gpiopin=17", [("w1-gpio", 17)]),
         ("\ufeffdtoverlay = w1-gpio , gpiopin = 17 ", [("w1-gpio", 17)]),
         ("dtoverlay=dht11,gpiopin=0x11", [("dht11", 17)]),
