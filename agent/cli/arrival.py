@@ -33,7 +33,7 @@ class Expected(NamedTuple):
 
 
 def expected(config: Config, now_s: float) -> Expected:
-    """What comes first: a reading comes at once, a count at the end of its window."""
+    """The record that comes first: a reading at once, else a count at the end of its window."""
     counted = {one.name for one in config.sensors if one.name in config.count.sensor}
     silent = {one.name for one in config.sensors if detects(one) and one.interval_s is None}
     if {one.name for one in config.sensors} - (counted & silent):
@@ -67,15 +67,16 @@ class Arrival:
         self._first = expected(config, wall_s())
         self._status: dict[str, Json] = {}
 
-    def wait(self, *, limit_s: float) -> int:
+    def wait(self, *, limit_s: float, patience_s: float = PATIENCE_S) -> int:
         """Wait until the first record has been acknowledged; the exit code.
 
         A count that is due later than in `limit_s` is not awaited: then being online is enough.
-        EXIT_TEMPORARY, and what is wrong told, if it does not come in time. Ctrl-C ends the wait.
+        EXIT_TEMPORARY, and what is wrong told, if it does not come in time, which is `patience_s`
+        for what is due at once. Ctrl-C ends the wait.
         """
         due_in_s = self._first.due_s - self._wall_s()
         awaited = bool(self._first.what) and due_in_s <= limit_s
-        until_s = self._began_s + (due_in_s + LATE_S if due_in_s > 0 and awaited else PATIENCE_S)
+        until_s = self._began_s + (due_in_s + LATE_S if due_in_s > 0 and awaited else patience_s)
         try:
             online = self._until(lambda status: status.get("state") == "online", until_s)
             if online:
@@ -121,13 +122,16 @@ class Arrival:
     def _complain(self, *, online: bool) -> None:
         what = "no record has been acknowledged" if online else "the agent is not online"
         tell(f"After {self._took_s():.0f} s {what} yet. All is configured, and it goes on trying.")
-        self._tell_conditions()
+        self._tell_conditions(also="" if online else "offline")
         tell("See `pi-iot-agent status`, `sudo pi-iot-agent doctor`, `journalctl -u pi-iot-agent`.")
 
-    def _tell_conditions(self) -> None:
-        """Tell what a person should do something about: a count may say that its sensor fails."""
+    def _tell_conditions(self, *, also: str = "") -> None:
+        """Tell what a person should do something about: a count may say that its sensor fails.
+
+        A mere note is told if its code is `also`: being offline is none for five minutes.
+        """
         for condition in conditions_of(self._status):
-            if condition.get("severity") != INFO:
+            if condition.get("severity") != INFO or condition.get("code") == also:
                 tell(f"{condition.get('code')}: {condition.get('text')}")
                 tell(f"  hint: {condition.get('hint')}")
 

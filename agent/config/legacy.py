@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.config.counted import detects
+from agent.config.counted import MOTION, detects
 from agent.config.document import contents
 from agent.config.fields import THING_NAME, show
 from agent.errors import ConfigError
@@ -119,7 +119,7 @@ def _sensor(values: dict[str, str], path: Path, warnings: list[str]) -> dict[str
     if values.get("SENSOR_NO", "") not in {"", "0", "1"}:
         warnings.append(f"{path}: SENSOR_NO: expected 0 or 1; taken as 0")
     active = "low" if values.get("SENSOR_NO") == "1" else "high"
-    return {"name": "motion", "driver": "gpio", "pin": PIN, "active": active}
+    return {"name": MOTION, "driver": "gpio", "pin": PIN, "active": active}
 
 
 def _text(data: bytes) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.board import CONFIG_TXT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -164,7 +166,7 @@ _ROUND = re.compile(r"adafruit|grove|sensor|module|driver|detector|[^a-z0-9]")
 
 
 def reader(name: str, known: Iterable[str], *, pin: object = None) -> str:
-    """What reads the part `name`, if that is known, in words that begin with "; ".
+    """Driver that reads the part `name`, if that is known, in words that begin with "; ".
 
     `known` are the drivers that there are; `pin` is the pin that the part was given.
     """
@@ -178,7 +180,7 @@ def reader(name: str, known: Iterable[str], *, pin: object = None) -> str:
     text = f'; it is read by driver = "{read.driver}"'
     text += f", {_KEYS[read.driver].format(read.argument)}" if read.argument else ""
     if read.kernel.startswith("dtoverlay"):
-        text += f", with {read.kernel} in /boot/firmware/config.txt"
+        text += f", with {read.kernel} in {CONFIG_TXT}"
     elif read.kernel:
         text += f", after: {read.kernel}"
     default = 21 if read is _PIN else 4

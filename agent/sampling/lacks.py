@@ -1,4 +1,4 @@
-"""What a sensor lacks while the rest is sent: named once, and in the same words while it lasts."""
+"""Lacks of a sensor whose rest is sent: named once, and in the same words while they last."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ NEAR_C = 5.0
 
 _SLAVE = re.compile(r"((?:[0-9a-f]{2} ){9}): crc=[0-9a-f]{2} (YES|NO)\s[^=]*t=(-?\d+)", re.ASCII)
 WIRING = "check the wiring, its length, the power, and the 4.7 kOhm pull-up to 3.3 V"
-_HINT = "add dtoverlay=w1-gpio to /boot/firmware/config.txt and restart; check the 4.7 kOhm pull-up"
+_HINT = f"add dtoverlay=w1-gpio to {board.CONFIG_TXT} and restart; check the 4.7 kOhm pull-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

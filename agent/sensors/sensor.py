@@ -60,7 +60,7 @@ class Detections:
 
 
 class Measurement(NamedTuple):
-    """What one read gave: the quantities that it has, and the reason for each that it lacks."""
+    """Outcome of one read: the quantities that it has, and the reason for each that it lacks."""
 
     values: dict[str, float | str]
     missing: dict[str, SensorError]

@@ -10,6 +10,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from agent import board
 from agent.errors import NoDataError, SensorError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ PASSING = {
 GONE = {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ENXIO}
 GONE_WHILE_OPEN = {errno.ENODEV}
 
-HINT = "check the wiring, and the dtoverlay line in /boot/firmware/config.txt"
+HINT = f"check the wiring, and the dtoverlay line in {board.CONFIG_TXT}"
 
 
 def text(path: Path, *, read: Callable[[int, int], bytes] = os.read) -> str:
@@ -80,7 +81,7 @@ def number(path: Path) -> float:
 
 
 def each(channels: Mapping[str, Callable[[], float]]) -> dict[str, float | SensorError]:
-    """What each quantity's function returns, or the SensorError that it raises, for itself."""
+    """Value of each quantity's function, or the SensorError that it raises, for itself."""
     found: dict[str, float | SensorError] = {}
     for quantity, value in channels.items():
         try:

@@ -24,6 +24,7 @@ from agent.sensors import options_of
 from tests.integration.agent_process import AgentProcess
 from tests.tools.cloud.faults import ACCESS_DENIED
 from tests.tools.cloud.local_aws import ACCESS_KEY
+from tests.tools.cloud.mosquitto import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -407,6 +408,23 @@ def test_the_first_record_of_sensors_by_flags_is_awaited(device: Fresh) -> None:
         config = load(device.config, options_of=options_of, environment={})
         assert Arrival(config).wait(limit_s=90.0) == 0
         assert agent.stop() == 0
+
+
+def test_a_broker_that_is_away_is_told_when_the_patience_ends(
+    device: Fresh, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 75, with the cause though it is new, and what to do; the agent goes on."""
+    assert device.setup(*flags("away"), "--secret-stdin", text=SECRET).returncode == 0
+    (away,) = free_ports(1)
+    toml = device.config.read_text().replace(f"port = {device.aws.port}", f"port = {away}")
+    with AgentProcess(device.aws, device.directory, toml=toml) as agent:
+        agent.start().wait_condition("offline")
+        config = load(device.config, options_of=options_of, environment={})
+        assert Arrival(config).wait(limit_s=90.0, patience_s=0.0) == 75
+        assert agent.stop() == 0
+    told = capsys.readouterr().out
+    assert "the agent is not online yet" in told
+    assert re.search(r"^offline: .*refused.*\n  hint: ", told, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

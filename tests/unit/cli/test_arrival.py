@@ -174,9 +174,13 @@ def test_where_nobody_waits_a_count_that_is_due_later_is_not_awaited(
 def test_what_keeps_it_is_told(
     state: str, agent: Callable[..., FakeAgent], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After 90 seconds, as the agent reports it, with where to look; mere notes are left out."""
+    """After 90 seconds, as the agent reports it, with where to look.
+
+    Mere notes are left out, but for the one that says why it is not online.
+    """
     stands = [
-        {"code": "offline", "severity": "info", "text": "a note", "hint": "none"},
+        {"code": "offline", "severity": "info", "text": "refused", "hint": "wait"},
+        {"code": "leftover-certificate", "severity": "info", "text": "a note", "hint": "none"},
         {"code": "not-authorized", "severity": "error", "text": "no right", "hint": "mend it"},
     ]
     device = agent(ROOM)
@@ -187,6 +191,7 @@ def test_what_keeps_it_is_told(
     assert "not-authorized: no right\n  hint: mend it" in told
     assert "a note" not in told
     assert ("the agent is not online" in told) == (state == "offline")
+    assert ("offline: refused\n  hint: wait" in told) == (state == "offline")
     assert "pi-iot-agent doctor" in told
 
 
