@@ -192,7 +192,9 @@ def _sensors(
     for name in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(name, str) and name and name not in names and not unusable(name):
             known = f"; known: {', '.join(map(show, names))}" if 0 < len(names) <= _SHOWN else ""
-            tables.note(f"count.sensor: no sensor has the name {seen(name)}{known}")
+            old = f"; that of {legacy.FILE_NAME} is not used beside [[sensors]]"
+            told = old if otherwise and name == otherwise["name"] else ""
+            tables.note(f"count.sensor: no sensor has the name {seen(name)}{known}{told}")
     return tuple(sensor for sensor in sensors if sensor)
 
 

@@ -75,6 +75,17 @@ def test_a_motion_sensor_that_others_take_the_place_of_is_told(
     assert found == ((text,) if told else ())
 
 
+def test_a_motion_sensor_that_is_to_be_counted_and_is_not_used_is_told(tmp_path: Path) -> None:
+    """Nobody looks for it in vain."""
+    (tmp_path / "iot_prov_config").write_text(LEGACY)
+    path = write(tmp_path, f"[count]\nsensor = 'motion'\n{SENSOR}")
+    told = r'"motion"; known: "room"; that of iot_prov_config is not used beside \[\[sensors\]\]'
+    with pytest.raises(ConfigError, match=told):
+        read(path)
+    with pytest.raises(ConfigError, match=r'"hall"; known: "room" \(line'):
+        read(write(tmp_path, f"[count]\nsensor = 'hall'\n{SENSOR}"))
+
+
 def test_agent_toml_wins_over_the_older_file(tmp_path: Path) -> None:
     """The older file only gives defaults; what is no more as before is worth a warning."""
     (tmp_path / "iot_prov_config").write_text(LEGACY)
