@@ -103,8 +103,7 @@ def watch(config: SensorConfig, clock: Clock) -> int:
         if not sensor.detects:
             print(f"{PROGRAM}: {config.name} does not detect, it measures", file=sys.stderr)
             return EXIT_USAGE
-        print(f"{config.name}: walk past it; Ctrl-C ends", flush=True)
-        walk.show(sensor, clock)
+        walk.show(sensor, clock, f"{config.name}: walk past it; Ctrl-C ends")
     finally:
         sensor.close()
     return EXIT_OK

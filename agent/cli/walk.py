@@ -32,16 +32,18 @@ def pause(seconds: float) -> bool:
 def show(
     sensor: Sensor,
     clock: Clock,
+    invitation: str,
     *,
     ended: Callable[[float], bool] = pause,
     patience_s: float = math.inf,
 ) -> Walk:
-    """Print each change of a detector until Ctrl-C, then the sum; the walk that it was.
+    """Print the invitation, each change of a detector until Ctrl-C, and the sum; the walk it was.
 
     `ended` waits for some seconds and says whether the person has seen enough; `patience_s` without
     a change ends it too. Raises SensorError.
     """
     walk = Walk(sensor, clock)
+    print(invitation, flush=True)
     try:
         while not ended(EVERY_S) and walk.quiet_s() < patience_s:
             for line in walk.step():
@@ -59,8 +61,8 @@ def trial(config: SensorConfig, where: str, clock: Clock, ended: Callable[[float
     """
     sensor = open_sensor(config, clock=clock)
     try:
-        print(f"Walk past {config.name} now; Enter ends the test.", flush=True)
-        if not show(sensor, clock, ended=ended, patience_s=PATIENCE_S).count:
+        invitation = f"Walk past {config.name} now; Enter ends the test."
+        if not show(sensor, clock, invitation, ended=ended, patience_s=PATIENCE_S).count:
             print(f"Nothing yet: is it wired to {where}, to 5 V and to ground?", flush=True)
             print("A motion sensor warms up for a minute, and is blind for some seconds after.")
     finally:
@@ -83,6 +85,7 @@ class Walk:
 
     def step(self) -> Iterator[str]:
         """Changes since the last call, a line each. Raises SensorError."""
+        active = self._sensor.read().values.get("active")  # first: what it shows is drained then
         seen = self._sensor.drain()
         now_s = self._clock.boot_s()
         self.count += seen.count
@@ -91,7 +94,6 @@ class Walk:
         self._active_s += seen.active_s
         if seen.count:
             yield self._line(f"detected, {self.count} so far")
-        active = self._sensor.read().values.get("active")
         if active and self._active_since_s is None:
             self._active_since_s = now_s
             yield self._line("active")

@@ -103,4 +103,8 @@ SENSOR_FAILING = Condition("sensor-failing", WARNING, "check the wiring and its 
 QUANTITY_MISSING = Condition(
     "quantity-missing", INFO, "check the sensor, or leave it: what else it measures is sent"
 )
-SENSOR_SUSPECT = Condition("sensor-suspect", WARNING, "check that the sensor still sees the room")
+SENSOR_SUSPECT = Condition(
+    "sensor-suspect",
+    WARNING,
+    "look at its wiring and what stands before it; active_max_s and max_per_min say what is believed",
+)

@@ -17,6 +17,7 @@ from agent.errors import SensorError
 from agent.sensors import gpio_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from agent.sensors.gpio_line import ChipInfo, Ioctl, Line, LineInfo
@@ -150,9 +151,10 @@ def request(wanted: Wanted, flags: int, *, debounce_us: int, root: Path, ioctl: 
                 hint = "a pin needs a board that has some, or a chip by USB"
                 raise SensorError(f"{wanted}: this machine has no GPIO chip", hint=hint)
             raise SensorError(f"{wanted}: no GPIO chip is at {root / 'dev'}", hint=ALLOW)
-        there = ", ".join(map(str, chips))
         hint = f'name it: chip = "{chips[0].path.name}", line = 0; {LIST}'
-        raise SensorError(f"{wanted} is at none of the chips: {there}", hint=hint)
+        if wanted.chip:
+            hint = f"plug it in again, or give the name or label of another; {LIST}"
+        raise SensorError(f"{wanted} is at none of the chips: {_named(chips)}", hint=hint)
 
 
 def chip_paths(root: Path, chip: str = "") -> list[Path]:
@@ -169,7 +171,7 @@ def chip_paths(root: Path, chip: str = "") -> list[Path]:
 
 
 def _found(wanted: Wanted, chips: list[Chip]) -> tuple[Chip, int] | None:
-    """The chip and the offset of the wanted line. Raises SensorError."""
+    """The chip and the offset of the wanted line. Raises SensorError, also if there are several."""
     name = wanted.line
     if wanted.pin is not None:
         for chip in chips:
@@ -178,11 +180,16 @@ def _found(wanted: Wanted, chips: list[Chip]) -> tuple[Chip, int] | None:
         name = f"GPIO{wanted.pin}"
     elif not re.search(r"/|^gpiochip\d+$", wanted.chip):
         chips = [chip for chip in chips if wanted.chip in {"", chip.info.label}]
-    for chip in chips:
-        offset = chip.offset_of(name) if isinstance(name, str) else name
-        if offset is not None:
-            return chip, offset
-    return None
+    offsets = [(chip, chip.offset_of(name) if isinstance(name, str) else name) for chip in chips]
+    found = [(chip, offset) for chip, offset in offsets if offset is not None]
+    if len(found) > 1:  # the one might be taken for the other that is unplugged
+        text = f"{wanted} is at several chips: {_named(chip for chip, _ in found)}"
+        raise SensorError(text, hint=f"give the path of one as its chip; {LIST}")
+    return found[0] if found else None
+
+
+def _named(chips: Iterable[Chip]) -> str:
+    return ", ".join(map(str, chips))
 
 
 def told(where: str, error: OSError) -> SensorError:

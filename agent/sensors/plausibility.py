@@ -166,6 +166,8 @@ class Plausibility:
 
 def _span(seconds: float) -> str:
     """A time as a person says it."""
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds:g} s"
     if seconds < 2 * HOUR_S:
         return f"{seconds / MINUTE_S:.0f} minutes"
     return f"{seconds / HOUR_S:.0f} hours"

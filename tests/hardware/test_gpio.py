@@ -85,6 +85,15 @@ class TestFinding:
             chip.pulse(7)
             assert sensor.drain().count == 0
 
+    def test_two_chips_of_one_label_are_told(self) -> None:
+        """One of them would be taken for the other, as soon as that is unplugged."""
+        with (
+            Chip(label="usb-lines") as first,
+            Chip(label="usb-lines", name="other") as second,
+            pytest.raises(SensorError, match=rf"{first.path} .*{second.path}"),
+        ):
+            opened(chip="usb-lines", line=3)
+
     def test_where_there_is_no_chip_the_error_says_so(self) -> None:
         """As in a service that may see none."""
         with pytest.raises(SensorError, match="no GPIO chip"):
@@ -108,7 +117,7 @@ class TestFinding:
         """A device, a file, a directory, nothing, a pipe."""
         os.mkfifo(tmp_path / "fifo")
         path = path.format(fifo=tmp_path / "fifo")
-        with pytest.raises(SensorError, match=path):
+        with pytest.raises(SensorError, match=f"{path}: (this is no GPIO|there is no such) chip"):
             opened(chip=path, line=3)
 
 
@@ -232,7 +241,7 @@ class TestCounting:
 
     def test_pulses_above_the_debounce_time_are_a_detection_each(self, chip: Chip) -> None:
         """However many: each level is held until it counts."""
-        count = 0
+        count, began_s = 0, time.monotonic()
         with opened(debounce_ms=10) as sensor:
             for _ in range(20):
                 for high in (True, False):
@@ -240,6 +249,7 @@ class TestCounting:
                     wait_event(sensor)
                     count += sensor.drain().count
         assert count == 20
+        assert time.monotonic() - began_s < timing.allowed_s(1.0)
 
     @pytest.mark.parametrize("active", ["high", "low"])
     def test_the_active_time_is_that_of_the_edges(self, active: str, chip: Chip) -> None:

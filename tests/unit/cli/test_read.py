@@ -213,6 +213,22 @@ class Chattering(FakeDriver):
         return 1, 0.0, 6, 3
 
 
+class Moving(FakeDetector):
+    """Something moves while it is asked for the level."""
+
+    def read(self) -> dict[str, float]:
+        """The level, after which there is a detection."""
+        self.seen += 1
+        return {"active": 1.0}
+
+
+def test_a_walk_test_shows_no_level_before_the_detection_that_it_is_of() -> None:
+    """Whatever happens between the two questions to the driver."""
+    walk = Walk(Sensor("motion", Moving()), FakeClock())
+    first = [line.partition(": ")[2] for line in walk.step()]
+    assert first == ["detected, 1 so far", "active"]
+
+
 def test_a_walk_test_tells_what_it_did_not_count() -> None:
     """So that a loose contact is seen as one."""
     walk = Walk(Sensor("motion", Chattering()), FakeClock())
@@ -251,7 +267,7 @@ def test_a_walk_test_that_sees_nothing_ends_by_itself(capsys: pytest.CaptureFixt
         return False
 
     began_s = clock.boot_s()
-    assert show(Sensor("motion", driver), clock, ended=ended, patience_s=60.0).count == 1
+    assert show(Sensor("motion", driver), clock, "Walk.", ended=ended, patience_s=60.0).count == 1
     assert clock.boot_s() - began_s == 90.0
     assert "motion: 1 detections in 90 s" in capsys.readouterr().out
 

@@ -379,6 +379,18 @@ def test_where_a_pin_is_not_the_chips_that_are_there_are_told(bare: Bench) -> No
     assert bare.refused(line="door")[0].startswith("line door is at none of")
 
 
+def test_what_is_at_several_chips_is_told(bare: Bench) -> None:
+    """A label, the name of a line: the one would be taken for the other that is unplugged."""
+    bare.kernel.add("usb-lines", at=0, names="DOOR{}")
+    bare.kernel.add("usb-lines", at=1, names="DOOR{}")
+    chips = "/dev/gpiochip0 (usb-lines), /dev/gpiochip1 (usb-lines)"
+    for wanted in ({"chip": "usb-lines", "line": 3}, {"line": "DOOR3"}):
+        text, hint = bare.refused(**wanted)
+        assert text.endswith(f" is at several chips: {chips}")
+        assert "give the path of one" in hint
+    bare.driver(chip="/dev/gpiochip1", line=3).close()
+
+
 @pytest.mark.parametrize(
     ("held_by", "pin", "hint"),
     [
