@@ -106,5 +106,5 @@ QUANTITY_MISSING = Condition(
 SENSOR_SUSPECT = Condition(
     "sensor-suspect",
     WARNING,
-    "look at its wiring and what stands before it; active_max_s and max_per_min say what is believed",
+    "look at its wiring and what stands before it; active_max_s, max_per_min say what is believed",
 )
