@@ -72,7 +72,7 @@ class Supervisor:
         self._notifier.ready()
         for worker in workers:
             worker.start()
-        while not self._stop.asked and all(worker.is_alive() for worker in workers):
+        while not self._stop.asked and not any(worker.ended for worker in workers):
             select.select([self._events], [], [])
             self._events.clear()
         in_order = self._stop.asked
@@ -99,7 +99,10 @@ class Supervisor:
 
 
 class Worker(threading.Thread):
-    """A thread whose end sets `events`; `failure` is an exception that left it, if one did."""
+    """A thread whose end sets `events`; `failure` is an exception that left it, if one did.
+
+    `ended` says that its work has; the thread is alive a moment longer.
+    """
 
     def __init__(self, name: str, target: Callable[[], None], events: Wakeup) -> None:
         # A thread stuck in a system call must not keep the process from ending.
@@ -107,6 +110,7 @@ class Worker(threading.Thread):
         self._work = target
         self._events = events
         self.failure: BaseException | None = None
+        self.ended = False
 
     def run(self) -> None:
         """Work until the work returns; an exception is logged in one line, with its place."""
@@ -119,6 +123,7 @@ class Worker(threading.Thread):
             self.failure = error
             log.critical("%s: %s", self.name, _one_line(error))
         finally:
+            self.ended = True
             self._events.set()
 
     def end_by(self, until_s: float) -> None:

@@ -158,6 +158,31 @@ def test_a_worker_that_dies_ends_the_process(yard: Yard, name: str) -> None:
     ]
 
 
+class Lingering(Wakeup):
+    """One whose setter goes on for a while, as a thread does before it has ended."""
+
+    def set(self) -> None:
+        """Set it."""
+        super().set()
+        time.sleep(0.2)
+
+
+def test_a_worker_that_dies_slowly_ends_the_process(tmp_path: Path, systemd: Systemd) -> None:
+    """It tells of its end while its thread is still alive."""
+    del systemd
+    before = signal.getsignal(signal.SIGHUP)
+    with Wakeup() as changed, Wakeup() as urgent, Lingering() as events:
+        yard = Yard(tmp_path, changed, urgent, events)
+        yard.uplink.error = FileBackError("it can be used again")
+        hung = threading.Timer(30.0, yard.stop.begin)
+        hung.start()
+        yard.run()
+        in_time = hung.is_alive()
+        hung.cancel()
+    signal.signal(signal.SIGHUP, before)
+    assert in_time
+
+
 def test_a_worker_that_dies_during_the_stop_spoils_it(yard: Yard) -> None:
     """The last records could not be kept."""
     yard.sampler.close_error = AgentError("the card is full", hint="free some space")
