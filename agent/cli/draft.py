@@ -100,9 +100,13 @@ class Draft:
             self._check(tables)
 
     def save(self) -> bool:
-        """Write it; False if it has not changed. The file is the old or the new. Raises OSError."""
+        """Write it; False if it has not changed. The file is the old or the new.
+
+        Raises ConfigError for a text that the agent would refuse, OSError.
+        """
         if self._text == self._written:
             return False
+        self._interpret(built_in, self._name, mending=False)
         files.rewrite(self._path, self._data)
         self._written = self._text
         return True
@@ -117,10 +121,15 @@ class Draft:
         except UneditableError as error:
             raise ConfigError([f"{self._path}: {error}"], hint=hint) from None
 
-    def _interpret(self, options_of: OptionsOf, name: str = "", *, lines: bool = True) -> Config:
-        """The configuration; `name` is the device's own so far, where it may not be looked for."""
+    def _interpret(
+        self, options_of: OptionsOf, name: str = "", *, lines: bool = True, mending: bool = True
+    ) -> Config:
+        """The configuration; `name` is the device's own so far, where it may not be looked for.
+
+        While `mending`, a name or region that is wrong counts as not given.
+        """
         document = read_toml(self._path, self._data)
-        for (table, key), kind in ((NAME, Thing), (REGION, Aws)):
+        for (table, key), kind in ((NAME, Thing), (REGION, Aws)) if mending else ():
             inner = document.get(table)
             if isinstance(inner, dict) and problem_with(kind, table, key, inner.get(key)):
                 del inner[key]

@@ -37,7 +37,10 @@ class UsageError(AgentError):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answers to the questions; `key` is None where the present one stays."""
+    """Answers to the questions; `key` is None where the present one stays.
+
+    `region` is "" where that of the registration stays, and nobody but the service tells it.
+    """
 
     name: str
     region: str
@@ -68,23 +71,30 @@ class Questions:
         """All answers. Raises UsageError, and OSError for a file with a secret.
 
         `registered` are name and region that this device is registered with: these need no key.
+        The service's files tell them, so that such a region is taken from there only if a person
+        sees it; else it is "".
         """
+        own = known.aws.region or stored.region
         name = self._answer(
             "--name",
             self._arguments.name,
             "Name of this device in AWS IoT",
             known.thing.name,
-            lambda text: "is empty" if not text else problem_with(Thing, *NAME, text),
+            lambda text: _problem(Thing, NAME, text),
         )
         region = self._answer(
             "--region",
             self._arguments.region,
             "AWS region, such as ap-northeast-1",
-            known.aws.region or stored.region or registered[1],
-            lambda text: "is empty" if not text else problem_with(Aws, *REGION, text),
+            own or registered[1],
+            lambda text: _problem(Aws, REGION, text),
         )
         stays = (name, region) == registered
         key = None if own_certificate else self._key(stored, optional=stays)
+        if not (own or self._asking or self._arguments.region):
+            region = ""
+            if (key or stored.key) and "--region" not in self._missing:
+                self._missing.append("--region")
         if self._missing:
             raise UsageError(
                 f"nobody can be asked here, and this is missing: {', '.join(self._missing)}",
@@ -102,6 +112,8 @@ class Questions:
         if not self._asking:
             if not default:
                 self._missing.append(flag)
+            elif problem := check(default):
+                raise UsageError(f"{flag} is missing, and what is there does not do: {problem}")
             return default
         while True:
             answer = ask(f"{question} [{default}]: " if default else f"{question}: ") or default
@@ -171,6 +183,15 @@ class Questions:
         elif temporary:
             token = token or os.environ.get(TOKEN_VARIABLE, "")
         return secret, token
+
+
+def _problem(kind: type, key: tuple[str, str], text: str) -> str:
+    """The problem with a value that is typed, without the key's name; "" if there is none."""
+    if not text:
+        return "is empty"
+    if {text[0], text[-1]} & set(access_key.QUOTES):
+        return "type it without quotes"
+    return problem_with(kind, *key, text).removeprefix(f"{'.'.join(key)}: ")
 
 
 def _content(path: Path) -> str:

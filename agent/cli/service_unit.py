@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent import account, files
 from agent.cli.output import tell
 from agent.config import DEFAULT_PATH
+from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,17 @@ if TYPE_CHECKING:
 
 
 def restart(config: Config) -> bool:
-    """Have systemd start the agent anew with these settings, or say who should; True if it has."""
+    """Have systemd start the agent anew with these settings, or say who should; True if it has.
+
+    Raises AgentError if it cannot be started.
+    """
     installed = is_installed(config)
-    if installed and os.geteuid() == 0 and _systemctl("restart"):
+    if installed and os.geteuid() == 0:
+        if not _systemctl("restart"):
+            raise AgentError(
+                "all is written, and yet the service does not start",
+                hint=f"see `systemctl status {account.UNIT}` and `journalctl -u {account.NAME}`",
+            )
         tell(f"{account.UNIT} has been started anew with these settings.")
         return True
     if installed:
@@ -39,15 +48,36 @@ def stopped(config: Config) -> Iterator[None]:
         yield
         return
 
+    with leaving():
+        try:
+            _systemctl("stop")
+            yield
+        finally:
+            _systemctl("start", "--no-block")
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP, unless they are ignored, end what is inside as SystemExit.
+
+    What is then left to do is done to the end: another of them, as where ssh breaks, is ignored.
+    """
+    before = {
+        number: handler
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+
     def leave(number: int, _frame: object) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_IGN)
         raise SystemExit(account.SIGNALLED + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, leave)
     try:
-        _systemctl("stop")
         yield
     finally:
-        _systemctl("start", "--no-block")
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -63,7 +93,7 @@ def process() -> int | None:
 
 def is_installed(config: Config) -> bool:
     """True if this is the configuration of the service that systemd runs here."""
-    return config.path.resolve() == DEFAULT_PATH and Path("/run/systemd/system").is_dir()
+    return config.path.resolve() == DEFAULT_PATH.resolve() and Path("/run/systemd/system").is_dir()
 
 
 def _systemctl(*command: str) -> bool:

@@ -30,6 +30,7 @@ from agent.cli.service import (
 )
 from agent.cli.wiring import Dialogue
 from agent.clock import Clock
+from agent.config import Aws, Thing, problem_with
 from agent.errors import EXIT_OK, BusyError, CredentialsError, explained
 from agent.identity import load
 from agent.provisioning import access_key
@@ -111,28 +112,32 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
     own_certificate = known.mqtt.cert_file is not None
     with explained():
         stored = access_key.read(known.provisioning.credentials_file, _profile(known))
-        thing, _, region = ask_service(lambda: _registered(known)).partition(" ")
+        registered = pair(ask_service(lambda: _registered(known)))
         answers = Questions(arguments).all(
-            known, stored, own_certificate=own_certificate, registered=(thing, region)
+            known, stored, own_certificate=own_certificate, registered=registered
         )
         draft.set(NAME, answers.name)
-        draft.set(REGION, answers.region)
+        if answers.region:
+            draft.set(REGION, answers.region)
         if draft.save():
             names = f", sensors {', '.join(tables)}" if tables else ""
-            tell(f"{path}: name {answers.name}, region {answers.region}{names}")
+            region = f", region {answers.region}" if answers.region else ""
+            tell(f"{path}: name {answers.name}{region}{names}")
             _warn(draft.config, known)
         _make_certs(draft.config.paths.certs)
     allow(draft.config)  # also where the registration fails: the agent goes on with it
-    try:
-        if answers.key or (stored.key and not own_certificate):
-            _enrol(draft.config, answers.key, keep=arguments.keep_key)
-        elif not own_certificate:
-            tell(f"{thing} stays registered as it is; a new AWS key would register it anew.")
-        if at_terminal() and not arguments.secret_stdin and not tables and _wire(draft):
-            allow(draft.config)
-    finally:  # a start with the new settings also goes on with what has failed here
-        arrival = Arrival(draft.config, previous=service_unit.process())
-        started = service_unit.restart(draft.config)
+    with service_unit.leaving():
+        try:
+            if answers.key or (stored.key and not own_certificate):
+                _enrol(draft.config, answers.key, keep=arguments.keep_key)
+            elif not own_certificate:
+                stays = f"{answers.name} stays registered as it is"
+                tell(f"{stays}; a new AWS key would register it anew.")
+            if at_terminal() and not arguments.secret_stdin and not tables and _wire(draft):
+                allow(draft.config)
+        finally:  # a start with the new settings also goes on with what has failed here
+            arrival = Arrival(draft.config, previous=service_unit.process())
+            started = service_unit.restart(draft.config)
     if started:
         limit_s = math.inf if at_terminal() else PATIENCE_S
         as_service(lambda: arrival.wait(limit_s=limit_s))
@@ -197,6 +202,13 @@ def _registered(config: Config) -> str:
         if identity := load(config).identity:
             return f"{identity.thing} {identity.region}"
     return ""
+
+
+def pair(told: str) -> tuple[str, str]:
+    """Name and region of what `_registered` told; empty where they cannot be any device's."""
+    thing, _, region = told.partition(" ")
+    wrong = problem_with(Thing, *NAME, thing) or problem_with(Aws, *REGION, region)
+    return ("", "") if wrong else (thing, region)
 
 
 def _make_certs(certs: Path) -> None:

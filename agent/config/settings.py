@@ -40,7 +40,9 @@ class Thing:
 class Aws:
     """AWS to register with; an empty string means that the AWS credentials say so."""
 
-    region: str = text("", r"[a-z]{2,8}(-[a-z0-9]+)*-\d{1,2}", "a region such as ap-northeast-1")
+    region: str = text(
+        "", r"[a-z]{2,8}(-[a-z0-9]{1,16}){0,4}-\d{1,2}", "a region such as ap-northeast-1"
+    )
     endpoint_url: str = url("")
     profile: str = text("")
 

@@ -42,7 +42,8 @@ _ELSEWHERE = {
     *("credential_process", "login_session"),
 }
 
-_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"
+#: Quotes that a person types, or copies, around a value.
+QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _in_the_way(text: str) -> str:
         return "is empty"
     if "\n" in text:
         return "goes on in the next line, since that begins with a blank; take the blank away"
-    if text[0] in _QUOTES or text[-1] in _QUOTES:
+    if text[0] in QUOTES or text[-1] in QUOTES:
         return "stands in quotes; take them away"
     if re.search(r"\s[#;]", text):
         return "has a remark behind it; put that on a line of its own"

@@ -133,6 +133,29 @@ def test_a_walk_test_keeps_the_agent_stopped_no_longer_than_it_lasts(
     assert device.main_pid not in {"0", pid}
 
 
+def test_a_service_that_cannot_start_is_told(device: Device) -> None:
+    """No success is told, by `--allow` neither."""
+    device.systemctl("stop", UNIT)
+    device.systemctl("mask", "--runtime", UNIT)
+    try:
+        done = device.box.run("pi-iot-agent", "setup", check=False)
+        assert (done.returncode, "Done." in done.stdout) == (1, False)
+        assert "the service does not start" in done.stderr
+        assert "journalctl -u pi-iot-agent" in done.stderr
+    finally:
+        device.systemctl("unmask", "--runtime", UNIT)
+        device.restart()
+
+
+def test_a_hang_up_at_a_question_starts_the_service_all_the_same(device: Device) -> None:
+    """A connection that breaks after the registration leaves no dead device."""
+    pid = device.main_pid
+    terminal = ["timeout", "--signal=HUP", "20", "python3", "-c", TERMINAL]
+    device.box.run(*terminal, "pi-iot-agent", "setup", stdin="\n\n\n", check=False)
+    device.wait_online()
+    assert device.main_pid not in {"0", pid}
+
+
 def test_certificates_elsewhere_are_the_services_own(fresh: Device) -> None:
     """Where `[paths] certs` does not exist yet, root makes it for the service, and all below too.
 

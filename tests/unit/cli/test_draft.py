@@ -229,3 +229,12 @@ def test_a_pin_has_one_holder(config: str) -> None:
     assert holder_of(known, "hall", "GPIO20") == "door"
     assert holder_of(known, "door", "GPIO20") == ""
     assert holder_of(known, "hall", "") == ""
+
+
+def test_what_the_agent_would_refuse_is_never_written(config: str, draft: Draft) -> None:
+    """The file stays as it was."""
+    before = Path(config).read_text()
+    draft.set(("aws", "region"), 'evil"\n[x]')
+    with pytest.raises(ConfigError, match=r"aws\.region: "):
+        draft.save()
+    assert Path(config).read_text() == before

@@ -36,11 +36,16 @@ def known(config: str) -> Config:
     return configuration.load(Path(config), options_of=lambda _: dict, environment={})
 
 
-def key(known: Config, *flags: str, stored: Profile | None = None) -> AccessKey | None:
-    """The key in the answers that `setup` takes from these flags."""
+def parsed(*flags: str) -> argparse.Namespace:
+    """The arguments of `setup` with these flags."""
     parser = argparse.ArgumentParser()
     setup.add(parser.add_subparsers())
-    arguments = parser.parse_args(["setup", *FLAGS, *flags])
+    return parser.parse_args(["setup", *flags])
+
+
+def key(known: Config, *flags: str, stored: Profile | None = None) -> AccessKey | None:
+    """The key in the answers that `setup` takes from these flags."""
+    arguments = parsed(*FLAGS, *flags)
     answers: Answers = Questions(arguments).all(known, stored or Profile(), own_certificate=False)
     assert SECRET not in repr(answers)
     assert TOKEN not in repr(answers)
@@ -140,3 +145,32 @@ def test_a_file_that_cannot_be_read_is_told(known: Config, tmp_path: Path, flag:
     """By its name."""
     with pytest.raises(FileNotFoundError, match=f"{tmp_path}/none"):
         key(known, "--access-key-id", TEMPORARY, flag, str(tmp_path / "none"))
+
+
+def test_a_region_that_only_the_service_tells_is_not_taken_unseen(known: Config) -> None:
+    """Without a key nothing needs it; with one, the flag is missing."""
+    arguments = parsed("--name", "cat")
+    registered = ("cat", "eu-west-1")
+    answers = Questions(arguments).all(
+        known, Profile(), own_certificate=False, registered=registered
+    )
+    assert answers == Answers("cat", "", None)
+    stored = Profile(AccessKey(KEY_ID, SECRET))
+    with pytest.raises(UsageError, match=r"this is missing: --region$"):
+        Questions(arguments).all(known, stored, own_certificate=False, registered=registered)
+
+
+def test_what_is_there_already_is_looked_at_too(known: Config) -> None:
+    """Where nobody is asked, a default that cannot be is refused."""
+    stored = Profile(region='evil"\n[x]')
+    with pytest.raises(UsageError, match=r"^--region is missing, and what is there does not do: "):
+        Questions(parsed("--name", "cat")).all(known, stored, own_certificate=False)
+
+
+def test_a_name_in_quotes_is_told_without_its_key(known: Config) -> None:
+    """A person at a question, or at a flag, has no line of a file."""
+    for quoted in ("\u201ccat\u201d", '"cat"'):
+        with pytest.raises(UsageError, match=r"^--name: type it without quotes$"):
+            key(known, "--name", quoted)
+    with pytest.raises(UsageError, match=r"^--name: expected 1 to 128 of the characters"):
+        key(known, "--name", "a cat")

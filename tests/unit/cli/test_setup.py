@@ -54,3 +54,20 @@ def test_a_pin_that_is_free_or_held_by_the_agent_is_taken(config: str, flag: str
     """What is wrong then is that the AWS key is missing."""
     with pytest.raises(UsageError, match="this is missing: --region, --access-key-id"):
         setup.run(arguments(config, "--sensor", flag), pins=lambda: held(by=by))
+
+
+@pytest.mark.parametrize(
+    ("told", "pair"),
+    [
+        ("cat eu-west-1", ("cat", "eu-west-1")),
+        ('cat evil"\n[x]', ("", "")),
+        (f"cat eu-{'a-' * 30_000}1", ("", "")),
+        ("c\x1b[2Jat eu-west-1", ("", "")),
+        ("", ("", "")),
+    ],
+)
+def test_what_the_service_tells_of_its_registration_is_a_name_and_a_region(
+    told: str, pair: tuple[str, str]
+) -> None:
+    """Or it counts for nothing: root writes it."""
+    assert setup.pair(told) == pair
