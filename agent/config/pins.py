@@ -74,7 +74,7 @@ def _drivers_of_the_kernel(sensors: Sequence[SensorConfig], root: Path) -> dict[
             break
     told = any(holder.startswith("dtoverlay=w1") for holder in holders.values())
     if not told and any(one.driver == "onewire" for one in sensors):
-        holders.setdefault(f"GPIO{W1_PIN}", "1-Wire, unless config.txt gives it another pin,")
+        holders.setdefault(f"GPIO{W1_PIN}", "1-Wire (where config.txt says no other pin)")
     return holders
 
 

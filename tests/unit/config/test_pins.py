@@ -82,10 +82,10 @@ def test_one_line_may_have_several_names(
 @pytest.mark.parametrize(
     ("config_txt", "told"),
     [
-        ("", "1-Wire, unless config.txt gives it another pin,"),
+        ("", "1-Wire (where config.txt says no other pin)"),
         ("dtoverlay=w1-gpio\n", "dtoverlay=w1-gpio in /boot/firmware/config.txt"),
         ("dtoverlay=w1-gpio,gpiopin=17\n", ""),
-        ("[all]\nenable_uart=1\n", "1-Wire, unless config.txt gives it another pin,"),
+        ("[all]\nenable_uart=1\n", "1-Wire (where config.txt says no other pin)"),
     ],
 )
 def test_the_pin_that_1_wire_has_is_a_warning(tmp_path: Path, config_txt: str, told: str) -> None:
