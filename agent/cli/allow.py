@@ -57,6 +57,7 @@ def reload_units() -> None:
 def allow(
     config: Config,
     *,
+    anew: bool = False,
     installed: Path = DEFAULT_PATH,
     units: Path = UNITS,
     group_exists: Callable[[str], bool] = group_exists,
@@ -64,7 +65,8 @@ def allow(
 ) -> bool:
     """Write the drop-in that the sensors of `config` need, or take it away; True if it changed.
 
-    systemd has then loaded it, and the service is to be started anew. Nothing is done for another
+    systemd has then loaded it, and the service is to be started anew; with `anew` systemd reads its
+    files in any case, since an owner may have changed a drop-in. Nothing is done for another
     configuration than that of the `installed` service. Raises AgentError where something that is
     not ours is in the way, NotPermittedError for others than root, StorageError.
     """
@@ -89,8 +91,9 @@ def allow(
         old = path.with_name(OLD_DROP_IN)
         if old.exists() and built_in:  # a plug-in may well need it
             tell(f"{old}: no sensor needs it any more; to take it away: sudo rm {old}")
-    if changed:
+    if changed or anew:
         reload_units()
+    if changed:
         account.of_service.cache_clear()  # it has the groups of the unit
     return changed
 
@@ -109,7 +112,7 @@ def alone(config: Config) -> int:
         raise NotPermittedError(
             "only root may change what the service can open", hint="run this with sudo"
         )
-    if not allow(config):
+    if not allow(config, anew=True):
         tell("Nothing to change: the drop-in of the service is as its sensors need it.")
     if service_unit.process():
         service_unit.restart(config)
@@ -117,7 +120,7 @@ def alone(config: Config) -> int:
 
 
 def _is_installed(config: Config, installed: Path, units: Path) -> bool:
-    return config.path.resolve() == installed and units.is_dir()
+    return config.path.resolve() == installed.resolve() and units.is_dir()
 
 
 def _text(devices: Sequence[str], groups: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.cli.output import tell
-from agent.cli.status import UnreadableError, conditions_of, read_status
+from agent.cli.status import MOST_TOLD, UnreadableError, conditions_of, read_status
 from agent.config import detects
 from agent.errors import EXIT_OK, EXIT_TEMPORARY
 from agent.health.conditions import INFO
@@ -130,10 +130,11 @@ class Arrival:
 
         A mere note is told if its code is `also`: being offline is none for five minutes.
         """
-        for condition in conditions_of(self._status):
-            if condition.get("severity") != INFO or condition.get("code") == also:
-                tell(f"{condition.get('code')}: {condition.get('text')}")
-                tell(f"  hint: {condition.get('hint')}")
+        standing = conditions_of(self._status)
+        told = [one for one in standing if one.get("severity") != INFO or one.get("code") == also]
+        for condition in told[:MOST_TOLD]:
+            tell(f"{condition.get('code')}: {condition.get('text')}")
+            tell(f"  hint: {condition.get('hint')}")
 
     def _took_s(self) -> float:
         return self._monotonic_s() - self._began_s

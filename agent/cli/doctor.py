@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent import board
 from agent.cli.main import COMMANDS, settings
 from agent.cli.proof import MessageCameError, leave_message
-from agent.cli.status import degraded, read_status
+from agent.cli.status import MOST_TOLD, conditions_of, degraded, read_status
 from agent.clock import Clock
 from agent.errors import (
     EXIT_FAILURE,
@@ -287,12 +287,10 @@ def _agent(status: dict[str, Json]) -> Iterator[Finding]:
         yield Finding(OK, "connection", f"the agent holds it: {told}")
     else:
         yield Finding(FAIL, "connection", f"the agent runs and has none: {told}", "see below")
-    conditions = status.get("conditions")
-    for one in conditions if isinstance(conditions, list) else []:
-        if isinstance(one, dict):
-            severity = one.get("severity")
-            verdict = OK if severity == INFO else FAIL if severity == ERROR else WARN
-            hint = str(one.get("hint", ""))
-            yield Finding(verdict, str(one.get("code")), str(one.get("text")), hint)
+    for one in conditions_of(status)[:MOST_TOLD]:
+        severity = one.get("severity")
+        verdict = OK if severity == INFO else FAIL if severity == ERROR else WARN
+        hint = str(one.get("hint", ""))
+        yield Finding(verdict, str(one.get("code")), str(one.get("text")), hint)
     if not degraded(status):
         yield Finding(OK, "agent", "it reports nothing that a person should mend")

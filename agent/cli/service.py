@@ -75,7 +75,12 @@ def watch_as_service(
     return guarded(partial(work, partial(_typed, keyboard)))
 
 
-def check_writable(path: Path) -> None:
+def is_read_only(directory: Path) -> bool:
+    """True if the file system there takes no change, of root's neither (statvfs(3))."""
+    return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+
+
+def check_writable(path: Path, *, read_only: Callable[[Path], bool] = is_read_only) -> None:
     """Raise NotPermittedError if this user could not replace `path`, or root should not.
 
     Root writes and removes nothing where the service, or anybody else, could put something else in
@@ -91,6 +96,11 @@ def check_writable(path: Path) -> None:
         raise NotPermittedError(
             f"{path}: others than root can write on the way there; root changes nothing there",
             hint="put it where only root can write, as /etc/pi-iot-agent is",
+        )
+    if read_only(directory):
+        raise NotPermittedError(
+            f"{path}: lies on a read-only file system",
+            hint="make it writable for this, such as with `sudo mount -o remount,rw /`",
         )
     if not os.access(directory, os.W_OK | os.X_OK):
         raise NotPermittedError(f"{path}: this user may not write it", hint="run this with sudo")

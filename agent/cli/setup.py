@@ -106,10 +106,11 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
     known = draft.config
     if arguments.allow:
         return alone(known)
-    check_writable(known.provisioning.credentials_file)
+    own_certificate = known.mqtt.cert_file is not None
+    if not own_certificate:
+        check_writable(known.provisioning.credentials_file)
     _refuse_held(tables, pins)
     draft.wire(tables, count=arguments.count, window_s=arguments.window_s)
-    own_certificate = known.mqtt.cert_file is not None
     with explained():
         stored = access_key.read(known.provisioning.credentials_file, _profile(known))
         registered = pair(ask_service(lambda: _registered(known)))

@@ -32,6 +32,12 @@ STALE_S = 150.0
 #: More than any number of sensors needs.
 LONGEST = 16 * MIB
 
+#: More conditions than stand at once for any cause but a hostile one.
+MOST_TOLD = 20
+
+#: Beyond any time in seconds and any size in bytes that a status tells.
+HUGE = 1e18
+
 
 class UnreadableError(AgentError):
     """The agent runs, but its status cannot be read."""
@@ -86,6 +92,7 @@ def read_status(paths: Paths) -> dict[str, Json] | None:
         if not files.is_locked(paths.lock_file):
             return None
         status = json.loads(files.read(path, limit=LONGEST))
+        json.dumps(status, indent=2, allow_nan=False)  # whoever writes it may be hostile
     except FileNotFoundError:
         raise UnreadableError(
             f"{path}: the agent runs and has not reported yet",
@@ -95,7 +102,7 @@ def read_status(paths: Paths) -> dict[str, Json] | None:
         raise ForbiddenError(
             f"{error.filename}: may not be read by this user", hint="run this with sudo"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnreadableError(
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}",
             hint="see `journalctl -u pi-iot-agent`",
@@ -125,7 +132,7 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     yield f"Last acknowledgement: {ago(status.get('last_ack'), now_s)}."
     yield f"The running total is {status.get('total')}."
     card = status.get("card")
-    if isinstance(card, dict) and isinstance(card.get("bytes_per_day"), int):
+    if isinstance(card, dict) and _is_number(card.get("bytes_per_day")):
         most = f", most of it by {card['most_by']}" if card.get("most_by") else ""
         yield f"Written to the card: {_size(card['bytes_per_day'])} a day{most}."
     sensors = status.get("sensors")
@@ -133,22 +140,25 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
         if isinstance(sensor, dict):
             how = "works" if sensor.get("ok") else f"fails: {sensor.get('error')}"
             yield f"Sensor {name} {how}; last value: {ago(sensor.get('last'), now_s)}."
-    for condition in conditions_of(status):
+    conditions = conditions_of(status)
+    for condition in conditions[:MOST_TOLD]:
         severity, code, text = (condition.get(name) for name in ("severity", "code", "text"))
         since_s = condition.get("since")
-        lasting = f", for {_span(since_s, now_s)}" if _is_time(since_s) else ""
+        lasting = f", for {_span(since_s, now_s)}" if _is_number(since_s) else ""
         yield f"{severity}: {code}{lasting}: {text}"
         if hint := condition.get("hint"):
             yield f"  hint: {hint}"
+    if (more := len(conditions) - MOST_TOLD) > 0:
+        yield f"{more} more conditions: see `pi-iot-agent status --json`"
 
 
 def ago(moment_s: Json, now_s: float) -> str:
     """Time from `moment_s` to `now_s`, in the unit that a person would choose; "never" for none."""
-    return f"{_span(moment_s, now_s)} ago" if _is_time(moment_s) else "never"
+    return f"{_span(moment_s, now_s)} ago" if _is_number(moment_s) else "never"
 
 
-def _is_time(moment_s: Json) -> TypeGuard[float]:
-    return isinstance(moment_s, int | float) and not isinstance(moment_s, bool)
+def _is_number(value: Json) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < HUGE
 
 
 def _span(moment_s: float, now_s: float) -> str:

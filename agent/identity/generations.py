@@ -40,7 +40,7 @@ GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
 NAME = "[a-zA-Z0-9:_-]{1,128}"
 OF_A_THING = re.compile(rf"\.({NAME})\.(?:{GENERATION.pattern}|pending)")
 
-HOLDER = "another `pi-iot-agent setup`, `provision` or `deprovision`"
+HOLDER = "a registration or removal, the agent's own or another command's,"
 
 #: The file that a person's command holds besides, and how long it waits for a daemon's own attempt.
 BY_HAND = ".by-hand"

@@ -57,12 +57,13 @@ class Machine:
         """Count how often systemd was to read its files."""
         self.reloads += 1
 
-    def allow(self, text: str, *, name: str = "agent.toml") -> bool:
+    def allow(self, text: str, *, name: str = "agent.toml", anew: bool = False) -> bool:
         """Do as `setup` does after it has written `text`."""
         path = self.root / name
         path.write_text(text)
         return allow(
             config.load(path, options_of=options_of),
+            anew=anew,
             installed=self.root / "agent.toml",
             units=self.units,
             group_exists=self.groups.__contains__,
@@ -209,3 +210,21 @@ def test_nothing_of_the_configuration_gets_into_the_unit(machine: Machine) -> No
         assert set(machine.settings) == {"PrivateDevices", "DeviceAllow", "SupplementaryGroups"}
         assert machine.drop_in.read_text().startswith(HEADER + "\n")
     assert machine.reloads == 1
+
+
+def test_the_services_configuration_may_be_a_link(machine: Machine) -> None:
+    """As where an owner keeps it in a repository."""
+    elsewhere = machine.root / "repository.toml"
+    elsewhere.touch()
+    (machine.root / "agent.toml").symlink_to(elsewhere)
+    assert machine.allow(PIN)
+    assert machine.drop_in.exists()
+
+
+def test_a_change_of_the_owners_own_is_read_too(machine: Machine) -> None:
+    """On demand: `setup --allow` follows an `rm` of a drop-in."""
+    assert machine.allow(PIN)
+    assert not machine.allow(PIN)
+    assert machine.reloads == 1
+    assert not machine.allow(PIN, anew=True)
+    assert machine.reloads == 2

@@ -104,6 +104,10 @@ def test_status_of_a_degraded_agent_ends_with_1(
         ("{", "cannot be read: "),
         ("\0", "cannot be read: "),
         ("[]", "is not a report of the agent"),
+        ("[" * 200_000, "cannot be read: "),
+        ('{"a":' + "[" * 980 + "]" * 980 + "}", "cannot be read: "),
+        ('{"last_ack": NaN}', "cannot be read: "),
+        ('{"last_ack": 1e999}', "cannot be read: "),
     ],
 )
 def test_status_says_that_a_report_cannot_be_read(
@@ -126,3 +130,19 @@ def test_a_time_is_told_in_a_fitting_unit() -> None:
         "never",
         "0 s ago",
     ]
+
+
+def test_a_hostile_report_is_told_all_the_same(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is the service's user may write whatever is JSON; a person reads a few lines."""
+    huge = 10**400
+    standing = [{"severity": "warning", "code": f"c{i}", "since": huge} for i in range(20_000)]
+    for size in (True, huge, -1, 0.5):
+        status = {"last_ack": huge, "card": {"bytes_per_day": size}, "conditions": standing}
+        with running(config, json.dumps(status)):
+            assert main(["status", "--config", config]) == 1
+        told = capsys.readouterr()
+        assert told.out.count("warning: ") == 20
+        assert told.out.endswith("19980 more conditions: see `pi-iot-agent status --json`\n")
+        assert told.err == ""

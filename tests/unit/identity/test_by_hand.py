@@ -43,7 +43,7 @@ def test_two_persons_and_a_daemon_that_never_lets_go_are_told(tmp_path: Path) ->
     waited: list[float] = []
     with generations.locked(by_hand=True):
         for one in (True, False):
-            with pytest.raises(BusyError, match="setup"):
+            with pytest.raises(BusyError, match="another command's"):
                 generations.locked(by_hand=one).__enter__()
     with files.lock(tmp_path / "certs/.lock", "the daemon"), pytest.raises(BusyError):
         generations.locked(by_hand=True, sleep=waited.append).__enter__()
