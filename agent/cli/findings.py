@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.units import plain, sign
+from agent.errors import SensorError
 from agent.sensors import discovery
 from agent.sensors.discovery import Device, Pin
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.clock import Clock
-    from agent.errors import SensorError
 
 #: So many quantities of a device are shown.
 SHOWN = 3
@@ -34,10 +34,15 @@ PLACES = {gpio: place for place, gpio in board.HEADER.items()}
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Devices and pins that are there: devices that can be read, and the pins of the header."""
+    """Devices and pins that are there: devices that can be read, and the pins of the header.
+
+    Where no pin is seen, `trouble` and `hint` say why, and what to do.
+    """
 
     devices: tuple[Device, ...] = ()
     pins: tuple[Pin, ...] = ()
+    trouble: str = ""
+    hint: str = ""
 
 
 def parsed(text: str) -> Board:
@@ -46,25 +51,25 @@ def parsed(text: str) -> Board:
         document = json.loads(text)
         devices = [Device(**one) for one in document["devices"]]
         pins = [Pin(**one) for one in document["pins"]]
+        why = [_line(str(document.get(key, ""))) for key in ("trouble", "hint")]
     except (ValueError, TypeError, KeyError, RecursionError):
         return Board()
     return Board(
         tuple(replace(one, says=_line(one.says)) for one in devices if _is_device(one)),
         tuple(replace(one, consumer=_line(one.consumer)) for one in pins if _is_pin(one)),
+        *why,
     )
 
 
 def looked(clock: Clock, *, root: Path = board.ROOT) -> str:
     """The Board that is found here, as text."""
-    found = Board(
-        tuple(discovery.devices(clock, said, root=root)), tuple(discovery.pins(root=root))
-    )
+    found = replace(_pins(root), devices=tuple(discovery.devices(clock, said, root=root)))
     return json.dumps(asdict(found))
 
 
 def pins(*, root: Path = board.ROOT) -> str:
     """The pins alone, as text."""
-    return json.dumps(asdict(Board(pins=tuple(discovery.pins(root=root)))))
+    return json.dumps(asdict(_pins(root)))
 
 
 def said(values: Mapping[str, float | str]) -> str:
@@ -77,6 +82,13 @@ def said(values: Mapping[str, float | str]) -> str:
 def trouble_with(pin: object, pins: Iterable[Pin]) -> SensorError | None:
     """The reason why nobody but its holder can use the pin; None if there is none known."""
     return next((one.trouble for one in pins if one.number == pin), None)
+
+
+def _pins(root: Path) -> Board:
+    try:
+        return Board(pins=tuple(discovery.pins(root=root)))
+    except SensorError as error:
+        return Board(trouble=error.text, hint=error.hint)
 
 
 def _is_device(device: Device) -> bool:

@@ -6,6 +6,7 @@ import grp
 import os
 import select
 import sys
+import termios
 import time
 from contextlib import suppress
 from functools import partial
@@ -66,13 +67,18 @@ def watch_as_service(
     """The exit code of `work(ended)`, done as the service's user until the person presses a key.
 
     Enter and Ctrl-C end it: as KeyboardInterrupt, or by `ended`, which waits for some seconds.
+    What else is typed meanwhile at a terminal answers nothing.
     """
     keyboard = sys.stdin.fileno()
     service = _with(groups)
-    if service:  # its process has no terminal
-        lone = partial(guarded, partial(work, _pause))
-        return account.run_as(service, lone, ends=keyboard)
-    return guarded(partial(work, partial(_typed, keyboard)))
+    try:
+        if service:  # its process has no terminal
+            lone = partial(guarded, partial(work, _pause))
+            return account.run_as(service, lone, ends=keyboard)
+        return guarded(partial(work, partial(_typed, keyboard)))
+    finally:
+        with suppress(termios.error):  # it is none
+            termios.tcflush(keyboard, termios.TCIFLUSH)
 
 
 def is_read_only(directory: Path) -> bool:

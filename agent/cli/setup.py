@@ -188,13 +188,14 @@ def _warn(config: Config, before: Config) -> None:
             tell(f"warning: {warning}")
 
 
-def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> None:
-    """Show what a sensor at a pin detects, with the agent out of its way."""
+def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> bool:
+    """Show what a sensor at a pin detects, with the agent out of its way; True if it does."""
     pin: int = cast("Any", sensor.options).pin
     where = f"GPIO {pin} (pin {findings.PLACES[pin]} of the header)"
     ours = any(one.number == pin and one.ours for one in pins)
     with service_unit.stopped(config) if ours else nullcontext():
-        watch_as_service(partial(walk.trial, sensor, where, Clock()), groups=GROUPS)
+        code = watch_as_service(partial(walk.trial, sensor, where, Clock()), groups=GROUPS)
+    return code == EXIT_OK
 
 
 def _registered(config: Config) -> str:

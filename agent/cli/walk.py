@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from agent.errors import EXIT_OK
+from agent.errors import EXIT_FAILURE, EXIT_OK
 from agent.sensors import open_sensor
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def show(
     walk = Walk(sensor, clock)
     print(invitation, flush=True)
     try:
-        while not ended(EVERY_S) and walk.quiet_s() < patience_s:
+        while not ended(EVERY_S):
+            if walk.quiet_s() >= patience_s:
+                print(f"No change for {patience_s:g} s: the test ends.", flush=True)
+                break
             for line in walk.step():
                 print(line, flush=True)
     except KeyboardInterrupt:
@@ -55,19 +58,21 @@ def show(
 
 
 def trial(config: SensorConfig, where: str, clock: Clock, ended: Callable[[float], bool]) -> int:
-    """Walk test of a sensor at `where`, for somebody who is asked about it next; the exit code.
+    """Walk test of a sensor at `where`, for somebody who is asked about it next.
 
-    Raises SensorError.
+    The exit code says whether something was detected. Raises SensorError.
     """
     sensor = open_sensor(config, clock=clock)
     try:
-        invitation = f"Walk past {config.name} now; Enter ends the test."
-        if not show(sensor, clock, invitation, ended=ended, patience_s=PATIENCE_S).count:
-            print(f"Nothing yet: is it wired to {where}, to 5 V and to ground?", flush=True)
-            print("A motion sensor warms up for a minute, and is blind for some seconds after.")
+        limit = f"{PATIENCE_S:g} s without a change"
+        invitation = f"Walk past {config.name} now; Enter ends the test, as do {limit}."
+        if show(sensor, clock, invitation, ended=ended, patience_s=PATIENCE_S).count:
+            return EXIT_OK
+        print(f"Nothing yet: is it wired to {where}, to 5 V and to ground?", flush=True)
+        print("A motion sensor warms up for a minute, and is blind for some seconds after.")
     finally:
         sensor.close()
-    return EXIT_OK
+    return EXIT_FAILURE
 
 
 class Walk:
@@ -108,11 +113,12 @@ class Walk:
     def sum(self) -> str:
         """The sum in one line."""
         took_s = self._clock.boot_s() - self._began_s
+        noun = "detection" if self.count == 1 else "detections"
         bounces = max(0, self._edges - 2 * self.count)
         told = f"; {bounces} changes of the line were too short to count" if bounces > 1 else ""
         told += f"; {self._lost} changes of the line were lost" if self._lost else ""
         return (
-            f"{self._sensor.name}: {self.count} detections in {took_s:.0f} s, "
+            f"{self._sensor.name}: {self.count} {noun} in {took_s:.0f} s, "
             f"active for {self._active_s:.1f} s{told}"
         )
 

@@ -12,6 +12,7 @@ from agent.cli.findings import PLACES, trouble_with
 from agent.cli.sensor_flags import ARGUMENT, built_in, problem
 from agent.cli.units import plain
 from agent.config import MOTION, SensorConfig
+from agent.sensors.discovery import USUAL_PIN as PIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.sensors.discovery import Device
 
-#: GPIO of a motion sensor, unless there is one: the last pin of the header, beside ground.
-PIN = 21
 NONE = "none"
 NO = ("n", "no", NONE)
+
+#: Answers to whether a pin is taken: it is, it is not, none is.
+TAKEN = {"y": True, "yes": True, "n": False, "no": False, NONE: None}
 
 #: Pins that tell the board of what is plugged onto it (the HAT specification).
 OF_THE_HAT = (0, 1)
@@ -44,7 +46,8 @@ NAMES = {
 class Dialogue:
     """Questions about sensors; the answers are [[sensors]] entries.
 
-    `ask` puts a question and gives the line typed, `say` shows a line, `walk` tries a detector.
+    `ask` puts a question and gives the line typed, `say` shows a line, `walk` tries a detector and
+    says whether it has seen something.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Dialogue:
         *,
         ask: Callable[[str], str],
         say: Callable[[str], object],
-        walk: Callable[[SensorConfig], object],
+        walk: Callable[[SensorConfig], bool],
     ) -> None:
         self._config = config
         self._board = found
@@ -94,7 +97,7 @@ class Dialogue:
             self._say(f"  expected numbers from 1 to {most}")
 
     def _name(self, title: str, device: Device, taken: Mapping[str, Table]) -> str:
-        names = {*taken, *(one.name for one in self._config.sensors)}
+        names = {*taken, *_names(self._config)}
         default = _free(NAMES.get(device.driver) or _default(device), names)
         while True:
             answer = self._ask(f"Name of {title} [{default}]: ") or default
@@ -106,34 +109,48 @@ class Dialogue:
     def _motion(self, chosen: Mapping[str, Table]) -> dict[str, Table]:
         """The motion sensor, tried out; the present one if there is one."""
         if not self._board.pins:
-            self._say("No pins are seen here; `--sensor motion=gpio:21` adds a sensor at one.")
+            self._say(f"No pins are seen here. {self._board.trouble}".rstrip())
+            if self._board.hint:
+                self._say(f"  {self._board.hint}")
             return {}
-        sensors = [one for one in self._config.sensors if one.driver == "gpio"]
-        at_pins = {
-            one.name: one for one in sensors if getattr(one.options, "pin", None) is not None
-        }
-        name = next(iter(at_pins)) if len(at_pins) == 1 else MOTION
-        present: Any = at_pins.get(name)
-        if present is None:  # nor is one the motion sensor that is at another chip's line
-            name = _free(name, {*chosen, *(one.name for one in sensors)})
-        default = present.options.pin if present else PIN
-        held = [f"{pin.number} ({pin.consumer})" for pin in self._board.pins if pin.used]
-        others = (pin.number for pin in self._board.pins if not pin.used)
-        free = [str(number) for number in others if number not in OF_THE_HAT]
-        more = f"; held: {', '.join(held)}" if held else ""
-        self._say(f"Free GPIO pins: {' '.join(free)}{more}")
+        present: Any = _motion_sensor(self._config)
+        name = present.name if present else _free(MOTION, {*chosen, *_names(self._config)})
+        default = str(present.options.pin if present else NONE if _names(self._config) else PIN)
+        self._say_pins()
         while (pin := self._pin(name, default)) is not None:
             options = replace(present.options, pin=pin) if present else built_in("gpio")(pin=pin)
             self._say(f"GPIO {pin} is pin {PLACES[pin]} of the header.")
-            self._walk(SensorConfig(name=name, driver="gpio", options=options))
-            if self._ask(f"Take GPIO {pin}? (Enter: yes, n: another pin) ").lower() not in NO:
+            seen = self._walk(SensorConfig(name=name, driver="gpio", options=options))
+            taken = self._is_taken(pin, seen=seen)
+            if taken:
                 return {name: {"name": name, "driver": "gpio", "pin": pin}}
+            if taken is None:
+                break
+            default = NONE
         return {}
 
-    def _pin(self, name: str, default: int) -> int | None:
+    def _say_pins(self) -> None:
+        pins = self._board.pins
+        held = [f"{pin.number} ({pin.consumer or 'the kernel'})" for pin in pins if pin.used]
+        free = [pin.number for pin in pins if not pin.used and pin.number not in OF_THE_HAT]
+        more = f"; held: {', '.join(held)}" if held else ""
+        self._say(f"Free GPIO pins: {' '.join(map(str, free))}{more}")
+
+    def _is_taken(self, pin: int, *, seen: bool) -> bool | None:
+        """True if the person takes it, False for another, None for none at all."""
+        means = "yes, n: another pin" if seen else "another pin, y: take it all the same"
         while True:
-            question = f"GPIO of the motion sensor, or {NONE} [{default}]: "
-            answer = self._ask(question) or str(default)
+            answer = self._ask(f"Take GPIO {pin}? (Enter: {means}) ").lower()
+            if not answer:
+                return seen
+            if answer in TAKEN:
+                return TAKEN[answer]
+            self._say(f"  expected y, n or {NONE}")
+
+    def _pin(self, name: str, default: str) -> int | None:
+        while True:
+            means = f" (Enter: {NONE})" if default == NONE else f", or {NONE} [{default}]"
+            answer = self._ask(f"GPIO of the motion sensor{means}: ") or default
             if answer.lower() in NO:
                 return None
             number = re.sub(r"(?i)^gpio ?", "", answer)
@@ -148,6 +165,22 @@ class Dialogue:
                 self._say(f"  {trouble.text}: {trouble.hint}")
             else:
                 return pin
+
+
+def _motion_sensor(config: Config) -> SensorConfig | None:
+    """The motion sensor, if it is at a pin: by its name, or as the only one counted at a high line.
+
+    Anything else that is counted may be a door or a button.
+    """
+    named = [one for one in config.sensors if one.name == MOTION]
+    counted = [one for one in config.sensors if one.name in config.count.sensor]
+    found = named or [one for one in counted if getattr(one.options, "active", "") == "high"]
+    at_pin = [one for one in found if getattr(one.options, "pin", None) is not None]
+    return at_pin[0] if len(found) == len(at_pin) == 1 else None
+
+
+def _names(config: Config) -> set[str]:
+    return {one.name for one in config.sensors}
 
 
 def _is(sensor: SensorConfig, device: Device) -> bool:

@@ -10,7 +10,6 @@ import fcntl
 import re
 import threading
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,9 @@ PATIENCE_S = 5.0
 
 #: Pins of the header, by their GPIO (BCM) numbers.
 PINS = sorted(board.HEADER.values())
+
+#: GPIO of a motion sensor, where nobody says another: the last of the header, beside ground.
+USUAL_PIN = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,24 @@ def devices(clock: Clock, said: Said, *, root: Path = board.ROOT) -> list[Device
 
 
 def pins(*, root: Path = board.ROOT, ioctl: Ioctl = fcntl.ioctl) -> list[Pin]:
-    """Pins of the header, as far as this user may ask; none where the board has no header.
+    """Pins of the header; its chip is known by the label, else by the names of the lines.
 
-    Its chip is known by the label, else by the names of the lines.
+    Raises SensorError where none is seen: this user may not ask, or the board has no header.
     """
     named: list[Pin] = []
+    chips: list[gpio_chips.Chip] = []
+    troubles: list[SensorError] = []
     for path in gpio_chips.chip_paths(root):
-        with suppress(SensorError), gpio_chips.Chip(path, ioctl) as chip:
-            if chip.info.label in gpio_chips.HEADER:
-                return [_pin(number, chip.line(number)) for number in PINS]
-            named = named or list(_named(chip))
+        try:
+            with gpio_chips.Chip(path, ioctl) as chip:
+                if chip.info.label in gpio_chips.HEADER:
+                    return [_pin(number, chip.line(number)) for number in PINS]
+                named = named or list(_named(chip))
+                chips.append(chip)
+        except SensorError as error:
+            troubles.append(error)
+    if not named:
+        raise gpio_chips.nowhere(gpio_chips.Wanted(USUAL_PIN, "", None), chips, troubles, root)
     return sorted(named, key=lambda pin: pin.number)
 
 

@@ -17,7 +17,7 @@ from agent.errors import SensorError
 from agent.sensors import gpio_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from agent.sensors.gpio_line import ChipInfo, Ioctl, Line, LineInfo
@@ -144,17 +144,24 @@ def request(wanted: Wanted, flags: int, *, debounce_us: int, root: Path, ioctl: 
         if found := _found(wanted, chips):
             chip, offset = found
             return chip.request(offset, flags, debounce_us=debounce_us)
-        if troubles:
-            raise SensorError(f"{wanted}: {troubles[0].text}", hint=troubles[0].hint)
-        if not chips:
-            if not any(root.glob("sys/bus/gpio/devices/gpiochip*")):  # which a sandbox shows too
-                hint = "a pin needs a board that has some, or a chip by USB"
-                raise SensorError(f"{wanted}: this machine has no GPIO chip", hint=hint)
-            raise SensorError(f"{wanted}: no GPIO chip is at {root / 'dev'}", hint=ALLOW)
+        raise nowhere(wanted, chips, troubles, root)
+
+
+def nowhere(
+    wanted: Wanted, chips: Sequence[Chip], troubles: Sequence[SensorError], root: Path
+) -> SensorError:
+    """The reason why the wanted line is not found: of `chips`, others had `troubles`."""
+    if troubles:
+        return SensorError(f"{wanted}: {troubles[0].text}", hint=troubles[0].hint)
+    if chips:
         hint = f'name it: chip = "{chips[0].path.name}", line = 0; {LIST}'
         if wanted.chip:
             hint = f"plug it in again, or give the name or label of another; {LIST}"
-        raise SensorError(f"{wanted} is at none of the chips: {_named(chips)}", hint=hint)
+        return SensorError(f"{wanted} is at none of the chips: {_named(chips)}", hint=hint)
+    if any(root.glob("sys/bus/gpio/devices/gpiochip*")):  # which a sandbox shows too
+        return SensorError(f"{wanted}: no GPIO chip is at {root / 'dev'}", hint=ALLOW)
+    hint = "a pin needs a board that has some, or a chip by USB"
+    return SensorError(f"{wanted}: this machine has no GPIO chip", hint=hint)
 
 
 def chip_paths(root: Path, chip: str = "") -> list[Path]:

@@ -61,7 +61,9 @@ def test_somebody_who_walks_past_sees_it_at_once(chip: Chip) -> None:
     ) as process:
         assert process.stdin
         assert process.stdout
-        assert process.stdout.readline() == "Walk past motion now; Enter ends the test.\n"
+        assert process.stdout.readline() == (
+            "Walk past motion now; Enter ends the test, as do 60 s without a change.\n"
+        )
         assert lines.look(chip.path, 21).consumer == "pi-iot-agent"
         chip.set(21, high=True)
         assert "motion: detected, 1 so far" in process.stdout.readline()
@@ -69,7 +71,7 @@ def test_somebody_who_walks_past_sees_it_at_once(chip: Chip) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
         rest = process.stdout.read()
-    assert "motion: 1 detections in" in rest
+    assert "motion: 1 detection in" in rest
     assert rest.endswith("exit code 0\n")
     assert lines.look(chip.path, 21).consumer == ""
 

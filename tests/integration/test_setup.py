@@ -381,9 +381,9 @@ print("went on:", input())
 """
 
 
-@pytest.mark.parametrize("key", ["\n", "\x03"])
+@pytest.mark.parametrize("key", ["\n", "\n\n", "\x03"])
 def test_a_walk_test_ends_with_enter_or_ctrl_c_and_setup_goes_on(key: str) -> None:
-    """The line that was typed answers no question."""
+    """The lines that were typed answer no question."""
     terminal = Terminal([sys.executable, "-c", WALK], {**os.environ})
     terminal.answer("detected, 3 so far\r\n", key)
     terminal.answer("exit code 0\r\n", "on\n")

@@ -202,7 +202,7 @@ def test_a_walk_test_shows_each_change() -> None:
         "motion: still again, after 3.0 s",
     ]
     assert first[0].partition(" ")[0].endswith(":00.2")
-    assert walk.sum() == "motion: 1 detections in 3 s, active for 3.0 s"
+    assert walk.sum() == "motion: 1 detection in 3 s, active for 3.0 s"
 
 
 class Chattering(FakeDriver):
@@ -234,7 +234,7 @@ def test_a_walk_test_tells_what_it_did_not_count() -> None:
     walk = Walk(Sensor("motion", Chattering()), FakeClock())
     list(walk.step())
     assert walk.sum() == (
-        "motion: 1 detections in 0 s, active for 0.0 s; 4 changes of the line were too short to "
+        "motion: 1 detection in 0 s, active for 0.0 s; 4 changes of the line were too short to "
         "count; 3 changes of the line were lost"
     )
 
@@ -269,11 +269,12 @@ def test_a_walk_test_that_sees_nothing_ends_by_itself(capsys: pytest.CaptureFixt
     began_s = clock.boot_s()
     assert show(Sensor("motion", driver), clock, "Walk.", ended=ended, patience_s=60.0).count == 1
     assert clock.boot_s() - began_s == 90.0
-    assert "motion: 1 detections in 90 s" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "No change for 60 s: the test ends.\nmotion: 1 detection in 90 s" in out
 
 
 def test_a_trial_that_sees_nothing_ends_after_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what to look at; the exit code is that of a trial that saw something."""
+    """It says that at the beginning, and then what to look at; the exit code is a failure's."""
     clock = FakeClock()
     began_s = clock.boot_s()
 
@@ -284,6 +285,8 @@ def test_a_trial_that_sees_nothing_ends_after_a_minute(capsys: pytest.CaptureFix
     motion = SensorConfig(
         name="motion", driver="simulated", options=simulated.Options(detections_per_s=1e-9)
     )
-    assert trial(motion, "GPIO 21", clock, ended) == 0
+    assert trial(motion, "GPIO 21", clock, ended) == 1
     assert clock.boot_s() - began_s == 60.0
-    assert "Nothing yet: is it wired to GPIO 21, to 5 V" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "now; Enter ends the test, as do 60 s without a change.\n" in out
+    assert "Nothing yet: is it wired to GPIO 21, to 5 V" in out

@@ -37,8 +37,9 @@ def configured(toml: str) -> Config:
 class Person:
     """Somebody who answers what a test has written down, and remembers what was shown and tried."""
 
-    def __init__(self, *answers: str) -> None:
+    def __init__(self, *answers: str, seen: bool = True) -> None:
         self._answers = list(answers)
+        self._seen = seen
         self.questions: list[str] = []
         self.shown: list[str] = []
         self.tried: list[SensorConfig] = []
@@ -48,10 +49,15 @@ class Person:
         self.questions.append(question)
         return self._answers.pop(0)
 
+    def walk(self, sensor: SensorConfig) -> bool:
+        """True if it is seen."""
+        self.tried.append(sensor)
+        return self._seen
+
     def tables(self, toml: str = "", found: Board = FOUND) -> dict[str, dict[str, object]]:
         """The sensors that come of a dialogue; each answer has been asked for."""
         dialogue = Dialogue(
-            configured(toml), found, ask=self.ask, say=self.shown.append, walk=self.tried.append
+            configured(toml), found, ask=self.ask, say=self.shown.append, walk=self.walk
         )
         answers = dialogue.tables()
         assert not self._answers
@@ -103,7 +109,7 @@ def test_a_second_run_shows_what_is_there_and_changes_it() -> None:
         name = "pir"
         driver = "gpio"
         pin = 17
-        active = "low"
+        debounce_ms = 20
         [[sensors]]
         name = "kitchen"
         driver = "onewire"
@@ -118,7 +124,7 @@ def test_a_second_run_shows_what_is_there_and_changes_it() -> None:
     assert "   1 iio bme280 at 1-0076: temperature_c 18.76" in person.shown
     assert person.questions[1] == "GPIO of the motion sensor, or none [17]: "
     (tried,) = person.tried
-    assert tried.options == options_of("gpio")(pin=20, active="low")
+    assert tried.options == options_of("gpio")(pin=20, debounce_ms=20)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +147,86 @@ def test_a_pin_that_cannot_be_is_told_before_it_is_tried(answer: str, words: str
     assert len(person.tried) == 1
 
 
-@pytest.mark.parametrize("no", ["n", "No", "none"])
+def test_a_pin_that_the_kernel_holds_without_a_name_is_said_to_be_its() -> None:
+    """In the list, and where it is wanted."""
+    person = Person("", "5", "none")
+    person.tables(found=Board((BOARD,), (Pin(5, used=True, consumer=""),)))
+    assert "Free GPIO pins: ; held: 5 (the kernel)" in person.shown
+    assert any("GPIO 5 is in use by the kernel: use another" in line for line in person.shown)
+
+
+def test_a_door_contact_is_no_motion_sensor() -> None:
+    """It stays where it is though it is the only one counted; nothing is added by Enter alone."""
+    door = '[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 20\nactive = "low"\n'
+    assert Person("", "21", "").tables(door) == {
+        "motion": {"name": "motion", "driver": "gpio", "pin": 21}
+    }
+    person = Person("", "")
+    assert person.tables(door) == {}
+    assert person.questions[1] == "GPIO of the motion sensor (Enter: none): "
+
+
+@pytest.mark.parametrize(
+    ("names", "counted", "pins", "moved"),
+    [
+        ("motion", '"door"', (17, 20), "motion"),
+        ("hall", '"hall"', (17, 20), "hall"),
+        ("hall", '["hall", "door"]', (17, 20), "hall"),
+        ("hall", '"door"', (17, 20), "motion"),
+        ("hall", "[]", (17, 20), "motion"),
+    ],
+)
+def test_the_motion_sensor_is_the_one_of_that_name_or_the_one_counted_at_a_high_line(
+    names: str, counted: str, pins: tuple[int, int], moved: str
+) -> None:
+    """Any other stays at its pin."""
+    toml = f"[count]\nsensor = {counted}\n"
+    for name, pin, active in ((names, pins[0], "high"), ("door", pins[1], "low")):
+        toml += f'[[sensors]]\nname = "{name}"\ndriver = "gpio"\npin = {pin}\n'
+        toml += f'active = "{active}"\n'
+    assert Person("", "22", "").tables(toml) == {
+        moved: {"name": moved, "driver": "gpio", "pin": 22}
+    }
+
+
+def test_a_second_run_with_enter_alone_adds_nothing() -> None:
+    """Nor where a pin is tried, and nobody walks past."""
+    assert Person("", "").tables('[[sensors]]\nname = "board"\ndriver = "system"\n') == {}
+    assert Person("", "", "", "", seen=False).tables() == {}
+
+
+@pytest.mark.parametrize("no", ["n", "No", "NO", "no"])
 def test_another_pin_may_be_tried(no: str) -> None:
-    """Until one is taken."""
-    person = Person(no, "5", no, "6", "")
+    """Until one is taken; Enter then means none."""
+    person = Person("none", "5", no, "6", "")
     assert person.tables()["motion"]["pin"] == 6
     assert len(person.tried) == 2
+    assert Person("", "5", no, "").tables() == {}
+
+
+@pytest.mark.parametrize("yes", ["y", "Yes", "YES"])
+def test_a_pin_that_shows_nothing_is_taken_only_by_yes(yes: str) -> None:
+    """The question says so; as it says that Enter takes one that was seen."""
+    person = Person("", "", yes, seen=False)
+    assert person.tables()["motion"]["pin"] == 21
+    assert person.questions[-1] == "Take GPIO 21? (Enter: another pin, y: take it all the same) "
+    person = Person("", "", yes)
+    assert person.tables()["motion"]["pin"] == 21
+    assert person.questions[-1] == "Take GPIO 21? (Enter: yes, n: another pin) "
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_no_motion_sensor_may_be_wanted_after_the_trial(*, seen: bool) -> None:
+    """By the word that the question before has."""
+    assert Person("", "", "None", seen=seen).tables() == {}
+
+
+@pytest.mark.parametrize("answer", ["x", "maybe", "21", "nope", "yess"])
+def test_what_is_neither_yes_nor_no_is_asked_again(answer: str) -> None:
+    """It takes no pin, and leaves none."""
+    person = Person("", "", answer, "n", "none")
+    assert person.tables() == {}
+    assert "  expected y, n or none" in person.shown
 
 
 @pytest.mark.parametrize("no", ["n", "NO", "none"])
@@ -156,16 +236,24 @@ def test_no_is_said_in_several_ways(no: str) -> None:
 
 
 def test_without_pins_no_motion_sensor_is_asked_for() -> None:
-    """The flag that adds one is named."""
+    """The reason is told, and what to do."""
     person = Person()
     assert person.tables(found=Board()) == {}
-    assert "--sensor motion=gpio:21" in person.shown[-1]
+    assert person.shown[1:] == ["No pins are seen here."]
+    person = Person()
+    found = Board(trouble="GPIO 21: this user may not open it", hint="run this with sudo")
+    assert person.tables(found=found) == {}
+    assert person.shown[1:] == [
+        "No pins are seen here. GPIO 21: this user may not open it",
+        "  run this with sudo",
+    ]
 
 
 def test_a_motion_sensor_at_another_chip_keeps_its_name() -> None:
     """The new one has another."""
     line = '[[sensors]]\nname = "motion"\ndriver = "gpio"\nchip = "gpiochip4"\nline = 1\n'
-    assert list(Person("", "", "").tables(line)) == ["motion-2"]
+    assert list(Person("", "21", "").tables(line)) == ["motion-2"]
+    assert Person("", "").tables(line) == {}
 
 
 def test_every_place_of_the_header_is_told_once() -> None:
@@ -184,7 +272,9 @@ def test_what_is_found_passes_through_text(tmp_path: Path) -> None:
         "system",
     ]
     assert "20.75" in found.devices[0].says
-    assert found.pins == ()
+    assert found.pins == parsed(findings.pins(root=tmp_path)).pins == ()
+    assert found.trouble == "GPIO 21: this machine has no GPIO chip"
+    assert found.hint == "a pin needs a board that has some, or a chip by USB"
 
 
 def test_what_does_not_fit_is_left_out() -> None:
@@ -203,10 +293,14 @@ def test_what_does_not_fit_is_left_out() -> None:
             {"number": True, "used": False, "consumer": ""},
             {"number": 4, "used": True, "consumer": "a\nb"},
         ],
+        "trouble": ["a\nb"],
+        "hint": "c\nd",
     }
     assert parsed(json.dumps(told)) == Board(
         (Device("iio", {"device": "bme280"}, f"1 Done. {'x' * 192}"),),
         (Pin(4, used=True, consumer="a b"),),
+        trouble="['a\\nb']",
+        hint="c d",
     )
 
 
@@ -223,11 +317,15 @@ pins = st.fixed_dictionaries(
 )
 
 
-@given(st.text() | st.fixed_dictionaries({"devices": st.lists(devices), "pins": st.lists(pins)}))
+told = {"devices": st.lists(devices), "pins": st.lists(pins), "trouble": values, "hint": values}
+
+
+@given(st.text() | st.fixed_dictionaries(told))
 def test_whatever_the_services_user_says_is_taken_as_anybodys_word(told: object) -> None:
     """Only devices of drivers that read the kernel come of it, and pins of the header."""
     found = parsed(told if isinstance(told, str) else json.dumps(told))
     assert {one.driver for one in found.devices} <= {"iio", "onewire", "hwmon", "system"}
     assert {one.number for one in found.pins} <= set(PLACES)
     shown = [*(one.says for one in found.devices), *(one.consumer for one in found.pins)]
+    shown += [found.trouble, found.hint]
     assert not any("\n" in line for line in shown)

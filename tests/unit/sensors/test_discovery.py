@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.errors import SensorError
 from agent.sensors import discovery
 from agent.sensors.discovery import Device, Pin
 from tests.fake_kernel import FakeKernel
@@ -96,7 +97,21 @@ def test_pins_may_go_by_their_names(kernel: FakeKernel) -> None:
     ]
 
 
+def test_a_chip_without_the_header_has_no_pins(kernel: FakeKernel) -> None:
+    """The reason is the driver's; that another chip cannot be opened goes first."""
+    kernel.add("ftdi-cbus", 4, names="-")
+    with pytest.raises(SensorError) as told:
+        discovery.pins(root=kernel.root, ioctl=kernel.ioctl)
+    assert told.value.text.startswith(f"GPIO 21 is at none of the chips: {kernel.root}/dev/gpio")
+    (kernel.root / "dev/gpiochip7").mkdir()
+    with pytest.raises(SensorError, match=r"^GPIO 21: \S+/dev/gpiochip7: this is no GPIO chip"):
+        discovery.pins(root=kernel.root, ioctl=kernel.ioctl)
+
+
 def test_without_a_chip_there_are_no_pins(kernel: FakeKernel) -> None:
     """Nor with one that is none."""
+    with pytest.raises(SensorError, match="GPIO 21: this machine has no GPIO chip"):
+        discovery.pins(root=kernel.root)
     (kernel.root / "dev/gpiochip0").write_text("")
-    assert discovery.pins(root=kernel.root) == []
+    with pytest.raises(SensorError, match="this is no GPIO chip"):
+        discovery.pins(root=kernel.root)
