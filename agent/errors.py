@@ -94,6 +94,10 @@ class RefusedError(CloudError):
     exit_code = EXIT_REFUSED
 
 
+class BadKeyError(RefusedError):
+    """The AWS key is none that AWS knows, or not with this secret: it will never do."""
+
+
 class NoAwsCredentialsError(RefusedError):
     """The AWS key to provision with is missing."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from agent.errors import (
     EXIT_FAILURE,
     EXIT_OK,
     AgentError,
+    ConfigError,
     CredentialsError,
     LinkLostError,
     SensorError,
@@ -36,6 +37,7 @@ from agent.identity import load as load_credentials
 from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, look_up, proxy_for
+from agent.provisioning import access_key
 from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
 from agent.uplink import connect
@@ -111,6 +113,7 @@ def examine(config: Config) -> Iterator[Finding]:
         yield Finding(FAIL, conditions.CREDENTIALS_INVALID.code, spoiled.text, spoiled.hint)
     else:
         yield Finding(OK, "credentials", f"{found.certificate} and its key match")
+        yield from needless_key(config) if found.identity else ()
         if status is None:
             yield from _identity(config, found.identity)
         yield from _way(config, found, running=status is not None)
@@ -131,6 +134,15 @@ def _identity(config: Config, identity: Identity | None) -> Iterator[Finding]:
         yield Finding(WARN, conditions.LEFTOVER_CERTIFICATE.code, text, hint)
 
 
+def needless_key(config: Config) -> Iterator[Finding]:
+    """A warning of the AWS key that a device needs no more once it is registered."""
+    file, profile = config.provisioning.credentials_file, config.aws.profile
+    with suppress(OSError, ConfigError):
+        if access_key.read(file, profile or access_key.DEFAULT_PROFILE).key:
+            text = f"{file} has one, which a registered device needs no more"
+            yield Finding(WARN, "AWS key", text, "`sudo pi-iot-agent setup` erases it")
+
+
 def _configuration(config: Config) -> Iterator[Finding]:
     yield Finding(OK, "configuration", str(config.path))
     for warning in config.warnings:
@@ -139,20 +151,11 @@ def _configuration(config: Config) -> Iterator[Finding]:
 
 def _clock(clock: Clock) -> Iterator[Finding]:
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock.wall_s()))
+    unset = conditions.CLOCK_UNSET
     if not clock.plausible():
-        yield Finding(
-            FAIL,
-            conditions.CLOCK_UNSET.code,
-            f"{now} is before this version",
-            conditions.CLOCK_UNSET.hint,
-        )
+        yield Finding(FAIL, unset.code, f"{now} is before this version", unset.hint)
     elif not clock.is_set():
-        yield Finding(
-            WARN,
-            conditions.CLOCK_UNSET.code,
-            f"{now}, not from the network",
-            conditions.CLOCK_UNSET.hint,
-        )
+        yield Finding(WARN, unset.code, f"{now}, not from the network", unset.hint)
     else:
         yield Finding(OK, "clock", now)
 

@@ -19,7 +19,7 @@ from agent.cli.allow import allow, alone
 from agent.cli.arrival import PATIENCE_S, Arrival
 from agent.cli.draft import Draft
 from agent.cli.main import COMMANDS
-from agent.cli.output import tell
+from agent.cli.output import complain, tell
 from agent.cli.questions import NAME, REGION, Questions, UsageError, ask, at_terminal
 from agent.cli.service import (
     as_service,
@@ -31,7 +31,7 @@ from agent.cli.service import (
 from agent.cli.wiring import Dialogue
 from agent.clock import Clock
 from agent.config import Aws, Thing, problem_with
-from agent.errors import EXIT_OK, BusyError, CredentialsError, explained
+from agent.errors import EXIT_OK, EXIT_REFUSED, BadKeyError, BusyError, CredentialsError, explained
 from agent.identity import load
 from agent.provisioning import access_key
 from agent.sensors import needs
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 #: Longest wait for a registration that somebody else has begun.
 BUSY_S = 120.0
+
+#: Exit code of the part that registers, where AWS does not know the key; setup's is EXIT_REFUSED.
+EXIT_BAD_KEY = 79
 
 #: Groups that the service will have once a sensor at a pin is configured.
 GROUPS = needs("gpio").groups
@@ -148,14 +151,17 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
 
 def _enrol(config: Config, key: AccessKey | None, *, keep: bool) -> None:
     """Register this device, and keep the AWS key only as long as it is needed."""
-    began_s, done = time.monotonic(), False
+    began_s, done, wrong = time.monotonic(), False, False
     try:
         as_service(lambda: _register(config, key))
         done = True
         tell(f"registered, {time.monotonic() - began_s:.1f} s")
+    except SystemExit as end:
+        wrong = end.code == EXIT_BAD_KEY
+        raise SystemExit(EXIT_REFUSED if wrong else end.code) from None
     finally:
         with explained():
-            _settle_key(config, key, keep=keep, done=done)
+            _settle_key(config, key, keep=(keep or not done) and not wrong, done=done)
 
 
 def _refuse_held(tables: Mapping[str, Table], look: Callable[[], str]) -> None:
@@ -225,13 +231,19 @@ def _profile(config: Config) -> str:
 
 
 def _register(config: Config, key: AccessKey | None) -> int:
-    """Register; an attempt of the agent's own, which may have begun before, goes first."""
+    """Register; an attempt of the agent's own, which may have begun before, goes first.
+
+    The exit code, which tells root of a key that AWS calls wrong.
+    """
     from agent.cli.registration import register  # noqa: PLC0415 -- boto3 is never loaded as root
 
     until_s, told = time.monotonic() + BUSY_S, False
     while True:
         try:
             register(config, key=key)
+        except BadKeyError as error:
+            complain(error)
+            return EXIT_BAD_KEY
         except BusyError as busy:
             if time.monotonic() > until_s:
                 raise
@@ -244,15 +256,19 @@ def _register(config: Config, key: AccessKey | None) -> int:
 
 
 def _settle_key(config: Config, given: AccessKey | None, *, keep: bool, done: bool) -> None:
-    """Write the key that was given, or take away what is there. Raises ConfigError, OSError."""
-    keep = keep or not done
+    """Write the key that was given, or, once it is `done`, take away what is there.
+
+    Raises ConfigError, OSError.
+    """
     file, profile = config.provisioning.credentials_file, _profile(config)
     if keep and given:
         access_key.save(file, profile, given, config.aws.region, owner=key_owner())
         why = "kept as asked" if done else "kept, so that the agent can try again"
         tell(f"{file}: AWS key {given.id}, {why}")
-    elif not keep:
+    elif not keep and done:
         there = access_key.read(file, profile).key is not None
         access_key.erase(file, profile, owner=key_owner())
         told = f"{file}: the AWS key is erased" if there else "The AWS key was written nowhere"
         tell(f"{told} (--keep-key keeps it).")
+    elif given:
+        tell(f"The AWS key {given.id} was written nowhere, since it is wrong.")

@@ -14,7 +14,13 @@ from http import HTTPStatus
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
-from agent.errors import CloudError, NoAwsCredentialsError, RefusedError, TransientCloudError
+from agent.errors import (
+    BadKeyError,
+    CloudError,
+    NoAwsCredentialsError,
+    RefusedError,
+    TransientCloudError,
+)
 
 LONGEST_MESSAGE = 200
 
@@ -163,18 +169,18 @@ def _bad_key(code: str, message: str, call: Call) -> CloudError:
     if code.startswith(WRONG_TIME) or (code.startswith(BAD_SIGNATURE) and IN_TIME.search(message)):
         return ClockError(f"AWS does not accept the time of the signature ({code})")
     if code.startswith(BAD_SIGNATURE):
-        return RefusedError(
+        return BadKeyError(
             f"the secret of the AWS key is wrong: its signature does not match ({code})",
             hint="write id and secret anew with `sudo pi-iot-agent setup`",
         )
     if code.startswith(ENDED):
-        return RefusedError(f"the temporary AWS key has ended ({code})", hint=NEW_KEY_HINT)
+        return BadKeyError(f"the temporary AWS key has ended ({code})", hint=NEW_KEY_HINT)
     if code.startswith(NOT_ENABLED):
         return RefusedError(
             f"the account may not use AWS in {call.region} ({code})",
             hint=f"enable the region {call.region} for the account, or set another [aws] region",
         )
-    return RefusedError(
+    return BadKeyError(
         f"AWS does not accept the AWS key in {call.region} ({code})",
         hint="the id is wrong, or the key deleted or inactive; or the region is not enabled for"
         " the account, or of another partition (China and GovCloud have keys of their own)",

@@ -22,7 +22,7 @@ from agent.config import load
 from agent.files import lock
 from agent.sensors import options_of
 from tests.integration.agent_process import AgentProcess
-from tests.tools.cloud.faults import ACCESS_DENIED
+from tests.tools.cloud.faults import ACCESS_DENIED, INVALID_TOKEN
 from tests.tools.cloud.local_aws import ACCESS_KEY
 from tests.tools.cloud.mosquitto import free_ports
 
@@ -212,6 +212,16 @@ def test_the_key_touches_the_card_only_where_it_is_needed_again(device: Fresh) -
     assert "allow iot:CreateThing" in done.stderr
     assert device.credentials.read_text() == device.aws.credentials
     assert stat.S_IMODE(device.credentials.stat().st_mode) == 0o600
+
+
+def test_a_key_that_aws_does_not_know_is_written_nowhere(device: Fresh) -> None:
+    """The agent could do nothing with it; one that lies there already is its owner's."""
+    device.aws.faults.inject(INVALID_TOKEN, "GetCallerIdentity")
+    done = device.setup(*flags("z"), "--secret-stdin", "--keep-key", text=SECRET)
+    assert done.returncode == 77, done.stderr
+    assert "AWS does not accept the AWS key" in done.stderr
+    assert f"The AWS key {ACCESS_KEY} was written nowhere, since it is wrong." in done.stdout
+    assert not device.credentials.exists()
 
 
 def test_a_lost_output_ends_nothing_and_leaves_no_key(device: Fresh) -> None:

@@ -7,7 +7,13 @@ import re
 import pytest
 from botocore import exceptions
 
-from agent.errors import CloudError, NoAwsCredentialsError, RefusedError, TransientCloudError
+from agent.errors import (
+    BadKeyError,
+    CloudError,
+    NoAwsCredentialsError,
+    RefusedError,
+    TransientCloudError,
+)
 from agent.provisioning.failures import (
     Call,
     ClockError,
@@ -49,10 +55,10 @@ def answer(code: str, status: int = 400, message: str = "") -> CloudError:
         ("AccessDeniedException", 500, RefusedError),
         ("UnauthorizedException", 401, RefusedError),
         ("ForbiddenException", 403, RefusedError),
-        ("InvalidClientTokenId", 403, RefusedError),
-        ("UnrecognizedClientException", 403, RefusedError),
-        ("SignatureDoesNotMatch", 403, RefusedError),
-        ("ExpiredTokenException", 403, RefusedError),
+        ("InvalidClientTokenId", 403, BadKeyError),
+        ("UnrecognizedClientException", 403, BadKeyError),
+        ("SignatureDoesNotMatch", 403, BadKeyError),
+        ("ExpiredTokenException", 403, BadKeyError),
         ("InvalidRequestException", 400, RefusedError),
         ("MalformedPolicyException", 400, RefusedError),
         ("LimitExceededException", 410, RefusedError),
@@ -92,7 +98,7 @@ def test_a_signature_refused_for_its_time_passes_when_the_clock_is_set(code: str
         assert re.search(r"here it is 20\d\d-\d\d-\d\d \d\d:\d\d UTC", found.text)
         assert "clock is set" in found.hint
     found = answer(code, 403, "The request signature we calculated does not match")
-    assert type(found) is RefusedError
+    assert type(found) is BadKeyError
     assert "secret of the AWS key is wrong" in found.text
 
 
