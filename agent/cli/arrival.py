@@ -88,7 +88,7 @@ class Arrival:
                     self._tell_conditions()
                     return EXIT_OK
         except KeyboardInterrupt:
-            tell("The agent goes on by itself; `pi-iot-agent status` tells how it is.")
+            tell("The agent goes on by itself.")
             return EXIT_OK
         self._complain(online=online)
         return EXIT_TEMPORARY

@@ -145,7 +145,7 @@ class Questions:
         elif self._asking:
             question = "AWS secret access key"
             secret = _asked(question, access_key.secret_problem, keeps=key_id == default)
-        elif key_id and key_id != default:
+        elif key_id != default or not (key_id or os.environ.get(SECRET_VARIABLE)):
             self._missing.append(SECRET_FLAGS)
         return AccessKey(key_id, secret, self._token(key_id, token)) if secret else None
 

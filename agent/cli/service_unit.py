@@ -15,7 +15,7 @@ from agent.config import DEFAULT_PATH
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from agent.config import Config
 
@@ -33,11 +33,15 @@ def restart(config: Config) -> bool:
                 hint=f"see `systemctl status {account.UNIT}` and `journalctl -u {account.NAME}`",
             )
         tell(f"{account.UNIT} has been started anew with these settings.")
+        if not _systemctl("is-enabled", "--quiet"):
+            tell(f"It will not start at boot: sudo systemctl enable {account.UNIT}")
         return True
     if installed:
         tell(f"To have the agent use this: sudo systemctl restart {account.UNIT}")
     elif account.of_service() is None and files.is_locked(config.paths.lock_file):
         tell("The agent runs: stop and start it, so that it uses this.")
+    else:
+        tell(f"To start the agent: pi-iot-agent run --config {config.path}")
     return False
 
 
@@ -48,19 +52,17 @@ def stopped(config: Config) -> Iterator[None]:
         yield
         return
 
-    with leaving():
-        try:
-            _systemctl("stop")
-            yield
-        finally:
-            _systemctl("start", "--no-block")
+    with at_last(lambda: _systemctl("start", "--no-block")):
+        _systemctl("stop")
+        yield
 
 
 @contextmanager
-def leaving() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP, unless they are ignored, end what is inside as SystemExit.
+def at_last(work: Callable[[], object]) -> Iterator[None]:
+    """Have `work` done to its end whatever ends what is inside.
 
-    What is then left to do is done to the end: another of them, as where ssh breaks, is ignored.
+    SIGTERM and SIGHUP, unless they are ignored, end that as SystemExit. Where ssh breaks, the input
+    ends first, and the signal comes at any time after that.
     """
     before = {
         number: handler
@@ -68,18 +70,27 @@ def leaving() -> Iterator[None]:
         if (handler := signal.getsignal(number)) is not signal.SIG_IGN
     }
 
-    def leave(number: int, _frame: object) -> None:
+    def ignore() -> None:
         for one in before:
             signal.signal(one, signal.SIG_IGN)
+
+    def leave(number: int, _frame: object) -> None:
+        ignore()
         raise SystemExit(account.SIGNALLED + number)
 
     for number in before:
         signal.signal(number, leave)
     try:
-        yield
+        try:
+            yield
+        finally:
+            ignore()  # what `leave` raises here, once, is no end of what follows
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        try:
+            work()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def process() -> int | None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from agent.cli.main import Subparsers
+    from agent.cli.questions import Answers
     from agent.cli.sensor_flags import Table
     from agent.config import Config, SensorConfig
     from agent.provisioning.access_key import AccessKey
@@ -130,23 +131,37 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
             _warn(draft.config, known)
         _make_certs(draft.config.paths.certs)
     allow(draft.config)  # also where the registration fails: the agent goes on with it
-    with service_unit.leaving():
-        try:
-            if answers.key or (stored.key and not own_certificate):
-                _enrol(draft.config, answers.key, keep=arguments.keep_key)
-            elif not own_certificate:
-                stays = f"{answers.name} stays registered as it is"
-                tell(f"{stays}; a new AWS key would register it anew.")
-            if at_terminal() and not arguments.secret_stdin and not tables and _wire(draft):
-                allow(draft.config)
-        finally:  # a start with the new settings also goes on with what has failed here
-            arrival = Arrival(draft.config, previous=service_unit.process())
-            started = service_unit.restart(draft.config)
-    if started:
-        limit_s = math.inf if at_terminal() else PATIENCE_S
-        as_service(lambda: arrival.wait(limit_s=limit_s))
+    _finish(
+        draft,
+        answers,
+        enrols=bool(answers.key or (stored.key and not own_certificate)),
+        asks=at_terminal() and not arguments.secret_stdin and not tables,
+        keep=arguments.keep_key,
+    )
     tell("Done. `pi-iot-agent status` tells how it is.")
     return EXIT_OK
+
+
+def _finish(draft: Draft, answers: Answers, *, enrols: bool, asks: bool, keep: bool) -> None:
+    """Register, ask what is wired, and wait; whatever ends that, the agent is started anew."""
+    started: list[Arrival] = []
+
+    def start() -> None:  # with the new settings it also goes on with what has failed here
+        arrival = Arrival(draft.config, previous=service_unit.process())
+        if service_unit.restart(draft.config):
+            started.append(arrival)
+
+    with service_unit.at_last(start):
+        if enrols:
+            _enrol(draft.config, answers.key, keep=keep)
+        elif draft.config.mqtt.cert_file is None:
+            stays = f"{answers.name} stays registered as it is"
+            tell(f"{stays}; a new AWS key would register it anew.")
+        if asks and _wire(draft):
+            allow(draft.config)
+    for arrival in started:
+        limit_s = math.inf if at_terminal() else PATIENCE_S
+        as_service(partial(arrival.wait, limit_s=limit_s))
 
 
 def _enrol(config: Config, key: AccessKey | None, *, keep: bool) -> None:

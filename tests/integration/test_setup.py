@@ -148,7 +148,7 @@ def test_set_up_again_only_what_is_given_changes(device: Fresh) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text", "problem"),
     [
-        ([], "", "this is missing: --region, --access-key-id"),
+        ([], "", "this is missing: --region, --access-key-id, --secret-file, "),
         (flags("x"), "", "this is missing: --secret-file, --secret-stdin or AWS_SECRET_ACCESS_KEY"),
         (flags("a b"), "", "--name: expected 1 to 128 of the characters"),
         (flags(""), "", "--name: is empty"),

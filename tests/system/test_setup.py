@@ -133,10 +133,17 @@ def test_a_walk_test_keeps_the_agent_stopped_no_longer_than_it_lasts(
     assert device.main_pid not in {"0", pid}
 
 
-def test_a_service_that_cannot_start_is_told(device: Device) -> None:
-    """No success is told, by `--allow` neither."""
+@pytest.mark.parametrize("why", ["masked", "group"])
+def test_a_service_that_cannot_start_is_told(why: str, device: Device) -> None:
+    """No success is told, by `--allow` neither; later, one that does not start at boot is told."""
+    drop_in = f"/etc/systemd/system/{UNIT}.d/own.conf"
     device.systemctl("stop", UNIT)
-    device.systemctl("mask", "--runtime", UNIT)
+    device.systemctl("disable", UNIT)
+    if why == "masked":
+        device.systemctl("mask", "--runtime", UNIT)
+    else:
+        device.box.write(drop_in, "[Service]\nSupplementaryGroups=no-such-group\n")
+        device.systemctl("daemon-reload")
     try:
         done = device.box.run("pi-iot-agent", "setup", check=False)
         assert (done.returncode, "Done." in done.stdout) == (1, False)
@@ -144,14 +151,20 @@ def test_a_service_that_cannot_start_is_told(device: Device) -> None:
         assert "journalctl -u pi-iot-agent" in done.stderr
     finally:
         device.systemctl("unmask", "--runtime", UNIT)
-        device.restart()
+        device.box.run("rm", "-f", drop_in)
+        device.box.run("pi-iot-agent", "setup", "--allow")  # which has it read by systemd, too
+        done = device.box.run("pi-iot-agent", "setup")
+        device.systemctl("enable", UNIT)
+    assert "It will not start at boot: sudo systemctl enable" in done.stdout
+    assert device.show("NeedDaemonReload") == "no"
 
 
 def test_a_hang_up_at_a_question_starts_the_service_all_the_same(device: Device) -> None:
     """A connection that breaks after the registration leaves no dead device."""
+    device.box.run("pi-iot-agent", "setup")  # from now on no key is asked for
     pid = int(device.main_pid)
     terminal = ["timeout", "--signal=HUP", "20", "python3", "-c", TERMINAL]
-    done = device.box.run(*terminal, "pi-iot-agent", "setup", stdin="\n" * 4, check=False)
+    done = device.box.run(*terminal, "pi-iot-agent", "setup", stdin="\n\n\n", check=False)
     assert "What is wired to this board?" in done.stdout
     device.wait_status("another agent is there", lambda status: status["pid"] != pid)
 

@@ -52,7 +52,9 @@ def test_a_pin_that_somebody_holds_is_refused(
 @pytest.mark.parametrize(("flag", "by"), [("door=gpio:5", "w1"), ("door=gpio:4", "pi-iot-agent")])
 def test_a_pin_that_is_free_or_held_by_the_agent_is_taken(config: str, flag: str, by: str) -> None:
     """What is wrong then is that the AWS key is missing."""
-    with pytest.raises(UsageError, match="this is missing: --region, --access-key-id"):
+    with pytest.raises(
+        UsageError, match="this is missing: --region, --access-key-id, --secret-file, "
+    ):
         setup.run(arguments(config, "--sensor", flag), pins=lambda: held(by=by))
 
 
