@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -212,6 +213,21 @@ def test_the_key_touches_the_card_only_where_it_is_needed_again(device: Fresh) -
     assert "allow iot:CreateThing" in done.stderr
     assert device.credentials.read_text() == device.aws.credentials
     assert stat.S_IMODE(device.credentials.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("region", "code"), [("us-east-1", 0), ('evil"\n[x]', 2), (7, 2)])
+def test_no_region_is_written_that_only_the_services_files_tell(
+    region: object, code: int, device: Fresh
+) -> None:
+    """Whoever is the service's user could write any; root's file stays as it is."""
+    assert device.setup(*flags("mine"), "--secret-stdin", text=SECRET).returncode == 0
+    text = device.config.read_text().replace('region = "ap-northeast-1"\n', "")
+    device.config.write_text(text)
+    identity = device.directory / "certs" / "mine" / "identity.json"
+    identity.write_text(json.dumps({**json.loads(identity.read_text()), "region": region}))
+    done = device.setup()
+    assert done.returncode == code, done.stderr
+    assert device.config.read_text() == text
 
 
 def test_a_key_that_aws_does_not_know_is_written_nowhere(device: Fresh) -> None:

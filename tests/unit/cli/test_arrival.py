@@ -203,3 +203,14 @@ def test_without_a_sensor_being_online_is_all(
     device.reports = {1: {"pid": 7, "state": "online"}}
     assert device.wait() == 0
     assert "No sensor is configured" in capsys.readouterr().out
+
+
+def test_of_conditions_without_end_a_few_are_told(
+    agent: Callable[..., FakeAgent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is the service's user may report any number."""
+    many = [{"code": f"c{number}", "severity": "warning"} for number in range(20_000)]
+    device = agent(ROOM)
+    device.reports = {1: {"pid": 7, "state": "online", "acked": 1, "conditions": many}}
+    assert device.wait() == 0
+    assert capsys.readouterr().out.count("  hint: ") == 20
