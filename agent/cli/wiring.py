@@ -117,7 +117,8 @@ class Dialogue:
         name = present.name if present else _free(MOTION, {*chosen, *_names(self._config)})
         default = str(present.options.pin if present else NONE if _names(self._config) else PIN)
         self._say_pins()
-        while (pin := self._pin(name, default)) is not None:
+        otherwise = f"it stays at GPIO {default}" if present else NONE
+        while (pin := self._pin(name, default, otherwise)) is not None:
             options = replace(present.options, pin=pin) if present else built_in("gpio")(pin=pin)
             self._say(f"GPIO {pin} is pin {PLACES[pin]} of the header.")
             seen = self._walk(SensorConfig(name=name, driver="gpio", options=options))
@@ -131,7 +132,7 @@ class Dialogue:
 
     def _say_pins(self) -> None:
         pins = self._board.pins
-        held = [f"{pin.number} ({pin.consumer or 'the kernel'})" for pin in pins if pin.used]
+        held = [f"{pin.number} ({pin.holder})" for pin in pins if pin.used]
         free = [pin.number for pin in pins if not pin.used and pin.number not in OF_THE_HAT]
         more = f"; held: {', '.join(held)}" if held else ""
         self._say(f"Free GPIO pins: {' '.join(map(str, free))}{more}")
@@ -147,9 +148,9 @@ class Dialogue:
                 return TAKEN[answer]
             self._say(f"  expected y, n or {NONE}")
 
-    def _pin(self, name: str, default: str) -> int | None:
+    def _pin(self, name: str, default: str, otherwise: str) -> int | None:
         while True:
-            means = f" (Enter: {NONE})" if default == NONE else f", or {NONE} [{default}]"
+            means = f" (Enter: {otherwise})" if default == NONE else f", or {NONE} [{default}]"
             answer = self._ask(f"GPIO of the motion sensor{means}: ") or default
             if answer.lower() in NO:
                 return None

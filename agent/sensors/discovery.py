@@ -66,6 +66,11 @@ class Pin:
         return self.consumer == gpio_line.CONSUMER.decode()
 
     @property
+    def holder(self) -> str:
+        """Words for who holds it."""
+        return gpio_chips.NAMELESS.get(self.consumer, self.consumer)
+
+    @property
     def trouble(self) -> SensorError | None:
         """The reason why nobody but its holder can use it; None if it is free, or ours."""
         if not self.used or self.ours:

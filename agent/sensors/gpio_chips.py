@@ -30,6 +30,9 @@ HEADER = ("pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1")
 #: What opening something else, or asking it for its lines, ends with.
 NO_CHIP = {errno.ENOTTY, errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ENXIO}
 
+#: Words for holders that the kernel has no name for.
+NAMELESS = {"": "the kernel", "?": "something without a name"}
+
 ALLOW = "sudo pi-iot-agent setup --allow"
 BY_HAND = f"{ALLOW} (the service); for a try by hand: sudo, or the group gpio"
 LIST = "gpioinfo of the package gpiod lists chips and lines"
@@ -219,7 +222,8 @@ def told(where: str, error: OSError) -> SensorError:
 def busy(where: str, consumer: str, *, is_w1_pin: bool) -> SensorError:
     """A line that somebody holds, whom the kernel names `consumer`."""
     holder = consumer.lower()
-    hint = f"use another pin, or end what holds it ({consumer or 'a driver of the kernel'})"
+    name = NAMELESS.get(consumer, consumer)
+    hint = f"use another pin, or end what holds it ({name})"
     if consumer == gpio_line.CONSUMER.decode():
         hint = (
             "a running agent holds it: sudo systemctl stop pi-iot-agent, "
@@ -232,4 +236,4 @@ def busy(where: str, consumer: str, *, is_w1_pin: bool) -> SensorError:
     elif "spi" in holder or "i2c" in holder:
         bus = "spi" if "spi" in holder else "i2c_arm"
         hint = f"dtparam={bus}=on in {CONFIG_TXT} has it: use another pin, or remove that line"
-    return SensorError(f"{where} is in use by {consumer or 'the kernel'}", hint=hint)
+    return SensorError(f"{where} is in use by {name}", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,80 @@ from agent.sensors.gpio import Options
 sensor = SensorConfig(name="motion", driver="gpio", options=Options(pin=21, debounce_ms=0))
 print("exit code", service.watch_as_service(partial(walk.trial, sensor, "GPIO 21", Clock())))
 """
+
+
+DIALOGUE = """
+import sys
+from pathlib import Path
+from agent.cli import setup
+from agent.cli.draft import Draft
+setup._wire(Draft(Path(sys.argv[1]), {}))
+"""
+
+DOOR = """
+[thing]
+name = "cat"
+[[sensors]]
+name = "door"
+driver = "gpio"
+pin = 20
+active = "low"
+"""
+
+
+class Person:
+    """Somebody who sees and answers the questions of `setup`."""
+
+    def __init__(self, config: Path) -> None:
+        command = [sys.executable, "-u", "-c", DIALOGUE, str(config)]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self.seen = ""
+
+    def wait(self, words: str) -> None:
+        """Wait until these are on the screen."""
+        assert self._process.stdout
+        since = len(self.seen)
+        while words not in self.seen[since:]:
+            ready, _, _ = select.select([self._process.stdout], [], [], 20)
+            assert ready, self.seen
+            piece = os.read(self._process.stdout.fileno(), 4096)
+            assert piece, self.seen
+            self.seen += piece.decode()
+
+    def answer(self, question: str, answer: str = "") -> None:
+        """Wait for the question, and press Enter behind the answer."""
+        self.wait(question)
+        assert self._process.stdin
+        self._process.stdin.write(f"{answer}\n".encode())
+
+    def end(self) -> None:
+        """Wait for the end."""
+        self._process.communicate(timeout=60)
+        assert self._process.returncode == 0
+
+
+def test_a_motion_sensor_is_added_beside_a_door(chip: Chip, tmp_path: Path) -> None:
+    """Enter leaves a pin that cannot be tried, and takes one where somebody was seen."""
+    config = tmp_path / "agent.toml"
+    config.write_text(DOOR)
+    person = Person(config)
+    person.answer("Add which of these, such as 1 2, or all (Enter: none): ")
+    person.wait("GPIO of the motion sensor (Enter: none): ")
+    held = lines.hold(chip.path, 21, "led")  # since the pins were looked at
+    person.answer("", "21")
+    person.answer("Take GPIO 21? (Enter: another pin, y: take it all the same) ")
+    os.close(held)
+    person.answer("GPIO of the motion sensor (Enter: none): ", "22")
+    person.wait("Walk past motion now")
+    chip.pulse(22, for_s=0.2)
+    person.answer("detected, 1 so far")
+    person.answer("Take GPIO 22? (Enter: yes, n: another pin) ")
+    person.end()
+    written = config.read_text()
+    assert written.startswith(DOOR)
+    assert '[[sensors]]\nname = "motion"\ndriver = "gpio"\npin = 22\n' in written
 
 
 def test_pins_and_thermometers_are_found(chip: Chip, thermometers: onewire.Bus) -> None:

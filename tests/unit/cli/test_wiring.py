@@ -147,12 +147,16 @@ def test_a_pin_that_cannot_be_is_told_before_it_is_tried(answer: str, words: str
     assert len(person.tried) == 1
 
 
-def test_a_pin_that_the_kernel_holds_without_a_name_is_said_to_be_its() -> None:
+@pytest.mark.parametrize(
+    ("consumer", "holder"), [("", "the kernel"), ("?", "something without a name"), ("led", "led")]
+)
+def test_who_holds_a_pin_is_told_in_words(consumer: str, holder: str) -> None:
     """In the list, and where it is wanted."""
     person = Person("", "5", "none")
-    person.tables(found=Board((BOARD,), (Pin(5, used=True, consumer=""),)))
-    assert "Free GPIO pins: ; held: 5 (the kernel)" in person.shown
-    assert any("GPIO 5 is in use by the kernel: use another" in line for line in person.shown)
+    pins = (Pin(5, used=True, consumer=consumer), Pin(6, used=False, consumer=""))
+    person.tables(found=Board((BOARD,), pins))
+    assert f"Free GPIO pins: 6; held: 5 ({holder})" in person.shown
+    assert any(f"GPIO 5 is in use by {holder}: use another" in line for line in person.shown)
 
 
 def test_a_door_contact_is_no_motion_sensor() -> None:
@@ -190,9 +194,12 @@ def test_the_motion_sensor_is_the_one_of_that_name_or_the_one_counted_at_a_high_
 
 
 def test_a_second_run_with_enter_alone_adds_nothing() -> None:
-    """Nor where a pin is tried, and nobody walks past."""
+    """Nor where a pin is tried, and nobody walks past; what there is stays, and that is said."""
     assert Person("", "").tables('[[sensors]]\nname = "board"\ndriver = "system"\n') == {}
     assert Person("", "", "", "", seen=False).tables() == {}
+    person = Person("", "", "", "", seen=False)
+    assert person.tables('[[sensors]]\nname = "motion"\ndriver = "gpio"\npin = 17\n') == {}
+    assert person.questions[-1] == "GPIO of the motion sensor (Enter: it stays at GPIO 17): "
 
 
 @pytest.mark.parametrize("no", ["n", "No", "NO", "no"])

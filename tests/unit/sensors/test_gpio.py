@@ -411,7 +411,8 @@ def test_who_holds_a_busy_pin_is_told(bench: Bench, held_by: str, pin: int, hint
     """By the kernel's word, and what to do about it."""
     bench.kernel.chips[0].lines[pin].consumer = held_by
     text, told = bench.refused(pin=pin)
-    assert text == f"/dev/gpiochip0 line {pin} (GPIO{pin}) is in use by {held_by}"
+    holder = held_by if held_by != "?" else "something without a name"
+    assert text == f"/dev/gpiochip0 line {pin} (GPIO{pin}) is in use by {holder}"
     assert hint in told
 
 
