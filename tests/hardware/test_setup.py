@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from agent.cli.findings import looked, parsed, trouble_with
 from agent.clock import Clock
@@ -50,7 +50,7 @@ active = "low"
 
 
 class Person:
-    """Somebody who sees and answers the questions of `setup`."""
+    """Somebody who sees and answers the questions of `setup`; a context manager."""
 
     def __init__(self, config: Path) -> None:
         command = [sys.executable, "-u", "-c", DIALOGUE, str(config)]
@@ -58,6 +58,15 @@ class Person:
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         self.seen = ""
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.communicate()
 
     def wait(self, words: str) -> None:
         """Wait until these are on the screen."""
@@ -86,19 +95,19 @@ def test_a_motion_sensor_is_added_beside_a_door(chip: Chip, tmp_path: Path) -> N
     """Enter leaves a pin that cannot be tried, and takes one where somebody was seen."""
     config = tmp_path / "agent.toml"
     config.write_text(DOOR)
-    person = Person(config)
-    person.answer("Add which of these, such as 1 2, or all (Enter: none): ")
-    person.wait("GPIO of the motion sensor (Enter: none): ")
-    held = lines.hold(chip.path, 21, "led")  # since the pins were looked at
-    person.answer("", "21")
-    person.answer("Take GPIO 21? (Enter: another pin, y: take it all the same) ")
-    os.close(held)
-    person.answer("GPIO of the motion sensor (Enter: none): ", "22")
-    person.wait("Walk past motion now")
-    chip.pulse(22, for_s=0.2)
-    person.answer("detected, 1 so far")
-    person.answer("Take GPIO 22? (Enter: yes, n: another pin) ")
-    person.end()
+    with Person(config) as person:
+        person.answer("Add which of these, such as 1 2, or all (Enter: none): ")
+        person.wait("GPIO of the motion sensor (Enter: none): ")
+        held = lines.hold(chip.path, 21, "led")  # since the pins were looked at
+        person.answer("", "21")
+        person.answer("Take GPIO 21? (Enter: another pin, y: take it all the same) ")
+        os.close(held)
+        person.answer("GPIO of the motion sensor (Enter: none): ", "22")
+        person.wait("Walk past motion now")
+        chip.pulse(22, for_s=0.2)
+        person.answer("detected, 1 so far")
+        person.answer("Take GPIO 22? (Enter: yes, n: another pin) ")
+        person.end()
     written = config.read_text()
     assert written.startswith(DOOR)
     assert '[[sensors]]\nname = "motion"\ndriver = "gpio"\npin = 22\n' in written
