@@ -115,9 +115,10 @@ class Dialogue:
             return {}
         present: Any = _motion_sensor(self._config)
         name = present.name if present else _free(MOTION, {*chosen, *_names(self._config)})
-        default = str(present.options.pin if present else NONE if _names(self._config) else PIN)
+        at = present.options.pin if present else None if _names(self._config) else PIN
+        default = str(at) if at in PLACES else NONE
         self._say_pins()
-        otherwise = f"it stays at GPIO {default}" if present else NONE
+        otherwise = f"it stays at GPIO {at}" if present else NONE
         while (pin := self._pin(name, default, otherwise)) is not None:
             options = replace(present.options, pin=pin) if present else built_in("gpio")(pin=pin)
             self._say(f"GPIO {pin} is pin {PLACES[pin]} of the header.")

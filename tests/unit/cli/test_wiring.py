@@ -263,6 +263,13 @@ def test_a_motion_sensor_at_another_chip_keeps_its_name() -> None:
     assert Person("", "").tables(line) == {}
 
 
+def test_a_motion_sensor_at_a_pin_that_is_not_on_the_header_stays_by_enter() -> None:
+    """As on a compute module, whose board leads out others."""
+    person = Person("", "")
+    assert person.tables('[[sensors]]\nname = "motion"\ndriver = "gpio"\npin = 40\n') == {}
+    assert person.questions[-1] == "GPIO of the motion sensor (Enter: it stays at GPIO 40): "
+
+
 def test_every_place_of_the_header_is_told_once() -> None:
     """28 pins, 40 places; the tables of the boards have these."""
     assert sorted(PLACES) == list(range(28))
