@@ -197,7 +197,9 @@ def _wire(draft: Draft) -> bool:
     with explained():
         if not draft.save():
             return False
-    tell(f"{config.path}: sensors {', '.join(one.name for one in draft.config.sensors)}")
+    names = ", ".join(one.name for one in draft.config.sensors)
+    counted = ", ".join(draft.config.count.sensor) or "none"
+    tell(f"{config.path}: sensors {names}; counted: {counted}")
     _warn(draft.config, config)
     return True
 

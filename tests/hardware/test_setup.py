@@ -107,6 +107,7 @@ def test_a_motion_sensor_is_added_beside_a_door(chip: Chip, tmp_path: Path) -> N
         chip.pulse(22, for_s=0.2)
         person.answer("detected, 1 so far")
         person.answer("Take GPIO 22? (Enter: yes, n: another pin) ")
+        person.wait("sensors door, motion; counted: door, motion")
         person.end()
     written = config.read_text()
     assert written.startswith(DOOR)
