@@ -148,8 +148,8 @@ def test_a_line_typed_at_roots_terminal_interrupts_the_child() -> None:
 import os, sys, time
 from agent.account import Account, run_as
 def work():
-    print("begun", os.isatty(0), flush=True)
     try:
+        print("begun", os.isatty(0), flush=True)
         time.sleep(20)
     except KeyboardInterrupt:
         print("interrupted")
