@@ -19,11 +19,13 @@ from agent.identity.generations import (
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import close_key, mqtt_problems
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
+from agent.identity.x509 import Certificate, decode_certificate
 
 __all__ = [
     "AMAZON_ROOTS",
     "ROOT_CA_1",
     "SYSTEM_BUNDLES",
+    "Certificate",
     "Credentials",
     "ForbiddenCredentialsError",
     "Generations",
@@ -35,6 +37,7 @@ __all__ = [
     "by_hand",
     "certificates",
     "close_key",
+    "decode_certificate",
     "forget_name",
     "has_replaced",
     "load",
