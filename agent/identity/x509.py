@@ -70,9 +70,8 @@ def decode_certificate(pem: str) -> Certificate:
         raise ValueError("no certificate in PEM format")
     (certificate,) = _some(ssl.PEM_cert_to_DER_cert(match[0]), 1)
     (signed,) = _some(_inside(certificate, SEQUENCE), 1)
-    fields = _elements(_inside(signed, SEQUENCE), SIGNED + 1)
-    if fields[0].tag == VERSION:
-        del fields[0]
+    parts = _elements(_inside(signed, SEQUENCE), SIGNED + 1)
+    fields = [one for one in parts if one.tag != VERSION]  # the first does not have it
     if len(fields) < SIGNED:
         raise ValueError("a part of the certificate is missing")
     issuer, dates, subject, key = fields[2:SIGNED]

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.identity import amazon_roots, decode_certificate
@@ -116,6 +116,7 @@ def test_a_certificate_that_is_cut_off_is_a_value_error(length: int) -> None:
 
 
 @given(st.binary() | st.text())
+@example(b"\x30\x02\x30\x00")
 def test_garbage_is_a_value_error(garbage: bytes | str) -> None:
     """Whether it looks like a file of certificates or not."""
     text = garbage if isinstance(garbage, str) else armoured(garbage)
