@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
+import ssl
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.cli.main import main
+from agent.provisioning.access_key import AccessKey, text_of
 from tests.link import wire
 from tests.link.bench import Bench
 from tests.link.device import THING, write_toml
@@ -44,10 +47,30 @@ class Patient:
         )
         path.write_text(path.read_text() + more)
 
-    def examine(self) -> tuple[int, str]:
+    def unregister(self) -> None:
+        """Have it be a device that has nothing yet; an AWS key would be in the file `key`."""
+        self.config.write_text(
+            f'[paths]\ncerts = "{self.runtime}"\nstate = "{self.runtime}"\n'
+            f'runtime = "{self.runtime}"\n[thing]\nname = "cat"\n'
+            f'[provisioning]\ncredentials_file = "{self.runtime / "key"}"\n'
+        )
+
+    def examine(self, *flags: str) -> tuple[int, str]:
         """The exit code, and what was printed."""
-        code = main(["doctor", "--config", str(self.config)])
+        code = main(["doctor", *flags, "--config", str(self.config)])
         return code, self._capsys.readouterr().out
+
+    def examine_beside(self, state: str, *standing: tuple[str, str, str]) -> tuple[int, str]:
+        """The same, while an agent runs that reports these: code, severity, text."""
+        conditions = [
+            {"code": code, "severity": severity, "since": 1, "text": text, "hint": "do it"}
+            for code, severity, text in standing
+        ]
+        status = {"state": state, "queued": 3, "conditions": conditions}
+        (self.runtime / "status.json").write_text(json.dumps(status))
+        with (self.runtime / "agent.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self.examine()
 
 
 @pytest.fixture
@@ -124,13 +147,39 @@ def test_missing_credentials_are_a_fail(patient: Patient) -> None:
 
 
 def test_a_device_that_is_not_registered_is_told_so(patient: Patient) -> None:
-    """As the condition `unprovisioned` has it."""
-    patient.config.write_text(f'[paths]\ncerts = "{patient.runtime}"\n[thing]\nname = "cat"\n')
+    """The cause alone: the AWS key that is missing, and what follows from it is not tried."""
+    patient.unregister()
+
+    code, told = patient.examine()
+
+    assert code == 1
+    assert "FAIL  no-aws-credentials: " in told
+    assert "not provisioned yet, and" in told
+    assert told.count("FAIL") == 1
+
+
+def test_a_device_with_an_aws_key_is_only_not_registered_yet(patient: Patient) -> None:
+    """Nothing is wrong with the key, so only the registration is missing."""
+    patient.unregister()
+    (patient.runtime / "key").write_text(text_of("default", AccessKey("AKIA" + "A" * 16, "secret")))
 
     code, told = patient.examine()
 
     assert code == 1
     assert "FAIL  unprovisioned: " in told
+    assert told.count("FAIL") == 1
+
+
+def test_a_key_that_cannot_be_one_is_the_cause(patient: Patient) -> None:
+    """It is told where it is wrong, and not that there is no certificate too."""
+    patient.unregister()
+    (patient.runtime / "key").write_text("[default]\naws_access_key_id = x\n")
+
+    code, told = patient.examine()
+
+    assert code == 1
+    assert "FAIL  provisioning-refused: " in told
+    assert told.count("FAIL") == 1
 
 
 def test_sensors_are_read_once_if_no_agent_holds_them(patient: Patient) -> None:
@@ -149,7 +198,7 @@ def test_sensors_are_read_once_if_no_agent_holds_them(patient: Patient) -> None:
     assert "OK    sensor: room works" in told
     assert "WARN  sensor-failing: shed" in told
     assert "OK    sensor: bath works" in told
-    assert "WARN  quantity-missing: bath: humidity_pct cannot be 3310" in told
+    assert "INFO  quantity-missing: bath: humidity_pct cannot be 3310" in told
 
 
 def test_a_wrong_configuration_ends_with_78(patient: Patient) -> None:
@@ -163,32 +212,97 @@ def test_a_wrong_configuration_ends_with_78(patient: Patient) -> None:
 
 def test_a_running_agent_is_asked_and_not_thrown_out(patient: Patient) -> None:
     """No CONNECT is sent; its conditions are shown as it reports them."""
-    conditions = [
-        {"code": "taken-over", "severity": "warning", "since": 1, "text": "twice", "hint": "rename"}
-    ]
-    status = {"state": "online", "queued": 3, "conditions": conditions}
-    (patient.runtime / "status.json").write_text(json.dumps(status))
-    with (patient.runtime / "agent.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        code, told = patient.examine()
+    code, told = patient.examine_beside("online", ("taken-over", "warning", "twice"))
 
     assert code == 0
     assert "OK    connection: the agent holds it: online, 3 records wait" in told
-    assert "WARN  taken-over: twice\n      hint: rename" in told
+    assert "WARN  taken-over: twice\n      hint: do it" in told
     assert patient.broker.seen(wire.CONNECT) == []
 
 
+def test_information_is_no_verdict(patient: Patient) -> None:
+    """It is neither OK nor a trouble."""
+    code, told = patient.examine_beside("online", ("config-changed", "info", "is newer"))
+
+    assert code == 0
+    assert "INFO  config-changed: is newer" in told
+    assert "OK    config-changed" not in told
+
+
 def test_a_running_agent_without_a_connection_is_a_fail(patient: Patient) -> None:
-    """What it says of that is shown beside."""
-    conditions = [
-        {"code": "offline", "severity": "info", "since": 1, "text": "no CONNACK", "hint": "wait"}
-    ]
-    status = {"state": "offline", "queued": 3, "conditions": conditions}
-    (patient.runtime / "status.json").write_text(json.dumps(status))
-    with (patient.runtime / "agent.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        code, told = patient.examine()
+    """The condition says why, and nothing says it again."""
+    code, told = patient.examine_beside("offline", ("offline", "info", "no CONNACK"))
 
     assert code == 1
-    assert "FAIL  connection: the agent runs and has none: offline" in told
-    assert "offline: no CONNACK\n      hint: wait" in told
+    assert (
+        "FAIL  offline: no CONNACK (the agent is offline, 3 records wait)\n      hint: do it"
+    ) in told
+    assert told.count("FAIL") == told.count("CONNACK") == 1
+
+
+@pytest.mark.parametrize(
+    ("standing", "cause"),
+    [
+        (("no-aws-credentials", "unprovisioned"), "no-aws-credentials"),
+        (("unprovisioned", "provisioning-refused"), "provisioning-refused"),
+        (("unprovisioned",), "unprovisioned"),
+    ],
+)
+def test_a_device_whose_agent_cannot_register_has_one_cause(
+    patient: Patient, standing: tuple[str, ...], cause: str
+) -> None:
+    """The one that the agent tells; the missing certificate follows from it."""
+    patient.unregister()
+
+    code, told = patient.examine_beside(
+        "provisioning", *((one, "warning", f"as to {one}") for one in standing)
+    )
+
+    assert code == 1
+    assert f"FAIL  {cause}: as to {cause} (the agent is provisioning, 3 records wait)" in told
+    assert told.count("FAIL") == 1
+    assert told.count("as to") == 1
+
+
+def test_what_is_found_here_is_not_told_again_by_the_agent(patient: Patient) -> None:
+    """A port that is closed is why the agent is offline."""
+    patient.write(1)
+    code, told = patient.examine_beside("offline", ("offline", "warning", "lost it"))
+
+    assert code == 1
+    assert "FAIL  offline: localhost port 1 cannot be reached: connection refused" in told
+    assert "INFO  agent: offline, 3 records wait" in told
+    assert "lost it" not in told
+    assert told.count("FAIL") == 1
+
+
+def test_a_certificate_tells_its_dates(patient: Patient) -> None:
+    """One that ends soon is a warning: with the day, the key and the id that AWS calls it by."""
+    told = patient.examine()[1]
+
+    assert "WARN  certificate-expiring: ends in 0 days: RSA 2048, from 20" in told
+    pem = Path(patient._bench.certificates.device.certificate).read_text()
+    assert f"id {hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()}" in told
+
+
+def test_findings_are_one_document_for_programs(patient: Patient) -> None:
+    """In ASCII, with the same verdicts, and the same exit code."""
+    patient.write(1)
+
+    code, told = patient.examine("--json")
+
+    document = json.loads(told)
+    assert code == 1
+    assert told.isascii()
+    assert document["failed"] is True
+    assert document["thing"] == THING
+    assert {one["what"]: one["verdict"] for one in document["findings"]} | {"offline": "FAIL"} == {
+        "configuration": "OK",
+        "clock": "OK",
+        "store": "OK",
+        "credentials": "OK",
+        "certificate-expiring": "WARN",
+        "name look-up": "OK",
+        "offline": "FAIL",
+    }
+    assert set(document["findings"][0]) == {"verdict", "what", "text", "hint"}

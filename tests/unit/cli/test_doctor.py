@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import config as configuration
-from agent.cli.doctor import needless_key
+from agent.cli.identity_findings import of_needless_key
 from agent.provisioning.access_key import AccessKey, text_of
 from tests.unit.cli.conftest import add
 
@@ -24,9 +24,9 @@ def test_an_aws_key_that_is_needed_no_more_is_a_warning(
     """It could do more than the device; that of another profile is somebody else's."""
     add(config, '[provisioning]\ncredentials_file = "credentials"\n')
     known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
-    assert not list(needless_key(known))
+    assert not list(of_needless_key(known))
     (tmp_path / "credentials").write_text(text)
-    found = list(needless_key(known))
+    found = list(of_needless_key(known))
     assert [one.verdict for one in found] == ["WARN"] * warned
     assert all("sudo pi-iot-agent setup" in one.hint for one in found)
     assert KEY.secret not in repr(found)

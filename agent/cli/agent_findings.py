@@ -1,0 +1,71 @@
+"""Findings of a running agent, in its own words, without what was found already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.cli.status import MOST_TOLD, conditions_of
+from agent.cli.verdict import FAIL, INFO, OK, WARN, Finding
+from agent.health import conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from agent.model import Json
+
+#: Why there is no connection: the first that stands is the cause, and those behind it follow.
+CAUSES = [
+    one.code
+    for one in (
+        conditions.NO_AWS_CREDENTIALS,
+        conditions.PROVISIONING_REFUSED,
+        conditions.PROVISIONING_FAILING,
+        conditions.CA_FILE_INVALID,
+        conditions.CREDENTIALS_INVALID,
+        conditions.NOT_AUTHORIZED,
+        conditions.TAKEN_OVER,
+        conditions.UNPROVISIONED,
+        conditions.OFFLINE,
+    )
+]
+
+#: Those that follow from any other fault.
+CONSEQUENCES = {conditions.UNPROVISIONED.code, conditions.OFFLINE.code}
+
+VERDICTS = {conditions.INFO: INFO, conditions.WARNING: WARN, conditions.ERROR: FAIL}
+
+
+def of_agent(
+    status: Mapping[str, Json], known: Collection[str], *, blocked: bool
+) -> Iterator[Finding]:
+    """Its connection and its conditions, without those that are `known` already.
+
+    A cause is told once: so what follows from it is left out, and all that tells of no connection
+    if it is known to be `blocked`.
+    """
+    mine = [one for one in conditions_of(status)[:MOST_TOLD] if one.get("code") not in known]
+    how = f"{status.get('state')}, {status.get('queued')} records wait"
+    if status.get("state") == "online":
+        yield Finding(OK, "connection", f"the agent holds it: {how}")
+    else:
+        cause = cause_of(mine)
+        if cause and not (blocked and cause.get("code") in CONSEQUENCES):
+            code, text, hint = (str(cause.get(key, "")) for key in ("code", "text", "hint"))
+            yield Finding(FAIL, code, f"{text} (the agent is {how})", hint)
+        elif blocked:
+            yield Finding(INFO, "agent", how)
+        else:
+            hint = "see `pi-iot-agent status` in a minute"
+            yield Finding(FAIL, "connection", f"the agent runs and has none: {how}", hint)
+        mine = [one for one in mine if one is not cause and one.get("code") not in CONSEQUENCES]
+    for one in mine:
+        code, text, hint = (str(one.get(key, "")) for key in ("code", "text", "hint"))
+        yield Finding(VERDICTS.get(str(one.get("severity")), WARN), code, text, hint)
+    if not mine and status.get("state") == "online":
+        yield Finding(OK, "agent", "it reports nothing that a person should mend")
+
+
+def cause_of(found: Collection[dict[str, Json]]) -> dict[str, Json] | None:
+    """The condition that tells why there is no connection; None if none does."""
+    causes = [one for one in found if one.get("code") in CAUSES]
+    return min(causes, key=lambda one: CAUSES.index(str(one["code"])), default=None)

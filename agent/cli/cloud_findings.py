@@ -1,0 +1,106 @@
+"""Findings at AWS: what it knows of the certificate, where an AWS key is here to ask with.
+
+Nothing is changed there. Each call is tried once, and the first that fails ends it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.cli import verdict
+from agent.cli.verdict import FAIL, OK, WARN, Finding
+from agent.errors import CloudError
+from agent.health import conditions
+from agent.provisioning.cloud import Cloud
+from agent.provisioning.failures import NotFoundError
+from agent.provisioning.steps import SERIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agent.config import Config
+    from agent.provisioning.cloud import Answer
+
+#: After so long no further call is begun, each of which takes 20 s at most.
+PATIENCE_S = 20.0
+
+WHAT = "AWS"
+
+
+def of_aws(
+    config: Config, certificate_id: str, *, monotonic_s: Callable[[], float] = time.monotonic
+) -> Iterator[Finding]:
+    """Status, policies and thing of the certificate; a failure to ask is a warning in words.
+
+    Loads boto3, so no daemon imports this.
+    """
+    try:
+        with Cloud(config) as cloud:
+            yield from _asked(_Bounded(cloud, monotonic_s), config.thing.name, certificate_id)
+    except CloudError as error:
+        yield Finding(WARN, WHAT, error.text, error.hint)
+
+
+class _Bounded:
+    """Calls that read, until the time is over."""
+
+    def __init__(self, cloud: Cloud, monotonic_s: Callable[[], float]) -> None:
+        self.region = cloud.region
+        self._cloud = cloud
+        self._monotonic_s = monotonic_s
+        self._until_s = monotonic_s() + PATIENCE_S
+
+    def call(self, operation: str, resource: str, **parameters: object) -> Answer:
+        """The answer. Raises CloudError."""
+        if self._monotonic_s() > self._until_s:
+            raise CloudError(
+                f"AWS answers too slowly to ask for {resource} too", hint="try again later"
+            )
+        return self._cloud.call(operation, resource, **parameters)
+
+
+def _asked(cloud: _Bounded, thing: str, certificate_id: str) -> Iterator[Finding]:
+    resource = f"cert/{certificate_id}"
+    try:
+        found = cloud.call("describe_certificate", resource, certificateId=certificate_id)
+    except NotFoundError:
+        text = f"does not know the certificate {certificate_id} in {cloud.region}"
+        hint = "check [aws] region; if it is right, `sudo pi-iot-agent provision` makes a new one"
+        yield Finding(FAIL, WHAT, text, hint)
+        return
+    described = found["certificateDescription"]
+    status, arn = str(described["status"]), str(described["certificateArn"])
+    if status != "ACTIVE":
+        text = f"the certificate is {status} at AWS"
+        hint = (
+            "somebody may have shut this device out on purpose; if not, "
+            "`sudo pi-iot-agent provision --reactivate`"
+        )
+        yield verdict.of(conditions.CREDENTIALS_INVALID, FAIL, text, hint)
+        return
+    listed = cloud.call("list_attached_policies", resource, target=arn)
+    policies = sorted(str(one["policyName"]) for one in listed.get("policies") or [])
+    if not policies:
+        hint = "`sudo pi-iot-agent provision` attaches its policy"
+        yield verdict.of(
+            conditions.NOT_AUTHORIZED, FAIL, "at AWS the certificate has no policy", hint
+        )
+        return
+    things = cloud.call("list_principal_things", resource, principal=arn).get("things") or []
+    if thing not in things:
+        text = f"the certificate is not attached to the thing {thing}"
+        yield Finding(WARN, WHAT, text, "`sudo pi-iot-agent provision` attaches it")
+    else:
+        yield from _serial(cloud, thing)
+    yield Finding(OK, WHAT, f"the certificate is ACTIVE, with the policy {' and '.join(policies)}")
+
+
+def _serial(cloud: _Bounded, thing: str) -> Iterator[Finding]:
+    """A warning if the thing is another board's."""
+    found = cloud.call("describe_thing", f"thing/{thing}", thingName=thing)
+    theirs, here = (found.get("attributes") or {}).get(SERIAL, ""), board.serial()
+    if theirs and here and theirs != here:
+        text = f"thing/{thing} has the serial number {theirs}, this board has {here}"
+        yield verdict.of(conditions.IDENTITY_COPIED, WARN, text)

@@ -1,0 +1,97 @@
+"""Examination: the findings in the order in which a start needs what they are about.
+
+A cause is told once. What follows from it is not tried, or is left out; what needs no network comes
+first. While the agent runs, it is asked: a second connection with its name would throw it out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.cli import agent_findings, identity_findings, link_findings, local_findings
+from agent.cli.status import conditions_of, read_status
+from agent.cli.verdict import FAIL, WARN, Finding
+from agent.clock import Clock
+from agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from agent.config import Config
+    from agent.identity import Credentials
+    from agent.model import Json
+
+
+#: A fault of these is in nobody's way.
+APART = {"store"}
+
+
+class _Told:
+    """Findings so far; `blocked` is True once one of them lets no connection come about."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def __call__(self, finding: Finding) -> Finding:
+        self.findings.append(finding)
+        return finding
+
+    @property
+    def blocked(self) -> bool:
+        return any(one.verdict == FAIL and one.what not in APART for one in self.findings)
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """One finding after the other, each as soon as it is there; nothing is raised."""
+    told = _Told()
+    for finding in _everything(config, told):
+        yield told(finding)
+
+
+def _everything(config: Config, told: _Told) -> Iterator[Finding]:
+    yield from local_findings.of_configuration(config)
+    yield (clock := local_findings.of_clock(Clock()))
+    clock_sound = clock.verdict != FAIL
+    yield local_findings.of_store(config)
+    status = yield from _status(config)
+    if status is None:
+        yield from local_findings.of_sensors(config)
+    found = yield from identity_findings.of_credentials(
+        config,
+        clock_sound=clock_sound,
+        explained=bool(status and agent_findings.cause_of(conditions_of(status))),
+    )
+    if found:
+        if found.identity:
+            yield from identity_findings.of_needless_key(config)
+        if status is None:
+            yield from identity_findings.of_things(config, found.identity)
+        yield from _way(config, found, told, clock_sound=clock_sound, running=status is not None)
+    if status is not None:
+        yield from agent_findings.of_agent(
+            status, {one.what for one in told.findings}, blocked=told.blocked
+        )
+
+
+def _status(config: Config) -> Generator[Finding, None, dict[str, Json] | None]:
+    try:
+        return read_status(config.paths)
+    except AgentError as error:
+        yield Finding(WARN, "agent", error.text, error.hint)
+    return None
+
+
+def _way(
+    config: Config, found: Credentials, told: _Told, *, clock_sound: bool, running: bool
+) -> Iterator[Finding]:
+    """The way to the broker, as far as nothing that was told before is in the way."""
+    with link_findings.Way(config, found) as way:
+        yield (name := way.name())
+        if name.verdict == FAIL:
+            return
+        if clock_sound and identity_findings.has_key(config):
+            from agent.cli import cloud_findings  # noqa: PLC0415 -- boto3 only where it is asked
+
+            yield from cloud_findings.of_aws(config, identity_findings.certificate_id(found))
+        if not told.blocked:
+            yield from way.connection(running=running)

@@ -1,0 +1,156 @@
+"""Findings on the identity: certificate and key, until when, and what should not be here."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from agent import board, files
+from agent.cli import verdict
+from agent.cli.verdict import FAIL, OK, WARN, Finding
+from agent.errors import ConfigError, CredentialsError
+from agent.health import conditions
+from agent.identity import (
+    ForbiddenCredentialsError,
+    MissingCredentialsError,
+    RootsError,
+    certificates,
+    decode_certificate,
+    load,
+    other_things,
+)
+from agent.model import DAY_S
+from agent.provisioning import access_key, credentials_file
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from agent.config import Config
+    from agent.identity import Credentials, Identity
+
+#: From so many days before its end on a certificate is a warning.
+SOON_DAYS = 30
+
+#: The environment's words for an AWS key that is in no file.
+ELSEWHERE = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+
+def of_credentials(
+    config: Config, *, clock_sound: bool = True, explained: bool = False
+) -> Generator[Finding, None, Credentials | None]:
+    """Findings on what the device shows the broker; returns it where it can be used.
+
+    With `explained` somebody else tells why there is nothing yet. A date tells nothing where the
+    clock is not sound.
+    """
+    try:
+        found = load(config)
+    except MissingCredentialsError as missing:
+        if not explained:
+            yield _unprovisioned(config, missing)
+    except ForbiddenCredentialsError as forbidden:
+        yield Finding(WARN, "credentials", forbidden.text, forbidden.hint)
+    except RootsError as wrong:
+        yield verdict.of(conditions.CA_FILE_INVALID, FAIL, wrong.text, wrong.hint)
+    except CredentialsError as spoiled:
+        yield verdict.of(conditions.CREDENTIALS_INVALID, FAIL, spoiled.text, spoiled.hint)
+    else:
+        yield Finding(OK, "credentials", f"{found.certificate} and its key match")
+        if clock_sound:
+            yield of_dates(found, time.time())
+        return found
+    return None
+
+
+def of_dates(found: Credentials, now_s: float) -> Finding:
+    """From when to when the certificate is good, with its key and its id at AWS."""
+    try:
+        facts = decode_certificate(_pem(found))
+    except (OSError, ValueError) as error:
+        return Finding(WARN, "certificate", f"{found.certificate}: {error}", "make a new one")
+    last = _date(facts.not_after_s)
+    told = f"{facts.key}, from {_date(facts.not_before_s)} to {last}, id {certificate_id(found)}"
+    expiring = conditions.CERTIFICATE_EXPIRING
+    if now_s < facts.not_before_s:
+        hint = "check the clock of this machine first"
+        return Finding(FAIL, "certificate", f"is not valid yet: {told}", hint)
+    hint = "" if found.identity else "replace cert_file and key_file of [mqtt]"
+    if now_s > facts.not_after_s:
+        return verdict.of(expiring, FAIL, f"has ended on {last}: {told}", hint)
+    days = int((facts.not_after_s - now_s) / DAY_S)
+    left = "1 day" if days == 1 else f"{days} days"
+    if days < SOON_DAYS:
+        return verdict.of(expiring, WARN, f"ends in {left}: {told}", hint)
+    return Finding(OK, "certificate", f"{told}; {left} left")
+
+
+def certificate_id(found: Credentials) -> str:
+    """The id of the certificate at AWS IoT; "" where it cannot be read."""
+    with suppress(OSError, StopIteration):
+        return next(certificates(_pem(found)))[1]
+    return ""
+
+
+def of_things(config: Config, identity: Identity | None) -> Iterator[Finding]:
+    """Findings on the identities here, which a running agent tells by itself."""
+    here = board.serial() or ""
+    if identity and identity.serial and here and identity.serial != here:
+        text = f"made on the board {identity.serial}, and this is {here}"
+        yield verdict.of(conditions.IDENTITY_COPIED, WARN, text)
+    for name in other_things(config.paths.certs, config.thing.name):
+        text = f"{config.paths.certs} holds an identity of {name}, which this device does not use"
+        hint = f"`sudo pi-iot-agent deprovision --thing {name}` removes it here and at AWS"
+        yield verdict.of(conditions.LEFTOVER_CERTIFICATE, WARN, text, hint)
+
+
+def of_needless_key(config: Config) -> Iterator[Finding]:
+    """A warning of the AWS key that a device needs no more once it is registered."""
+    if has_key(config):
+        text = f"{config.provisioning.credentials_file} has one, which a registered device needs"
+        hint = "`sudo pi-iot-agent setup` erases it"
+        yield Finding(WARN, "AWS key", f"{text} no more", hint)
+
+
+def has_key(config: Config) -> bool:
+    """True if the credentials file has an AWS key that this user can read."""
+    with suppress(OSError, ConfigError):
+        profile = config.aws.profile or access_key.DEFAULT_PROFILE
+        return access_key.read(config.provisioning.credentials_file, profile).key is not None
+    return False
+
+
+def _unprovisioned(config: Config, missing: CredentialsError) -> Finding:
+    """The reason why there is no certificate yet, as far as it can be told from here."""
+    start = "start the service, which registers the device: `sudo systemctl start pi-iot-agent`"
+    still = verdict.of(conditions.UNPROVISIONED, FAIL, missing.text, start)
+    file = config.provisioning.credentials_file
+    profile = config.aws.profile or access_key.DEFAULT_PROFILE
+    if config.provisioning.method == "claim":  # which takes no AWS key
+        return still
+    try:
+        found = credentials_file.load(file)
+        access_key.check(found, profile)
+        if found.profile(profile):
+            return still
+    except FileNotFoundError:
+        pass
+    except ConfigError as error:
+        return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, error.text, error.hint)
+    except OSError:
+        return still
+    if any(name in os.environ for name in ELSEWHERE):
+        return still
+    text = f"{missing.text}, and {file} has no AWS key to register this device with"
+    return verdict.of(conditions.NO_AWS_CREDENTIALS, FAIL, text)
+
+
+def _pem(found: Credentials) -> str:
+    return files.read(found.certificate, follow=True).decode("ascii", "replace")
+
+
+def _date(moment_s: float) -> str:
+    with suppress(OSError, OverflowError, ValueError):
+        return time.strftime("%Y-%m-%d", time.gmtime(moment_s))
+    return "another age"

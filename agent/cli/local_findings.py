@@ -1,0 +1,68 @@
+"""Local findings: configuration, clock, store and sensors; no network is needed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from agent.cli import verdict
+from agent.cli.verdict import FAIL, INFO, OK, WARN, Finding
+from agent.clock import Clock
+from agent.errors import AgentError, SensorError
+from agent.health import conditions
+from agent.sensors import lacking, open_sensor
+from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.config import Config
+
+
+def of_configuration(config: Config) -> Iterator[Finding]:
+    """The file that was read, and what is worth mending in it."""
+    yield Finding(OK, "configuration", str(config.path))
+    for warning in config.warnings:
+        yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
+
+
+def of_clock(clock: Clock) -> Finding:
+    """The time, and whether a time service has set it."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(clock.wall_s()))
+    if not clock.plausible():
+        return verdict.of(conditions.CLOCK_UNSET, FAIL, f"{now} is before this version")
+    if not clock.is_set():
+        return verdict.of(conditions.CLOCK_UNSET, WARN, f"{now}, not from the network")
+    return Finding(OK, "clock", now)
+
+
+def of_store(config: Config) -> Finding:
+    """The store's file, and how much waits in it."""
+    try:
+        queued = inspect(config.store.path, 0).queued
+    except StoreMissingError:
+        return Finding(OK, "store", f"{config.store.path} is made at the first start")
+    except StoreForbiddenError as forbidden:
+        return Finding(WARN, "store", forbidden.text, forbidden.hint)
+    except AgentError as error:
+        return Finding(FAIL, "store", error.text, error.hint)
+    return Finding(OK, "store", f"{queued} records wait in {config.store.path}")
+
+
+def of_sensors(config: Config) -> Iterator[Finding]:
+    """Each sensor, read once, as a process that holds none can."""
+    clock = Clock()
+    for sensor in config.sensors:
+        try:
+            opened = open_sensor(sensor, clock=clock)
+            try:
+                missing = opened.read().missing
+            finally:
+                opened.close()
+        except SensorError as error:
+            yield verdict.of(conditions.SENSOR_FAILING, WARN, error.text, error.hint)
+        else:
+            yield Finding(OK, "sensor", f"{sensor.name} works")
+            if missing:
+                lack = lacking(sensor.name, missing)
+                yield verdict.of(conditions.QUANTITY_MISSING, INFO, lack.text, lack.hint)

@@ -1,0 +1,29 @@
+"""Verdict of an examination on one thing: how it is, what was found, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.health.conditions import Condition
+
+OK, INFO, WARN, FAIL = "OK", "INFO", "WARN", "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one thing; `hint` says what to do unless it is OK.
+
+    `what` is the code of a condition where there is one for it.
+    """
+
+    verdict: str
+    what: str
+    text: str
+    hint: str = ""
+
+
+def of(condition: Condition, verdict: str, text: str, hint: str = "") -> Finding:
+    """The finding that a condition stands; its own hint is told where there is none better."""
+    return Finding(verdict, condition.code, text, hint or condition.hint)
