@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from agent.cli.main import COMMANDS, settings
 from agent.errors import EXIT_OK, ConfigError
-from agent.identity import mqtt_problems
+from agent.identity import mqtt_problems, mqtt_warnings
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             [f"{config.path}: {problem}" for problem in problems], hint="see [mqtt] in this file"
         )
-    for warning in config.warnings:
+    for warning in (*config.warnings, *mqtt_warnings(config, now_s=time.time())):
         print(f"warning: {warning}", file=sys.stderr)
     print(summary(config))
     return EXIT_OK

@@ -1,14 +1,6 @@
 """Identity: certificate, key and trusted roots, their generations on disk, the TLS context."""
 
-from agent.identity.credentials import (
-    Credentials,
-    ForbiddenCredentialsError,
-    Identity,
-    MissingCredentialsError,
-    RootsError,
-    load,
-    tls_context,
-)
+from agent.identity.credentials import Credentials, Identity, load, tls_context
 from agent.identity.generations import (
     Generations,
     NewCertificate,
@@ -17,8 +9,9 @@ from agent.identity.generations import (
     other_things,
 )
 from agent.identity.naming import forget_name, remember_name
-from agent.identity.own_files import close_key, mqtt_problems
+from agent.identity.own_files import close_key, mqtt_problems, mqtt_warnings, pair_problems
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
+from agent.identity.unusable import ForbiddenCredentialsError, MissingCredentialsError, RootsError
 from agent.identity.x509 import Certificate, decode_certificate
 
 __all__ = [
@@ -42,7 +35,9 @@ __all__ = [
     "has_replaced",
     "load",
     "mqtt_problems",
+    "mqtt_warnings",
     "other_things",
+    "pair_problems",
     "remember_name",
     "tls_context",
 ]

@@ -1,53 +1,32 @@
-"""Credentials of the device: certificate, key, trusted roots, and the TLS context of them.
+"""Credentials of the device: certificate, key and trusted roots, read and checked.
 
 They are either a generation that provisioning has made (`<certs>/<thing>/`) or the owner's own
-files (`[mqtt] cert_file`). This module reads and checks; `generations` writes.
+files (`[mqtt] cert_file`). This module reads; `generations` writes.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots, pinned
+from agent.identity.tls import client_context, load_pair, trust
+from agent.identity.unusable import (
+    OWN,
+    PROVISION,
+    MissingCredentialsError,
+    check_readable,
+    unusable,
+)
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     from agent.config import Config
-
-
-#: The TLS 1.2 suites that AWS IoT recommends ("Transport security"); those of 1.3 are all allowed.
-SUITES = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-)
-
-#: Protocol name of a client on port 443 for MQTT with a certificate ("Device protocols").
-ALPN = "x-amzn-mqtt-ca"
-
-PROVISION = "run `pi-iot-agent provision` to make new ones"
-OWN = "see cert_file, key_file and ca_file of [mqtt]"
-
-
-class MissingCredentialsError(CredentialsError):
-    """Credentials are not there yet: the device has to be provisioned."""
-
-
-class ForbiddenCredentialsError(CredentialsError):
-    """Credentials that this user may not read; nothing is known of how they are."""
-
-
-class RootsError(CredentialsError):
-    """The file of trusted roots that the owner names is of no use; no registration mends that."""
-
-
-class ForbiddenRootsError(RootsError, ForbiddenCredentialsError):
-    """The file of trusted roots that the owner names may not be read by this user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +130,7 @@ def read(directory: Path, thing: str, *, roots: tuple[Path, ...] = ()) -> Creden
     try:
         return _read(directory, thing, roots)
     except OSError as error:  # such as a directory that another user keeps closed
-        raise _unusable(directory, error, hint=PROVISION) from error
+        raise unusable(directory, error, hint=PROVISION) from error
 
 
 def _read(directory: Path, thing: str, roots: tuple[Path, ...]) -> Credentials:
@@ -181,7 +160,7 @@ def read_identity(path: Path) -> Identity:
     try:
         found = json.loads(files.read(path, follow=True))
     except (OSError, ValueError, RecursionError) as error:
-        raise _unusable(path, error, hint=PROVISION) from error
+        raise unusable(path, error, hint=PROVISION) from error
     names = [field.name for field in fields(Identity) if field.name != "serial"]
     if not isinstance(found, dict) or any(
         not found.get(name) or not isinstance(found[name], int if name == "created" else str)
@@ -196,7 +175,7 @@ def _pinned(path: Path) -> str:
     try:
         return pinned(files.read(path, follow=True).decode("ascii", "replace"))
     except (OSError, ValueError) as error:
-        raise _unusable(path, error, hint=PROVISION) from error
+        raise unusable(path, error, hint=PROVISION) from error
 
 
 def _check(credentials: Credentials, *, hint: str) -> None:
@@ -206,27 +185,12 @@ def _check(credentials: Credentials, *, hint: str) -> None:
     tls_context(credentials, alpn=False, hint=hint)
 
 
-def check_readable(path: Path, *, hint: str) -> None:
-    """Raise CredentialsError unless it is a file that can be read; OpenSSL waits at a FIFO."""
-    try:
-        files.check(path)
-    except OSError as error:
-        raise _unusable(path, error, hint=hint) from error
-
-
 def tls_context(credentials: Credentials, *, alpn: bool, hint: str = PROVISION) -> ssl.SSLContext:
-    """A client context for these credentials; `alpn` for port 443.
+    """A client context for these credentials, with nobody trusted but the roots; `alpn` for 443.
 
-    TLS 1.2 or later, AWS's suites, the server's name checked, nobody trusted but the roots. Raises
-    CredentialsError.
+    Raises CredentialsError.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(SUITES)
-    context.check_hostname = True
-    context.verify_mode = ssl.CERT_REQUIRED
-    if alpn:
-        context.set_alpn_protocols([ALPN])
+    context = client_context(alpn=alpn)
     load_pair(context, credentials.certificate, credentials.key, hint=hint)
     for path in credentials.roots:
         trust(context, path)
@@ -239,52 +203,3 @@ def tls_context(credentials: Credentials, *, alpn: bool, hint: str = PROVISION) 
             )
         context.load_verify_locations(cadata=roots)
     return context
-
-
-def trust(context: ssl.SSLContext, path: Path) -> None:
-    """Have `context` trust what is in the owner's file. Raises RootsError."""
-    try:
-        files.check(path)
-        context.load_verify_locations(cafile=path)
-    except (OSError, ValueError) as error:
-        kind = ForbiddenRootsError if isinstance(error, PermissionError) else RootsError
-        unusable = _unusable(path, error, hint="see ca_file of [mqtt]")
-        raise kind(unusable.text, hint=unusable.hint) from error
-
-
-def load_pair(
-    context: ssl.SSLContext, certificate: Path, key: Path, *, hint: str = PROVISION
-) -> None:
-    """Give `context` a certificate and its key. Raises CredentialsError unless they match."""
-    try:
-        for path in (certificate, key):
-            files.check(path)
-        # An encrypted key would have OpenSSL ask at the terminal; no password is an error instead.
-        context.load_cert_chain(certificate, key, password=lambda: "")
-    except PermissionError as error:
-        raise _unusable(key, error, hint=hint) from error
-    except (OSError, ValueError) as error:
-        raise CredentialsError(
-            f"{certificate}: not usable with {key.name}: {_reason(error)}", hint=hint
-        ) from error
-
-
-def _unusable(path: Path, error: Exception, *, hint: str) -> CredentialsError:
-    """The error for a file, which a lack of permission tells nothing of."""
-    if isinstance(error, PermissionError):
-        text = f"{error.filename or path}: may not be read by this user"
-        return ForbiddenCredentialsError(text, hint="run this with sudo")
-    return CredentialsError(f"{path}: {_reason(error)}", hint=hint)
-
-
-def _reason(error: Exception) -> str:
-    """The reason, without the path, which the message names already."""
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "not in PEM format").replace("_", " ").lower()
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (
-        "not valid JSON"
-        if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError))
-        else str(error)
-    )

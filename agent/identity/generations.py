@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import BusyError, CredentialsError
-from agent.identity.credentials import Files, load_pair, read_identity
+from agent.identity.credentials import Files, read_identity
 from agent.identity.roots import certificates
+from agent.identity.tls import load_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import ssl
 import stat
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
-from agent.identity.credentials import (
-    OWN,
-    ForbiddenCredentialsError,
-    check_readable,
-    load_pair,
-    trust,
-)
+from agent.identity.tls import trust
+from agent.identity.unusable import ForbiddenCredentialsError, check_readable
+from agent.identity.x509 import decode_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,22 +28,79 @@ def mqtt_problems(config: Config) -> list[str]:
     """
     mqtt = config.mqtt
     problems = []
-    for key in ("ca_file", "cert_file", "key_file"):
-        path: Path | None = getattr(mqtt, key)
-        if path is None:
-            continue
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if mqtt.ca_file:
         try:
-            check_readable(path, hint=OWN)
-            if key == "ca_file":
-                trust(context, path)
-            elif key == "key_file" and mqtt.cert_file and mqtt.cert_file.is_file():
-                load_pair(context, mqtt.cert_file, path, hint=OWN)
+            trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), mqtt.ca_file)
         except ForbiddenCredentialsError:
-            continue
-        except (CredentialsError, OSError) as error:
-            problems.append(f"mqtt.{key}: {error}")
+            pass
+        except CredentialsError as error:
+            problems.append(f"mqtt.ca_file: {error}")
+    if mqtt.cert_file and mqtt.key_file:
+        problems += pair_problems("mqtt", cert_file=mqtt.cert_file, key_file=mqtt.key_file)
     return problems
+
+
+def pair_problems(table: str, **paths: Path) -> list[str]:
+    """The problems with a certificate and its key, named by the keys of `table` in this order."""
+    problems = []
+    for name, path in paths.items():
+        try:
+            check_readable(path, hint="")
+        except ForbiddenCredentialsError:
+            return []
+        except CredentialsError as error:
+            problems.append(f"{table}.{name}: {error}")
+    if problems:
+        return problems
+    from agent.identity.mistakes import in_pair  # noqa: PLC0415 -- no daemon needs it
+
+    names = {path: name for name, path in paths.items()}
+    return [
+        f"{table}.{names[path]}: {path}: {text}" + (f"; {hint}" if hint else "")
+        for path, text, hint in in_pair(*paths.values())
+    ]
+
+
+def mqtt_warnings(config: Config, *, now_s: float) -> list[str]:
+    """Warnings of the files that [mqtt] names, which stop nothing: dates, and a key that is open.
+
+    `now_s` is the wall clock's time, which may be wrong.
+    """
+    cert_file, key_file = config.mqtt.cert_file, config.mqtt.key_file
+    if not (cert_file and key_file):
+        return []
+    told = []
+    with suppress(OSError, ValueError):
+        found = decode_certificate(files.read(cert_file, follow=True).decode("ascii", "replace"))
+        clock = f"by this machine's clock, {_day(now_s)}"
+        if now_s >= found.not_after_s:
+            told.append(f"mqtt.cert_file: {cert_file}: ended on {_day(found.not_after_s)} {clock}")
+        elif now_s < found.not_before_s:
+            told.append(
+                f"mqtt.cert_file: {cert_file}: begins on {_day(found.not_before_s)} {clock}"
+            )
+    if _whom(key_file):
+        text = f"other users can read this private key: `{_closing(key_file)}` closes it"
+        told.append(f"mqtt.key_file: {key_file}: {text}")
+    return told
+
+
+def _day(time_s: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(time_s))
+
+
+def _closing(key: Path) -> str:
+    return f"sudo chmod {_whom(key)}= {key}"
+
+
+def _whom(key: Path) -> str:
+    """Whom a key is to be closed to, as chmod(1) has it: its group may have it to let us read."""
+    with suppress(OSError):
+        found = key.stat()
+        if found.st_uid == os.geteuid():
+            return "go" if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO) else ""
+        return "o" if found.st_mode & stat.S_IRWXO else ""
+    return ""
 
 
 def close_key(key: Path) -> str:
@@ -53,16 +108,11 @@ def close_key(key: Path) -> str:
 
     The group of a key that is not ours may read it: else we could not.
     """
-    try:
-        found = key.stat()
-    except OSError:
-        return ""
-    ours = found.st_uid == os.geteuid()
-    if not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO if ours else stat.S_IRWXO):
+    if not _whom(key):
         return ""
     told = f"{key}: other users could read this private key, and can connect as this device"
     try:
         files.set_mode(key, files.PRIVATE_FILE)
     except OSError:
-        return f"{told}; the agent may not change that: `sudo chmod {'go' if ours else 'o'}= {key}`"
+        return f"{told}; the agent may not change that: `{_closing(key)}`"
     return f"{told} if they did; it is closed to them now"

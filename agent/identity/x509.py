@@ -55,7 +55,9 @@ class Certificate:
     issuer: str
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
+    """An element of DER; `content` without its tag and length."""
+
     tag: int
     content: bytes
 
@@ -70,7 +72,7 @@ def decode_certificate(pem: str) -> Certificate:
         raise ValueError("no certificate in PEM format")
     (certificate,) = _some(ssl.PEM_cert_to_DER_cert(match[0]), 1)
     (signed,) = _some(_inside(certificate, SEQUENCE), 1)
-    parts = _elements(_inside(signed, SEQUENCE), SIGNED + 1)
+    parts = elements(_inside(signed, SEQUENCE), SIGNED + 1)
     fields = [one for one in parts if one.tag != VERSION]  # the first does not have it
     if len(fields) < SIGNED:
         raise ValueError("a part of the certificate is missing")
@@ -79,9 +81,9 @@ def decode_certificate(pem: str) -> Certificate:
     return Certificate(_time_s(before), _time_s(after), _kind(key), _name(subject), _name(issuer))
 
 
-def _elements(data: bytes, most: int) -> list[_Element]:
+def elements(data: bytes, most: int) -> list[Element]:
     """The first elements in `data`, at most so many. Raises ValueError."""
-    found: list[_Element] = []
+    found: list[Element] = []
     while data and len(found) < most:
         if len(data) < HEAD:
             raise ValueError("an element of the certificate is cut off")
@@ -94,26 +96,26 @@ def _elements(data: bytes, most: int) -> list[_Element]:
         content = data[start : start + length]
         if len(content) < length:
             raise ValueError("an element of the certificate is cut off")
-        found.append(_Element(data[0], content))
+        found.append(Element(data[0], content))
         data = data[start + length :]
     return found
 
 
-def _some(data: bytes, number: int) -> list[_Element]:
+def _some(data: bytes, number: int) -> list[Element]:
     """The first elements in `data`, just so many. Raises ValueError."""
-    found = _elements(data, number)
+    found = elements(data, number)
     if len(found) < number:
         raise ValueError("a part of the certificate is missing")
     return found
 
 
-def _inside(element: _Element, tag: int) -> bytes:
+def _inside(element: Element, tag: int) -> bytes:
     if element.tag != tag:
         raise ValueError("the certificate has something else than it should")
     return element.content
 
 
-def _time_s(element: _Element) -> float:
+def _time_s(element: Element) -> float:
     """The time in epoch seconds; a year of two digits is of 1950 to 2049 (RFC 5280, 4.1.2.5)."""
     text = element.content.decode("ascii")
     if element.tag == UTC_TIME:
@@ -126,10 +128,10 @@ def _time_s(element: _Element) -> float:
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
 
 
-def _kind(element: _Element) -> str:
+def _kind(element: Element) -> str:
     """The kind of key in a SubjectPublicKeyInfo."""
     algorithm, key = _some(_inside(element, SEQUENCE), 2)
-    parts = _elements(_inside(algorithm, SEQUENCE), 2)
+    parts = elements(_inside(algorithm, SEQUENCE), 2)
     identifier, *more = [one.content for one in parts] or [b""]
     if identifier == RSA:
         (numbers,) = _some(_inside(key, BIT_STRING)[1:], 1)
@@ -140,11 +142,11 @@ def _kind(element: _Element) -> str:
     return OTHERS.get(identifier, "of another kind")
 
 
-def _name(element: _Element) -> str:
+def _name(element: Element) -> str:
     """The known parts of a name, in their order; what cannot be shown is replaced."""
     parts = []
-    for group in _elements(_inside(element, SEQUENCE), 64):
-        for pair in _elements(group.content, 64):
+    for group in elements(_inside(element, SEQUENCE), 64):
+        for pair in elements(group.content, 64):
             kind, value = _some(_inside(pair, SEQUENCE), 2)
             if name := PARTS.get(_inside(kind, OBJECT_ID)):
                 text = value.content.decode(ENCODINGS.get(value.tag, "utf-8"), "replace")

@@ -24,7 +24,8 @@ from agent.identity import (
     load,
     tls_context,
 )
-from agent.identity.credentials import SUITES, Files, read_identity
+from agent.identity.credentials import Files, read_identity
+from agent.identity.tls import SUITES
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 
@@ -149,7 +150,7 @@ def test_more_in_an_identity_does_no_harm(config: Config) -> None:
 def test_a_key_of_another_certificate_is_spoiled(config: Config) -> None:
     """They have to match."""
     files_of(config).key.write_bytes(key_pem(ec.generate_private_key(ec.SECP256R1())))
-    with pytest.raises(CredentialsError, match="key values mismatch"):
+    with pytest.raises(CredentialsError, match="is not the key of"):
         load(config)
 
 

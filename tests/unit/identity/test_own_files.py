@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent import config as configuration
-from agent.identity import close_key, mqtt_problems
+from agent.identity import close_key, decode_certificate, mqtt_problems, mqtt_warnings
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 
@@ -75,7 +75,7 @@ def test_a_file_of_other_content_is_told(config: Config, tmp_path: Path) -> None
     roots, key = mqtt_problems(config)
     assert roots.startswith(f"mqtt.ca_file: {tmp_path / 'ca.pem'}: ")
     assert key.startswith("mqtt.key_file: ")
-    assert "mismatch" in key
+    assert "is not the key of mine.crt" in key
 
 
 def test_what_this_user_may_not_read_is_no_problem(config: Config, tmp_path: Path) -> None:
@@ -84,6 +84,36 @@ def test_what_this_user_may_not_read_is_no_problem(config: Config, tmp_path: Pat
         (tmp_path / name).chmod(0)
     with bound_by_modes():
         assert mqtt_problems(config) == []
+
+
+def test_a_pair_that_does_not_go_is_told_by_the_key_of_the_file_to_blame(
+    config: Config, tmp_path: Path
+) -> None:
+    """Each of the two, with what to do."""
+    (tmp_path / "mine.crt").write_bytes(new_key()[0])
+    (tmp_path / "mine.key").write_text("")
+    certificate, key = mqtt_problems(config)
+    assert certificate.startswith(f"mqtt.cert_file: {tmp_path}/mine.crt: is a private key; ")
+    assert key.startswith(f"mqtt.key_file: {tmp_path}/mine.key: is empty; ")
+
+
+def test_dates_and_an_open_key_are_warned_of(config: Config, tmp_path: Path) -> None:
+    """They stop nothing: the clock may be wrong, and the agent closes the key itself."""
+    found = decode_certificate((tmp_path / "mine.crt").read_text())
+    key = tmp_path / "mine.key"
+    key.chmod(0o600)
+    now_s = found.not_before_s
+    assert mqtt_warnings(config, now_s=now_s) == []
+    (ended,) = mqtt_warnings(config, now_s=found.not_after_s)
+    assert f"mqtt.cert_file: {tmp_path}/mine.crt: ended on " in ended
+    (begins,) = mqtt_warnings(config, now_s=now_s - 1)
+    assert f"{tmp_path}/mine.crt: begins on " in begins
+    key.chmod(0o644)
+    (opened,) = mqtt_warnings(config, now_s=now_s)
+    assert f"`sudo chmod go= {key}` closes it" in opened
+    assert stat.S_IMODE(key.stat().st_mode) == 0o644
+    bare = replace(config.mqtt, ca_file=None, cert_file=None, key_file=None)
+    assert mqtt_warnings(replace(config, mqtt=bare), now_s=0) == []
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
