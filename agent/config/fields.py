@@ -146,6 +146,20 @@ def bands() -> Mapping[str, float]:
     return declare(None, check)
 
 
+def table(name: str, value: str, meaning: str) -> Mapping[str, str] | None:
+    """A table of strings, whose names and values those patterns match as a whole; or None."""
+
+    def check(found: object, _base: Path) -> Mapping[str, str] | None:
+        if not isinstance(found, dict):
+            raise misfit("a table of strings", found)
+        for key, one in found.items():
+            if not re.fullmatch(name, key) or not re.fullmatch(value, string(one)):
+                raise ValueError(f"{dotted(key)}: expected {meaning}; got {seen(one)}")
+        return found or None
+
+    return declare(None, check)
+
+
 def file(default: Path | EllipsisType | None) -> Path:
     """A path; a relative one starts at the directory of the configuration file."""
 

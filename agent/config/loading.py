@@ -137,6 +137,8 @@ def interpret(
         paths=paths,
         sensors=_sensors(tables, old.sensor, options_of),
     )
+    if config.provisioning.method == "claim" and not config.mqtt.endpoint:
+        tables.note('mqtt.endpoint: is missing; with [provisioning] method = "claim" none tells it')
     said = (old.problem,) if old.problem else ()
     unnamed = tables.given("thing", "name") in (None, "")
     if tables.problems or (said and unnamed):

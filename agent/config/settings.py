@@ -20,6 +20,7 @@ from agent.config.fields import (
     integer,
     names,
     number,
+    table,
     text,
     url,
 )
@@ -49,14 +50,35 @@ class Aws:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provisioning:
-    """Registration with AWS: its method, and the file with the AWS key."""
+    """Registration with AWS: its method, what the thing is to be there, and what it is made with.
 
-    method: str = choice("keys", "keys", "csr", "claim")
+    `policy` is one that exists and stays as it is; without it, the device has one of its own.
+    `template` and what follows it are for "claim".
+    """
+
+    method: str = choice("csr", "csr", "keys", "claim")
+    key_type: str = choice("ec-p256", "ec-p256", "rsa-2048")
+    rotate_before_days: float = number(30.0, 0, 36_500)
     credentials_file: Path = file(Path("/etc/pi-iot-agent/aws/credentials"))
+    policy: str = text("", r"[\w+=,.@-]{1,128}", "the name of an IoT policy")
+    thing_type: str = text("", r"[a-zA-Z0-9:_-]{1,128}", "the name of a thing type")
+    thing_groups: tuple[str, ...] = names()
+    attributes: Mapping[str, str] | None = table(
+        r"(?!serial$)[a-zA-Z0-9_.,@/:#-]{1,128}",
+        r"[a-zA-Z0-9_.,@/:#=\[\]-]{1,800}",
+        "as AWS has attributes: letters, digits and _ . , @ / : # - without spaces, and not serial",
+    )
+    template: str = text("", r"[0-9A-Za-z_-]{1,36}", "the name of a provisioning template")
+    claim_cert_file: Path | None = file(None)
+    claim_key_file: Path | None = file(None)
+    erase_claim: bool = boolean(default=False)
+    parameters: Mapping[str, str] | None = table(r"\S{1,128}", r".{0,4096}", "of the template")
 
     def __post_init__(self) -> None:
-        if self.method != "keys":
-            raise ValueError(f'method: "{self.method}" is not in this version; use "keys"')
+        if self.method == "claim":
+            for key in ("template", "claim_cert_file", "claim_key_file"):
+                if not getattr(self, key):
+                    raise ValueError(f'{key}: is missing; it goes with method = "claim"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

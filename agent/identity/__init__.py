@@ -1,6 +1,6 @@
 """Identity: certificate, key and trusted roots, their generations on disk, the TLS context."""
 
-from agent.identity.credentials import Credentials, Identity, load, tls_context
+from agent.identity.credentials import CLAIM, Credentials, Identity, load, tls_context
 from agent.identity.generations import (
     Generations,
     NewCertificate,
@@ -16,6 +16,7 @@ from agent.identity.x509 import Certificate, decode_certificate
 
 __all__ = [
     "AMAZON_ROOTS",
+    "CLAIM",
     "ROOT_CA_1",
     "SYSTEM_BUNDLES",
     "Certificate",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import files
 from agent.errors import CredentialsError
@@ -29,11 +29,18 @@ if TYPE_CHECKING:
     from agent.config import Config
 
 
+#: What an identity may lack: one of an older version, and one by a claim, which AWS tells less.
+OPTIONAL = {"serial", "method"}
+UNTOLD = OPTIONAL | {"account", "region", "certificate_arn", "policy"}
+CLAIM = "claim"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Names of the device at AWS: the content of `identity.json`; `created` in epoch seconds.
 
     `serial` is the board that it was made on; "" where an older version made it, or no board tells.
+    `method` is how, "" likewise. A claim tells neither account, ARN nor policy: they are "".
     """
 
     thing: str
@@ -45,6 +52,7 @@ class Identity:
     policy: str
     created: int
     serial: str = ""
+    method: str = ""
 
     def encode(self) -> bytes:
         """The JSON text."""
@@ -161,13 +169,16 @@ def read_identity(path: Path) -> Identity:
         found = json.loads(files.read(path, follow=True))
     except (OSError, ValueError, RecursionError) as error:
         raise unusable(path, error, hint=PROVISION) from error
-    names = [field.name for field in fields(Identity) if field.name != "serial"]
-    if not isinstance(found, dict) or any(
-        not found.get(name) or not isinstance(found[name], int if name == "created" else str)
-        for name in names
+    if not isinstance(found, dict):
+        raise CredentialsError(f"{path}: is no JSON object", hint=PROVISION)
+    spare = UNTOLD if found.get("method") == CLAIM else OPTIONAL
+    told: dict[str, Any] = {one.name: found.get(one.name) or "" for one in fields(Identity)}
+    if any(
+        not isinstance(value, int if name == "created" else str) or not (value or name in spare)
+        for name, value in told.items()
     ):
-        raise CredentialsError(f"{path}: lacks some of {', '.join(names)}", hint=PROVISION)
-    return Identity(**{name: found[name] for name in names}, serial=str(found.get("serial") or ""))
+        raise CredentialsError(f"{path}: lacks some of {', '.join(told)}", hint=PROVISION)
+    return Identity(**told)
 
 
 def _pinned(path: Path) -> str:

@@ -5,6 +5,7 @@
     .<thing>.0123456789ab/                        a generation; the digits begin its id at AWS
     .<thing>.new-1a2b3c4d/                        one being written; of no use to anybody
     .<thing>.moved-1a2b3c4d                       what had the name <thing> and was no link of ours
+    .<thing>.key                                  a key that has no certificate yet: see `note_key`
     .<thing>.unproven                             what may be left at AWS: see `note`
 
 What lies there says what to do next; there is no journal. A generation that no link points at is
@@ -100,6 +101,7 @@ class Generations:
         self.current = certs / thing
         self.pending = certs / f".{thing}.pending"
         self.unproven = certs / f".{thing}.unproven"
+        self.key = certs / f".{thing}.key"
 
     @contextmanager
     def locked(
@@ -126,7 +128,7 @@ class Generations:
 
     def prepare(self) -> None:
         """Remove what an interrupted run was still writing."""
-        beside = rf"\.\.({self.thing}\.(pending|unproven)|name)\.{HEX}"
+        beside = rf"\.\.({self.thing}\.(pending|unproven|key)|name)\.{HEX}"
         half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|{beside}")
         for path in self.certs.iterdir():
             if half_made.fullmatch(path.name):
@@ -183,6 +185,25 @@ class Generations:
         files.sync_directory(self.certs)
         files.switch_link(self.pending, final.name)
 
+    def next_key(self) -> str:
+        """The private key that was made for the next certificate, PEM; "" if there is none.
+
+        One that a generation has already is none, or a certificate would be replaced by another of
+        the same key.
+        """
+        with suppress(OSError, ValueError):
+            key = files.read(self.key)
+            used = (
+                Files(path, self.thing).key for path in (self.pending, self.current, *self.stale())
+            )
+            if not any(path.is_file() and files.read(path, follow=True) == key for path in used):
+                return key.decode("ascii")
+        return ""
+
+    def note_key(self, key: str) -> None:
+        """Have the key on disk before a certificate is asked for: no crash then loses it."""
+        files.replace(self.key, key.encode())
+
     def complete(self, link: Path, identity: Identity, roots: Mapping[str, str]) -> None:
         """Bring the rest of a generation up to date: identity, roots, and modes."""
         directory = link.resolve()
@@ -236,7 +257,7 @@ class Generations:
         return []
 
     def remove(self, path: Path) -> None:
-        """Remove one stale generation, or the note."""
+        """Remove one stale generation, the note, or the key, if it is there."""
         files.remove_tree(path)
         files.sync_directory(self.certs)
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.errors import CloudError, RefusedError
-from agent.identity import SYSTEM_BUNDLES, Generations, Identity, certificates, remember_name
+from agent.errors import RefusedError
+from agent.identity import SYSTEM_BUNDLES, Generations, remember_name
 from agent.provisioning import roots, steps
-from agent.provisioning.policy import policy_document, policy_name
+from agent.provisioning import thing as things
+from agent.provisioning.certificate import (
+    Wanted,
+    attach,
+    attach_policy,
+    certificate,
+    check_admitted,
+)
+from agent.provisioning.policy import policy_document
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable
     from pathlib import Path
 
     from agent.config import Config
-    from agent.identity import NewCertificate
-    from agent.provisioning.cloud import Caller, Cloud
+    from agent.provisioning.cloud import Cloud
     from agent.provisioning.retry import Retry
 
 
@@ -42,7 +48,7 @@ def provision(
     `reset_policy` says otherwise. Called while `Generations.locked`. Raises CloudError, OSError.
     """
     thing = config.thing.name
-    policy = policy_name(thing)
+    about = config.provisioning
     generations = Generations(config.paths.certs, thing)
     generations.prepare()
 
@@ -52,26 +58,22 @@ def provision(
     endpoint = retry.run("endpoint", lambda: steps.endpoint(cloud))
     retry.done("endpoint", f"endpoint {endpoint.host}")
 
-    wanted = _Wanted(thing, caller, endpoint, policy, serial or "")
+    wanted = Wanted(thing, caller, endpoint, serial or "", about)
     before = generations.identity(generations.current)
     registered = before is not None and wanted.reaches(before)
     if not reactivate and (registered or before is None):
         ids = generations.certificate_ids(generations.current)
-        retry.run("certificate", lambda: _check_admitted(cloud, thing, ids, steps.SHUT_OUT))
+        retry.run("certificate", lambda: check_admitted(cloud, thing, ids, steps.SHUT_OUT))
 
     attached = _thing(cloud, retry, wanted, take_over=take_over)
     if not registered and not reactivate:  # an inactive one may be what a killed run has left
         ids = set(attached or ())
-        retry.run("certificate", lambda: _check_admitted(cloud, thing, ids, (steps.REVOKED,)))
-
-    text, correct = policy_document(caller), reset_policy or not registered
-    outcome = retry.run("policy", lambda: steps.put_policy(cloud, policy, text, correct=correct))
-    retry.done("policy", f"policy {policy}, {outcome}")
-
+        retry.run("certificate", lambda: check_admitted(cloud, thing, ids, (steps.REVOKED,)))
+    _policy(cloud, retry, wanted, correct=reset_policy or not registered)
     refuse = registered and not reset_policy
-    link, identity, new = _certificate(cloud, retry, generations, wanted, refuse=refuse)
-    _attach_policy(cloud, retry, identity, anyway=new or reset_policy)
-    _attach(cloud, retry, generations, identity, attached)
+    link, identity, new = certificate(cloud, retry, generations, wanted, refuse=refuse)
+    attach_policy(cloud, retry, identity, anyway=new or reset_policy)
+    attach(cloud, retry, generations, identity, attached)
 
     found = retry.run("roots", lambda: roots.fetch(bundles, url=roots_url))
     generations.complete(link, identity, found)
@@ -79,181 +81,33 @@ def provision(
 
     if link == generations.pending:
         generations.switch()
+    generations.remove(generations.key)  # which that certificate has
     remember_name(generations.certs, thing)
     retry.done("ready", f"ready: {generations.current}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Content of an identity beside its certificate."""
-
-    thing: str
-    caller: Caller
-    endpoint: steps.Endpoint
-    policy: str
-    serial: str
-
-    def reaches(self, identity: Identity) -> bool:
-        """True if the AWS key in use is for the account and region of `identity`."""
-        return (identity.account, identity.region) == (self.caller.account, self.caller.region)
-
-
-def _thing(cloud: Cloud, retry: Retry, wanted: _Wanted, *, take_over: bool) -> list[str] | None:
+def _thing(cloud: Cloud, retry: Retry, wanted: Wanted, *, take_over: bool) -> list[str] | None:
     """Have the thing be this board; the ids of its certificates, None where that is refused."""
-    name, serial = wanted.thing, wanted.serial
+    name, about = wanted.thing, wanted.about
     outcome = retry.run(
-        "thing", lambda: steps.register_thing(cloud, name, serial, take_over=take_over)
+        "thing",
+        lambda: things.register(cloud, name, wanted.serial, about, take_over=take_over),
     )
     retry.done("thing", f"thing {name}, {outcome}")
+    for group in about.thing_groups:
+        retry.run("thing", partial(things.join, cloud, name, group))
+        retry.done("thing", f"thing {name}, in the group {group}")
     with suppress(RefusedError):
         return retry.run("thing", lambda: steps.certificates_of(cloud, name))
     return None
 
 
-def _check_admitted(
-    cloud: Cloud, thing: str, ids: AbstractSet[str], shut_out: Collection[str]
-) -> None:
-    """Raise RefusedError if AWS says that one of the certificates is `shut_out`."""
-    for certificate_id in sorted(steps.whole_ids(cloud, thing, ids)):
-        known = steps.find_certificate(cloud, certificate_id)
-        if known and known.status in shut_out:
-            raise RefusedError(
-                f"this device has been shut out: certificate {certificate_id} is {known.status}",
-                hint="it may have been done on purpose, at AWS; if it was not,"
-                " `pi-iot-agent provision --reactivate` lets the device in again",
-            )
-
-
-def _check_policies(cloud: Cloud, generations: Generations, wanted: _Wanted) -> None:
-    """Raise RefusedError if the certificate in use has other policies in place of ours."""
-    ids = generations.certificate_ids(generations.current)
-    for certificate_id in sorted(steps.whole_ids(cloud, wanted.thing, ids)):
-        known = steps.find_certificate(cloud, certificate_id)
-        policies = steps.policies_of(cloud, known.arn) if known else []
-        if policies and wanted.policy not in policies:
-            raise RefusedError(
-                f"certificate {certificate_id} has {', '.join(policies)} in place of our policy",
-                hint="it may have been done on purpose, at AWS; if it was not,"
-                " `pi-iot-agent provision --reset-policy` makes a new certificate with ours",
-            )
-
-
-def _certificate(
-    cloud: Cloud, retry: Retry, generations: Generations, wanted: _Wanted, *, refuse: bool
-) -> tuple[Path, Identity, bool]:
-    """The generation to go on with: one that is good, else a new one, inactive; True if new.
-
-    With `refuse` no new one takes the place of one that others have given other policies than ours.
-    """
-    kept = retry.run("certificate", lambda: _keep(cloud, generations, wanted))
-    if kept:
-        link, identity = kept
-        retry.done("certificate", f"certificate {identity.certificate_id}, there already")
-        identity = replace(
-            identity, endpoint=wanted.endpoint.host, policy=wanted.policy, serial=wanted.serial
-        )
-        return link, identity, False
-    if refuse:
-        retry.run("certificate", lambda: _check_policies(cloud, generations, wanted))
-    identity = retry.run("certificate", lambda: _new(cloud, generations, wanted))
-    retry.done(
-        "certificate",
-        f"certificate {identity.certificate_id}, new and inactive, its key is on disk",
-    )
-    return generations.pending, identity, True
-
-
-def _keep(cloud: Cloud, generations: Generations, wanted: _Wanted) -> tuple[Path, Identity] | None:
-    """The generation to go on with: what an earlier run was making ready, else what is in use.
-
-    It has to be sound, made on this board, and its certificate one that AWS would let in: a copy on
-    another board has the same key.
-    """
-    for link in (generations.pending, generations.current):
-        identity = generations.sound(link)
-        if identity and wanted.reaches(identity) and identity.serial in ("", wanted.serial):
-            known = steps.find_certificate(cloud, identity.certificate_id)
-            if known and known.usable and _fingerprint(known.pem) == generations.fingerprint(link):
-                return link, replace(identity, certificate_arn=known.arn)
-        if link == generations.pending:
-            generations.drop_pending()
-    return None
-
-
-def _new(cloud: Cloud, generations: Generations, wanted: _Wanted) -> Identity:
-    """The identity of a new certificate, on disk as pending.
-
-    The call is noted until it is answered: an answer that is lost leaves a certificate behind.
-    """
-    calls_s, now_s = generations.noted_s(), wanted.endpoint.now_s()
-    generations.note([*calls_s, now_s])
-    try:
-        new = steps.new_certificate(cloud)
-    except RefusedError:
-        generations.note(calls_s)
-        raise
-    identity = Identity(
-        thing=wanted.thing,
-        account=wanted.caller.account,
-        region=wanted.caller.region,
-        endpoint=wanted.endpoint.host,
-        certificate_arn=new.arn,
-        certificate_id=new.id,
-        policy=wanted.policy,
-        created=int(now_s),
-        serial=wanted.serial,
-    )
-    _save(cloud, generations, new, identity)
-    generations.note(calls_s)
-    return identity
-
-
-def _attach_policy(cloud: Cloud, retry: Retry, identity: Identity, *, anyway: bool) -> None:
-    """Attach our policy; where others have taken its place, perhaps on purpose, only `anyway`."""
-    arn, ours = identity.certificate_arn, identity.policy
-    others = [] if anyway else retry.run("attach-policy", lambda: steps.policies_of(cloud, arn))
-    if others and ours not in others:
-        retry.done(
-            "attach-policy",
-            f"the certificate has the policy {', '.join(others)} in place of ours; left as it is,"
-            " since that may be on purpose (`pi-iot-agent provision --reset-policy` attaches ours)",
-        )
+def _policy(cloud: Cloud, retry: Retry, wanted: Wanted, *, correct: bool) -> None:
+    """Have the policy of the device; one that is named stays as it is."""
+    policy, text = wanted.policy, policy_document(wanted.caller)
+    if wanted.about.policy:
+        retry.run("policy", lambda: steps.check_policy(cloud, policy))
+        retry.done("policy", f"policy {policy}, the one that [provisioning] names")
         return
-    retry.run("attach-policy", lambda: steps.attach_policy(cloud, ours, arn))
-    retry.done("attach-policy", "policy attached to the certificate")
-
-
-def _attach(
-    cloud: Cloud,
-    retry: Retry,
-    generations: Generations,
-    identity: Identity,
-    before: Collection[str] | None,
-) -> None:
-    """Attach the thing to the certificate, note whether it had others `before`, and activate it."""
-    arn, certificate_id = identity.certificate_arn, identity.certificate_id
-    retry.run("attach-thing", lambda: steps.attach_thing(cloud, identity.thing, arn))
-    retry.done("attach-thing", "thing attached to the certificate")
-
-    calls_s = generations.noted_s()
-    if calls_s or before is None or {*before} - {certificate_id}:
-        generations.note(calls_s)
-    else:
-        generations.remove(generations.unproven)
-
-    retry.run("activate", lambda: steps.set_active(cloud, certificate_id, active=True))
-    retry.done("activate", "certificate activated")
-
-
-def _fingerprint(pem: str) -> str:
-    return next((fingerprint for _, fingerprint in certificates(pem)), "unreadable")
-
-
-def _save(cloud: Cloud, generations: Generations, new: NewCertificate, identity: Identity) -> None:
-    """Put the new key on disk; where that fails, take the certificate back."""
-    try:
-        generations.save(new, identity)
-    except OSError:
-        with suppress(CloudError):
-            cloud.call("delete_certificate", f"cert/{new.id}", certificateId=new.id)
-        raise
+    outcome = retry.run("policy", lambda: steps.put_policy(cloud, policy, text, correct=correct))
+    retry.done("policy", f"policy {policy}, {outcome}")

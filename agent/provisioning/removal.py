@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError, RefusedError
 from agent.health import conditions
-from agent.identity import Generations, forget_name, has_replaced
+from agent.identity import CLAIM, Generations, forget_name, has_replaced
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
 from agent.provisioning.remover import AFRESH, Remover
@@ -52,7 +52,7 @@ def retire(
     if not has_replaced(config.paths.certs, thing):
         return
     used = _used(generations)
-    remover = Remover(thing, cloud, retry)
+    remover = Remover(thing, cloud, retry, named_policy=config.provisioning.policy)
     if used.serial not in ("", serial or ""):
         what, why = f"what {thing} has replaced", f"this card was made on the board {used.serial}"
         remover.leave(what, why, hint=COPIED_HINT)
@@ -126,7 +126,7 @@ def deprovision(
             hint=f"`pi-iot-agent deprovision --forget{name}` removes it here alone",
         )
 
-    remover = Remover(thing, cloud, retry)
+    remover = Remover(thing, cloud, retry, named_policy=config.provisioning.policy)
     named = [path for path in known if generations.identity(path)]
     ids = set().union(*map(generations.certificate_ids, named))
     remover.generation(ids, only_ours=False)
@@ -134,7 +134,10 @@ def deprovision(
     remover.lost(generations.noted_s(), but=set())
     if ours:  # certificates of this very board that the disk has lost
         remover.others(but=set(), ours=True)
-    remover.policy()
+    if named := config.provisioning.policy:
+        retry.done("policy", f"policy {named}, kept: [provisioning] names it")
+    else:
+        remover.policy()
     remover.thing(owner, serial or "")
     remover.raise_first()
     remover.verify()
@@ -166,7 +169,9 @@ def _remove_files(generations: Generations, known: list[Path], retry: Retry) -> 
 
 def _elsewhere(identity: Identity | None, caller: Caller) -> str:
     """Where a generation is registered, if the AWS key in use does not reach there."""
-    if not identity or (identity.account, identity.region) == (caller.account, caller.region):
+    if not identity or identity.method == CLAIM:  # which tells no account
+        return ""
+    if (identity.account, identity.region) == (caller.account, caller.region):
         return ""
     return f"account {identity.account}, region {identity.region}"
 

@@ -32,12 +32,14 @@ AFRESH = "`pi-iot-agent deprovision --forget` and `provision`"
 class Remover:
     """Each method says what it did, and may be called again. `raise_first` ends the work.
 
+    `named_policy` is one that [provisioning] names instead of our own.
     `kept` has what stays at AWS, with the reason; `left` has the ids of certificates among it.
     """
 
-    def __init__(self, thing: str, cloud: Cloud, retry: Retry) -> None:
+    def __init__(self, thing: str, cloud: Cloud, retry: Retry, *, named_policy: str = "") -> None:
         self._thing = thing
         self._policy = policy_name(thing)
+        self._ours = {self._policy, named_policy} - {""}
         self._cloud = cloud
         self._retry = retry
         self._errors: list[CloudError] = []
@@ -180,10 +182,10 @@ class Remover:
         arn, which = found.arn, {"certificateId": certificate_id}
         things = self._list(step, "list_principal_things", resource, "things", principal=arn)
         others = [thing for thing in things if thing != self._thing]
-        policies = [self._policy]
+        policies = sorted(self._ours)
         if not others or only_ours:
             policies = self._list(step, "list_attached_policies", resource, "policies", target=arn)
-        more = [*others, *(policy for policy in policies if policy != self._policy)]
+        more = [*others, *(policy for policy in policies if policy not in self._ours)]
         if more and only_ours:
             self.left.add(certificate_id)
             self.leave(what, f"it is also attached to {', '.join(more)}", hint=MORE_HINT)
@@ -227,7 +229,7 @@ class Remover:
         return not calls_s or self._attempt("a certificate whose key never arrived", remove)
 
     def policy(self) -> None:
-        """Delete the policy unless certificates that are not removed have it."""
+        """Delete the device's own policy unless certificates that are not removed have it."""
         what = f"policy {self._policy}"
         self._attempt(what, lambda: self._delete_policy(what))
 

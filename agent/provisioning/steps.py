@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
 from agent.identity import NewCertificate
+from agent.provisioning import openssl
 from agent.provisioning.failures import ExistsError, NotFoundError
 from agent.provisioning.policy import same_policy
 
@@ -74,38 +75,6 @@ def time_of(answer: Answer) -> float:
         return time.time()
 
 
-def register_thing(cloud: Cloud, name: str, serial: str, *, take_over: bool = False) -> str:
-    """Have the thing `name` be this board; tells in a word how that came about.
-
-    One without a serial number gets ours. Raises RefusedError where the name is another board's,
-    which is then left alone.
-    """
-    resource = f"thing/{name}"
-    attributes = {SERIAL: serial} if serial else {}
-    try:
-        cloud.call(
-            "create_thing", resource, thingName=name, attributePayload={"attributes": attributes}
-        )
-    except ExistsError:
-        owner = owner_of(cloud, name) or ""
-        if owner == serial:
-            return "registered before"
-        if owner and not take_over:
-            raise RefusedError(
-                f"this name belongs to another device: {resource} has the serial number {owner},"
-                f" this board has {serial or 'none'}",
-                hint="set another [thing] name, or run `pi-iot-agent provision --take-over`",
-            ) from None
-        cloud.call(
-            "update_thing",
-            resource,
-            thingName=name,
-            attributePayload={"attributes": {SERIAL: serial}, "merge": True},
-        )
-        return f"taken over from the board {owner}" if owner else "adopted: it had no serial number"
-    return "registered"
-
-
 def put_policy(
     cloud: Cloud, name: str, document: Mapping[str, Json], *, correct: bool = True
 ) -> str:
@@ -147,6 +116,14 @@ def put_policy(
     return "made"
 
 
+def check_policy(cloud: Cloud, name: str) -> None:
+    """Raise RefusedError unless there is the policy that [provisioning] names."""
+    if not policy_exists(cloud, name):
+        raise RefusedError(
+            f"AWS has no policy {name}", hint="make it, or see [provisioning] policy"
+        )
+
+
 def policy_exists(cloud: Cloud, name: str) -> bool:
     """True if there is such a policy."""
     try:
@@ -169,8 +146,25 @@ def find_certificate(cloud: Cloud, certificate_id: str) -> KnownCertificate | No
     )
 
 
+def signed_certificate(cloud: Cloud, key: str) -> NewCertificate:
+    """A new certificate for a key of ours, which stays here; inactive until it is in use."""
+    made = cloud.call(
+        "create_certificate_from_csr",
+        "*",
+        certificateSigningRequest=openssl.signing_request(key),
+        setAsActive=False,
+    )
+    return NewCertificate(
+        made["certificateArn"],
+        made["certificateId"],
+        made["certificatePem"],
+        key,
+        openssl.public_key(key),
+    )
+
+
 def new_certificate(cloud: Cloud) -> NewCertificate:
-    """A new key and certificate, inactive: one whose key is then lost can do nothing."""
+    """A new certificate with a key that AWS makes; inactive, so that a lost one can do nothing."""
     made = cloud.call("create_keys_and_certificate", "*", setAsActive=False)
     pair = made["keyPair"]
     return NewCertificate(

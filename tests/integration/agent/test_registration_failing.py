@@ -103,7 +103,7 @@ def test_an_edit_while_the_daemon_waits_changes_nothing_until_the_restart(
     shutil.copy(cloud.credentials_file, key)
     agent.wait_online()
     operations = cloud.faults.operations()
-    assert operations.count("CreateKeysAndCertificate") == 1
+    assert operations.count("CreateCertificateFromCsr") == 1
     assert len(operations) <= MOST_CALLS
     assert (agent.directory / "certs" / name_of(agent) / "identity.json").exists()
     agent.wait_condition("config-changed", timeout_s=120)

@@ -37,7 +37,7 @@ CALLS = [
     "CreateThing",
     "ListThingPrincipals",
     "CreatePolicy",
-    "CreateKeysAndCertificate",
+    "CreateCertificateFromCsr",
     "AttachPolicy",
     "AttachThingPrincipal",
     "UpdateCertificate",

@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_no_certificate_behind(device: Device) -> None:
     """A key that cannot be written is taken back, or each try would add a certificate."""
     process = device.command("provision")
     # A file that may not grow stands for a disk that takes no more.
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200, 200))
     out, err = process.communicate(timeout=100)
     assert process.returncode == EXIT_TEMPORARY, out
     assert "File too large" in err

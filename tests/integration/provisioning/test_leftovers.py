@@ -180,7 +180,7 @@ class TestLost:
     def test_a_lost_answer_leaves_nothing_whatever_the_clock(self, device: Device) -> None:
         """The time is AWS's: the device may be a day behind."""
         device.aws.faults.ahead_s = 86_400.0
-        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateKeysAndCertificate", first=2)
+        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateCertificateFromCsr", first=2)
         device.register()
         assert len(device.aws.certificates()) == 3
         device.retire()
@@ -194,7 +194,7 @@ class TestLost:
         old = make(device)
         device.aws.faults.ahead_s += 3600
         spoil_key(device)
-        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateKeysAndCertificate", first=2)
+        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateCertificateFromCsr", first=2)
         device.register()
         lost = device.aws.certificates()[-2].certificate_id
         other = f"{device.name}-other"
@@ -215,7 +215,7 @@ class TestLost:
 
     def test_a_listing_that_is_refused_is_a_leftover(self, device: Device) -> None:
         """The missing action is named, and it is tried again."""
-        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateKeysAndCertificate", nth=1)
+        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateCertificateFromCsr", nth=1)
         device.aws.faults.inject(fault.ACCESS_DENIED, "ListCertificates")
         with pytest.raises(RefusedError, match="iot:ListCertificates"):
             device.provision()

@@ -64,7 +64,7 @@ SPOILS: dict[str, Callable[[Device], None]] = {
     "field missing": change_identity(endpoint=""),
     "other thing": change_identity(thing="another"),
     "half a certificate": cut("certificate", 300),
-    "half a key": cut("key", 300),
+    "half a key": cut("key", 100),
     "empty key": cut("key", 0),
     "all files lost": empty,
     "older directory": make_directory,

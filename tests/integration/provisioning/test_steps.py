@@ -56,6 +56,7 @@ def test_files_have_the_names_and_modes_of_the_design(device: Device) -> None:
         "policy",
         "created",
         "serial",
+        "method",
     }
 
 
@@ -137,7 +138,7 @@ def test_an_answer_may_be_lost_after_the_effect(device: Device, operation: str) 
 
 def test_a_call_may_hang(device: Device) -> None:
     """Three seconds are no failure."""
-    device.aws.faults.inject(fault.hang(3), "CreateKeysAndCertificate", first=1)
+    device.aws.faults.inject(fault.hang(3), "CreateCertificateFromCsr", first=1)
     device.provision()
     device.check_whole()
     assert not device.waited_s

@@ -208,7 +208,7 @@ class TestAws:
         """It had no other use."""
         device.provision()
         spoil_key(device)
-        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateKeysAndCertificate", first=2)
+        device.aws.faults.inject(fault.RESPONSE_LOST, "CreateCertificateFromCsr", first=2)
         device.register()
         device.deprovision()
         device.check_gone()

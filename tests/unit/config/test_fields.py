@@ -29,7 +29,10 @@ if TYPE_CHECKING:
         ("[aws]\nendpoint_url = 'http://127.0.0.1.home'", "aws.endpoint_url: expected https"),
         ("[aws]\nendpoint_url = 'HTTP://128.0.0.1'", "aws.endpoint_url: expected https"),
         ("[aws]\nendpoint_url = 'http://a\\@127.0.0.1'", "aws.endpoint_url: expected a URL such"),
-        ("[provisioning]\nmethod = 'magic'", 'provisioning.method: expected "keys" or "csr" or'),
+        (
+            "[provisioning]\nmethod = 'magic'",
+            'provisioning.method: expected "csr" or "keys" or "claim"',
+        ),
         ("[mqtt]\nport = '8883'", 'mqtt.port: expected an integer, got "8883"'),
         ("[mqtt]\nport = true", "mqtt.port: expected an integer, got true"),
         ("[mqtt]\nport = 8883.0", "mqtt.port: expected an integer, got 8883.0"),

@@ -19,8 +19,20 @@ SHIPPED = Path(__file__).parents[3] / "etc" / "agent.toml"
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("[provisioning]\nmethod = 'csr'", 'provisioning.method: "csr" is not in this version'),
-        ("[provisioning]\nmethod = 'claim'", 'provisioning.method: "claim" is not in this'),
+        ("[provisioning]\nmethod = 'claim'", "provisioning.template: is missing; it goes with"),
+        (
+            "[provisioning]\nmethod = 'claim'\ntemplate = 't'\nclaim_key_file = 'k'",
+            "provisioning.claim_cert_file: is missing; it goes with",
+        ),
+        (
+            "[provisioning]\nmethod = 'claim'\ntemplate = 't'\n"
+            "claim_cert_file = 'c'\nclaim_key_file = 'k'",
+            "mqtt.endpoint: is missing; with [provisioning] method",
+        ),
+        ("[provisioning.attributes]\nserial = 'x'", "provisioning.attributes: serial: expected"),
+        ("[provisioning.attributes]\nroom = 'a b'", "provisioning.attributes: room: expected"),
+        ("[provisioning.attributes]\nroom = 1", "provisioning.attributes: expected a string"),
+        ("[provisioning]\nparameters = 'x'", "provisioning.parameters: expected a table"),
         ("[mqtt]\nbackoff_min_s = 9\nbackoff_max_s = 2", "mqtt.backoff_min_s: 9 is above"),
         ("[mqtt]\nendpoint='a'\ncert_file = 'c'", "mqtt.key_file: is missing; it goes with"),
         ("[mqtt]\nendpoint='a'\nkey_file = 'k'", "mqtt.cert_file: is missing; it goes with"),
