@@ -134,8 +134,8 @@ def deprovision(
     remover.lost(generations.noted_s(), but=set())
     if ours:  # certificates of this very board that the disk has lost
         remover.others(but=set(), ours=True)
-    if named := config.provisioning.policy:
-        retry.done("policy", f"policy {named}, kept: [provisioning] names it")
+    if policy := config.provisioning.policy:
+        retry.done("policy", f"policy {policy}, kept: [provisioning] names it")
     else:
         remover.policy()
     remover.thing(owner, serial or "")

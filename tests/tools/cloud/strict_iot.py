@@ -56,13 +56,15 @@ class StrictIot(IoTBackend):  # type: ignore[misc]
         return type(self).issue(key.public_key())
 
     def create_certificate_from_csr(self, csr: str, set_as_active: Any) -> Any:
-        """With the CSR's own key; `set_as_active` arrives as text."""
-        return self.register_certificate(
+        """With the CSR's own key, at the clock's time; `set_as_active` arrives as text."""
+        certificate = self.register_certificate(
             type(self).issue(_csr_key(csr)),
             ca_certificate_pem=None,
             set_as_active=str(set_as_active).lower() == "true",
             status="INACTIVE",
         )
+        certificate.creation_date += timedelta(seconds=self.faults.ahead_s)
+        return certificate
 
     def describe_endpoint(self, endpoint_type: str) -> Any:
         """The same each time; other types than `iot:Data-ATS` lead nowhere."""

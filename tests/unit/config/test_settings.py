@@ -25,8 +25,7 @@ SHIPPED = Path(__file__).parents[3] / "etc" / "agent.toml"
             "provisioning.claim_cert_file: is missing; it goes with",
         ),
         (
-            "[provisioning]\nmethod = 'claim'\ntemplate = 't'\n"
-            "claim_cert_file = 'c'\nclaim_key_file = 'k'",
+            "provisioning={method='claim',template='t',claim_cert_file='c',claim_key_file='k'}",
             "mqtt.endpoint: is missing; with [provisioning] method",
         ),
         ("[provisioning.attributes]\nserial = 'x'", "provisioning.attributes: serial: expected"),
