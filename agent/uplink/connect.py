@@ -8,6 +8,7 @@ from agent.identity import tls_context
 from agent.model import encode
 from agent.mqtt import Connection, Options
 from agent.net import DETOUR_PORT, LOOK_UP_S, Dialer, Ports, Waiter
+from agent.uplink.announcement import STATUS, WILL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +75,8 @@ def connection(
         keepalive_s=mqtt.keepalive_s,
         session_expiry_s=mqtt.session_expiry_s,
         timeout_s=mqtt.connect_timeout_s,
-        will_topic=f"{thing}/status" if will else "",
-        will=encode({"state": "offline", "reason": "connection lost"}),
+        will_topic=f"{thing}/{STATUS}" if will else "",
+        will=encode(WILL),
     )
     dialing = dialer(
         config,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.health.health import FSYNC_S
-from agent.model import COUNT, Json, encode
+from agent.model import COUNT
 from agent.mqtt.answers import Published, SilentError
+from agent.uplink.announcement import OFFLINE, STATUS, STOPPED, announcement
 from agent.uplink.forbidden import SUBSCRIBE
 from agent.uplink.inbox import UNCONFIRMED
 from agent.uplink.waits import BEAT_S
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.health.health import Health
-    from agent.model import Record
+    from agent.model import Json, Record
     from agent.mqtt import Connection
     from agent.store import Store
     from agent.uplink.inbox import Inbox, Totals
     from agent.uplink.outbox import Outbox, Outcome
 
-STATUS = "status"
 TOO_LARGE = "larger than the broker takes"
 
 #: A broker that owes an answer for so long is not there any more, whatever the socket says.
@@ -66,14 +66,15 @@ class Session:
         self._health = health
         self._clock = clock
         self._monotonic_s = monotonic_s
-        self._announcement: Mapping[str, Json] | None = None  # until the broker took it
+        #: State and facts, until the broker took them.
+        self._announcement: tuple[str, Mapping[str, Json]] | None = None
         self._status_mid = self._subscribe_mid = 0
         self._subscribed_again = False
         self._leaving = False
 
     def announce(self, state: str, facts: Mapping[str, Json]) -> None:
         """Have `state` published on `<thing>/status`, which is no record: no number, not kept."""
-        self._announcement, self._status_mid = {"state": state, **facts}, 0
+        self._announcement, self._status_mid = (state, facts), 0
 
     def step(self, at_most_s: float = BEAT_S) -> None:
         """Send what may go, wait for an answer or a wake-up, and act on it.
@@ -110,7 +111,7 @@ class Session:
             now_s = self._monotonic_s()
         self._leaving = True
         self._store.flush()
-        self.announce("offline", {"reason": "stopped"})
+        self.announce(OFFLINE, STOPPED)
         until_s = max(self._monotonic_s(), until_s) + FAREWELL_S
         while self._announcement and (left_s := until_s - self._monotonic_s()) > 0:
             if STATUS in self._outbox.held():
@@ -138,11 +139,8 @@ class Session:
     def _publish_status(self) -> None:
         if self._announcement is None or self._status_mid or not self._outbox.may_send(STATUS):
             return
-        now_s = round(self._clock.wall_s(), 3)
-        topic, payload = (
-            f"{self._thing}/{STATUS}",
-            encode({"Timestamp": now_s, **self._announcement}),
-        )
+        topic = f"{self._thing}/{STATUS}"
+        payload = announcement(*self._announcement, wall_s=self._clock.wall_s())
         if self._connection.takes(topic, payload):
             self._status_mid = self._connection.publish(topic, payload)
             self._outbox.sent(self._status_mid, STATUS)

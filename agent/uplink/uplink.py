@@ -18,6 +18,7 @@ from agent.model import COUNT
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
+from agent.uplink.announcement import ONLINE
 from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.diagnosis import cause_of
 from agent.uplink.enrolment import Enrolment
@@ -208,7 +209,7 @@ class Uplink:
         self._retirement.connected(credentials)
         online_s = self._monotonic_s()
         try:
-            session.announce("online", birth)
+            session.announce(ONLINE, birth)
             while not self._waits.stopping:
                 self._waits.beat()
                 if self._waits.retry_wanted():
