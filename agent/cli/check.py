@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent.cli.main import COMMANDS, settings
+from agent.config import region_doubt
 from agent.errors import EXIT_OK, ConfigError
 from agent.identity import mqtt_problems, mqtt_warnings
 
@@ -32,7 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             [f"{config.path}: {problem}" for problem in problems], hint="see [mqtt] in this file"
         )
-    for warning in (*config.warnings, *mqtt_warnings(config, now_s=time.time())):
+    doubt = region_doubt("" if config.aws.endpoint_url else config.aws.region)
+    more = [f"aws.region: {doubt}"] if doubt else []
+    for warning in (*config.warnings, *more, *mqtt_warnings(config, now_s=time.time())):
         print(f"warning: {warning}", file=sys.stderr)
     print(summary(config))
     return EXIT_OK

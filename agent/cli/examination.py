@@ -67,6 +67,7 @@ def _everything(config: Config, told: _Told) -> Iterator[Finding]:
         if status is None:
             yield from identity_findings.of_things(config, found.identity)
         yield from _way(config, found, told, clock_sound=clock_sound, running=status is not None)
+    yield from local_findings.of_endpoint(config, told.findings)
     if status is not None:
         yield from agent_findings.of_agent(
             status, {one.what for one in told.findings}, blocked=told.blocked

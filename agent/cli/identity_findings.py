@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import board, files
 from agent.cli import verdict
+from agent.cli.link_findings import is_known
 from agent.cli.verdict import FAIL, OK, WARN, Finding
+from agent.config import control_plane, region_doubt
 from agent.errors import ConfigError, CredentialsError
 from agent.health import conditions
 from agent.identity import (
@@ -25,7 +28,7 @@ from agent.model import DAY_S
 from agent.provisioning import access_key, credentials_file
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from agent.config import Config
     from agent.identity import Credentials, Identity
@@ -33,23 +36,30 @@ if TYPE_CHECKING:
 #: From so many days before its end on a certificate is a warning.
 SOON_DAYS = 30
 
+#: A region that there is.
+SURE = "us-east-1"
+
 #: The environment's words for an AWS key that is in no file.
 ELSEWHERE = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
 def of_credentials(
-    config: Config, *, clock_sound: bool = True, explained: bool = False
+    config: Config,
+    *,
+    clock_sound: bool = True,
+    explained: bool = False,
+    known: Callable[[str], bool] = is_known,
 ) -> Generator[Finding, None, Credentials | None]:
     """Findings on what the device shows the broker; returns it where it can be used.
 
     With `explained` somebody else tells why there is nothing yet. A date tells nothing where the
-    clock is not sound.
+    clock is not sound. `known` tells if a name can be looked up.
     """
     try:
         found = load(config)
     except MissingCredentialsError as missing:
         if not explained:
-            yield _unprovisioned(config, missing)
+            yield _unprovisioned(config, missing, known)
     except ForbiddenCredentialsError as forbidden:
         yield Finding(WARN, "credentials", forbidden.text, forbidden.hint)
     except RootsError as wrong:
@@ -121,7 +131,9 @@ def has_key(config: Config) -> bool:
     return False
 
 
-def _unprovisioned(config: Config, missing: CredentialsError) -> Finding:
+def _unprovisioned(
+    config: Config, missing: CredentialsError, known: Callable[[str], bool]
+) -> Finding:
     """The reason why there is no certificate yet, as far as it can be told from here."""
     start = "start the service, which registers the device: `sudo systemctl start pi-iot-agent`"
     still = verdict.of(conditions.UNPROVISIONED, FAIL, missing.text, start)
@@ -132,8 +144,8 @@ def _unprovisioned(config: Config, missing: CredentialsError) -> Finding:
     try:
         found = credentials_file.load(file)
         access_key.check(found, profile)
-        if found.profile(profile):
-            return still
+        if section := found.profile(profile):
+            return _of_region(config, section.get("region", ""), still, known)
     except FileNotFoundError:
         pass
     except ConfigError as error:
@@ -148,6 +160,23 @@ def _unprovisioned(config: Config, missing: CredentialsError) -> Finding:
 
 def _pem(found: Credentials) -> str:
     return files.read(found.certificate, follow=True).decode("ascii", "replace")
+
+
+def _of_region(
+    config: Config, beside_the_key: str, still: Finding, known: Callable[[str], bool]
+) -> Finding:
+    """A region that does not exist, if that is why the device is not registered; else `still`.
+
+    Its name is unknown while that of another is known.
+    """
+    region = config.aws.region or beside_the_key
+    doubt = region_doubt(region)
+    if not doubt or config.aws.endpoint_url or known(control_plane(region)):
+        return still
+    if not known(control_plane(SURE)):
+        return replace(still, hint=f"check [aws] region: {doubt}")
+    hint = "set [aws] region to the one that the account is used in"
+    return Finding(FAIL, "region", f"there is no region {region}: {doubt}", hint)
 
 
 def _date(moment_s: float) -> str:

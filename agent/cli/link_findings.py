@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from agent.cli import verdict
@@ -14,7 +14,7 @@ from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
-from agent.net import Ports, UnreachableError, look_up, proxy_for
+from agent.net import Ports, UnreachableError, Waiter, look_up, proxy_for
 from agent.uplink import connect
 from agent.uplink.diagnosis import cause_of
 from agent.wakeup import Wakeup
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.identity import Credentials
     from agent.mqtt.answers import Answer
+
+HTTPS = 443
+
+#: Longest look-up of a name that may well not exist.
+LOOK_UP_S = 10.0
 
 
 class Way:
@@ -43,6 +48,7 @@ class Way:
             config, found, ports=self._ports, wakeup=self._wakeup, interrupted=lambda: False
         )
         self._host = connect.endpoint(config, found)
+        self._advice = connect.advice(config, found)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -78,7 +84,9 @@ class Way:
             yield self._lost(lost)
 
     def _lost(self, lost: LinkLostError) -> Finding:
-        cause = cause_of(lost, identity=self._found.identity, wall_s=time.time())
+        cause = cause_of(
+            lost, identity=self._found.identity, wall_s=time.time(), advice=self._advice
+        )
         return verdict.of(cause.condition or conditions.OFFLINE, FAIL, lost.text, cause.hint)
 
     def _tls(self) -> Iterator[Finding]:
@@ -127,6 +135,13 @@ class Way:
                 yield verdict.of(conditions.NOT_SUBSCRIBED, WARN, text)
                 return
             connection.finish()
+
+
+def is_known(host: str) -> bool:
+    """True if the name can be looked up."""
+    with Wakeup() as wakeup, suppress(LinkLostError):
+        return bool(look_up(host, HTTPS, Waiter(wakeup, lambda: False), timeout_s=LOOK_UP_S))
+    return False
 
 
 def _subscription(topic: str, answers: list[Answer]) -> Finding:

@@ -14,16 +14,31 @@ from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent.config import Config
 
+#: Warnings of it begin so.
+ENDPOINT = "mqtt.endpoint: "
+
 
 def of_configuration(config: Config) -> Iterator[Finding]:
-    """The file that was read, and what is worth mending in it."""
+    """The file that was read, and what is worth mending in it.
+
+    The endpoint is judged by what comes of it.
+    """
     yield Finding(OK, "configuration", str(config.path))
     for warning in config.warnings:
-        yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
+        if not warning.startswith(ENDPOINT):
+            yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
+
+
+def of_endpoint(config: Config, told: Iterable[Finding]) -> Iterator[Finding]:
+    """The warning of the configured endpoint, unless the hint to a failure has told it."""
+    hints = {one.hint for one in told}
+    for warning in config.warnings:
+        if warning.startswith(ENDPOINT) and warning.removeprefix(ENDPOINT) not in hints:
+            yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
 
 
 def of_clock(clock: Clock) -> Finding:

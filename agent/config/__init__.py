@@ -2,9 +2,11 @@
 
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents, read_toml
+from agent.config.endpoints import endpoint_problem
 from agent.config.legacy import FILE_NAME as LEGACY_FILE
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
 from agent.config.naming import NAME_FILE, registered_name
+from agent.config.regions import control_plane, region_doubt
 from agent.config.resolved import resolved
 from agent.config.settings import (
     Aws,
@@ -35,11 +37,14 @@ __all__ = [
     "StoreLimits",
     "Thing",
     "contents",
+    "control_plane",
     "detects",
+    "endpoint_problem",
     "interpret",
     "load",
     "problem_with",
     "read_toml",
+    "region_doubt",
     "registered_name",
     "resolved",
 ]

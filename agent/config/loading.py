@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.config import legacy, pins
+from agent.config import endpoints, legacy, pins
 from agent.config.counted import counted
 from agent.config.document import contents, mistakes, read_toml
 from agent.config.fields import seen, show, unusable
@@ -153,6 +153,7 @@ def interpret(
             *old.warnings,
             *old.topic_warnings(config.thing.name),
             *(old.sensor_warnings(config.sensors) if "sensors" in document else ()),
+            *endpoints.warnings(config.mqtt),
             *told,
             *pins.warnings(config.sensors, root),
         ),

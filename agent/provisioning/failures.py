@@ -14,6 +14,7 @@ from http import HTTPStatus
 from botocore import exceptions
 from botocore.parsers import ResponseParserError
 
+from agent.config import region_doubt
 from agent.errors import (
     BadKeyError,
     CloudError,
@@ -196,7 +197,8 @@ def _unanswered(error: Exception, call: Call) -> CloudError | None:
         (
             (exceptions.EndpointConnectionError, exceptions.ProxyConnectionError),
             f"cannot connect to {endpoint}",
-            "check the network, and [aws] region: one that does not exist cannot be found",
+            region_doubt(call.region)
+            or "check the network, and [aws] region: one that does not exist cannot be found",
         ),
         (
             (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError),

@@ -33,8 +33,13 @@ class Cause(NamedTuple):
     hint: str
 
 
-def cause_of(lost: LinkLostError, *, identity: Identity | None, wall_s: float) -> Cause:
-    """The cause of `lost`; `identity` is None for a device with a certificate of its owner's."""
+def cause_of(
+    lost: LinkLostError, *, identity: Identity | None, wall_s: float, advice: str = ""
+) -> Cause:
+    """The cause of `lost`; `identity` is None for a device with a certificate of its owner's.
+
+    `advice` is what to do about the broker's name, where no broker has said anything.
+    """
     reason = lost.reason if isinstance(lost, ConnectRefusedError | ServerEndedError) else None
     if reason == SESSION_TAKEN_OVER:
         return Cause(conditions.TAKEN_OVER, lost.hint)
@@ -42,6 +47,8 @@ def cause_of(lost: LinkLostError, *, identity: Identity | None, wall_s: float) -
         if reason == REASON_NOT_AUTHORIZED:
             return Cause(conditions.NOT_AUTHORIZED, _policy_hint(identity, wall_s) or lost.hint)
         return Cause(conditions.NOT_AUTHORIZED, lost.hint)
+    if advice and reason is None:
+        return Cause(None, advice)
     if isinstance(lost, UnansweredError):
         return Cause(None, _policy_hint(identity, wall_s) or lost.hint)
     return Cause(None, lost.hint)

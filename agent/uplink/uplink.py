@@ -246,7 +246,12 @@ class Uplink:
         return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)
 
     def _went_offline(self, lost: LinkLostError, credentials: Credentials) -> None:
-        cause = cause_of(lost, identity=credentials.identity, wall_s=self._clock.wall_s())
+        cause = cause_of(
+            lost,
+            identity=credentials.identity,
+            wall_s=self._clock.wall_s(),
+            advice=connect.advice(self._config, credentials),
+        )
         self._health.update(state="offline")
         self._health.report(conditions.OFFLINE, lost.text, hint=cause.hint)
         if cause.condition is conditions.TAKEN_OVER:

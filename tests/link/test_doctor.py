@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import re
 import ssl
 from contextlib import ExitStack
 from pathlib import Path
@@ -283,6 +284,21 @@ def test_a_certificate_tells_its_dates(patient: Patient) -> None:
     assert "WARN  certificate-expiring: ends in 0 days: RSA 2048, from 20" in told
     pem = Path(patient._bench.certificates.device.certificate).read_text()
     assert f"id {hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()}" in told
+
+
+def test_the_old_endpoint_is_told_once_with_the_new_name(patient: Patient) -> None:
+    """As what to do about the failure, here that no such name is known."""
+    text = patient.config.read_text()
+    old = "a1b2.iot.nowhere-1.amazonaws.com"
+    text = text.replace('endpoint = "localhost"', f'endpoint = "{old}"')
+    patient.config.write_text(re.sub("ca_file = .*", "", text))
+
+    code, told = patient.examine()
+
+    assert code == 1
+    assert f"FAIL  offline: the name {old} cannot be looked up" in told
+    assert f"hint: {old} is the old endpoint" in told
+    assert told.count("a1b2-ats.iot.nowhere-1.amazonaws.com") == 1
 
 
 def test_findings_are_one_document_for_programs(patient: Patient) -> None:

@@ -39,6 +39,17 @@ def test_check_sums_up_a_good_configuration(
     assert "cat/count" in captured.err
 
 
+def test_check_warns_of_a_region_that_is_not_known(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be new, so it is no error, and the agent says nothing of it."""
+    add(config, '[aws]\nregion = "us-eats-1"\n')
+    assert main(["check", "--config", config]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("warning: aws.region: us-eats-1 is no AWS region that this version")
+    assert "did you mean us-east-1" in told
+
+
 def test_check_tells_every_problem(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line each, each with the path and the key, then a hint."""
     add(config, '[mqtt]\nport = "x"\n[[sensors]]\nname = "a"\ndriver = "gpoi"\n')

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent import config as configuration
-from agent.cli.identity_findings import of_needless_key
+from agent.cli.identity_findings import of_credentials, of_needless_key
 from agent.provisioning.access_key import AccessKey, text_of
 from tests.unit.cli.conftest import add
 
@@ -30,3 +30,24 @@ def test_an_aws_key_that_is_needed_no_more_is_a_warning(
     assert [one.verdict for one in found] == ["WARN"] * warned
     assert all("sudo pi-iot-agent setup" in one.hint for one in found)
     assert KEY.secret not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict", "told"),
+    [
+        ({"iot.us-east-1.amazonaws.com"}, "region", "there is no region us-eats-1: "),
+        (set(), "unprovisioned", "check [aws] region: us-eats-1 is no AWS region"),
+        ({"iot.us-eats-1.amazonaws.com"}, "unprovisioned", "start the service"),
+    ],
+)
+def test_a_region_that_does_not_exist_is_the_cause(
+    config: str, tmp_path: Path, names: set[str], verdict: str, told: str
+) -> None:
+    """That is sure where the name of another can be looked up, and its own cannot."""
+    add(config, '[provisioning]\ncredentials_file = "credentials"\n')
+    add(config, 'method = "keys"\n[aws]\nregion = "us-eats-1"\n')
+    (tmp_path / "credentials").write_text(text_of("default", KEY))
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    (found,) = of_credentials(known, known=names.__contains__)
+    assert (found.verdict, found.what) == ("FAIL", verdict)
+    assert told in f"{found.text} {found.hint}"

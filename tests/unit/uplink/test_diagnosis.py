@@ -57,3 +57,13 @@ def test_an_own_certificate_is_not_for_us_to_provision() -> None:
     hint = cause_of(ConnectRefusedError(NOT_AUTHORIZED), identity=None, wall_s=NOW_S).hint
     assert "iot:Connect" in hint
     assert "provision" not in hint
+
+
+@pytest.mark.parametrize("lost", [LinkLostError("reset", hint="x"), UnansweredError("closed")])
+def test_a_name_that_cannot_be_right_is_what_to_mend(lost: LinkLostError) -> None:
+    """Unless a broker has answered under it."""
+    assert cause_of(lost, identity=NEW, wall_s=NOW_S, advice="put -ats").hint == "put -ats"
+    refused = cause_of(
+        ConnectRefusedError(NOT_AUTHORIZED), identity=NEW, wall_s=NOW_S, advice="put -ats"
+    )
+    assert refused.hint != "put -ats"
