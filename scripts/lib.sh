@@ -55,6 +55,7 @@ prepare() {
         die "$python is $("$python" -V 2>&1), but 3.11 is the oldest that works; choose with PYTHON="
     command -v mosquitto >/dev/null || missing+=(mosquitto)
     command -v strace >/dev/null || missing+=(strace)
+    command -v openssl >/dev/null || missing+=(openssl)
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
         [ "$(realpath "$(command -v "$python")")" = "$(realpath /usr/bin/python3)" ] ||
             die "$python cannot make virtual environments: its ensurepip is missing"

@@ -87,7 +87,7 @@ def _check_policies(cloud: Cloud, generations: Generations, wanted: Wanted) -> N
     for certificate_id in sorted(steps.whole_ids(cloud, wanted.thing, ids)):
         known = steps.find_certificate(cloud, certificate_id)
         policies = steps.policies_of(cloud, known.arn) if known else []
-        if policies and wanted.policy not in policies:
+        if {*policies} - {policy_name(wanted.thing)} and wanted.policy not in policies:
             raise RefusedError(
                 f"certificate {certificate_id} has {', '.join(policies)} in place of our policy",
                 hint="it may have been done on purpose, at AWS; if it was not,"
@@ -158,10 +158,13 @@ def _key(generations: Generations, about: Provisioning) -> str:
 
 
 def attach_policy(cloud: Cloud, retry: Retry, identity: Identity, *, anyway: bool) -> None:
-    """Attach our policy; where others have taken its place, perhaps on purpose, only `anyway`."""
-    arn, ours = identity.certificate_arn, identity.policy
-    others = [] if anyway else retry.run("attach-policy", lambda: steps.policies_of(cloud, arn))
-    if others and ours not in others:
+    """Attach our policy; where others have taken its place, perhaps on purpose, only `anyway`.
+
+    One that [provisioning] names takes the place of the device's own.
+    """
+    arn, ours, own = identity.certificate_arn, identity.policy, policy_name(identity.thing)
+    there = [] if anyway else retry.run("attach-policy", lambda: steps.policies_of(cloud, arn))
+    if (others := sorted({*there} - {own})) and ours not in there:
         retry.done(
             "attach-policy",
             f"the certificate has the policy {', '.join(others)} in place of ours; left as it is,"
@@ -170,6 +173,9 @@ def attach_policy(cloud: Cloud, retry: Retry, identity: Identity, *, anyway: boo
         return
     retry.run("attach-policy", lambda: steps.attach_policy(cloud, ours, arn))
     retry.done("attach-policy", "policy attached to the certificate")
+    if own in there and own != ours:
+        retry.run("attach-policy", lambda: steps.detach_policy(cloud, own, arn))
+        retry.done("attach-policy", f"policy {own} detached")
 
 
 def attach(

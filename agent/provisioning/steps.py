@@ -185,6 +185,11 @@ def attach_policy(cloud: Cloud, policy: str, arn: str) -> None:
     cloud.call("attach_policy", _cert(arn), policyName=policy, target=arn)
 
 
+def detach_policy(cloud: Cloud, policy: str, arn: str) -> None:
+    """Detach the policy from a certificate."""
+    cloud.call("detach_policy", _cert(arn), policyName=policy, target=arn)
+
+
 def attach_thing(cloud: Cloud, thing: str, arn: str) -> None:
     """Attach a certificate to the thing, as its principal; the policy asks for it."""
     cloud.call("attach_thing_principal", _cert(arn), thingName=thing, principal=arn)

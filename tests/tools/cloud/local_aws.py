@@ -183,6 +183,11 @@ class LocalAws:
 
 
 def _table(head: str, keys: Mapping[str, Any]) -> list[str]:
-    # JSON's strings, numbers, booleans and flat arrays are TOML's too.
-    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items() if value is not None]
+    lines = [f"{key} = {_value(value)}" for key, value in keys.items() if value is not None]
     return [head, *lines, ""]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_value(one)}' for key, one in value.items())} }}"
+    return json.dumps(value)  # JSON's strings, numbers, booleans and flat arrays are TOML's too

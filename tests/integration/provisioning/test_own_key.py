@@ -1,0 +1,105 @@
+"""A key that is made on the device never leaves it, and is certified once."""
+
+from __future__ import annotations
+
+import itertools
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from agent.errors import TransientCloudError
+from tests.integration.provisioning.device import CrashError, Device
+from tests.tools.cloud import faults as fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.tools.cloud import LocalAws
+
+
+def certified(device: Device) -> bytes:
+    """The public key in the certificate that the device uses."""
+    found = x509.load_pem_x509_certificate(device.files.certificate.read_bytes())
+    return found.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def test_the_certificate_is_of_the_key_on_disk(device: Device) -> None:
+    """Key and public key are in the places of the tutorial."""
+    device.provision()
+    assert certified(device) == device.files.public_key.read_bytes()
+    assert not device.generations.key.exists()
+
+
+def test_the_same_key_is_used_again_until_a_certificate_for_it_has_come(device: Device) -> None:
+    """A lost answer and a crash cost no key; it is private from its first byte."""
+    device.aws.faults.inject(fault.RESPONSE_LOST, "CreateCertificateFromCsr")
+    with pytest.raises(TransientCloudError):
+        device.provision()
+    key = device.generations.key.read_bytes()
+    assert stat.S_IMODE(device.generations.key.stat().st_mode) == 0o600
+    device.aws.faults.heal()
+    device.provision()
+    assert device.files.key.read_bytes() == key
+    device.check_whole()
+
+
+def test_a_crash_after_any_call_leaves_one_certificate_of_one_key(device: Device) -> None:
+    """Whatever was made before the crash is used, or removed."""
+    for crash_at in itertools.count(1):
+        try:
+            device.provision(crash_at=crash_at)
+        except CrashError:
+            noted = device.generations.next_key()
+            device.provision()
+            device.check_whole()
+            assert noted in ("", device.files.key.read_text())
+            device.deprovision()
+        else:
+            break
+    device.check_whole()
+    assert crash_at > 6
+
+
+def test_a_spoiled_key_is_made_anew(device: Device) -> None:
+    """A card may have lost it; nothing was certified by then."""
+    device.certs.mkdir(mode=0o700)
+    device.generations.key.write_text("half a key")
+    device.provision()
+    device.check_whole()
+
+
+def test_a_new_certificate_gets_a_new_key(device: Device) -> None:
+    """One that a run has left behind, and a generation has already, is not used again."""
+    device.provision()
+    old = device.files.key.read_text()
+    device.generations.note_key(old)
+    device.files.public_key.unlink()
+    device.provision()
+    assert device.files.key.read_text() != old
+    device.check_whole()
+
+
+def test_a_key_may_be_rsa(aws: LocalAws, tmp_path: Path) -> None:
+    """By choice, for a broker or a library that needs it."""
+    device = Device(aws, tmp_path, provisioning={"key_type": "rsa-2048"})
+    device.provision()
+    device.check_whole()
+    key = serialization.load_pem_private_key(device.files.key.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    device.close()
+
+
+def test_aws_may_make_the_key(aws: LocalAws, tmp_path: Path) -> None:
+    """As the tutorial has it: `method = "keys"`."""
+    device = Device(aws, tmp_path, provisioning={"method": "keys"})
+    device.provision()
+    device.check_whole()
+    assert "CreateCertificateFromCsr" not in aws.faults.operations()
+    assert device.generations.identity(device.generations.current).method == "keys"  # type: ignore[union-attr]
+    device.close()
