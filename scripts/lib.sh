@@ -56,6 +56,9 @@ prepare() {
     command -v mosquitto >/dev/null || missing+=(mosquitto)
     command -v strace >/dev/null || missing+=(strace)
     command -v openssl >/dev/null || missing+=(openssl)
+    # What tests/tools/cloud makes mosquitto's plugin with.
+    command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+    [ -e /usr/include/mosquitto_broker.h ] || missing+=(mosquitto-dev libmosquitto-dev)
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
         [ "$(realpath "$(command -v "$python")")" = "$(realpath /usr/bin/python3)" ] ||
             die "$python cannot make virtual environments: its ensurepip is missing"

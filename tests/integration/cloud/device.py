@@ -44,27 +44,13 @@ def policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-class Device:
-    """A registered device with a plain paho client (MQTT 5); its loop turns only in `until`."""
+class Plain:
+    """A plain paho client with a certificate; its loop turns only in `until`."""
 
-    def __init__(
-        self, aws: LocalAws, directory: Path, *, statements: tuple[dict[str, Any], ...] = ALL
-    ) -> None:
+    def __init__(self, aws: LocalAws, certificate: Path, key: Path) -> None:
         self.aws = aws
-        self.thing = f"thing-{next(numbers)}"
-        self.directory = directory
-        made = aws.iot.create_keys_and_certificate(setAsActive=True)
-        self.certificate_id, self.arn = made["certificateId"], made["certificateArn"]
-        aws.iot.create_thing(thingName=self.thing)
-        aws.iot.create_policy(
-            policyName=f"{self.thing}_subscribe", policyDocument=policy(*statements)
-        )
-        aws.iot.attach_policy(policyName=f"{self.thing}_subscribe", target=self.arn)
-        aws.iot.attach_thing_principal(thingName=self.thing, principal=self.arn)
-        self.certificate = directory / f"{self.thing}.crt"
-        self.key = directory / f"{self.thing}.key"
-        self.certificate.write_text(made["certificatePem"])
-        self.key.write_text(made["keyPair"]["PrivateKey"])
+        self.certificate = certificate
+        self.key_file = key
         self.client: Any = None
         self.connected: list[int] = []
         self.subscribed: list[int] = []
@@ -95,18 +81,17 @@ class Device:
                 self.client.socket().close()
             self.client = None
 
-    def connect(self, client_id: str = "", *, will: bool = False, clean: bool = True) -> bool:
-        """Whether the broker takes it, with a CONNACK."""
+    def connect(self, name: str, *, will: bool = False, clean: bool = True) -> bool:
+        """Whether the broker takes this client id, with a CONNACK."""
         self.close()
         self.connected.clear()
         self.lost = False
-        name = client_id or self.thing
         options: dict[str, Any] = {"client_id": name, "protocol": paho.MQTTv5}
         if hasattr(paho, "CallbackAPIVersion"):
             options["callback_api_version"] = paho.CallbackAPIVersion.VERSION2
         self.client = paho.Client(**options)
         context = ssl.create_default_context(cafile=str(self.aws.ca_file))
-        context.load_cert_chain(self.certificate, self.key)
+        context.load_cert_chain(self.certificate, self.key_file)
         self.client.tls_set_context(context)
         if will:
             self.client.will_set(f"{name}/status", b'{"state": "offline"}', qos=1)
@@ -128,10 +113,6 @@ class Device:
             return False
         self.until(lambda: self.lost or bool(self.connected))
         return not self.lost and self.connected == [0]
-
-    def refused(self, client_id: str = "", *, clean: bool = True) -> bool:
-        """Whether the broker does not take it, or throws it out thereafter."""
-        return not self.connect(client_id, clean=clean) or self.until(lambda: self.lost)
 
     def until(self, condition: Callable[[], bool], *, seconds: float = 60) -> bool:
         """Turn the loop until the condition holds; whether it does."""
@@ -163,3 +144,32 @@ class Device:
         present = flags["session present"] if isinstance(flags, dict) else flags.session_present
         self.session_present = bool(present)
         self.connected.append(arguments[3].value)
+
+
+class Device(Plain):
+    """A registered device (MQTT 5)."""
+
+    def __init__(
+        self, aws: LocalAws, directory: Path, *, statements: tuple[dict[str, Any], ...] = ALL
+    ) -> None:
+        self.thing = f"thing-{next(numbers)}"
+        self.directory = directory
+        made = aws.iot.create_keys_and_certificate(setAsActive=True)
+        self.certificate_id, self.arn = made["certificateId"], made["certificateArn"]
+        aws.iot.create_thing(thingName=self.thing)
+        aws.iot.create_policy(
+            policyName=f"{self.thing}_subscribe", policyDocument=policy(*statements)
+        )
+        aws.iot.attach_policy(policyName=f"{self.thing}_subscribe", target=self.arn)
+        aws.iot.attach_thing_principal(thingName=self.thing, principal=self.arn)
+        super().__init__(aws, directory / f"{self.thing}.crt", directory / f"{self.thing}.key")
+        self.certificate.write_text(made["certificatePem"])
+        self.key_file.write_text(made["keyPair"]["PrivateKey"])
+
+    def connect(self, name: str = "", *, will: bool = False, clean: bool = True) -> bool:
+        """Whether the broker takes it, by default as its thing."""
+        return super().connect(name or self.thing, will=will, clean=clean)
+
+    def refused(self, client_id: str = "", *, clean: bool = True) -> bool:
+        """Whether the broker does not take it, or throws it out thereafter."""
+        return not self.connect(client_id, clean=clean) or self.until(lambda: self.lost)

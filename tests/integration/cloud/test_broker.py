@@ -29,7 +29,7 @@ def test_the_server_certificate_has_another_root(aws: LocalAws, tmp_path: Path) 
     for host in ("localhost", "127.0.0.1"):
         context = ssl.create_default_context(cafile=str(aws.ca_file))
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
-        context.load_cert_chain(device.certificate, device.key)
+        context.load_cert_chain(device.certificate, device.key_file)
         with (
             socket.create_connection(("127.0.0.1", aws.port), 5) as plain,
             context.wrap_socket(plain, server_hostname=host) as secured,

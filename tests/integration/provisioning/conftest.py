@@ -20,6 +20,7 @@ def aws(cloud: LocalAws) -> Iterator[LocalAws]:
     """The local AWS, without certificates or faults."""
     yield cloud
     cloud.faults.clear()
+    cloud.fleet.clear()
     for one in cloud.certificates():
         for policy in one.policies:
             cloud.iot.detach_policy(policyName=policy, target=one.arn)

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import struct
-import threading
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -15,10 +14,11 @@ from xml.sax.saxutils import escape
 
 import botocore.session
 
-from tests.tools.cloud.faults import OPERATOR
+from tests.tools.cloud.faults import OPERATOR, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from tests.tools.cloud.faults import Fault, Faults
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class FaultyApplication:
     """Names the operation, applies faults, has the record kept.
 
-    `effect` is called after each call that may have changed something, before its answer leaves.
+    Each call's effect takes place within `changing()`, and its answer leaves after that.
     """
 
     def __init__(
@@ -34,12 +34,11 @@ class FaultyApplication:
         application: Callable[..., Iterable[bytes]],
         *,
         faults: Faults,
-        effect: Callable[[], None],
+        changing: Callable[..., AbstractContextManager[object]],
     ) -> None:
         self._application = application
         self._faults = faults
-        self._effect = effect
-        self._serial = threading.Lock()
+        self._changing = changing
         self._operations = _iot_operations()
 
     def __call__(
@@ -54,7 +53,8 @@ class FaultyApplication:
             environ["QUERY_STRING"] = "endpointType=iot:Data"  # AWS's default; moto has -ATS
         if access_key == OPERATOR or not operation:
             return self._pass_on(environ, start_response)
-        begun = self._faults.begin(operation, access_key)
+        path = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
+        begun = self._faults.begin(Sent(operation, path, body), access_key)
         fault = begun.fault
         self._faults.stopping.wait(fault.hang_s)
         if fault.reset and not fault.after_effect:
@@ -82,11 +82,8 @@ class FaultyApplication:
         return chunks
 
     def _pass_on(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        with self._serial:
-            chunks = list(self._application(environ, start_response))
-            if environ["REQUEST_METHOD"] != "GET":
-                self._effect()
-        return chunks
+        with self._changing(changed=environ["REQUEST_METHOD"] != "GET"):
+            return list(self._application(environ, start_response))
 
     def _operation(self, environ: dict[str, Any], service: str, body: bytes) -> str:
         if service == "sts":

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.tools.cloud.fleet_link import FleetLink
 from tests.tools.cloud.link import Control, Observer
 from tests.tools.cloud.mosquitto import (
     CONFIGURATION,
@@ -25,6 +26,7 @@ from tests.tools.cloud.mosquitto import (
     free_ports,
     role,
 )
+from tests.tools.cloud.plugin import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +68,8 @@ class Broker:
     A certificate that is not ACTIVE, or whose policies allow no CONNECT, is refused in the TLS
     handshake. One that may connect, but not with the client id it gave, is thrown out at once:
     mosquitto has no way to refuse its CONNECT. `apply` changes what is allowed while it runs.
+
+    `fleet` has what devices ask of fleet provisioning, unless `lacking` says what that needs.
     """
 
     def __init__(self, directory: Path, *, devices: Authority, server: tuple[str, bytes]) -> None:
@@ -88,6 +92,18 @@ class Broker:
         self.port, self.inner_port = free_ports(2)
         self.observer = Observer(self.inner_port, password=self._password)
         self._control = Control(self.inner_port, password=self._password)
+        self.fleet = FleetLink(self.inner_port, password=self._password)
+        self.lacking = ""
+        first = ""
+        try:
+            first = f"plugin {build()}"
+        except CloudError as error:
+            self.lacking = str(error)
+        self._links = [
+            self._control.link,
+            self.observer.link,
+            *([self.fleet.link] if first else []),
+        ]
         self._binary, self._plugin = find_mosquitto()
         self._write("device-ca.pem", devices.pem.encode())
         self._write("server.pem", server[0].encode())
@@ -96,6 +112,7 @@ class Broker:
             port=self.port,
             inner_port=self.inner_port,
             directory=directory,
+            fleet=first,
             plugin=self._plugin,
             user="user root" if os.geteuid() == 0 else "",
         )
@@ -145,7 +162,7 @@ class Broker:
                 self.kill()
                 last = "\n  ".join(self.log[-8:])
                 raise CloudError(f"mosquitto does not start; the last it said:\n  {last}")
-            for link in (self._control.link, self.observer.link):
+            for link in self._links:
                 if not link.started:
                     link.__enter__()
                 if not link.wait_subscribed(PATIENCE_S):
@@ -181,7 +198,7 @@ class Broker:
 
     def close(self) -> None:
         """End it and the cloud's own connections; more than once does no harm."""
-        for link in (self.observer.link, self._control.link):
+        for link in reversed(self._links):
             link.close()
         self.stop()
 
@@ -302,7 +319,7 @@ class Broker:
             if self._reader is not None:
                 self._reader.join(PATIENCE_S)
             self._process = None
-            for link in (self._control.link, self.observer.link):
+            for link in self._links:
                 link.wait_lost(PATIENCE_S)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography import x509
@@ -25,12 +25,27 @@ from tests.tools.cloud.policies import Grant
 from tests.tools.cloud.strict_iot import StrictIot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from tests.tools.cloud.authority import Authority
 
 ACCOUNT: str = DEFAULT_ACCOUNT_ID
+
+
+#: How long a certificate of fleet provisioning waits for RegisterThing, and a temporary claim lives
+#: (https://docs.aws.amazon.com/iot/latest/developerguide/fleet-provision-api.html).
+OWNERSHIP_S, CLAIM_S = 3600, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim of a trusted user, which the account does not list: until when it is good."""
+
+    certificate_id: str
+    pem: str
+    grant: Grant
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,9 @@ class ControlPlane:
         self._endpoint = endpoint
         self._on_change = on_change
         self._issued: dict[str, tuple[str, int]] = {}
+        self._pending: dict[str, float] = {}
+        self._claims: dict[str, Claim] = {}
+        self._lock = threading.RLock()
         self._stack = ExitStack()
         self.faults = Faults()
         self.url = ""
@@ -81,10 +99,11 @@ class ControlPlane:
             stack.callback(self._running.release)
             self._correct_moto()
             stack.callback(_restore_moto)
+            self.faults.on_clock = self._on_clock
             application = FaultyApplication(
                 DomainDispatcherApplication(create_backend_app),
                 faults=self.faults,
-                effect=lambda: self._on_change(self.access()),
+                changing=self.changing,
             )
             handler = type("Handler", (_Handler,), {"faults": self.faults})
             server = make_server(
@@ -113,7 +132,9 @@ class ControlPlane:
 
     def certificates(self) -> list[CertificateState]:
         """All certificates that have not been deleted, oldest first."""
-        backend = self._backend()
+        with self._lock:
+            self._vanish()
+        backend = self.backend
         attached = list(backend.principal_policies), list(backend.principal_things)
         return [
             CertificateState(
@@ -127,18 +148,78 @@ class ControlPlane:
             for each in list(backend.certificates.values())
         ]
 
+    @contextmanager
+    def changing(self, *, changed: bool = True) -> Iterator[Any]:
+        """Have moto's model of IoT for oneself; what follows for the broker is in force after."""
+        with self._lock:
+            self._vanish()
+            try:
+                yield self.backend
+            finally:
+                if changed:
+                    self._on_change(self.access())
+
+    def certificate_of(self, name: str) -> str:
+        """The id of the certificate with this common name."""
+        claim = self._claims.get(name)
+        found = (one for one, (issued, _) in self._issued.items() if issued == name)
+        return claim.certificate_id if claim else next(found, "")
+
+    def is_claim(self, name: str) -> bool:
+        """Whether the certificate with this common name is good for fleet provisioning alone."""
+        found = self.certificate_of(name)
+        return name in self._claims or any(
+            policy.startswith("claim-")
+            for state in self.certificates()
+            if state.certificate_id == found
+            for policy in state.policies
+        )
+
+    def make_pending(self, certificate: Any) -> None:
+        """Have one of moto's certificates wait for RegisterThing; else it vanishes in an hour."""
+        certificate.status = "PENDING_ACTIVATION"
+        self._pending[certificate.certificate_id] = self.faults.now_s + OWNERSHIP_S
+
+    def add_claim(self, pem: str, documents: Iterable[str]) -> Claim:
+        """Let a certificate of the device CA in for five minutes, without listing it."""
+        claim = Claim(certificate_id(pem), pem, Grant((), documents), self.faults.now_s + CLAIM_S)
+        with self._lock:
+            self._claims[common_name(pem)] = claim
+            self._on_change(self.access())
+        return claim
+
     def access(self) -> Access:
         """What follows for the broker."""
-        backend = self._backend()
+        backend = self.backend
         grants: dict[str, Grant] = {}
         for state in self.certificates():
             if state.status == "ACTIVE" and state.certificate_id in self._issued:
-                documents = [backend.policies[name].document for name in state.policies]
-                grant = Grant(state.things, documents)
+                documents = tuple(backend.policies[name].document for name in state.policies)
+                grant = _grant(state.things, documents)
                 if grant.may_connect_at_all():
                     grants[self._issued[state.certificate_id][0]] = grant
-        refused = frozenset(serial for name, serial in self._issued.values() if name not in grants)
-        return Access(grants, refused)
+        refused = {serial for name, serial in self._issued.values() if name not in grants}
+        for name, claim in self._claims.items():
+            if claim.until_s > self.faults.now_s:
+                grants[name] = claim.grant
+            else:
+                refused.add(x509.load_pem_x509_certificate(claim.pem.encode()).serial_number)
+        return Access(grants, frozenset(refused))
+
+    def _on_clock(self) -> None:
+        with self._lock:
+            if any(claim.until_s <= self.faults.now_s for claim in self._claims.values()):
+                self._on_change(self.access())
+
+    def _vanish(self) -> None:
+        """Remove what waited too long, as AWS does. Nothing of it could connect."""
+        now_s, certificates = self.faults.now_s, self.backend.certificates
+        for name, until_s in list(self._pending.items()):
+            certificate = certificates.get(name)
+            if certificate is None or certificate.status != "PENDING_ACTIVATION":
+                del self._pending[name]
+            elif until_s <= now_s:
+                del self._pending[name], certificates[name]
 
     def _correct_moto(self) -> None:
         values = {
@@ -153,7 +234,9 @@ class ControlPlane:
         default_user_config["iot"]["use_valid_cert"] = True  # id = SHA-256 of the DER
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
-    def _backend(self) -> Any:
+    @property
+    def backend(self) -> Any:
+        """Moto's model of IoT; to be changed within `changing` only."""
         return iot_backends[ACCOUNT][self._region]
 
     def _issue(self, public_key: Any) -> str:
@@ -161,6 +244,11 @@ class ControlPlane:
         serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
         self._issued[certificate_id(pem)] = (common_name(pem), serial)
         return pem
+
+
+@lru_cache(maxsize=1024)
+def _grant(things: tuple[str, ...], documents: tuple[str, ...]) -> Grant:
+    return Grant(things, documents)
 
 
 def _restore_moto() -> None:
@@ -178,7 +266,7 @@ class _Handler(WSGIRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The time that AWS's clock shows, for the header Date."""
         del timestamp
-        return super().date_time_string(time.time() + self.faults.ahead_s)
+        return super().date_time_string(self.faults.now_s)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # werkzeug's name
         """No access log: Faults has the record."""

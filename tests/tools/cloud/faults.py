@@ -80,6 +80,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What a call brought: boto3's name for it, its path with the query (or topic), its body."""
+
+    operation: str
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A call that is under way."""
 
@@ -114,10 +123,8 @@ class Faults:
 
     `on_call(operation, number)` is called after each call's effect and before its answer leaves:
     a test may kill the agent there. `number` counts all calls from 1 on. AWS's clock is `ahead_s`
-    ahead of ours.
+    ahead of ours; `on_clock()` is called when that is set.
     """
-
-    ahead_s = 0.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -126,8 +133,26 @@ class Faults:
         self._started = 0
         self._counts: dict[str, int] = {}
         self._calls: list[Call] = []
+        self._sent: list[Sent] = []
+        self._ahead_s = 0.0
         self.on_call: Callable[[str, int], None] | None = None
+        self.on_clock: Callable[[], None] = lambda: None
         self.stopping = threading.Event()
+
+    @property
+    def ahead_s(self) -> float:
+        """How far AWS's clock is ahead of ours; may be set."""
+        return self._ahead_s
+
+    @ahead_s.setter
+    def ahead_s(self, seconds: float) -> None:
+        self._ahead_s = seconds
+        self.on_clock()
+
+    @property
+    def now_s(self) -> float:
+        """What AWS's clock shows, epoch seconds."""
+        return time.time() + self._ahead_s
 
     def inject(self, fault: Fault, operation: str = "", *, nth: int = 0, first: int = 0) -> None:
         """Have calls go wrong from now on.
@@ -146,9 +171,10 @@ class Faults:
             self._rules.clear()
             self._counts.clear()
             self._calls.clear()
+            self._sent.clear()
             self._started = 0
             self.on_call = None
-            self.ahead_s = 0.0
+            self._ahead_s = 0.0
 
     def heal(self) -> None:
         """Nothing goes wrong any more; the record goes on."""
@@ -165,9 +191,17 @@ class Faults:
         """The names of all calls that have ended, in that order."""
         return [call.operation for call in self.calls]
 
-    def begin(self, operation: str, access_key: str) -> Begun:
-        """Count a call, and say what happens to it."""
+    @property
+    def sent(self) -> list[Sent]:
+        """What all calls brought, also those that failed, in the order of their arrival."""
         with self._lock:
+            return list(self._sent)
+
+    def begin(self, sent: Sent, access_key: str) -> Begun:
+        """Count a call, and say what happens to it."""
+        operation = sent.operation
+        with self._lock:
+            self._sent.append(sent)
             self._started += 1
             self._counts[operation] = self._counts.get(operation, 0) + 1
             own, overall = self._counts[operation], self._started

@@ -18,12 +18,13 @@ from tests.tools.cloud.authority import Authority
 from tests.tools.cloud.broker import Broker
 from tests.tools.cloud.control_plane import ACCOUNT, CertificateState, ControlPlane
 from tests.tools.cloud.faults import OPERATOR
+from tests.tools.cloud.fleet import Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from tests.tools.cloud.faults import Faults
+    from tests.tools.cloud.faults import Faults, Sent
     from tests.tools.cloud.link import Observer
 
 ENDPOINT = "localhost"
@@ -98,6 +99,13 @@ class LocalAws:
             endpoint=self.endpoint,
             on_change=self.broker.apply,
         )
+        self.fleet = Fleet(
+            self._control_plane,
+            self.broker.fleet,
+            devices=self.devices,
+            arn=f"arn:aws:iot:{self.region}:{self.account}",
+            lacking=self.broker.lacking,
+        )
         self._stack.enter_context(self._control_plane)
         self._stack.enter_context(self.broker)
         self.endpoint_url = self._control_plane.url
@@ -126,6 +134,11 @@ class LocalAws:
     def certificates(self) -> list[CertificateState]:
         """All certificates that have not been deleted, oldest first."""
         return self._control_plane.certificates()
+
+    @property
+    def requests(self) -> list[Sent]:
+        """What all calls brought, of the control plane and of fleet provisioning, as it came."""
+        return self.faults.sent
 
     @property
     def credentials(self) -> str:

@@ -39,6 +39,7 @@ use_identity_as_username true
 listener {inner_port} 127.0.0.1
 
 allow_anonymous false
+{fleet}
 plugin {plugin}
 plugin_opt_config_file {directory}/dynamic-security.json
 
@@ -113,11 +114,11 @@ def role(name: str) -> list[dict[str, str]]:
 
 
 def dynamic_security(roles: Mapping[str, Iterable[Acl]], *, password: str) -> dict[str, Any]:
-    """The plugin's file: a client and a role for each device, and the cloud's own two clients."""
+    """The plugin's file: a client and a role for each device, and the cloud's own clients."""
     everything = [
         {"acltype": kind, "topic": topic, "allow": True}
         for kind in ("publishClientSend", "publishClientReceive", "subscribePattern")
-        for topic in ("#", f"{CONTROL}/#")
+        for topic in ("#", f"{CONTROL}/#", "$fleet/#")
     ]
     own = [{"rolename": "cloud", "acls": everything}]
     own += [
@@ -125,7 +126,7 @@ def dynamic_security(roles: Mapping[str, Iterable[Acl]], *, password: str) -> di
     ]
     clients: list[dict[str, Any]] = [
         {"username": name, "roles": role("cloud"), **hashed(password)}
-        for name in ("observer", "control")
+        for name in ("observer", "control", "fleet")
     ]
     clients += [{"username": name, "roles": role(name)} for name in roles]
     return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -111,12 +112,19 @@ class Grant:
         """The role that tells publish, subscribe and receive apart.
 
         It is empty if no attached thing may connect. Variables stand for each attached thing that
-        may; client ids that are no thing's name get what policies without variables allow.
+        may; client ids that are no thing's name get what policies without variables allow, and so
+        does a certificate that is attached to no thing.
         """
-        clients = sorted(thing for thing in self._things if self.may_connect(thing))
+        return self._acls
+
+    @cached_property
+    def _acls(self) -> frozenset[Acl]:
+        clients: list[str | None] = [
+            each for each in sorted(self._things) if self.may_connect(each)
+        ]
         return frozenset(
             acl
-            for client in clients
+            for client in (clients if self._things else [None])
             for statement in self._statements
             for acl in _acls_of(statement, client)
         )
@@ -182,27 +190,34 @@ def _resolve(resource: str, kind: str, client_id: str, *, attached: bool) -> str
     return None if "${" in name else name  # an unresolved variable matches nothing
 
 
-def _acls_of(statement: _Statement, client: str) -> Iterable[Acl]:
-    if not statement.holds(attached=True):
+def _acls_of(statement: _Statement, client: str | None) -> Iterable[Acl]:
+    attached = client is not None
+    if not statement.holds(attached=attached):
         return
     for action, (kind, word) in ACTION_TYPES.items():
         if not statement.covers(action):
             continue
         for resource in statement.resources:
-            name = _resolve(resource, kind, client, attached=True)
+            name = _resolve(resource, kind, client or CLIENT_ID, attached=attached)
             if name is None:
                 continue
-            topic, exact = _topic_filter(name)
-            if topic is None:
-                if statement.allow:
-                    continue
-                topic, exact = "#", False  # a Deny that cannot be told exactly denies all
-            acl_type = word
-            if word == "subscribe":
-                acl_type = "subscribeLiteral" if exact else "subscribePattern"
-            elif exact and re.search(r"[+#]", topic):
-                continue  # to AWS these are plain characters, which no topic can hold
-            yield Acl(acl_type, topic, allow=statement.allow)
+            yield from _acls_on(name, word, allow=statement.allow)
+
+
+def _acls_on(name: str, word: str, *, allow: bool) -> Iterable[Acl]:
+    topic, exact = _topic_filter(name)
+    if topic is None:
+        if allow:
+            return
+        topic, exact = "#", False  # a Deny that cannot be told exactly denies all
+    acl_type = word
+    if word == "subscribe":
+        acl_type = "subscribeLiteral" if exact else "subscribePattern"
+    elif exact and re.search(r"[+#]", topic):
+        return  # to AWS these are plain characters, which no topic can hold
+    yield Acl(acl_type, topic, allow=allow)
+    if topic == "#":  # which matches no topic of AWS's own (MQTT 5, section 4.7.2)
+        yield Acl(acl_type, "$aws/#", allow=allow)
 
 
 def _topic_filter(name: str) -> tuple[str | None, bool]:
