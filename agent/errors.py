@@ -108,6 +108,12 @@ class LinkLostError(AgentError, ConnectionError):
     exit_code = EXIT_TEMPORARY
 
 
+class RenamedError(AgentError):
+    """The device has registered under another name: the agent starts anew with it."""
+
+    exit_code = EXIT_TEMPORARY
+
+
 class SensorError(AgentError):
     """A sensor could not be opened or read."""
 

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import sys
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -19,7 +20,7 @@ from agent.cli.output import PROGRAM, guarded, streams
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     #: What root has read for a process that could not: the bytes of each file.
     Content = Mapping[Path, bytes]
@@ -88,9 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: list[str], content: Content) -> int:
-    command, parsed = _parse(chosen)
-    parsed.content = content
-    return command.run(parsed)
+    with _packages_named(chosen):
+        command, parsed = _parse(chosen)
+        parsed.content = content
+        return command.run(parsed)
 
 
 def _lent(chosen: list[str], lend: Callable[[Path], bytes | None]) -> Content:
@@ -143,13 +145,19 @@ def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
 
 
 def _load(name: str) -> Command:
-    """The command's file. Raises AgentError if a package that it needs is not installed."""
+    """The command's file."""
+    command: Command = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
+    return command
+
+
+@contextmanager
+def _packages_named(chosen: list[str]) -> Iterator[None]:
+    """Raise an AgentError in place of one that says that a package is not installed."""
     try:
-        command: Command = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
+        yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         raise AgentError(
-            f"`{name}` cannot start: the Python package {package} is missing",
+            f"`{chosen[0]}` cannot start: the Python package {package} is missing",
             hint=f"install it, on Debian with `sudo apt install {DEBIAN.get(package, package)}`",
         ) from error
-    return command

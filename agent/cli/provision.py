@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
+from agent.cli.questions import UsageError
 from agent.cli.registration import register
 from agent.errors import EXIT_OK, RefusedError
-from agent.provisioning.cloud import Caller, Cloud, partition_of
+from agent.identity import CLAIM
+from agent.provisioning.fleet import MADE_BY_AWS
 from agent.provisioning.policy import policy_document, policy_name
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from agent.cli.main import Subparsers
     from agent.config import Config
@@ -39,8 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = settings(arguments)
     if config.mqtt.cert_file:
         print("[mqtt] cert_file is set: there is nothing to provision")
+    elif config.provisioning.method == CLAIM and (arguments.take_over or arguments.reset_policy):
+        raise UsageError(
+            "with a claim it is the template at AWS that decides of name and policy",
+            hint="--reactivate has it make a new certificate",
+        )
     elif arguments.dry_run:
-        print(plan(config))
+        print(plan_of_a_claim(config) if config.provisioning.method == CLAIM else plan(config))
     else:
         register(
             config,
@@ -53,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def plan(config: Config) -> str:
     """The plan of provisioning, as far as it is known without asking AWS."""
+    from agent.provisioning.cloud import Caller, Cloud, partition_of  # noqa: PLC0415 -- boto3
+
     thing, region = config.thing.name, config.aws.region
     partition = partition_of(region) or "<partition>"
     document = policy_document(Caller("<account>", partition, region or "<region>", ""))
@@ -71,5 +81,32 @@ def plan(config: Config) -> str:
         "files": Path(config.paths.certs) / thing,
         "afterwards": "connect, and remove the thing's other certificates",
     }
-    lines = [f"{name + ':':<14}{value}" for name, value in rows.items()]
-    return "\n".join([*lines, f"{policy_name(thing)}:", json.dumps(document, indent=2)])
+    policy = [f"{policy_name(thing)}:", json.dumps(document, indent=2)]
+    return "\n".join([_lines(rows), *policy])
+
+
+def plan_of_a_claim(config: Config) -> str:
+    """The plan of provisioning by claim; AWS is not asked, and would not tell."""
+    provisioning = config.provisioning
+    parameters = {"SerialNumber": board.serial() or "(no board tells)"}
+    parameters.update(provisioning.parameters or {})
+    return _lines(
+        {
+            "claim": f"{provisioning.claim_cert_file}, at {config.mqtt.endpoint}",
+            "template": provisioning.template,
+            "parameters": ", ".join(f"{name} = {value}" for name, value in parameters.items()),
+            "thing": f"named by the template; until then {config.thing.name}",
+            "certificate": f"kept if it is sound, else made anew, with a key {_whose(config)}",
+            "files": Path(config.paths.certs) / "<thing>",
+            "afterwards": "connect" + (", and erase the claim" if provisioning.erase_claim else ""),
+        }
+    )
+
+
+def _whose(config: Config) -> str:
+    key_type = config.provisioning.key_type
+    return "that AWS makes" if key_type == MADE_BY_AWS else f"of this device's, {key_type}"
+
+
+def _lines(rows: Mapping[str, object]) -> str:
+    return "\n".join(f"{name + ':':<14}{value}" for name, value in rows.items())

@@ -17,14 +17,15 @@ from agent.account import end_with_parent
 from agent.cli.registration import open_cloud, retrying
 from agent.errors import EXIT_OK, AgentError
 from agent.health.progress import Progress, trouble
-from agent.identity import Generations
-from agent.provisioning import removal
-from agent.provisioning.provisioner import provision
+from agent.identity import CLAIM, Generations
+from agent.provisioning import claim_files, fleet
 
 if TYPE_CHECKING:
     import argparse
 
     from agent.cli.main import Subparsers
+    from agent.config import Config
+    from agent.provisioning.retry import Retry
 
 #: Longest time that a step is tried again: the daemon waits better than this process.
 BY_DAEMON_S = 600.0
@@ -53,16 +54,31 @@ def run(arguments: argparse.Namespace) -> int:
         with (
             retrying(print_json, patience_s=BY_DAEMON_S) as retry,
             Generations(config.paths.certs, config.thing.name).locked(),
-            open_cloud(config, retry) as cloud,
         ):
-            if arguments.retire:
-                removal.retire(config, cloud, retry, prove=None, serial=board.serial())
+            if config.provisioning.method == CLAIM and not arguments.retire:
+                _by_claim(config, retry)
             else:
-                provision(config, cloud, retry, serial=board.serial())
+                _by_key(config, retry, retire=arguments.retire)
     except AgentError as error:
         print_json(trouble("provision", error))
         return error.exit_code
     return EXIT_OK
+
+
+def _by_key(config: Config, retry: Retry, *, retire: bool) -> None:
+    from agent.provisioning import provisioner, removal  # noqa: PLC0415 -- a claim needs no boto3
+
+    with open_cloud(config, retry) as cloud:
+        if retire:
+            removal.retire(config, cloud, retry, prove=None, serial=board.serial())
+        else:
+            provisioner.provision(config, cloud, retry, serial=board.serial())
+
+
+def _by_claim(config: Config, retry: Retry) -> None:
+    fleet.provision(config, retry, serial=board.serial())
+    if config.provisioning.erase_claim:
+        retry.done("claim", claim_files.erase(config))
 
 
 def print_json(progress: Progress) -> None:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.output import tell
 from agent.errors import AgentError, ConfigError, CredentialsError, NotPermittedError
 from agent.health.progress import Progress
-from agent.identity import Generations, mqtt_problems, other_things
-from agent.provisioning import removal
-from agent.provisioning.cloud import Cloud, readable_by_others
-from agent.provisioning.provisioner import provision
+from agent.identity import CLAIM, Generations, mqtt_problems, other_things
+from agent.mqtt import BETWEEN_CONNECTS_S
+from agent.provisioning import claim_files, fleet
 from agent.provisioning.retry import Retry
 from agent.wakeup import Wakeup
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from agent.config import Config
     from agent.provisioning.access_key import AccessKey
+    from agent.provisioning.cloud import Cloud
 
 #: Longest time that a step is tried again: a person waits.
 BY_HAND_S = 120.0
@@ -45,26 +46,64 @@ def register(
     """
     if problems := mqtt_problems(config):
         raise ConfigError([f"{config.path}: {problem}" for problem in problems], hint="see [mqtt]")
-    from agent.cli.proof import prove  # noqa: PLC0415 -- the daemon's child needs none of it
-
+    name = config.thing.name
     with (
         retrying(print_line, patience_s=BY_HAND_S) as retry,
-        Generations(config.paths.certs, config.thing.name).locked(by_hand=True),
-        open_cloud(config, retry, key) as cloud,
+        Generations(config.paths.certs, name).locked(by_hand=True),
     ):
-        provision(
+        if config.provisioning.method == CLAIM:
+            name = _register_by_claim(config, retry, afresh=reactivate)
+        else:
+            _register_by_key(
+                config,
+                retry,
+                key,
+                take_over=take_over,
+                reactivate=reactivate,
+                reset_policy=reset_policy,
+            )
+    for other in other_things(config.paths.certs, name):
+        tell(f"{config.paths.certs} still holds an identity of {other}, which can connect")
+        tell(f"hint: `sudo pi-iot-agent deprovision --thing {other}` removes it, with an AWS key")
+
+
+def _register_by_key(
+    config: Config,
+    retry: Retry,
+    key: AccessKey | None,
+    *,
+    take_over: bool,
+    reactivate: bool,
+    reset_policy: bool,
+) -> None:
+    from agent.cli.proof import prove  # noqa: PLC0415 -- the daemon's child needs none of it
+    from agent.provisioning import provisioner, removal  # noqa: PLC0415 -- a claim needs no boto3
+
+    serial = board.serial()
+    with open_cloud(config, retry, key) as cloud:
+        provisioner.provision(
             config,
             cloud,
             retry,
-            serial=board.serial(),
+            serial=serial,
             take_over=take_over,
             reactivate=reactivate,
             reset_policy=reset_policy,
         )
-        removal.retire(config, cloud, retry, prove=lambda: prove(config), serial=board.serial())
-    for name in other_things(config.paths.certs, config.thing.name):
-        tell(f"{config.paths.certs} still holds an identity of {name}, which can connect")
-        tell(f"hint: `sudo pi-iot-agent deprovision --thing {name}` removes it, with an AWS key")
+        removal.retire(config, cloud, retry, prove=lambda: prove(config), serial=serial)
+
+
+def _register_by_claim(config: Config, retry: Retry, *, afresh: bool) -> str:
+    """Register by the claim certificate, and connect; the thing's name."""
+    from agent.cli.proof import prove  # noqa: PLC0415 -- the daemon's child needs none of it
+
+    name = fleet.provision(config, retry, serial=board.serial(), afresh=afresh)
+    now = replace(config, thing=replace(config.thing, name=name))
+    retry.run("proof", lambda: prove(now), at_least_s=BETWEEN_CONNECTS_S)
+    retry.done("proof", "connected with it")
+    if config.provisioning.erase_claim:
+        retry.done("claim", claim_files.erase(config))
+    return name
 
 
 @contextmanager
@@ -95,6 +134,8 @@ def retrying(say: Callable[[Progress], None], *, patience_s: float) -> Iterator[
 
 def open_cloud(config: Config, retry: Retry, key: AccessKey | None = None) -> Cloud:
     """The session with AWS, by `key` if given; warns of a file with a key that is open to all."""
+    from agent.provisioning.cloud import Cloud, readable_by_others  # noqa: PLC0415 -- boto3
+
     file = config.provisioning.credentials_file
     if not key and readable_by_others(file):
         text = f"{file}: every user of this machine can read the AWS key (chmod o= mends it)"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from agent import daemon
 from agent.cli.main import COMMANDS, settings
+from agent.errors import RenamedError
 
 if TYPE_CHECKING:
     import argparse
@@ -19,5 +22,15 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Raises AgentError when it cannot start."""
-    return daemon.run(settings(arguments))
+    """Run until SIGTERM or SIGINT; the exit code. Raises AgentError when it cannot start.
+
+    A device that gets another name starts anew in the same process, which is the same to systemd,
+    with nothing left of what it had in memory.
+    """
+    environment = dict(os.environ)  # of which the daemon takes something away
+    try:
+        return daemon.run(settings(arguments))
+    except RenamedError:
+        if arguments.content:  # which root has lent once, and the next start cannot read
+            raise
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606

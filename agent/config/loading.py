@@ -118,14 +118,15 @@ def interpret(
 
     `registered` gives the name that is written down in a directory of certificates.
     """
-    known = {one.name for one in fields(Config)} - {"path", "warnings"}
-    tables = Tables(document, path.absolute().parent, known=known)
+    known_tables = {one.name for one in fields(Config)} - {"path", "warnings"}
+    tables = Tables(document, path.absolute().parent, known=known_tables)
     content = content or {}
     beside = path.parent / legacy.FILE_NAME
     old = legacy.read(beside, content.get(beside))
     given = systemd_directories(environment)
     paths = tables.table("paths", Paths, given)
-    name = old.thing or registered(paths.certs) or board.default_name(hostname, root=root)
+    known = registered(paths.certs)
+    name = old.thing or known or board.default_name(hostname, root=root)
     config = Config(
         path=path,
         thing=tables.table("thing", Thing, {"name": name}),
@@ -145,10 +146,12 @@ def interpret(
         source = source or path
         raise mistakes(source, tables.problems, content.get(source), beside=said if unnamed else ())
     count, told = _count(tables, config)
+    config, renamed = _named_by_claim(config, known)
     return replace(
         config,
         count=count,
         warnings=(
+            *renamed,
             *said,
             *old.warnings,
             *old.topic_warnings(config.thing.name),
@@ -158,6 +161,15 @@ def interpret(
             *pins.warnings(config.sensors, root),
         ),
     )
+
+
+def _named_by_claim(config: Config, registered: str) -> tuple[Config, list[str]]:
+    """The configuration with the name that a template has given, and a warning of another one."""
+    wanted = config.thing.name
+    if config.provisioning.method != "claim" or registered in {"", wanted}:
+        return config, []
+    told = f"thing.name: {wanted} is not used: the template at AWS calls this device {registered}"
+    return replace(config, thing=replace(config.thing, name=registered)), [told]
 
 
 def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:

@@ -57,7 +57,7 @@ class Provisioning:
     """
 
     method: str = choice("csr", "csr", "keys", "claim")
-    key_type: str = choice("ec-p256", "ec-p256", "rsa-2048")
+    key_type: str = choice("ec-p256", "ec-p256", "rsa-2048", "made-by-aws")
     rotate_before_days: float = number(30.0, 0, 36_500)
     credentials_file: Path = file(Path("/etc/pi-iot-agent/aws/credentials"))
     policy: str = text("", r"[\w+=,.@-]{1,128}", "the name of an IoT policy")
@@ -79,6 +79,8 @@ class Provisioning:
             for key in ("template", "claim_cert_file", "claim_key_file"):
                 if not getattr(self, key):
                     raise ValueError(f'{key}: is missing; it goes with method = "claim"')
+        elif self.key_type == "made-by-aws":
+            raise ValueError('key_type: "made-by-aws" goes with method = "claim"; or set "keys"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_FAILURE
@@ -24,6 +25,9 @@ STOP_S = 3.8
 KERNEL_S = 0.1
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+
+#: What `begin` sends in place of a signal's number.
+BEGUN = 0
 
 CUT_SHORT = "<3>the stop took too long and is cut short: what was in memory only is lost\n"
 
@@ -40,6 +44,7 @@ class Stop:
         self._stop_s = stop_s
         self._reader, self._writer = socket.socketpair()
         self._writer.settimeout(0)
+        self._heard: set[int] = set()
         self.asked = False
 
     def listen(self) -> None:
@@ -51,12 +56,23 @@ class Stop:
 
     def begin(self) -> float:
         """Begin the stop, if none has begun; the time (time.monotonic) to count from."""
-        self._writer.send(bytes([signal.SIGTERM]))
+        self._writer.send(bytes([BEGUN]))
         return time.monotonic()
 
+    def called_off(self) -> bool:
+        """True unless a signal has asked for the stop; from now on one ends the process at once.
+
+        The deadline stands: only the next program in this process takes it away.
+        """
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        with suppress(BlockingIOError):
+            self._heard |= {*self._reader.recv(64, socket.MSG_DONTWAIT)}
+        return SIGNALS.isdisjoint(self._heard)
+
     def _watch(self) -> None:
-        while SIGNALS.isdisjoint(self._reader.recv(64)):
-            pass
+        while (SIGNALS | {BEGUN}).isdisjoint(self._heard):
+            self._heard |= {*self._reader.recv(64)}
         signal.setitimer(signal.ITIMER_REAL, self._stop_s + KERNEL_S)
         self.asked = True
         self._begun.set()

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from agent.errors import AgentError
+from agent.errors import AgentError, RenamedError
 from agent.health.health import FSYNC_S
 
 if TYPE_CHECKING:
@@ -76,8 +76,9 @@ class Supervisor:
             select.select([self._events], [], [])
             self._events.clear()
         in_order = self._stop.asked
-        self._shut_down(sampler, uplink, workers)
         self.failure = next((one.failure for one in workers if one.failure), None)
+        self._shut_down(sampler, uplink, workers)
+        self.failure = self.failure or next((one.failure for one in workers if one.failure), None)
         return in_order and not self.failure and not workers[0].is_alive()
 
     def _shut_down(self, sampler: Sampler, uplink: Uplink, workers: list[Worker]) -> None:
@@ -86,7 +87,8 @@ class Supervisor:
         began_s = self._stop.begin()
         sampler.stop()
         self._health.update(state="stopping")
-        self._notifier.stopping()
+        if not isinstance(self.failure, RenamedError):  # the process goes on
+            self._notifier.stopping()
         sampling.end_by(began_s + SAMPLED_S)
         uplink.stop(began_s + DRAIN_S)
         sending.end_by(began_s + WORKED_S)
@@ -116,6 +118,9 @@ class Worker(threading.Thread):
         """Work until the work returns; an exception is logged in one line, with its place."""
         try:
             self._work()
+        except RenamedError as renamed:
+            self.failure = renamed
+            log.info("%s: the agent starts anew", renamed.text)
         except AgentError as error:
             self.failure = error
             log.critical("%s: %s (%s)", self.name, error.text, error.hint)

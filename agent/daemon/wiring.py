@@ -22,7 +22,7 @@ from agent.daemon.notify import Notifier
 from agent.daemon.reporter import Reporter
 from agent.daemon.stop import Stop
 from agent.daemon.supervisor import Supervisor
-from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, explained
+from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, RenamedError, explained
 from agent.health import conditions
 from agent.health.health import Health
 from agent.sampling import Recorder, Sampler, open_windows
@@ -39,12 +39,12 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; the exit code. Raises AgentError when it cannot start."""
+    """Run until SIGTERM or SIGINT; the exit code. Raises AgentError when it cannot start.
+
+    Raises RenamedError where the device has another name now, once all is stored and closed.
+    """
     log_to_stderr()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to try again
-    # Read by the C library before its first look-up (resolv.conf(5)): a dead DNS server then blocks
-    # the uplink for seconds, not for the better part of a minute.
-    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
+    _settle_process()
     with ExitStack() as stack:
         _claim(config.paths, stack)
         clock = Clock()
@@ -96,8 +96,16 @@ def run(config: Config) -> int:
         )
         supervisor = Supervisor(health, notifier, reporter, stop, events=events)
         in_order = supervisor.run(sampler, uplink)
-        kept = _close(store, config, clock, ended=in_order, failure=supervisor.failure)
-        return EXIT_OK if in_order and kept else EXIT_FAILURE
+        return _end(store, config, clock, stop, in_order=in_order, failure=supervisor.failure)
+
+
+def _settle_process() -> None:
+    """Have signals, deadlines and look-ups be those of a process in which nothing has begun."""
+    signal.setitimer(signal.ITIMER_REAL, 0)  # of a start before, under another name
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to try again
+    # Read by the C library before its first look-up (resolv.conf(5)): a dead DNS server then blocks
+    # the uplink for seconds, not for the better part of a minute.
+    os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
 
 
 def _claim(paths: Paths, stack: ExitStack) -> None:
@@ -107,6 +115,23 @@ def _claim(paths: Paths, stack: ExitStack) -> None:
             files.make_directory(directory)
         stack.enter_context(files.lock(paths.lock_file, "another agent"))
         paths.status_file.unlink(missing_ok=True)  # of a process that was killed
+
+
+def _end(
+    store: Store,
+    config: Config,
+    clock: Clock,
+    stop: Stop,
+    *,
+    in_order: bool,
+    failure: BaseException | None,
+) -> int:
+    """Close the store; the exit code. Raises RenamedError where the process goes on."""
+    renamed = failure if isinstance(failure, RenamedError) else None
+    kept = _close(store, config, clock, ended=in_order or bool(renamed), failure=failure)
+    if renamed and kept and stop.called_off():
+        raise renamed
+    return EXIT_OK if in_order and kept else EXIT_FAILURE
 
 
 def _close(

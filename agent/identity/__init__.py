@@ -9,7 +9,13 @@ from agent.identity.generations import (
     other_things,
 )
 from agent.identity.naming import forget_name, remember_name
-from agent.identity.own_files import close_key, mqtt_problems, mqtt_warnings, pair_problems
+from agent.identity.own_files import (
+    claim_left,
+    close_key,
+    mqtt_problems,
+    mqtt_warnings,
+    pair_problems,
+)
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 from agent.identity.unusable import ForbiddenCredentialsError, MissingCredentialsError, RootsError
 from agent.identity.x509 import Certificate, decode_certificate
@@ -30,6 +36,7 @@ __all__ = [
     "amazon_roots",
     "by_hand",
     "certificates",
+    "claim_left",
     "close_key",
     "decode_certificate",
     "forget_name",

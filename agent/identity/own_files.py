@@ -1,4 +1,4 @@
-"""Files of the owner's: what is wrong with those of [mqtt]; a private key that is open to all."""
+"""Files of the owner's: what is wrong with those of [mqtt], open to all, or to be erased."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
+from agent.identity.credentials import CLAIM
 from agent.identity.tls import trust
 from agent.identity.unusable import ForbiddenCredentialsError, check_readable
 from agent.identity.x509 import decode_certificate
@@ -116,3 +117,12 @@ def close_key(key: Path) -> str:
     except OSError:
         return f"{told}; the agent may not change that: `{_closing(key)}`"
     return f"{told} if they did; it is closed to them now"
+
+
+def claim_left(config: Config) -> str:
+    """What is left of a claim that was to be erased, in words; "" if that is nothing."""
+    about = config.provisioning
+    key = about.claim_key_file
+    if about.method != CLAIM or not about.erase_claim or not key or not os.path.lexists(key):
+        return ""
+    return f"{key}: the claim was to be erased, and is there still: it can register other devices"

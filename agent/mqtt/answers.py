@@ -9,7 +9,7 @@ import ssl
 from typing import NamedTuple
 
 from agent.errors import LinkLostError
-from agent.net import tls_trouble
+from agent.net import tls_broke
 
 #: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.
 PAYLOAD_MAX = 131_072
@@ -173,8 +173,7 @@ def link_broke(error: OSError) -> LinkLostError:
     if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
         return ClosedError("the broker cut the connection off")
     if isinstance(error, ssl.SSLError):
-        text, hint = tls_trouble(error)
-        return LinkLostError(f"the TLS connection broke: {text}", hint=hint)
+        return tls_broke("the TLS connection broke", error)
     if isinstance(error, TimeoutError):
         return SilentError("the network is silent: nobody acknowledges what was sent")
     reason = error.strerror or str(error) or type(error).__name__

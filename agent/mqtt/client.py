@@ -38,7 +38,10 @@ DUP = 0x08
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of a connection; `will` is the payload of the last will on `will_topic`, if any."""
+    """Options of a connection; `will` is the payload of the last will on `will_topic`, if any.
+
+    A `clean` one takes up no session and leaves none behind.
+    """
 
     host: str
     port: int
@@ -49,6 +52,7 @@ class Options:
     timeout_s: float
     will_topic: str = ""
     will: bytes = b""
+    clean: bool = False
 
     @property
     def five(self) -> bool:
@@ -97,7 +101,7 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         if options.five:
             client = cls(protocol=paho.MQTTv5, **arguments)
         else:
-            client = cls(protocol=paho.MQTTv311, clean_session=False, **arguments)
+            client = cls(protocol=paho.MQTTv311, clean_session=options.clean, **arguments)
         client.dialer = dialer
         client.on_packet = on_packet
         client.resends = not options.five
@@ -112,9 +116,9 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         extra: dict[str, Any] = {}
         if options.five:
             properties = Properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = options.session_expiry_s
+            properties.SessionExpiryInterval = 0 if options.clean else options.session_expiry_s
             properties.MaximumPacketSize = LARGEST_PACKET
-            extra = {"clean_start": False, "properties": properties}
+            extra = {"clean_start": options.clean, "properties": properties}
         self.connect(options.host, options.port, options.keepalive_s, **extra)
 
     @property

@@ -25,6 +25,10 @@ _OUR_CERTIFICATE = (
 _ABOUT_US = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
+class CertificateRefusedError(LinkLostError):
+    """A server's TLS does not accept our certificate."""
+
+
 class UnreachableError(LinkLostError):
     """A port does not answer, or something on the way cuts it off: another port may work."""
 
@@ -88,23 +92,23 @@ def handshake_failed(where: str, error: OSError, *, timeout_s: float) -> LinkLos
             f"{where} cut the connection off in the TLS handshake",
             hint="a firewall may cut off TLS on this port, or the broker is not ready",
         )
-    text, hint = tls_trouble(error)
-    return LinkLostError(f"no TLS connection with {where}: {text}", hint=hint)
+    return tls_broke(f"no TLS connection with {where}", error)
 
 
-def tls_trouble(error: ssl.SSLError) -> tuple[str, str]:
-    """Words for an error of OpenSSL, in the handshake or after it, and a hint."""
+def tls_broke(what: str, error: ssl.SSLError) -> LinkLostError:
+    """The error for TLS that OpenSSL ended, in the handshake or after it; `what` begins it."""
     reason = error.reason or "broken off"
     if "_ALERT_" in reason:
         alert = reason.partition("_ALERT_")[2]
-        told = f"the broker refuses it: {alert.replace('_', ' ').lower()}"
+        text = f"{what}: the broker refuses it: {alert.replace('_', ' ').lower()}"
         if any(word in alert for word in _ABOUT_US):
-            return told, _OUR_CERTIFICATE
-        return told, "the broker and this machine have no TLS version or cipher in common"
+            return CertificateRefusedError(text, hint=_OUR_CERTIFICATE)
+        hint = "the broker and this machine have no TLS version or cipher in common"
+        return LinkLostError(text, hint=hint)
     if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"}:
-        return "what answers does not speak TLS", "check [mqtt] port"
+        return LinkLostError(f"{what}: what answers does not speak TLS", hint="check [mqtt] port")
     words = reason.replace("_", " ").lower()
-    return words, "something may intercept the connection"
+    return LinkLostError(f"{what}: {words}", hint="something may intercept the connection")
 
 
 def _verification_hint(code: int) -> str:

@@ -9,13 +9,23 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agent.errors import EXIT_OK, EXIT_REFUSED, EXIT_TEMPORARY, CredentialsError, StoppingError
+from agent.config import registered_name
+from agent.errors import (
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_TEMPORARY,
+    CredentialsError,
+    RenamedError,
+    StoppingError,
+)
 from agent.health import conditions
 from agent.identity import (
+    CLAIM,
     ForbiddenCredentialsError,
     MissingCredentialsError,
     RootsError,
     by_hand,
+    claim_left,
     close_key,
     load,
 )
@@ -24,6 +34,7 @@ from agent.uplink.clock_watch import LOOK_AGAIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from agent.config import Config
     from agent.health.health import Health
@@ -84,10 +95,11 @@ class Enrolment:
     def credentials(self) -> Credentials:
         """The credentials on disk, made first if there are none; may take as long as it takes.
 
-        Raises StoppingError once stopped.
+        Raises StoppingError once stopped, and RenamedError if the device has another name now.
         """
         while True:
             self._clock_watch.wait_until_plausible()
+            self._check_name()
             try:
                 found = load(self._config)
             except CredentialsError as unusable:
@@ -102,6 +114,13 @@ class Enrolment:
     def connected(self, credentials: Credentials) -> None:
         """Note that a CONNACK has just proven `credentials`."""
         self._proven = credentials
+
+    def _check_name(self) -> None:
+        """Raise RenamedError where a claim's template has given the device another name."""
+        if self._config.provisioning.method == CLAIM:
+            used, name = self._config.thing.name, registered_name(self._config.paths.certs)
+            if name not in {"", used}:
+                raise RenamedError(f"registered as {name}, which was {used} until now")
 
     def _let_a_person_finish(self) -> bool:
         """Wait while a person's command registers or removes this device; True if one did."""
@@ -149,6 +168,9 @@ class Enrolment:
                 f"the identity was made on the board {made_on}, this is the board {self._serial}"
             )
         self._health.stand(conditions.IDENTITY_COPIED, copied)
+        hint = f"`sudo rm {self._config.provisioning.claim_key_file}`, or erase_claim = false"
+        left = claim_left(self._config)
+        self._health.stand(conditions.CONFIG_WARNING, left, hint=hint, key="claim")
         if opened := close_key(found.key):
             hint = "if somebody may have read it: `sudo pi-iot-agent deprovision`, then `setup`"
             self._health.report(conditions.CONFIG_WARNING, opened, hint=hint, key=str(found.key))
@@ -156,14 +178,14 @@ class Enrolment:
     def _provision(self) -> None:
         """Make one attempt; unless the credentials are sound then, wait before the next.
 
-        A new AWS key ends the wait within seconds; so does a clock that was set or stepped, since
-        AWS refuses what is signed at a wrong time.
+        A new AWS key or claim ends the wait within seconds; so does a clock that was set or
+        stepped, since AWS refuses what is signed at a wrong time.
         """
-        key = self._aws_key()
+        keys = self._keys()
         left_s = self._attempt()
         while left_s > 0:
             part_s = min(left_s, LOOK_AGAIN_S)
-            if self._waits.wait(part_s) or self._aws_key() != key or self._clock_watch.turned():
+            if self._waits.wait(part_s) or self._keys() != keys or self._clock_watch.turned():
                 return
             left_s -= part_s
 
@@ -182,6 +204,7 @@ class Enrolment:
         if by_hand(self._config.paths.certs) or (wished and child.exit_code != EXIT_OK):
             return 0.0  # what a person does, or wishes, goes first
         if child.exit_code == EXIT_OK:
+            self._check_name()
             if not (wrong := self._wrong()):
                 return 0.0
             text = f"{text}, and still {wrong}"
@@ -237,10 +260,16 @@ class Enrolment:
             log.info("provisioning, %s: %s", progress.step, progress.text)
         self._health.update(progress=f"{progress.step}: {progress.text}")
 
-    def _aws_key(self) -> tuple[int, int] | None:
-        """Time and size of the file with the AWS key, which tell one content from another."""
-        try:
-            found = self._config.provisioning.credentials_file.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
+    def _keys(self) -> list[tuple[int, int] | None]:
+        """Time and size of the files to register with, which tell one content from another."""
+        about = self._config.provisioning
+        paths = (about.credentials_file, about.claim_cert_file, about.claim_key_file)
+        return [_content_of(path) for path in paths if path]
+
+
+def _content_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

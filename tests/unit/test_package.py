@@ -180,11 +180,14 @@ def test_old_systemd_sees_no_setting_that_it_would_warn_of() -> None:
 @pytest.mark.parametrize(
     ("module", "package"), [("boto3", "python3-boto3"), ("tenacity", "python3-tenacity")]
 )
-def test_a_missing_package_is_called_by_its_name_in_debian(module: str, package: str) -> None:
+def test_a_missing_package_is_called_by_its_name_in_debian(
+    tmp_path: Path, module: str, package: str
+) -> None:
     """`provision` without boto3 says what to install."""
+    (tmp_path / "agent.toml").touch()
     program = (
         f"import sys; sys.modules[{module!r}] = None; from agent.cli.main import main; "
-        "sys.exit(main(['provision']))"
+        f"sys.exit(main(['provision', '--dry-run', '--config', '{tmp_path}/agent.toml']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
