@@ -39,6 +39,7 @@ COMMANDS = {
     "check": "read the configuration and tell every problem",
     "read": "read the sensors once, or watch one detect",
     "queue": "show what waits to be sent",
+    "privacy": "tell what leaves the house, how often, and how much it is in a month",
 }
 
 #: Debian's name of what a command may miss; botocore comes with boto3.

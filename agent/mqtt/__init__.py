@@ -3,9 +3,11 @@
 from agent.mqtt.answers import BETWEEN_CONNECTS_S
 from agent.mqtt.client import Options
 from agent.mqtt.connection import Connection
+from agent.mqtt.packets import publish_size
 
 __all__ = [
     "BETWEEN_CONNECTS_S",
     "Connection",
     "Options",
+    "publish_size",
 ]

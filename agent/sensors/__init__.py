@@ -1,7 +1,7 @@
 """Sensors: one file a driver, and one guarded face over each of them."""
 
 from agent.sensors.plausibility import Plausibility
-from agent.sensors.registry import BUILT_IN, needs, open_sensor, options_of
+from agent.sensors.registry import BUILT_IN, needs, open_sensor, options_of, quantities
 from agent.sensors.sensor import Detections, Detector, Driver, Measurement, Sensor, lacking
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "needs",
     "open_sensor",
     "options_of",
+    "quantities",
 ]

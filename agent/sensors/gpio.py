@@ -48,6 +48,9 @@ _BIASES = {
 }
 _OLD_PULLS = {"up": "pull-up", "down": "pull-down", "none": "off"}
 
+#: All that it reads.
+QUANTITIES = ("active",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

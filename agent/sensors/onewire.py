@@ -46,6 +46,9 @@ _SLAVE = re.compile(r"((?:[0-9a-f]{2} ){9}): crc=[0-9a-f]{2} (YES|NO)\s[^=]*t=(-
 WIRING = "check the wiring, its length, the power, and the 4.7 kOhm pull-up to 3.3 V"
 _HINT = f"add dtoverlay=w1-gpio to {board.CONFIG_TXT} and restart; check the 4.7 kOhm pull-up"
 
+#: All that it reads.
+QUANTITIES = ("temperature_c",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

@@ -43,6 +43,14 @@ def needs(driver: str) -> Needs:
     return Needs(getattr(module, "DEVICES", ()), getattr(module, "GROUPS", ()))
 
 
+def quantities(driver: str) -> tuple[str, ...]:
+    """All quantities that a driver can give, by its constant QUANTITIES; none where that varies."""
+    if driver not in BUILT_IN:
+        return ()
+    found: tuple[str, ...] = getattr(importlib.import_module(BUILT_IN[driver]), "QUANTITIES", ())
+    return found
+
+
 def options_of(driver: str) -> type:
     """The Options dataclass of a driver, `dict` for a plug-in.
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 DRAUGHT_S = 900.0
 
+#: All that it reads.
+QUANTITIES = ("temperature_c",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

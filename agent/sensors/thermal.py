@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
 
+#: All that it reads.
+QUANTITIES = ("temperature_c",)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:

@@ -14,7 +14,7 @@ import pytest
 
 from agent.config import load
 from agent.errors import ConfigError, SensorError
-from agent.sensors import BUILT_IN, Sensor, gpio, open_sensor, options_of
+from agent.sensors import BUILT_IN, Sensor, gpio, open_sensor, options_of, quantities
 from tests.fake_kernel import FakeKernel
 from tests.fakes import FakeClock
 from tests.tools import boards
@@ -132,6 +132,7 @@ def test_a_driver_reads_quantities_named_with_their_unit(driver: str, workshop: 
     assert all(isinstance(value, int | float | str) for value in first.values())
     assert set(sensor.read().values) <= set(first)
     assert bool(first) == (driver != "textlines")
+    assert tuple(first) == (quantities(driver) or tuple(first))
     sensor.close()
 
 

@@ -1,0 +1,95 @@
+"""What `privacy` tells is what a running agent sends: each field, and the bytes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from agent.cli.traffic import HANDSHAKE, SESSION
+from tests.integration.agent.conftest import PROTOCOLS, QUICK, name_of
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import MakeAgent
+    from tests.tools.cloud import LocalAws
+
+#: More bytes than this part are not off: the handshake and the numbers' digits differ.
+TOLERANCE = 0.1
+
+SENSORS = [
+    {"name": "motion", "driver": "simulated", "detections_per_s": 2.0},
+    {"name": "door", "driver": "simulated", "detections_per_s": 1.0, "test": True},
+    {"name": "room", "driver": "simulated", "interval_s": 0.05},
+    {"name": "pi", "driver": "system", "interval_s": 0.5},
+]
+
+
+class Meter:
+    """A relay to a port of this machine that counts the bytes of both directions."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.bytes = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Itself, relaying."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Relay nothing more."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._relay, args=ends, daemon=True).start()
+
+    def _relay(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                with self._lock:
+                    self.bytes += len(data)
+                target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+
+@PROTOCOLS
+def test_each_field_and_the_bytes_are_told(
+    cloud: LocalAws, make_agent: MakeAgent, protocol: str
+) -> None:
+    """No message has a field that is not told, nor lacks one that is not told to be at times."""
+    with Meter(cloud.port) as meter:
+        mqtt = {"protocol": protocol, "port": meter.port, **QUICK}
+        count = {"window_s": 5, "sensor": ["motion", "door"]}
+        agent = make_agent(sensors=SENSORS, count=count, mqtt=mqtt)
+        told = json.loads(agent.command("privacy", "--json").stdout)
+        agent.start().wait_status(lambda status: status["acked"] >= 100 and status["confirmed"])
+        assert agent.stop() == 0
+    name = name_of(agent)
+    topics = {one["topic"]: one for one in told["topics"]}
+    assert topics.keys() == {f"{name}/{kind}" for kind in ("count", "status")} | {
+        f"{name}/sensors/{kind}" for kind in ("room", "pi")
+    }
+    estimate = HANDSHAKE + SESSION
+    seen: dict[str, list[dict[str, Any]]] = {topic: [] for topic in topics}
+    for message in cloud.observer.messages(f"{name}/#"):
+        seen[message.topic].append(message.json())
+        estimate += topics[message.topic]["tls_bytes"]
+    for topic, messages in seen.items():
+        fields = topics[topic]["fields"]
+        always = {field for field in fields if not fields[field]["at_times"]}
+        assert messages
+        for body in messages:
+            assert body.keys() <= fields.keys()
+            assert always <= body.keys()
+    assert abs(meter.bytes - estimate) < TOLERANCE * meter.bytes, (meter.bytes, estimate)

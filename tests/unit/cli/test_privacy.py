@@ -1,0 +1,136 @@
+"""The command `privacy` tells what leaves the house, from the configuration alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import config as configuration
+from agent import sensors
+from agent.cli import traffic
+from agent.cli.main import main
+from agent.cli.payloads import payloads
+from tests.fakes import FakeClock
+from tests.unit.cli.conftest import add
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Tell = Callable[[], dict[str, Any]]
+
+MOTION = '[[sensors]]\nname = "motion"\ndriver = "simulated"\ndetections_per_s = 1\n'
+ROOM = '[[sensors]]\nname = "room"\ndriver = "simulated"\n'
+
+
+@pytest.fixture
+def told(config: str, capsys: pytest.CaptureFixture[str]) -> Tell:
+    """What the command tells as JSON."""
+
+    def tell() -> dict[str, Any]:
+        assert main(["privacy", "--json", "--config", config]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    return tell
+
+
+def test_a_device_tells_its_state_and_nothing_else_without_sensors(told: Tell) -> None:
+    """That of the birth, the farewell and the last will."""
+    (status,) = told()["topics"]
+    assert status["topic"] == "cat/status"
+    always = {name for name, field in status["fields"].items() if not field["at_times"]}
+    assert always == {"state", "reason"}
+    assert {"skipped", "under_voltage", "version"} <= status["fields"].keys()
+
+
+def test_what_is_there_at_times_is_told(config: str, told: Tell) -> None:
+    """Of lost records, lost time and lost edges; the rest is always there."""
+    add(config, '[count]\nsensor = ["motion", "door"]\n' + MOTION + "test = true\n" + ROOM)
+    add(config, '[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 21\n')
+    count, room, _status = told()["topics"]
+    at_times = {name for name, field in count["fields"].items() if field["at_times"]}
+    assert at_times == {"lost_edges", "dropped", "not_before", "not_after"}
+    assert {"by_sensor", "test_count", "total", "quality"} <= count["fields"].keys() - at_times
+    at_times = {name for name, field in room["fields"].items() if field["at_times"]}
+    assert at_times == {"quality", "dropped", "not_before", "not_after"}
+    assert set(room["example"]) == room["fields"].keys() - at_times
+    assert all(field["meaning"] for one in (count, room) for field in one["fields"].values())
+
+
+def test_a_sensor_that_cannot_be_read_has_what_its_driver_declares(config: str, told: Tell) -> None:
+    """A pin that the agent holds, for one; of a program it is told that nobody knows."""
+    add(config, '[count]\nsensor = []\n[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 21\n')
+    add(config, '[[sensors]]\nname = "tank"\ndriver = "exec"\ncommand = ["/bin/false"]\n')
+    found = told()
+    door, tank, _status = found["topics"]
+    assert "active" in door["fields"]
+    assert door["unknown"] == ""
+    assert "/bin/false: exit code 1" in tank["unknown"]
+    assert "programs and plug-ins of tank" in found["elsewhere"][-1]
+
+
+def test_how_often_is_a_bound_where_only_changes_are_sent(config: str, told: Tell) -> None:
+    """By the heartbeat at least, by the interval at most."""
+    add(config, ROOM + 'interval_s = 60\nreport = "change"\nheartbeat_s = 3600\n')
+    room, _status = told()["topics"]
+    assert room["messages"] == {"least": 720, "most": 43_200}
+    assert room["when"] == "every 60 s if a quantity has moved, else every 3600 s"
+
+
+def test_aws_counts_the_echo_and_its_acknowledgement(config: str, told: Tell) -> None:
+    """A count is three messages; CONNECT and SUBSCRIBE are two; what is larger counts more."""
+    add(config, MOTION)
+    month = told()["month"]
+    assert month["metered"] == {"least": 3 * 4320 + 30 + 60, "most": 3 * 4320 + 30 + 60}
+    assert month["minutes"] == 43_200
+    assert month["usd"]["most"] == pytest.approx(0.01305 + 0.003456)
+    assert "2026-09-20" in month["price"]
+
+
+def test_a_ping_goes_where_nothing_else_does(config: str) -> None:
+    """Each `keepalive_s` of a gap between two messages, but for the last."""
+    add(config, "[mqtt]\nkeepalive_s = 60\n" + MOTION)
+    quiet = configuration.load(Path(config), options_of=sensors.options_of)
+    flows = [traffic.flow(quiet, one) for one in payloads(quiet, FakeClock())]
+    pings = traffic.month(quiet, flows).pings
+    assert pings == traffic.Span(4320 * 9, 4320 * 9)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[provisioning]\nattributes = { site = "attic" }\n', "attribute site = attic"),
+        ('[provisioning]\nmethod = "keys"\npolicy = "ours"\n', "policy ours"),
+        ('[mqtt]\nendpoint = "b"\ncert_file = "c"\nkey_file = "k"\n', "you bring the certificate"),
+    ],
+)
+def test_the_registration_is_told_by_its_method(
+    config: str, told: Tell, more: str, words: str
+) -> None:
+    """What AWS is told, and nothing that is not configured."""
+    add(config, more)
+    found = "\n".join(told()["registration"])
+    assert words in found
+    assert ("serial" in found) == ("bring" not in words)
+
+
+def test_people_read_the_same(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Topics, fields with their meanings, amounts, the price and what it assumes."""
+    add(config, MOTION + ROOM)
+    assert main(["privacy", "--config", config]) == 0
+    printed = capsys.readouterr().out
+    for words in (
+        "cat/count: every 600 s",
+        "detect_count               detections in the window",
+        "lost_edges (at times)",
+        "cat/sensors/room: every 60 s",
+        "43,200 messages a month",
+        "AWS counts 56,250 messages and 43200 minutes of connection: about US$ 0.06",
+        "What never leaves:",
+        "no telemetry",
+    ):
+        assert words in printed
+    assert max(map(len, printed.splitlines())) <= 100
