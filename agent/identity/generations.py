@@ -128,7 +128,7 @@ class Generations:
 
     def prepare(self) -> None:
         """Remove what an interrupted run was still writing."""
-        beside = rf"\.\.({self.thing}\.(pending|unproven|key)|name)\.{HEX}"
+        beside = rf"\.\.({self.thing}\.(pending|unproven|key)|name|claimed)\.{HEX}"
         half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|{beside}")
         for path in self.certs.iterdir():
             if half_made.fullmatch(path.name):
