@@ -29,6 +29,18 @@ def certified(device: Device) -> bytes:
     )
 
 
+def test_no_private_key_is_in_any_request(device: Device) -> None:
+    """Nor in an answer: AWS never has it."""
+    device.provision()
+    device.check_whole()
+    key = "".join(device.files.key.read_text().splitlines()[1:-1])
+    sent = b"".join(request.body for request in device.aws.requests)
+    assert b"CERTIFICATE REQUEST" in sent
+    assert b"PRIVATE KEY" not in sent
+    assert key[60:100].encode() not in sent.replace(b"\\n", b"")
+    assert "CreateKeysAndCertificate" not in device.aws.faults.operations()
+
+
 def test_the_certificate_is_of_the_key_on_disk(device: Device) -> None:
     """Key and public key are in the places of the tutorial."""
     device.provision()
@@ -49,8 +61,12 @@ def test_the_same_key_is_used_again_until_a_certificate_for_it_has_come(device: 
     device.check_whole()
 
 
-def test_a_crash_after_any_call_leaves_one_certificate_of_one_key(device: Device) -> None:
-    """Whatever was made before the crash is used, or removed."""
+@pytest.mark.parametrize("method", ["csr", "keys"])
+def test_a_crash_after_any_call_leaves_one_certificate_of_one_key(
+    aws: LocalAws, tmp_path: Path, method: str
+) -> None:
+    """Whatever was made before the crash is used, or removed, whoever makes the key."""
+    device = Device(aws, tmp_path, provisioning={"method": method})
     for crash_at in itertools.count(1):
         try:
             device.provision(crash_at=crash_at)
@@ -64,6 +80,7 @@ def test_a_crash_after_any_call_leaves_one_certificate_of_one_key(device: Device
             break
     device.check_whole()
     assert crash_at > 6
+    device.close()
 
 
 def test_a_spoiled_key_is_made_anew(device: Device) -> None:
