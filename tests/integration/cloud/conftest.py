@@ -23,8 +23,7 @@ def running_aws() -> Iterator[LocalAws]:
 @pytest.fixture
 def aws(running_aws: LocalAws) -> LocalAws:
     """The same without faults, records, messages and templates."""
-    running_aws.faults.clear()
-    running_aws.fleet.clear()
+    running_aws.clear()
     running_aws.observer.clear()
     return running_aws
 

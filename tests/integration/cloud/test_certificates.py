@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,3 +61,13 @@ def test_a_csr_that_is_none_is_an_invalid_request(aws: LocalAws) -> None:
             "InvalidRequestException",
             400,
         )
+
+
+def test_the_end_of_a_certificate_may_be_chosen(aws: LocalAws) -> None:
+    """AWS's own date is 2049; another may be set, and AWS describes what the certificate says."""
+    aws.not_after = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
+    made = aws.iot.create_keys_and_certificate(setAsActive=False)
+    certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
+    assert certificate.not_valid_after_utc == aws.not_after
+    described = aws.iot.describe_certificate(certificateId=made["certificateId"])
+    assert described["certificateDescription"]["validity"]["notAfter"] == aws.not_after

@@ -74,3 +74,40 @@ def test_a_policy_has_at_most_five_versions(aws: LocalAws) -> None:
     assert error_code(
         aws.iot.create_policy_version, policyName="versions", policyDocument=policy(CONNECT)
     ) == ("VersionsLimitExceededException", 409)
+
+
+def test_a_thing_has_few_attributes_without_a_type(aws: LocalAws) -> None:
+    """Three, or fifty with a type, each of a form that AWS allows; the type must be there."""
+    three = {"attributes": {"serial": "1", "room": "hall", "floor": "2"}}
+    four = {"attributes": {**three["attributes"], "house": "3"}}
+    aws.iot.create_thing(thingName="three", attributePayload=three)
+    invalid = ("InvalidRequestException", 400)
+    assert error_code(aws.iot.create_thing, thingName="four", attributePayload=four) == invalid
+    more = {"attributes": {"house": "3"}, "merge": True}
+    assert error_code(aws.iot.update_thing, thingName="three", attributePayload=more) == invalid
+    assert error_code(
+        aws.iot.create_thing, thingName="four", attributePayload=four, thingTypeName="house"
+    ) == ("ResourceNotFoundException", 404)
+    aws.iot.create_thing_type(thingTypeName="house")
+    aws.iot.update_thing(thingName="three", attributePayload=more, thingTypeName="house")
+    assert len(aws.iot.describe_thing(thingName="three")["attributes"]) == 4
+    for bad in ({"a b": "1"}, {"a": "b c"}, {"a": "x" * 801}):
+        payload = {"attributes": bad}
+        assert error_code(aws.iot.create_thing, thingName="x", attributePayload=payload) == invalid
+
+
+def test_what_is_not_there_cannot_be_attached(aws: LocalAws) -> None:
+    """Neither a policy nor a thing group nor a certificate."""
+    arn = aws.iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
+    aws.iot.create_thing(thingName="lonely")
+    aws.iot.create_policy(policyName="there", policyDocument=policy(CONNECT))
+    other = arn[:-4] + "0000"
+    for call, parameters in (
+        (aws.iot.attach_policy, {"policyName": "none", "target": arn}),
+        (aws.iot.attach_policy, {"policyName": "there", "target": other}),
+        (aws.iot.attach_thing_principal, {"thingName": "lonely", "principal": other}),
+        (aws.iot.attach_thing_principal, {"thingName": "none", "principal": arn}),
+        (aws.iot.add_thing_to_thing_group, {"thingName": "lonely", "thingGroupName": "none"}),
+        (aws.iot.add_thing_to_thing_group, {"thingName": "none", "thingGroupName": "none"}),
+    ):
+        assert error_code(call, **parameters) == ("ResourceNotFoundException", 404)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def aws(cloud: LocalAws) -> Iterator[LocalAws]:
     """The local AWS, without certificates or faults."""
     yield cloud
-    cloud.faults.clear()
-    cloud.fleet.clear()
+    cloud.clear()
     for one in cloud.certificates():
         for policy in one.policies:
             cloud.iot.detach_policy(policyName=policy, target=one.arn)

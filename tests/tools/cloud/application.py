@@ -7,6 +7,8 @@ import os
 import re
 import socket
 import struct
+from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -14,19 +16,21 @@ from xml.sax.saxutils import escape
 
 import botocore.session
 
-from tests.tools.cloud.faults import OPERATOR, Sent
+from tests.tools.cloud.faults import ACCESS_DENIED, OPERATOR, Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from tests.tools.cloud.faults import Fault, Faults
+    from tests.tools.cloud.iam import Permissions
 
 
 class FaultyApplication:
     """Names the operation, applies faults, has the record kept.
 
-    Each call's effect takes place within `changing()`, and its answer leaves after that.
+    Each call's effect takes place within `changing()`, and its answer leaves after that;
+    `permissions()` say which calls are allowed.
     """
 
     def __init__(
@@ -35,10 +39,12 @@ class FaultyApplication:
         *,
         faults: Faults,
         changing: Callable[..., AbstractContextManager[object]],
+        permissions: Callable[[], Permissions],
     ) -> None:
         self._application = application
         self._faults = faults
         self._changing = changing
+        self._permissions = permissions
         self._operations = _iot_operations()
 
     def __call__(
@@ -48,7 +54,7 @@ class FaultyApplication:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
         access_key, service = _credential(environ.get("HTTP_AUTHORIZATION", ""))
-        operation = self._operation(environ, service, body)
+        operation, parameters = self._operation(environ, service, body)
         if operation == "DescribeEndpoint" and not environ.get("QUERY_STRING"):
             environ["QUERY_STRING"] = "endpointType=iot:Data"  # AWS's default; moto has -ATS
         if access_key == OPERATOR or not operation:
@@ -56,6 +62,9 @@ class FaultyApplication:
         path = f"{environ['PATH_INFO']}?{environ.get('QUERY_STRING', '')}"
         begun = self._faults.begin(Sent(operation, path, body), access_key)
         fault = begun.fault
+        refusal = self._permissions().refusal(operation, parameters)
+        if refusal:
+            fault = replace(ACCESS_DENIED, text=refusal)
         self._faults.stopping.wait(fault.hang_s)
         if fault.reset and not fault.after_effect:
             self._faults.end(begun, 0, "reset")
@@ -85,15 +94,19 @@ class FaultyApplication:
         with self._changing(changed=environ["REQUEST_METHOD"] != "GET"):
             return list(self._application(environ, start_response))
 
-    def _operation(self, environ: dict[str, Any], service: str, body: bytes) -> str:
+    def _operation(
+        self, environ: dict[str, Any], service: str, body: bytes
+    ) -> tuple[str, dict[str, str]]:
+        """boto3's name for a call ("" if unknown), and its parameters that are text."""
         if service == "sts":
-            return parse_qs(body.decode()).get("Action", [""])[0]
+            return parse_qs(body.decode()).get("Action", [""])[0], {}
         if service not in {"iot", "execute-api"}:  # the latter by botocore before 1.31
-            return ""
+            return "", {}
         for method, pattern, name in self._operations:
-            if method == environ["REQUEST_METHOD"] and pattern.fullmatch(environ["PATH_INFO"]):
-                return name
-        return ""
+            found = pattern.fullmatch(environ["PATH_INFO"])
+            if found and method == environ["REQUEST_METHOD"]:
+                return name, _parameters(environ, body) | found.groupdict()
+        return "", {}
 
 
 def _iot_operations() -> list[tuple[str, re.Pattern[str], str]]:
@@ -103,12 +116,22 @@ def _iot_operations() -> list[tuple[str, re.Pattern[str], str]]:
     for name in model.operation_names:
         http = model.operation_model(name).http
         path = re.escape(http["requestUri"]).replace(
-            r"\{target\}", ".+"
+            r"\{target\}", "(?P<target>.+)"
         )  # an ARN, which has slashes
-        path = re.sub(r"\\\{\w+\\\}", "[^/]+", path)
+        path = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", path)
         found.append((http["method"], re.compile(path), name))
     # Those with fewer variables first: /certificates/{id} also fits /certificates/pending.
     return sorted(found, key=lambda each: each[1].pattern.count("[^/]+"))
+
+
+def _parameters(environ: dict[str, Any], body: bytes) -> dict[str, str]:
+    """Those in body and headers."""
+    with suppress(ValueError):
+        content = json.loads(body)
+        found = {name: each for name, each in content.items() if isinstance(each, str)}
+        found["principal"] = environ.get("HTTP_X_AMZN_PRINCIPAL", "")
+        return found
+    return {"principal": environ.get("HTTP_X_AMZN_PRINCIPAL", "")}
 
 
 def _credential(authorization: str) -> tuple[str, str]:

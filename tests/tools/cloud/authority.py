@@ -68,12 +68,14 @@ class Authority:
         )
         self.pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue_device(self, public_key: CertificatePublicKeyTypes) -> str:
+    def issue_device(
+        self, public_key: CertificatePublicKeyTypes, *, not_after: dt.datetime = NOT_AFTER
+    ) -> str:
         """A device's certificate for `public_key`, as PEM, with a common name of its own."""
         serial = x509.random_serial_number()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"device-{serial:040x}")])
         certificate = (
-            self._builder(subject, public_key, serial=serial)
+            self._builder(subject, public_key, serial=serial, not_after=not_after)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -120,7 +122,12 @@ class Authority:
         return signed.public_bytes(serialization.Encoding.PEM).decode()
 
     def _builder(
-        self, subject: x509.Name, public_key: CertificatePublicKeyTypes, *, serial: int = 0
+        self,
+        subject: x509.Name,
+        public_key: CertificatePublicKeyTypes,
+        *,
+        serial: int = 0,
+        not_after: dt.datetime = NOT_AFTER,
     ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
@@ -129,7 +136,7 @@ class Authority:
             .public_key(public_key)
             .serial_number(serial or x509.random_serial_number())
             .not_valid_before(self._born)
-            .not_valid_after(NOT_AFTER)
+            .not_valid_after(not_after)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),

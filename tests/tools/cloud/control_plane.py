@@ -18,9 +18,10 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.tools.cloud.application import FaultyApplication
-from tests.tools.cloud.authority import certificate_id, common_name
+from tests.tools.cloud.authority import NOT_AFTER, certificate_id, common_name
 from tests.tools.cloud.broker import Access
 from tests.tools.cloud.faults import Faults
+from tests.tools.cloud.iam import Permissions
 from tests.tools.cloud.policies import Grant
 from tests.tools.cloud.strict_iot import StrictIot
 
@@ -87,6 +88,8 @@ class ControlPlane:
         self._lock = threading.RLock()
         self._stack = ExitStack()
         self.faults = Faults()
+        self.permissions = Permissions(None, arn="")
+        self.not_after = NOT_AFTER
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -104,6 +107,7 @@ class ControlPlane:
                 DomainDispatcherApplication(create_backend_app),
                 faults=self.faults,
                 changing=self.changing,
+                permissions=lambda: self.permissions,
             )
             handler = type("Handler", (_Handler,), {"faults": self.faults})
             server = make_server(
@@ -240,7 +244,7 @@ class ControlPlane:
         return iot_backends[ACCOUNT][self._region]
 
     def _issue(self, public_key: Any) -> str:
-        pem = self._devices.issue_device(public_key)
+        pem = self._devices.issue_device(public_key, not_after=self.not_after)
         serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
         self._issued[certificate_id(pem)] = (common_name(pem), serial)
         return pem

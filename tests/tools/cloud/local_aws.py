@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from botocore.config import Config as BotoConfig
 
-from tests.tools.cloud.authority import Authority
+from tests.tools.cloud.authority import NOT_AFTER, Authority
 from tests.tools.cloud.broker import Broker
 from tests.tools.cloud.control_plane import ACCOUNT, CertificateState, ControlPlane
 from tests.tools.cloud.faults import OPERATOR
 from tests.tools.cloud.fleet import Fleet
+from tests.tools.cloud.iam import Permissions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from tests.tools.cloud.faults import Faults, Sent
@@ -48,6 +50,7 @@ class LocalAws:
         )
         self.region = region
         self.account = ACCOUNT
+        self._arn = f"arn:aws:iot:{region}:{ACCOUNT}"
         self.endpoint = ENDPOINT
         self.devices = Authority("Local device CA")
         self.servers = Authority("Local Amazon Root CA 1")
@@ -103,7 +106,7 @@ class LocalAws:
             self._control_plane,
             self.broker.fleet,
             devices=self.devices,
-            arn=f"arn:aws:iot:{self.region}:{self.account}",
+            arn=self._arn,
             lacking=self.broker.lacking,
         )
         self._stack.enter_context(self._control_plane)
@@ -130,6 +133,26 @@ class LocalAws:
             aws_secret_access_key="local",
             config=settings,
         )
+
+    def allow(self, document: Mapping[str, Any] | str | None) -> None:
+        """Let the device's AWS key do what this IAM policy allows and nothing else; None: all."""
+        self._control_plane.permissions = Permissions(document, arn=self._arn)
+
+    @property
+    def not_after(self) -> datetime:
+        """When the certificates expire that AWS issues from now on; may be set."""
+        return self._control_plane.not_after
+
+    @not_after.setter
+    def not_after(self, moment: datetime) -> None:
+        self._control_plane.not_after = moment
+
+    def clear(self) -> None:
+        """Forget faults, records, templates, permissions and dates; the account stays."""
+        self.faults.clear()
+        self.fleet.clear()
+        self.allow(None)
+        self.not_after = NOT_AFTER
 
     def certificates(self) -> list[CertificateState]:
         """All certificates that have not been deleted, oldest first."""

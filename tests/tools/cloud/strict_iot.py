@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 POLICY_NAME = re.compile(r"[\w+=,.@-]{1,128}", re.ASCII)
+ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
+ATTRIBUTE_VALUE = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{0,800}")
+ATTRIBUTES, TYPED_ATTRIBUTES = 3, 50
 CSR_LIMIT = 4096
 RSA_BITS = 2048
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
@@ -47,8 +50,23 @@ class StrictIot(IoTBackend):  # type: ignore[misc]
     def create_keys_and_certificate(self, set_as_active: bool) -> Any:  # noqa: FBT001  # as moto
         """Made at the time that the clock shows."""
         certificate, pair = super().create_keys_and_certificate(set_as_active)
+        _date(certificate)
         certificate.creation_date += timedelta(seconds=self.faults.ahead_s)
         return certificate, pair
+
+    def register_certificate(
+        self,
+        certificate_pem: str,
+        ca_certificate_pem: str | None,
+        set_as_active: bool,  # noqa: FBT001  # as moto
+        status: str,
+    ) -> Any:
+        """With the dates of the certificate itself."""
+        certificate = super().register_certificate(
+            certificate_pem, ca_certificate_pem, set_as_active, status
+        )
+        _date(certificate)
+        return certificate
 
     def _generate_certificate_pem(self, domain_name: str, subject: Any, key: Any = None) -> str:
         """Signed by our CA, instead of by the device's own key."""
@@ -88,6 +106,7 @@ class StrictIot(IoTBackend):  # type: ignore[misc]
                 "[a-zA-Z0-9:_-]+"
             )
         attributes = (attribute_payload or {}).get("attributes") or {}
+        _check_attributes(attributes, thing_type_name)
         for thing in self.things.values():
             if thing.thing_name != thing_name:
                 continue
@@ -102,6 +121,23 @@ class StrictIot(IoTBackend):  # type: ignore[misc]
         return super().create_thing(
             thing_name, thing_type_name, attribute_payload, billing_group_name
         )
+
+    def update_thing(
+        self,
+        thing_name: str,
+        thing_type_name: str,
+        attribute_payload: dict[str, Any] | None,
+        remove_thing_type: bool,  # noqa: FBT001  # as moto
+    ) -> None:
+        """Attributes are checked."""
+        thing = self.describe_thing(thing_name)
+        payload = attribute_payload or {}
+        new = payload.get("attributes") or {}
+        all_of_them = {**thing.attributes, **new} if payload.get("merge") else new
+        kept = {name: value for name, value in all_of_them.items() if value}
+        kind = thing_type_name or (None if remove_thing_type else thing.thing_type)
+        _check_attributes(kept, kind)
+        super().update_thing(thing_name, thing_type_name, attribute_payload, remove_thing_type)
 
     def delete_thing(self, thing_name: str) -> None:
         """One that is not there is no error."""
@@ -127,6 +163,24 @@ class StrictIot(IoTBackend):  # type: ignore[misc]
         if new_status not in ("ACTIVE", "INACTIVE", "REVOKED"):
             raise exceptions.InvalidRequestException(f"Cannot change to {new_status}")
         super().update_certificate(certificate_id, new_status)
+
+
+def _date(certificate: Any) -> None:
+    found = x509.load_pem_x509_certificate(certificate.certificate_pem.encode())
+    certificate.validity_not_before = found.not_valid_before_utc
+    certificate.validity_not_after = found.not_valid_after_utc
+
+
+def _check_attributes(attributes: dict[str, str], kind: object) -> None:
+    """InvalidRequestException for too many (CreateThing, AWS IoT API), or of another form."""
+    limit = TYPED_ATTRIBUTES if kind else ATTRIBUTES
+    if len(attributes) > limit:
+        raise exceptions.InvalidRequestException(
+            f"A thing has at most {limit} attributes, and {TYPED_ATTRIBUTES} with a thing type"
+        )
+    for name, value in attributes.items():
+        if not (ATTRIBUTE_NAME.fullmatch(name) and ATTRIBUTE_VALUE.fullmatch(value)):
+            raise exceptions.InvalidRequestException(f"Attribute {name} or its value is invalid")
 
 
 def _check(document: Any) -> None:
