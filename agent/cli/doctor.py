@@ -6,31 +6,52 @@ While the agent runs, it is asked: a second connection with its name would throw
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from agent import __version__
 from agent.cli.examination import examine
 from agent.cli.main import COMMANDS, settings
-from agent.cli.verdict import FAIL
+from agent.cli.questions import UsageError
+from agent.cli.service import as_service
+from agent.cli.verdict import FAIL, document
 from agent.errors import EXIT_FAILURE, EXIT_OK
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
 
     from agent.cli.main import Subparsers
     from agent.cli.verdict import Finding
-    from agent.model import Json
 
 
 def add(subparsers: Subparsers) -> None:
     """Declare the command and its arguments."""
-    parser = subparsers.add_parser("doctor", help=COMMANDS["doctor"], description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser = subparsers.add_parser(
+        "doctor", help=COMMANDS["doctor"], description=__doc__, allow_abbrev=False
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON document")
+    form.add_argument(
+        "--bundle",
+        metavar="FILE",
+        help="write a support archive without keys and secrets; - is standard output",
+    )
+    parser.add_argument(
+        "--with-serial", action="store_true", help="leave the board's serial number in the archive"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Print the findings, or write the archive; 1 if one is FAIL. Raises AgentError."""
+    if arguments.with_serial and arguments.bundle is None:
+        raise UsageError("--with-serial is for --bundle", hint="see `pi-iot-agent doctor --help`")
+    if arguments.bundle is not None:
+        from agent.cli import support_bundle  # noqa: PLC0415 -- which loads a compressor
+
+        return support_bundle.write(arguments)
+    as_service(lambda: tell(arguments))
+    return EXIT_OK
+
+
+def tell(arguments: argparse.Namespace) -> int:
     """Print each finding as it comes, or all as JSON; 1 if one is FAIL. Raises ConfigError."""
     config = settings(arguments)
     if arguments.json:
@@ -49,10 +70,3 @@ def show(finding: Finding) -> None:
     print(f"{finding.verdict:<5} {finding.what}: {finding.text}", flush=True)
     if finding.hint:
         print(f"      hint: {finding.hint}", flush=True)
-
-
-def document(thing: str, findings: Iterable[Finding]) -> dict[str, Json]:
-    """The findings as JSON has them."""
-    found: list[Json] = [asdict(one) for one in findings]
-    failed = any(isinstance(one, dict) and one["verdict"] == FAIL for one in found)
-    return {"version": __version__, "thing": thing, "findings": found, "failed": failed}

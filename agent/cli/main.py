@@ -56,7 +56,7 @@ DEBIAN = {
 INTERNAL = ("preseed", "provision-child")
 
 #: Commands of which a part is root's own; every other is wholly done by the service's user.
-PARTLY_ROOTS = (["setup"], ["preseed"], ["deprovision"])
+PARTLY_ROOTS = (["setup"], ["preseed"], ["deprovision"], ["doctor"])
 
 
 class Command(Protocol):

@@ -44,21 +44,23 @@ def as_service(
         raise SystemExit(code)
 
 
-def ask_service(question: Callable[[], str], *, groups: Iterable[str] = ()) -> str:
+def ask_service(
+    question: Callable[[], str], *, groups: Iterable[str] = (), longest: int = ANSWER_MAX
+) -> str:
     """The answer to `question`, asked as the service's user; to be taken as anybody's word.
 
-    What is longer than ANSWER_MAX is cut.
+    What is longer than `longest` characters is cut.
     """
     if account.of_service() is None:
         return question()
     pieces: list[str] = []
 
     def take(piece: str) -> None:
-        if sum(map(len, pieces)) < ANSWER_MAX:
+        if sum(map(len, pieces)) < longest:
             pieces.append(piece)
 
     as_service(lambda: _tell(question()), out=take, groups=groups)
-    return "".join(pieces)[:ANSWER_MAX].rstrip("\n")
+    return "".join(pieces)[:longest].rstrip("\n")
 
 
 def watch_as_service(

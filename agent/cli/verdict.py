@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from agent import __version__
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.health.conditions import Condition
+    from agent.model import Json
 
 OK, INFO, WARN, FAIL = "OK", "INFO", "WARN", "FAIL"
 
@@ -27,3 +32,10 @@ class Finding:
 def of(condition: Condition, verdict: str, text: str, hint: str = "") -> Finding:
     """The finding that a condition stands; its own hint is told where there is none better."""
     return Finding(verdict, condition.code, text, hint or condition.hint)
+
+
+def document(thing: str, findings: Iterable[Finding]) -> dict[str, Json]:
+    """The findings as JSON has them."""
+    found: list[Json] = [asdict(one) for one in findings]
+    failed = any(isinstance(one, dict) and one["verdict"] == FAIL for one in found)
+    return {"version": __version__, "thing": thing, "findings": found, "failed": failed}

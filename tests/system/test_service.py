@@ -276,3 +276,22 @@ def test_a_small_machine_runs_it(device: Device, memory_mib: int) -> None:
     assert device.starts(cursor) == 1
     assert "oom" not in device.journal(cursor).lower()
     device.wait_status("all is sent", lambda status: status["queued"] == 0)
+
+
+def test_a_support_archive_of_roots_has_the_journal_and_no_key(device: Device) -> None:
+    """It is root's alone, and is not written where the service could lead root."""
+    target = "/root/support.tar.gz"
+    device.box.run("rm", "-f", target)
+    device.box.run("pi-iot-agent", "doctor", "--bundle", target)
+
+    assert device.box.output("stat", "-c%a %U", target) == "600 root"
+    told = device.box.output("tar", "-xOzf", target)
+    assert f"online as {device.name}" in told or '"state": "online"' in told
+    assert "journal.txt: cannot be had" not in told
+    assert "PRIVATE KEY" not in told
+    key = device.box.output("cat", CREDENTIALS)
+    assert not [word for word in key.split() if len(word) > 12 and word in told]
+    refused = device.box.run(
+        "pi-iot-agent", "doctor", "--bundle", "/var/lib/pi-iot-agent/x.tar.gz", check=False
+    )
+    assert refused.returncode == 77, refused.stderr

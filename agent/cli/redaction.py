@@ -1,0 +1,169 @@
+"""Redaction of a text that leaves the house: secrets and what tells one board from all others.
+
+By the form of a value, by the name before it, and by what this device is known to hold. What is
+taken out is shown as `[redacted: kind]`. In doubt more is taken out than need be.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.model import Json
+
+SERIAL, MACHINE_ID, MAC, WIFI = "board serial", "machine-id", "MAC address", "Wi-Fi name"
+AWS_KEY, VALUE = "AWS key", "value of the configuration"
+
+MARK = re.compile(r"\[redacted: ([^\]\n]+)\]")
+
+#: Shorter ones would be found in every word.
+KNOWN_LENGTH = 3
+
+#: Digits of a serial number at the end of a default name.
+TAIL = 8
+
+#: Names that tell that a secret follows.
+_LABELS = (
+    r"(?:secret|token|passw(?:or)?d|passphrase|passcode|api[_-]?key|access[_-]?key(?:[_-]?id)?"
+    r"|private[_-]?key|(?<![a-z])auth(?![a-z])|psk|(?:user|so)[_-]?pin|signature)"
+)
+_NAMES_SECRET = re.compile(_LABELS, re.IGNORECASE)
+_VALUE = r"""(?:\\"[^\n]*?\\"|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|(?!\[redacted)[^\s,;&}\])"']+)"""
+_TO_THE_END = r"""(?:\\"[^\n]*?\\"|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|(?!\[redacted)[^\n"']+)"""
+_SEPARATOR = r"""["'\\]{0,2}\s{0,9}[:=]\s{0,9}"""
+
+
+class _Rule(NamedTuple):
+    """A kind by its form; what the group `keep` matches stays."""
+
+    kind: str
+    form: re.Pattern[str]
+
+    def taken_out(self, text: str) -> str:
+        """The text with the kind in the place of each such value."""
+        return self.form.sub(
+            lambda found: f"{found.groupdict().get('keep') or ''}[redacted: {self.kind}]", text
+        )
+
+
+def _rule(kind: str, form: str, flags: int = re.IGNORECASE) -> _Rule:
+    return _Rule(kind, re.compile(form, flags))
+
+
+#: One that is cut off goes to the end of the text.
+_PRIVATE_KEY = _rule(
+    "private key",
+    r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*?"
+    r"(?:-{4,5} ?END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-{4,5}|\Z)",
+    re.DOTALL,
+)
+_USER = _rule("user and password", r"""(?P<keep>\b\w[\w+.-]{0,20}://)[^\s"'<>]{0,1000}@""")
+_RULES = [
+    _rule("PIN", r"""(?P<keep>\bpin-(?:value|source)=)[^;&?\s"']+"""),
+    _rule(
+        "authorization",
+        rf"""(?P<keep>\b(?:proxy-)?authorization{_SEPARATOR}["'\\]{{0,2}})(?!\[redacted)[^"'\n\\]+""",
+    ),
+    _rule("authorization", r"(?P<keep>\b(?:bearer|basic)\s+)(?=\S*[0-9=])[\w.~+/=-]{8,}"),
+    _rule("cookie", rf"(?P<keep>\b(?:set-)?cookie{_SEPARATOR})(?!\[redacted)[^\n]+"),
+    _rule("AWS access key id", r"\b(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{12,}\b", 0),
+    _rule(
+        "AWS signature", r"""(?P<keep>\bX-Amz-(?:Signature|Security-Token|Credential)=)[^&\s"']+"""
+    ),
+    _rule("ownership token", rf"(?P<keep>certificate_?ownership_?token{_SEPARATOR}){_VALUE}"),
+    _rule(
+        "secret",
+        rf"""(?P<keep>(?<![\w-])--?[\w-]{{0,60}}{_LABELS}[\w-]{{0,60}}(?:=|["'],?\s*|\s+)){_VALUE}""",
+    ),
+    _rule("secret", rf"(?P<keep>pass(?:word|wd|phrase|code){_SEPARATOR}){_TO_THE_END}"),
+    _rule("secret", rf"(?P<keep>{_LABELS}[\w.-]{{0,60}}{_SEPARATOR}){_VALUE}"),
+    _rule(WIFI, rf"(?P<keep>\be?ssid{_SEPARATOR}){_TO_THE_END}"),
+    _rule(MAC, r"(?<![0-9a-f:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f:-])"),
+    _rule(MAC, r"(?<![\w:])[0-9a-f:]*:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}\b"),
+    _rule(
+        "long value",
+        r"(?<![\w+/=-])(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[0-9])[\w+/=-]{40,}",
+        0,
+    ),
+]
+
+#: A number of hexadecimal digits that may be anything; behind `cert/` it is a certificate's id.
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?<!cert/)[0-9A-Fa-f]{16,}(?![0-9A-Za-z])")
+
+#: The end of a default name, of this board or another; but no date.
+_TAIL_OF_A_NAME = re.compile(r"(?<=[a-z0-9]-)(?!20\d{6}\b)[0-9a-f]{8}(?![0-9a-z-])")
+
+
+class Known(NamedTuple):
+    """A value that this device is known to hold, and its kind."""
+
+    value: str
+    kind: str
+
+
+class Redaction:
+    """Redaction with what is known of this device; `public` are values that are shown anyhow.
+
+    Serial numbers are taken out unless `with_serial`. Is used from any thread.
+    """
+
+    def __init__(
+        self, known: Iterable[Known] = (), *, public: Iterable[str] = (), with_serial: bool = False
+    ) -> None:
+        self._with_serial = with_serial
+        self._public = {one.lower() for one in public}
+        kinds: dict[str, str] = {}
+        for value, kind in known:
+            if kind == SERIAL and with_serial:
+                self._public |= {value.lower()}
+                continue
+            tail = [value[-TAIL:]] if kind == SERIAL and len(value) > TAIL else []
+            for one in (value, *tail):
+                for form in (one, json.dumps(one)[1:-1], quote(one, safe="")):
+                    if len(form) >= KNOWN_LENGTH:
+                        kinds.setdefault(form.lower(), kind)
+        forms = sorted(kinds, key=len, reverse=True)
+        self._kinds = kinds
+        self._known = re.compile(
+            "|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in forms) or r"(?!)", re.IGNORECASE
+        )
+
+    def text(self, text: str) -> str:
+        """The text without what should not be seen."""
+        for rule in (_PRIVATE_KEY, _USER):
+            text = rule.taken_out(text)
+        text = self._known.sub(lambda found: f"[redacted: {self._kinds[found[0].lower()]}]", text)
+        for rule in _RULES:
+            text = rule.taken_out(text)
+        text = _HEX.sub(self._hex, text)
+        if self._with_serial:
+            return text
+        return _TAIL_OF_A_NAME.sub(f"[redacted: {SERIAL}]", text)
+
+    def value(self, value: Json, name: str = "") -> Json:
+        """A value of a JSON document likewise; `name` is what it has there."""
+        if isinstance(value, dict):
+            return {self.text(key): self.value(one, key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.value(one, name) for one in value]
+        if value and not isinstance(value, bool) and _NAMES_SECRET.search(name):
+            return "[redacted: secret]"
+        return self.text(value) if isinstance(value, str) else value
+
+    def _hex(self, found: re.Match[str]) -> str:
+        kept = found[0].lower() in self._public or found[0].isdecimal()
+        return found[0] if kept else "[redacted: long number]"
+
+
+def kinds(texts: Iterable[str]) -> dict[str, int]:
+    """How often each kind has been taken out of the texts."""
+    found: dict[str, int] = {}
+    for text in texts:
+        for mark in MARK.finditer(text):
+            found[mark[1]] = found.get(mark[1], 0) + 1
+    return dict(sorted(found.items()))

@@ -1,0 +1,168 @@
+"""Support archive: what a helper needs to see of this device, without what nobody should see.
+
+The service's user puts it together and redacts it; the caller adds the journal, and writes it with
+its own rights. See docs/decisions/0031-support-bundle.md.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import __version__, account, files, ownership
+from agent.cli.dossier import encoded
+from agent.cli.evidence import MISSING
+from agent.cli.output import PROGRAM
+from agent.cli.redaction import SERIAL, kinds
+from agent.cli.service import ask_service
+from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
+from agent.model import KIB, MIB
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+#: Directory in the archive, and its first file.
+DIRECTORY = "pi-iot-agent-support"
+MANIFEST = "MANIFEST.txt"
+
+#: Stands for standard output.
+STDOUT = "-"
+
+#: What is taken of the journal.
+JOURNAL = [
+    *("/usr/bin/journalctl", "--unit", account.UNIT, "--lines=2000", "--no-pager", "--quiet"),
+    "--output=short-iso",
+]
+JOURNAL_S = 20.0
+
+#: Most that the service's user may give, in characters and in parts.
+LONGEST = 16 * MIB
+MOST_PARTS = 40
+NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+
+ABOUT = """\
+Support archive of pi-iot-agent {version}, made {made}.
+
+What was taken out is shown as [redacted: kind], and is counted below. Still in it: the names of
+host and thing, account number, endpoint, network addresses, and paths. Look at it before you send
+it to anybody.
+{serial}
+"""
+
+
+def write(arguments: argparse.Namespace) -> int:
+    """Write the archive to the file that is named. Raises AgentError; then there is no file."""
+    target = str(arguments.bundle)
+    if target == STDOUT:
+        if sys.stdout.isatty():
+            raise AgentError("an archive is not for a terminal", hint="name a file, or use a pipe")
+    else:
+        check_free(Path(target))
+    print(f"{PROGRAM}: collecting, which may take a minute", file=sys.stderr, flush=True)
+    seen = journal()
+    told = ask_service(lambda: encoded(arguments, seen), longest=LONGEST)
+    parts = decoded(told)
+    data = archive(parts, time.time(), with_serial=arguments.with_serial)
+    if target == STDOUT:
+        sys.stdout.flush()
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out, explained():
+            out.write(data)
+        return EXIT_OK
+    save(Path(target), data)
+    print(f"{target}: {len(parts) + 1} files, {len(data) // KIB + 1} KiB, for this user to read.")
+    print(f"Look at it before you send it: tar -xOzf {target} | less")
+    return EXIT_OK
+
+
+def check_free(path: Path) -> None:
+    """Raise AgentError if the name is taken, or the service's user could lead root there."""
+    service = account.of_service()
+    with explained():
+        if service and ownership.is_led_by(service.uid, path):
+            raise NotPermittedError(
+                f"{path}: the service's user could lead root elsewhere there",
+                hint="name a file in a directory of yours",
+            )
+        if path.is_symlink() or path.exists():
+            raise _taken(path)
+
+
+def save(path: Path, data: bytes) -> None:
+    """Write a new file, for this user alone. Raises AgentError."""
+    with explained():
+        try:
+            files.write_new(path, data)
+        except FileExistsError:
+            raise _taken(path) from None
+
+
+def journal(command: list[str] = JOURNAL) -> str:
+    """The last lines of the unit's journal that this user may read, or why there are none."""
+    try:
+        found = subprocess.run(
+            command, capture_output=True, timeout=JOURNAL_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{MISSING}{getattr(error, 'strerror', None) or 'it took too long'}\n"
+    text = found.stdout[-LONGEST // 4 :].decode("utf-8", "replace")
+    said = found.stderr.decode("utf-8", "replace").strip()
+    if text.strip():
+        return text
+    why = said or "it has no line of the unit, or none that this user may see"
+    return f"{MISSING}{why}; see `sudo journalctl -u {PROGRAM}`\n"
+
+
+def decoded(told: str) -> dict[str, str]:
+    """The parts that the service's user has told; taken as anybody's word. Raises AgentError."""
+    try:
+        found = json.loads(told)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or len(found) > MOST_PARTS:
+        raise AgentError("what was collected cannot be used", hint="report this as a fault")
+    return {
+        name: text for name, text in found.items() if NAME.fullmatch(name) and isinstance(text, str)
+    }
+
+
+def archive(parts: Mapping[str, str], now_s: float, *, with_serial: bool) -> bytes:
+    """The archive, with a manifest first: a tar file, compressed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, text in {
+            MANIFEST: manifest(parts, now_s, with_serial=with_serial),
+            **parts,
+        }.items():
+            data = text.encode("utf-8", "replace")
+            entry = tarfile.TarInfo(f"{DIRECTORY}/{name}")
+            entry.size, entry.mtime, entry.mode = len(data), int(now_s), files.PRIVATE_FILE
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def manifest(parts: Mapping[str, str], now_s: float, *, with_serial: bool) -> str:
+    """What is in the archive, what is not, and why."""
+    made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
+    serial = f"The {SERIAL} was asked for, and is in it." if with_serial else ""
+    lines = [ABOUT.format(version=__version__, made=made, serial=serial).strip(), ""]
+    for name, text in parts.items():
+        missing = text.strip() if text.startswith(MISSING) else f"{len(text)} characters"
+        lines.append(f"{name}: {missing}")
+    lines += ["", "Taken out:"]
+    lines += [f"  {kind}: {number}" for kind, number in kinds(parts.values()).items()] or [
+        "  nothing"
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _taken(path: Path) -> AgentError:
+    return AgentError(f"{path}: is there already, and is left as it is", hint="name another file")
