@@ -29,7 +29,7 @@ from tests.tools.cloud.mosquitto import (
 from tests.tools.cloud.plugin import build
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -53,10 +53,14 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Grants of the certificates that may connect, by common name; serial numbers of all others."""
+    """Grants of the certificates that may connect, by common name; serial numbers of all others.
+
+    `waiting`: common names of those that pass TLS, and whose connections end without a CONNACK.
+    """
 
     grants: Mapping[str, Grant]
     revoked: frozenset[int]
+    waiting: frozenset[str] = frozenset()
 
 
 class Broker:
@@ -72,7 +76,9 @@ class Broker:
     `fleet` has what devices ask of fleet provisioning, unless `lacking` says what that needs.
     """
 
-    def __init__(self, directory: Path, *, devices: Authority, server: tuple[str, bytes]) -> None:
+    def __init__(
+        self, directory: Path, *, devices: Sequence[Authority], server: tuple[str, bytes]
+    ) -> None:
         self._directory = directory
         self._devices = devices
         self._password = secrets.token_hex(16)
@@ -96,7 +102,7 @@ class Broker:
         self.lacking = ""
         first = ""
         try:
-            first = f"plugin {build()}"
+            first = f"plugin {build()}\nplugin_opt_waiting {directory}/waiting"
         except CloudError as error:
             self.lacking = str(error)
         self._links = [
@@ -105,7 +111,7 @@ class Broker:
             *([self.fleet.link] if first else []),
         ]
         self._binary, self._plugin = find_mosquitto()
-        self._write("device-ca.pem", devices.pem.encode())
+        self._write("device-ca.pem", "".join(each.pem for each in devices).encode())
         self._write("server.pem", server[0].encode())
         self._write("server.key", server[1])
         text = CONFIGURATION.format(
@@ -113,6 +119,7 @@ class Broker:
             inner_port=self.inner_port,
             directory=directory,
             fleet=first,
+            name="" if first else "use_identity_as_username true",  # the plugin does that
             plugin=self._plugin,
             user="user root" if os.geteuid() == 0 else "",
         )
@@ -208,6 +215,7 @@ class Broker:
             self._access = access
             if not self.running or self._paused:
                 return
+            self._write_waiting()
             if access.revoked != self._revoked:
                 self._revoked = access.revoked
                 self._reload()
@@ -233,7 +241,7 @@ class Broker:
                 self._control.request(commands, lost=lambda: self._crashes > before)
 
     def _reload(self) -> None:
-        self._write("revoked.pem", self._devices.revocation_list(self._revoked).encode())
+        self._write_revoked()
         with self._logged:
             before, deadline_s = self._reloads, time.monotonic() + PATIENCE_S
             crashes = self._crashes
@@ -247,9 +255,17 @@ class Broker:
     def _write_access(self) -> None:
         self._revoked = self._access.revoked
         self._roles = {name: grant.acls() for name, grant in self._access.grants.items()}
-        self._write("revoked.pem", self._devices.revocation_list(self._revoked).encode())
+        self._write_revoked()
+        self._write_waiting()
         access = dynamic_security(self._roles, password=self._password)
         self._write("dynamic-security.json", json.dumps(access, indent=1).encode())
+
+    def _write_revoked(self) -> None:
+        lists = [each.revocation_list(self._revoked) for each in self._devices]
+        self._write("revoked.pem", "".join(lists).encode())
+
+    def _write_waiting(self) -> None:
+        self._write("waiting", "".join(f"{name}\n" for name in self._access.waiting).encode())
 
     def _run(self, started: threading.Event) -> None:
         """Own the process: its death signal is tied to the thread that started it (prctl(2))."""

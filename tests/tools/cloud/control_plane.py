@@ -85,6 +85,7 @@ class ControlPlane:
         self._issued: dict[str, tuple[str, int]] = {}
         self._pending: dict[str, float] = {}
         self._claims: dict[str, Claim] = {}
+        self._own: set[str] = set()
         self._lock = threading.RLock()
         self._stack = ExitStack()
         self.faults = Faults()
@@ -192,6 +193,14 @@ class ControlPlane:
             self._on_change(self.access())
         return claim
 
+    def add_own(self, pem: str) -> None:
+        """Know of a certificate of the owner's CA before AWS does."""
+        with self._lock:
+            serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
+            self._issued[certificate_id(pem)] = (common_name(pem), serial)
+            self._own.add(certificate_id(pem))
+            self._on_change(self.access())
+
     def access(self) -> Access:
         """What follows for the broker."""
         backend = self.backend
@@ -202,13 +211,23 @@ class ControlPlane:
                 grant = _grant(state.things, documents)
                 if grant.may_connect_at_all():
                     grants[self._issued[state.certificate_id][0]] = grant
-        refused = {serial for name, serial in self._issued.values() if name not in grants}
+        waiting = {
+            self._issued[name][0]
+            for name in self._own
+            if name not in backend.certificates
+            or backend.certificates[name].status == "PENDING_ACTIVATION"
+        }
+        refused = {
+            serial
+            for name, serial in self._issued.values()
+            if name not in grants and name not in waiting
+        }
         for name, claim in self._claims.items():
             if claim.until_s > self.faults.now_s:
                 grants[name] = claim.grant
             else:
                 refused.add(x509.load_pem_x509_certificate(claim.pem.encode()).serial_number)
-        return Access(grants, frozenset(refused))
+        return Access(grants, frozenset(refused), frozenset(waiting))
 
     def _on_clock(self) -> None:
         with self._lock:

@@ -105,7 +105,7 @@ class Fleet:
         self.requests_per_s = 0
         self._denied: list[Request] = []
         self._lock = threading.Lock()
-        link.on_request = self._on_request
+        link.on_request, link.on_denied = self._on_request, self._on_denied
 
     def create_template(
         self,
@@ -244,13 +244,13 @@ class Fleet:
             },
         }
 
+    def _on_denied(self, request: Request) -> None:
+        self._denied.append(request)
+        if self._control_plane.is_claim(request.common_name):
+            self._link.kick(request.client_id)  # as AWS ends the connection
+
     def _on_request(self, request: Request) -> None:
         claim = self._control_plane.certificate_of(request.common_name)
-        if request.denied:
-            self._denied.append(request)
-            if self._control_plane.is_claim(request.common_name):
-                self._link.kick(request.client_id)  # as AWS ends the connection
-            return
         operation = OPERATIONS.get(request.topic, "")
         if PROVISION.fullmatch(request.topic):
             operation = REGISTER

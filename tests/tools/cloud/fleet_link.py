@@ -19,26 +19,25 @@ UP, DOWN = "$fleet/up", "$fleet/down"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a device published: its certificate's common name, its client id, topic and bytes.
-
-    `denied`: it published or subscribed where no policy allows it; the bytes are the topic then.
-    """
+    """What a device published: its certificate's common name, its client id, topic and bytes."""
 
     common_name: str
     client_id: str
     topic: str
     payload: bytes
-    denied: bool = False
 
 
 class FleetLink:
     """The words with `fleet_plugin.c`; any thread.
 
-    `on_request` is called for each request in a thread of its own, as one may wait.
+    `on_request` is called for each request in a thread of its own, as one may wait; `on_denied` for
+    what no policy allows, with the topic as bytes; `on_refused` for a connection that was ended.
     """
 
     def __init__(self, port: int, *, password: str) -> None:
         self.on_request: Callable[[Request], None] = lambda _: None
+        self.on_denied: Callable[[Request], None] = lambda _: None
+        self.on_refused: Callable[[Request], None] = lambda _: None
         self.link = Link(
             port,
             name="fleet",
@@ -58,9 +57,6 @@ class FleetLink:
 
     def _add(self, _time_s: float, topic: str, payload: bytes) -> None:
         what, name, client_id, rest = topic.removeprefix(f"{UP}/").split("/", 3)
-        request = Request(
-            name, bytes.fromhex(client_id).decode(), rest, payload, denied=what == "denied"
-        )
-        threading.Thread(
-            target=self.on_request, args=(request,), name="cloud-fleet", daemon=True
-        ).start()
+        request = Request(name, bytes.fromhex(client_id).decode(), rest, payload)
+        serve = {"denied": self.on_denied, "refused": self.on_refused}.get(what, self.on_request)
+        threading.Thread(target=serve, args=(request,), name="cloud-fleet", daemon=True).start()

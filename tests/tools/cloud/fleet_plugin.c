@@ -1,4 +1,4 @@
-/* Fleet provisioning for mosquitto 2: hands what devices ask of AWS to the cloud's own client, and
+/* AWS's ways that mosquitto 2 lacks, for fleet provisioning above all: hands what devices ask of AWS to the cloud's own client, and
  * what that answers to the one device that asked, through its subscription.
  *
  * What a device publishes to a topic of fleet provisioning, where its policy allows that, becomes
@@ -6,6 +6,10 @@
  * allows is told on $fleet/up/denied/<user name>/<client id in hex>/, with the topic as payload. The
  * client with the user name "fleet" publishes $fleet/down/answer/<client id in hex>/<topic> to
  * answer, and $fleet/down/kick/<client id in hex> to end a connection. Nobody else may use $fleet.
+ *
+ * A device is named by its certificate. One whose name is a line of the file that the option
+ * "waiting" names is not let in: its connection ends without a CONNACK, and that is told on
+ * $fleet/up/refused/<user name>/<client id in hex>/.
  *
  * It must be the first plugin in mosquitto.conf: then it is asked before dynamic security. */
 
@@ -21,8 +25,15 @@
 #define OWN "$fleet/"
 #define ANSWER "$fleet/down/answer/"
 #define KICK "$fleet/down/kick/"
+#define COMMON_NAME 13 /* OpenSSL's NID_commonName */
+
+/* Of OpenSSL, which is in mosquitto's process. */
+void *X509_get_subject_name(const void *certificate);
+int X509_NAME_get_text_by_NID(void *name, int nid, char *text, int size);
+void X509_free(void *certificate);
 
 static mosquitto_plugin_id_t *plugin;
+static const char *waiting = ""; /* a path */
 static char *addressee; /* the client that the message in hand is for; NULL: it is no answer */
 
 static bool begins(const char *text, const char *with)
@@ -97,15 +108,55 @@ static int on_message(int event, void *data, void *user)
 	return MOSQ_ERR_SUCCESS;
 }
 
+static void tell(const char *what, const struct mosquitto *client, const char *payload)
+{
+	char *topic = upward(what, client, "");
+
+	mosquitto_broker_publish_copy(NULL, topic, (int)strlen(payload), payload, 0, false, NULL);
+	mosquitto_free(topic);
+}
+
 static int denied(const struct mosquitto_evt_acl_check *check)
 {
-	if (check->access & (MOSQ_ACL_WRITE | MOSQ_ACL_SUBSCRIBE)) {
-		char *topic = upward("denied", check->client, "");
-		mosquitto_broker_publish_copy(
-			NULL, topic, (int)strlen(check->topic), check->topic, 0, false, NULL);
-		mosquitto_free(topic);
-	}
+	if (check->access & (MOSQ_ACL_WRITE | MOSQ_ACL_SUBSCRIBE))
+		tell("denied", check->client, check->topic);
 	return MOSQ_ERR_ACL_DENIED;
+}
+
+static bool waits(const char *name)
+{
+	FILE *file = fopen(waiting, "r");
+	char line[256];
+	bool found = false;
+
+	while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		found = strcmp(line, name) == 0;
+	}
+	if (file != NULL)
+		fclose(file);
+	return found;
+}
+
+static int on_connect(int event, void *data, void *user)
+{
+	struct mosquitto_evt_basic_auth *attempt = data;
+	void *certificate = mosquitto_client_certificate(attempt->client);
+	char name[128];
+	int length;
+	(void)event, (void)user;
+
+	if (certificate == NULL) /* the cloud's own clients have a password */
+		return MOSQ_ERR_PLUGIN_DEFER;
+	length = X509_NAME_get_text_by_NID(
+		X509_get_subject_name(certificate), COMMON_NAME, name, sizeof name);
+	X509_free(certificate);
+	if (length <= 0 || mosquitto_set_username(attempt->client, name) != MOSQ_ERR_SUCCESS)
+		return MOSQ_ERR_AUTH;
+	if (!waits(name))
+		return MOSQ_ERR_SUCCESS;
+	tell("refused", attempt->client, "-");
+	return MOSQ_ERR_CONN_REFUSED; /* mosquitto sends a CONNACK for MOSQ_ERR_AUTH alone */
 }
 
 static int after(int event, void *data, void *user)
@@ -143,8 +194,12 @@ int mosquitto_plugin_version(int count, const int *versions)
 int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **user,
 	struct mosquitto_opt *options, int count)
 {
-	(void)user, (void)options, (void)count;
+	(void)user;
 	plugin = identifier;
+	for (int i = 0; i < count; i++)
+		if (strcmp(options[i].key, "waiting") == 0 && (waiting = mosquitto_strdup(options[i].value)) == NULL)
+			abort();
+	mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_connect, NULL, NULL);
 	mosquitto_callback_register(plugin, MOSQ_EVT_MESSAGE, on_message, NULL, NULL);
 	return mosquitto_callback_register(plugin, MOSQ_EVT_ACL_CHECK, before, NULL, NULL);
 }
@@ -152,6 +207,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *identifier, void **user,
 int mosquitto_plugin_cleanup(void *user, struct mosquitto_opt *options, int count)
 {
 	(void)user, (void)options, (void)count;
+	mosquitto_callback_unregister(plugin, MOSQ_EVT_BASIC_AUTH, on_connect, NULL);
 	mosquitto_callback_unregister(plugin, MOSQ_EVT_MESSAGE, on_message, NULL);
 	mosquitto_callback_unregister(plugin, MOSQ_EVT_ACL_CHECK, before, NULL);
 	mosquitto_callback_unregister(plugin, MOSQ_EVT_ACL_CHECK, after, NULL);

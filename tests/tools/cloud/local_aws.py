@@ -18,8 +18,9 @@ from tests.tools.cloud.authority import NOT_AFTER, Authority
 from tests.tools.cloud.broker import Broker
 from tests.tools.cloud.control_plane import ACCOUNT, CertificateState, ControlPlane
 from tests.tools.cloud.faults import OPERATOR
-from tests.tools.cloud.fleet import Fleet
+from tests.tools.cloud.fleet import Fleet, device_policy
 from tests.tools.cloud.iam import Permissions
+from tests.tools.cloud.own_ca import OwnCa
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,9 +90,10 @@ class LocalAws:
         self.credentials_file = self.directory / "credentials"
         self.credentials_file.touch(mode=0o600)
         self.credentials_file.write_text(self.credentials)
+        owner = Authority("Local owner's CA")
         self.broker = Broker(
             self.directory / "broker",
-            devices=self.devices,
+            devices=[self.devices, owner],
             server=self.servers.issue_server([self.endpoint, "localhost", "127.0.0.1"]),
         )
         self.port = self.broker.port
@@ -107,6 +109,13 @@ class LocalAws:
             self.broker.fleet,
             devices=self.devices,
             arn=self._arn,
+            lacking=self.broker.lacking,
+        )
+        self.own_ca = OwnCa(
+            owner,
+            self._control_plane,
+            self.broker.fleet,
+            policy=device_policy(self._arn),
             lacking=self.broker.lacking,
         )
         self._stack.enter_context(self._control_plane)
@@ -153,6 +162,7 @@ class LocalAws:
         self.fleet.clear()
         self.allow(None)
         self.not_after = NOT_AFTER
+        self.own_ca.automatic = True
 
     def certificates(self) -> list[CertificateState]:
         """All certificates that have not been deleted, oldest first."""

@@ -33,7 +33,7 @@ certfile {directory}/server.pem
 keyfile {directory}/server.key
 crlfile {directory}/revoked.pem
 require_certificate true
-use_identity_as_username true
+{name}
 
 # The cloud's own listener: observer and control, by password.
 listener {inner_port} 127.0.0.1
