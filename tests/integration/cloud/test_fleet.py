@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.cloud.device import Plain, policy
+from tests.tools.cloud.authority import key_pem
 from tests.tools.cloud.faults import (
     ACCESS_DENIED,
     CONNECTION_RESET,
@@ -97,6 +98,12 @@ def test_a_device_comes_to_a_certificate_by_its_own_key(claimant: Claimant, tmp_
     certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
     assert certificate.public_key() == claimant.key.public_key()
     assert aws.certificates()[-1].status == "PENDING_ACTIVATION"
+    files = tmp_path / "own.crt", tmp_path / "own.key"
+    files[0].write_text(made["certificatePem"])
+    files[1].write_bytes(key_pem(claimant.key))
+    with Plain(aws, *files) as device:
+        assert not device.connect("device-7")
+        assert device.connected == []
     answer = claimant.register(made["certificateOwnershipToken"], SerialNumber="7")
     assert answer == {
         "word": "accepted",
@@ -106,15 +113,6 @@ def test_a_device_comes_to_a_certificate_by_its_own_key(claimant: Claimant, tmp_
     one = aws.certificates()[-1]
     assert (one.status, one.things, len(one.policies)) == ("ACTIVE", ("device-7",), 1)
     assert aws.iot.describe_thing(thingName="device-7")["attributes"] == {"serial": "7"}
-    files = tmp_path / "own.crt", tmp_path / "own.key"
-    files[0].write_text(made["certificatePem"])
-    files[1].write_bytes(
-        claimant.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
     with Plain(aws, *files) as device:
         assert device.connect("device-7")
         assert device.subscribe("device-7/count") == 1

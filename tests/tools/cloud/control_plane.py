@@ -211,12 +211,11 @@ class ControlPlane:
                 grant = _grant(state.things, documents)
                 if grant.may_connect_at_all():
                     grants[self._issued[state.certificate_id][0]] = grant
-        waiting = {
-            self._issued[name][0]
-            for name in self._own
-            if name not in backend.certificates
-            or backend.certificates[name].status == "PENDING_ACTIVATION"
+        pending = {
+            name for name, one in backend.certificates.items() if one.status == "PENDING_ACTIVATION"
         }
+        pending |= self._own - backend.certificates.keys()
+        waiting = {self._issued[name][0] for name in pending & self._issued.keys()}
         refused = {
             serial
             for name, serial in self._issued.values()

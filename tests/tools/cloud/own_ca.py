@@ -78,6 +78,8 @@ class OwnCa:
             self._activate(pem, thing)
 
     def _on_refused(self, request: Request) -> None:
+        if request.common_name not in self._issued:
+            return  # it waits for RegisterThing
         pem, thing = self._issued[request.common_name]
         with self._control_plane.changing() as iot:
             if self._control_plane.certificate_of(request.common_name) not in iot.certificates:
