@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import config as configuration
 from tests.tools.cloud import LocalAws
 
 
@@ -36,6 +37,23 @@ def test_what_an_agent_needs_is_complete(aws: LocalAws, tmp_path: Path) -> None:
         "AWS_EC2_METADATA_DISABLED",
         "AWS_CONFIG_FILE",
     }
+
+
+def test_by_hand_it_gives_a_claim(tmp_path: Path) -> None:
+    """With --claim the configuration is one for a fleet's claim certificate, which is there."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.cloud", "--claim", "--for", "0", "--directory", tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[3],
+        check=True,
+    )
+    toml = tmp_path / "agent.toml"
+    assert toml.read_text() in done.stdout
+    config = configuration.load(toml, options_of=lambda _: dict, environment={})
+    assert config.provisioning.method == "claim"
+    assert config.provisioning.claim_cert_file == tmp_path / "claim" / "claim-certificate.pem.crt"
+    assert config.provisioning.claim_cert_file.is_file()
 
 
 @pytest.mark.parametrize("how", ["for", "interrupt", "terminate"])

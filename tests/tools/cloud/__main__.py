@@ -28,13 +28,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--directory", type=Path, help="keep all files here (default: a temporary one, removed)"
     )
+    parser.add_argument(
+        "--claim",
+        action="store_true",
+        help="have the device come by a fleet's claim certificate instead of an AWS key",
+    )
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     directory = options.directory or Path(tempfile.mkdtemp(prefix="local-aws-"))
     try:
-        _serve(directory.resolve(), stop, seconds=options.seconds)
+        _serve(directory.resolve(), stop, seconds=options.seconds, claim=options.claim)
     except CloudError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -45,13 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _serve(directory: Path, stop: threading.Event, *, seconds: float | None) -> None:
+def _serve(directory: Path, stop: threading.Event, *, seconds: float | None, claim: bool) -> None:
     with LocalAws(directory) as aws:
         toml = directory / "agent.toml"
-        toml.write_text(aws.agent_toml(directory))
+        toml.write_text(_claim_toml(aws, directory) if claim else aws.agent_toml(directory))
         print(f"A local AWS IoT Core is running.\n\nPut this in agent.toml (it is in {toml}):\n")
-        print(aws.agent_toml(directory))
-        print(f"The AWS credentials file that it names: {aws.credentials_file}")
+        print(toml.read_text())
+        if not claim:
+            print(f"The AWS credentials file that it names: {aws.credentials_file}")
         print(f"\nTo run an agent against it:\n  python3 -m agent run --config {toml}\n")
         print("Messages as they arrive (Ctrl-C ends):", flush=True)
         deadline_s = float("inf") if seconds is None else time.monotonic() + seconds
@@ -63,6 +69,21 @@ def _serve(directory: Path, stop: threading.Event, *, seconds: float | None) -> 
                 text = message.payload.decode(errors="replace")[:WIDTH]
                 print(f"{at}  {message.topic}  {text}", flush=True)
             shown = len(messages)
+
+
+def _claim_toml(aws: LocalAws, directory: Path) -> str:
+    """For a device that a template names after its serial number, `[provisioning.parameters]`."""
+    aws.fleet.create_template("home")
+    certificate_file, key_file = aws.fleet.claim(directory / "claim")
+    provisioning = {
+        "credentials_file": None,
+        "method": "claim",
+        "template": "home",
+        "claim_cert_file": str(certificate_file),
+        "claim_key_file": str(key_file),
+    }
+    text = aws.agent_toml(directory, provisioning=provisioning, mqtt={"endpoint": aws.endpoint})
+    return f'{text}\n[provisioning.parameters]\nSerialNumber = "local-1"\n'
 
 
 if __name__ == "__main__":
