@@ -3,6 +3,7 @@
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents, read_toml
 from agent.config.endpoints import endpoint_problem
+from agent.config.key_uri import KeyUri
 from agent.config.legacy import FILE_NAME as LEGACY_FILE
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
 from agent.config.naming import NAME_FILE, registered_name
@@ -29,6 +30,7 @@ __all__ = [
     "Aws",
     "Config",
     "Count",
+    "KeyUri",
     "Mqtt",
     "OptionsOf",
     "Paths",

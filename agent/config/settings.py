@@ -24,6 +24,7 @@ from agent.config.fields import (
     text,
     url,
 )
+from agent.config.key_uri import KeyUri, key_file
 from agent.model import DAY_S
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Mqtt:
     port: int = integer(8883, 1, 65535)
     ca_file: Path | None = file(None)
     cert_file: Path | None = file(None)
-    key_file: Path | None = file(None)
+    key_file: Path | KeyUri | None = key_file()
     protocol: str = choice("5", "5", "3.1.1")
     keepalive_s: int = integer(60, 5, 1200)
     session_expiry_s: int = integer(7 * DAY_S, 0, 2**32 - 1)
@@ -109,7 +110,7 @@ class Mqtt:
             )
         if self.cert_file and not self.key_file:
             raise ValueError("key_file: is missing; it goes with cert_file")
-        if self.key_file and not self.cert_file:
+        if self.key_file and not self.cert_file and not isinstance(self.key_file, KeyUri):
             raise ValueError("cert_file: is missing; it goes with key_file")
         if self.cert_file and not self.endpoint:
             raise ValueError("endpoint: is missing; with cert_file nothing else tells it")

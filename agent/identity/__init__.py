@@ -8,6 +8,7 @@ from agent.identity.generations import (
     has_replaced,
     other_things,
 )
+from agent.identity.hardware import key_works, run_openssl, unwrapped_uri, wrapped_uri
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import (
     claim_left,
@@ -17,7 +18,12 @@ from agent.identity.own_files import (
     pair_problems,
 )
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
-from agent.identity.unusable import ForbiddenCredentialsError, MissingCredentialsError, RootsError
+from agent.identity.unusable import (
+    ForbiddenCredentialsError,
+    HardwareKeyError,
+    MissingCredentialsError,
+    RootsError,
+)
 from agent.identity.x509 import Certificate, decode_certificate
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "Credentials",
     "ForbiddenCredentialsError",
     "Generations",
+    "HardwareKeyError",
     "Identity",
     "MissingCredentialsError",
     "NewCertificate",
@@ -41,11 +48,15 @@ __all__ = [
     "decode_certificate",
     "forget_name",
     "has_replaced",
+    "key_works",
     "load",
     "mqtt_problems",
     "mqtt_warnings",
     "other_things",
     "pair_problems",
     "remember_name",
+    "run_openssl",
     "tls_context",
+    "unwrapped_uri",
+    "wrapped_uri",
 ]

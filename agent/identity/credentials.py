@@ -7,11 +7,14 @@ files (`[mqtt] cert_file`). This module reads; `generations` writes.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from agent import files
+from agent.config import KeyUri
 from agent.errors import CredentialsError
+from agent.identity.hardware import unwrapped_uri
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots, pinned
 from agent.identity.tls import client_context, load_pair, trust
 from agent.identity.unusable import (
@@ -69,7 +72,7 @@ class Credentials:
     """
 
     certificate: Path
-    key: Path
+    key: Path | KeyUri
     roots: tuple[Path, ...]
     identity: Identity | None
     pinned: str = ""
@@ -126,7 +129,19 @@ def load(config: Config) -> Credentials:
         own = Credentials(mqtt.cert_file, mqtt.key_file, ca_file, None)
         _check(own, hint=OWN)
         return own
-    return read(config.paths.certs / config.thing.name, config.thing.name, roots=ca_file)
+    directory = config.paths.certs / config.thing.name
+    _check_same(Files(directory, config.thing.name).key, mqtt.key_file)
+    return read(directory, config.thing.name, roots=ca_file)
+
+
+def _check_same(path: Path, wanted: Path | KeyUri | None) -> None:
+    """Raise CredentialsError where a key is in hardware, and is not the one that is `wanted`.
+
+    A new certificate mends that. What cannot be read is told by `read`.
+    """
+    with suppress(OSError, ValueError):
+        if unwrapped_uri(files.read(path, follow=True)) != wanted:
+            raise CredentialsError(f"{path}: is not the key of [mqtt] key_file", hint=PROVISION)
 
 
 def read(directory: Path, thing: str, *, roots: tuple[Path, ...] = ()) -> Credentials:
@@ -192,7 +207,8 @@ def _pinned(path: Path) -> str:
 def _check(credentials: Credentials, *, hint: str) -> None:
     """Raise CredentialsError unless all can be read, key and certificate match, roots parse."""
     for path in (credentials.certificate, credentials.key):
-        check_readable(path, hint=hint)
+        if not isinstance(path, KeyUri):
+            check_readable(path, hint=hint)
     tls_context(credentials, alpn=False, hint=hint)
 
 

@@ -200,6 +200,12 @@ class Generations:
                 return key.decode("ascii")
         return ""
 
+    def has_key(self, link: Path, key: str) -> bool:
+        """True if the generation behind `link` has that private key, PEM."""
+        with suppress(OSError):
+            return files.read(Files(link, self.thing).key, follow=True) == key.encode()
+        return False
+
     def note_key(self, key: str) -> None:
         """Have the key on disk before a certificate is asked for: no crash then loses it."""
         files.replace(self.key, key.encode())

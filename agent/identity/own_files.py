@@ -10,10 +10,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
+from agent.config import KeyUri
 from agent.errors import CredentialsError
+from agent.identity import hardware
 from agent.identity.credentials import CLAIM
-from agent.identity.tls import trust
-from agent.identity.unusable import ForbiddenCredentialsError, check_readable
+from agent.identity.tls import load_pair, trust
+from agent.identity.unusable import OWN, ForbiddenCredentialsError, check_readable
 from agent.identity.x509 import decode_certificate
 
 if TYPE_CHECKING:
@@ -36,9 +38,24 @@ def mqtt_problems(config: Config) -> list[str]:
             pass
         except CredentialsError as error:
             problems.append(f"mqtt.ca_file: {error}")
-    if mqtt.cert_file and mqtt.key_file:
+    if isinstance(mqtt.key_file, KeyUri):
+        problems += _hardware_problems(mqtt.key_file, mqtt.cert_file)
+    elif mqtt.cert_file and mqtt.key_file:
         problems += pair_problems("mqtt", cert_file=mqtt.cert_file, key_file=mqtt.key_file)
     return problems
+
+
+def _hardware_problems(key: KeyUri, certificate: Path | None) -> list[str]:
+    """The problem with a key in hardware, and with the certificate that it is to go with."""
+    try:
+        hardware.check(key)
+        if certificate:
+            load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key, hint=OWN)
+    except ForbiddenCredentialsError:
+        pass
+    except CredentialsError as error:
+        return [f"mqtt.key_file: {error}"]
+    return []
 
 
 def pair_problems(table: str, **paths: Path) -> list[str]:
@@ -80,7 +97,7 @@ def mqtt_warnings(config: Config, *, now_s: float) -> list[str]:
             told.append(
                 f"mqtt.cert_file: {cert_file}: begins on {_day(found.not_before_s)} {clock}"
             )
-    if _whom(key_file):
+    if not isinstance(key_file, KeyUri) and _whom(key_file):
         text = f"other users can read this private key: `{_closing(key_file)}` closes it"
         told.append(f"mqtt.key_file: {key_file}: {text}")
     return told
@@ -104,12 +121,12 @@ def _whom(key: Path) -> str:
     return ""
 
 
-def close_key(key: Path) -> str:
+def close_key(key: Path | KeyUri) -> str:
     """Close a private key to all but its owner; in words what there was to mend, "" for nothing.
 
     The group of a key that is not ours may read it: else we could not.
     """
-    if not _whom(key):
+    if isinstance(key, KeyUri) or not _whom(key):
         return ""
     told = f"{key}: other users could read this private key, and can connect as this device"
     try:

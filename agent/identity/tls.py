@@ -7,7 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
+from agent.config import KeyUri
 from agent.errors import CredentialsError
+from agent.identity.hardware import load_pair as load_hardware_pair
+from agent.identity.hardware import unwrapped_uri
 from agent.identity.unusable import (
     PROVISION,
     ROOTS,
@@ -66,17 +69,22 @@ def trust(context: ssl.SSLContext, path: Path) -> None:
 
 
 def load_pair(
-    context: ssl.SSLContext, certificate: Path, key: Path, *, hint: str = PROVISION
+    context: ssl.SSLContext, certificate: Path, key: Path | KeyUri, *, hint: str = PROVISION
 ) -> None:
     """Give `context` a certificate and its key. Raises CredentialsError unless they match."""
     try:
-        for path in (certificate, key):
-            files.check(path)
+        files.check(certificate)
+        uri = key if isinstance(key, KeyUri) else unwrapped_uri(files.read(key, follow=True))
+        if uri:
+            load_hardware_pair(context, certificate, uri, hint=hint)
+            return
         # An encrypted key would have OpenSSL ask at the terminal; no password is an error instead.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except PermissionError as error:
-        raise unusable(key, error, hint=hint) from error
+        raise unusable(certificate, error, hint=hint) from error
     except (OSError, ValueError) as error:
+        if isinstance(key, KeyUri):
+            raise unusable(certificate, error, hint=hint) from error
         from agent.identity import mistakes  # noqa: PLC0415 -- only a mistake needs it
 
         advice = "" if hint == PROVISION else hint

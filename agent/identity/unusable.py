@@ -25,6 +25,10 @@ class ForbiddenCredentialsError(CredentialsError):
     """Credentials that this user may not read; nothing is known of how they are."""
 
 
+class HardwareKeyError(CredentialsError):
+    """A key in hardware that cannot be used now; no registration mends that."""
+
+
 class RootsError(CredentialsError):
     """The file of trusted roots that the owner names is of no use; no registration mends that."""
 

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Content of an identity beside its certificate, and what `about` it is configured."""
+    """Content of an identity beside its certificate, and what `about` it is configured.
+
+    `key` is the PEM text of the one to use; "" where a new one is to be made.
+    """
 
     thing: str
     caller: Caller
     endpoint: steps.Endpoint
     serial: str
     about: Provisioning
+    key: str = ""
 
     @property
     def policy(self) -> str:
@@ -105,6 +109,8 @@ def _keep(cloud: Cloud, generations: Generations, wanted: Wanted) -> tuple[Path,
     kept = None
     for link in (generations.current, generations.pending):
         identity = None if kept else generations.sound(link)
+        if wanted.key and not generations.has_key(link, wanted.key):
+            identity = None
         if identity and wanted.reaches(identity) and identity.serial in ("", wanted.serial):
             known = steps.find_certificate(cloud, identity.certificate_id)
             if known and known.usable and _fingerprint(known.pem) == generations.fingerprint(link):
@@ -119,7 +125,7 @@ def new_certificate(cloud: Cloud, generations: Generations, wanted: Wanted) -> I
 
     The call is noted until it is answered: an answer that is lost leaves a certificate behind.
     """
-    key = _key(generations, wanted.about)
+    key = wanted.key or _key(generations, wanted.about)
     calls_s, now_s = generations.noted_s(), wanted.endpoint.now_s()
     generations.note([*calls_s, now_s])
     try:

@@ -23,7 +23,7 @@ def check(claim: Credentials, *, now_s: float) -> None:
 
     AWS is not asked. `now_s` is by this machine's clock.
     """
-    pair = {"claim_cert_file": claim.certificate, "claim_key_file": claim.key}
+    pair = {"claim_cert_file": claim.certificate, "claim_key_file": cast("Path", claim.key)}
     if problems := pair_problems("provisioning", **pair):
         raise RefusedError("; ".join(problems), hint=HINT)
     try:

@@ -10,6 +10,7 @@ import os
 import subprocess
 
 from agent.errors import RefusedError
+from agent.identity import HardwareKeyError, run_openssl, unwrapped_uri
 
 #: Algorithm and its parameter, by the name of [provisioning] key_type.
 KEY_TYPES = {
@@ -42,8 +43,10 @@ def signing_request(key: str) -> str:
 
 
 def _openssl(*words: str, given: str = "") -> str:
-    """The output of the command; `given` is its input."""
+    """The output of the command; `given` is its input, which may stand for a key in hardware."""
     try:
+        if uri := unwrapped_uri(given.encode()):
+            return run_openssl(uri, *words)
         done = subprocess.run(
             ["openssl", *words],  # noqa: S607 -- wherever the system has it
             input=given.encode(),
@@ -55,6 +58,8 @@ def _openssl(*words: str, given: str = "") -> str:
         raise RefusedError(
             "the command openssl is missing", hint="`sudo apt install openssl` brings it"
         ) from None
+    except HardwareKeyError as error:
+        raise RefusedError(error.text, hint=error.hint) from error
     if done.returncode:
         raise ValueError(f"openssl {words[0]} ended with exit code {done.returncode}")
     return done.stdout.decode("ascii")

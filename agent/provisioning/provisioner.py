@@ -6,9 +6,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agent.config import KeyUri
 from agent.errors import RefusedError
-from agent.identity import SYSTEM_BUNDLES, Generations, remember_name
-from agent.provisioning import roots, steps
+from agent.identity import SYSTEM_BUNDLES, Generations, remember_name, wrapped_uri
+from agent.provisioning import openssl, roots, steps
 from agent.provisioning import thing as things
 from agent.provisioning.certificate import (
     Wanted,
@@ -51,6 +52,7 @@ def provision(
     about = config.provisioning
     generations = Generations(config.paths.certs, thing)
     generations.prepare()
+    key = _key_in_hardware(config)
 
     caller = retry.run("account", cloud.caller)
     retry.done("account", f"account {caller.account}, region {caller.region}, as {caller.arn}")
@@ -58,7 +60,7 @@ def provision(
     endpoint = retry.run("endpoint", lambda: steps.endpoint(cloud))
     retry.done("endpoint", f"endpoint {endpoint.host}")
 
-    wanted = Wanted(thing, caller, endpoint, serial or "", about)
+    wanted = Wanted(thing, caller, endpoint, serial or "", about, key)
     before = generations.identity(generations.current)
     registered = before is not None and wanted.reaches(before)
     if not reactivate and (registered or before is None):
@@ -84,6 +86,16 @@ def provision(
     generations.remove(generations.key)  # which that certificate has
     remember_name(generations.certs, thing)
     retry.done("ready", f"ready: {generations.current}")
+
+
+def _key_in_hardware(config: Config) -> str:
+    """The PEM text that stands for the configured key, "" without one. Raises RefusedError."""
+    uri = config.mqtt.key_file
+    if not isinstance(uri, KeyUri):
+        return ""
+    key = wrapped_uri(uri)
+    openssl.public_key(key)  # before AWS is told anything
+    return key
 
 
 def _thing(cloud: Cloud, retry: Retry, wanted: Wanted, *, take_over: bool) -> list[str] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agent.config import registered_name
+from agent.config import KeyUri, registered_name
 from agent.errors import (
     EXIT_OK,
     EXIT_REFUSED,
@@ -22,11 +22,13 @@ from agent.health import conditions
 from agent.identity import (
     CLAIM,
     ForbiddenCredentialsError,
+    HardwareKeyError,
     MissingCredentialsError,
     RootsError,
     by_hand,
     claim_left,
     close_key,
+    key_works,
     load,
 )
 from agent.uplink.child import Child
@@ -148,14 +150,27 @@ class Enrolment:
             if other is not condition:
                 self._health.clear(other)
         self._health.report(condition, unusable.text, hint=hint)
-        if self._config.mqtt.cert_file or condition is conditions.CA_FILE_INVALID:
-            # The file is the owner's own: nothing of ours can replace it.
+        owners = self._config.mqtt.cert_file or isinstance(unusable, HardwareKeyError)
+        if owners or condition is conditions.CA_FILE_INVALID:
+            # The file, or the token, is the owner's own: nothing of ours can replace it.
             self._health.update(state="offline")
             self._waits.wait(self._backoff.next_s())
+            if isinstance(unusable, HardwareKeyError):
+                self._begin_anew()
         else:
             self._health.update(state="provisioning")
             self._clock_watch.wait_until_set()
             self._provision()
+
+    def _begin_anew(self) -> None:
+        """End this process where a new one can use the key: its token is plugged in again.
+
+        Raises HardwareKeyError then.
+        """
+        uri = self._config.mqtt.key_file
+        if isinstance(uri, KeyUri) and key_works(uri):
+            text = f"{uri.name}: can be used again"
+            raise HardwareKeyError(text, hint="the agent starts anew with it")
 
     def _tell_usable(self, found: Credentials) -> None:
         for condition in (*UNUSABLE_CONDITIONS, *PROVISIONING_CONDITIONS):
@@ -220,7 +235,7 @@ class Enrolment:
         """Fault of the credentials that registering mends, in words; "" if there is none."""
         try:
             load(self._config)
-        except RootsError:
+        except (RootsError, HardwareKeyError):
             return ""
         except CredentialsError as still:
             return still.text

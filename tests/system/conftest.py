@@ -22,12 +22,16 @@ MEMORY_MIB = 512
 #: The package's dependencies, so that a test needs no network to install it.
 DEPENDENCIES = (
     "ca-certificates",
+    "openssl",
     "python3-boto3",
     "python3-paho-mqtt",
     "python3-sdnotify",
     "python3-tenacity",
     "python3-tomlkit",
 )
+
+#: What keys in hardware need of each release; nothing where it has no such thing.
+HARDWARE: dict[str, tuple[str, ...]] = {"bookworm": (), "trixie": ("pkcs11-provider", "softhsm2")}
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +66,7 @@ def box(_able: None, suite: str, tmp_path_factory: pytest.TempPathFactory) -> It
     """A box that has what the package depends on, but not the package."""
     directory = tmp_path_factory.mktemp("boxes") / suite
     try:
-        made = Box(directory, suite, packages=DEPENDENCIES, memory_mib=MEMORY_MIB)
+        made = Box(directory, suite, packages=DEPENDENCIES + HARDWARE[suite], memory_mib=MEMORY_MIB)
         with made as running:
             yield running
     except RootError as error:

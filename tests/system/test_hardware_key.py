@@ -1,0 +1,89 @@
+"""A key that never leaves a token: the request, the session and its faults, on each release."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.conftest import HARDWARE
+from tests.system.device import UNIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.system.device import Device
+
+pytestmark = pytest.mark.timeout(900)  # the first use of a box may have to make its root
+
+PIN = "/etc/pi-iot-agent/pin"
+TOKENS = "/var/lib/softhsm/tokens"
+URI = (
+    f"pkcs11:token=device;object=key;type=private?pin-source=file:{PIN}"
+    "&module-path=/usr/lib/softhsm/libsofthsm2.so"
+)
+DROP_IN = f"/etc/systemd/system/{UNIT}.d/token.conf"
+MAKE = """
+set -e
+softhsm2-util --init-token --free --label device --so-pin 5678 --pin 1234
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out /root/key.pem
+softhsm2-util --import /root/key.pem --token device --label key --id 01 --pin 1234
+rm /root/key.pem
+chown -R pi-iot-agent: /var/lib/softhsm/tokens
+"""
+WRAPPED = "-----BEGIN PKCS#11 PROVIDER URI-----"
+
+
+@pytest.fixture
+def holder(fresh: Device) -> Iterator[Device]:
+    """A device that holds a token with a new key, and whose service may reach it."""
+    box = fresh.box
+    fresh.configure(fresh.toml_with(mqtt={"key_file": URI}))
+    box.write(PIN, "1234\n", mode="0600", owner="pi-iot-agent")
+    if HARDWARE[box.suite]:
+        box.write(DROP_IN, f"[Service]\nSupplementaryGroups=softhsm\nReadWritePaths={TOKENS}\n")
+        fresh.systemctl("daemon-reload")
+        box.run("sh", "-c", MAKE)
+    yield fresh
+    box.run("sh", "-c", f"rm -rf {TOKENS}/* {DROP_IN} {PIN}")
+    fresh.systemctl("daemon-reload")
+
+
+def test_the_key_of_a_token_is_certified_and_used(holder: Device) -> None:
+    """Request and session are signed there; a token that goes and comes back is told, and mended.
+
+    Debian 12 has no provider for it, which `check` says.
+    """
+    box = holder.box
+    checked = box.run("pi-iot-agent", "check", check=False)
+    if not HARDWARE[box.suite]:
+        assert checked.returncode == 78, checked
+        assert "Debian 13 has it" in checked.stdout + checked.stderr
+        return
+    assert checked.returncode == 0, checked
+    holder.restart()
+    assert box.output("cat", f"{holder.certs}/{holder.name}-private.pem.key").startswith(WRAPPED)
+    assert exposure(holder) <= 1.1
+
+    box.run("sh", "-c", f"mv {TOKENS} {TOKENS}.away && mkdir {TOKENS}")
+    holder.systemctl("restart", UNIT)
+    holder.wait_status("it is told", lambda status: "no token 'device' is there" in str(status))
+    before = len(holder.cloud.certificates())
+    box.run("sh", "-c", f"rmdir {TOKENS} && mv {TOKENS}.away {TOKENS}")
+    holder.wait_online()
+    assert len(holder.cloud.certificates()) == before
+
+    box.write(PIN, "9999\n", mode="0600", owner="pi-iot-agent")
+    holder.systemctl("restart", UNIT)
+    holder.wait_status("the PIN is told", lambda status: "was given a wrong PIN" in str(status))
+    box.write(PIN, "1234\n", mode="0600", owner="pi-iot-agent")
+    holder.wait_online()
+
+
+def exposure(device: Device) -> float:
+    """Of the service, as systemd judges it."""
+    judged = device.box.output("systemd-analyze", "security", "--no-pager", UNIT)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", judged)
+    assert found, judged
+    return float(found[1])
