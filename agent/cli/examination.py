@@ -41,17 +41,17 @@ class _Told:
         return any(one.verdict == FAIL and one.what not in APART for one in self.findings)
 
 
-def examine(config: Config) -> Iterator[Finding]:
+def examine(config: Config, *, clock: Clock | None = None) -> Iterator[Finding]:
     """One finding after the other, each as soon as it is there; nothing is raised."""
     told = _Told()
-    for finding in _everything(config, told):
+    for finding in _everything(config, told, clock or Clock()):
         yield told(finding)
 
 
-def _everything(config: Config, told: _Told) -> Iterator[Finding]:
+def _everything(config: Config, told: _Told, clock: Clock) -> Iterator[Finding]:
     yield from local_findings.of_configuration(config)
-    yield (clock := local_findings.of_clock(Clock()))
-    clock_sound = clock.verdict != FAIL
+    yield (time := local_findings.of_clock(clock))
+    clock_sound = time.verdict != FAIL
     yield local_findings.of_store(config)
     status = yield from _status(config)
     if status is None:

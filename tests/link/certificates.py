@@ -86,6 +86,11 @@ class Certificates:
             self._write(_certificate("root", "root", ca=True)),
         )
 
+    def renew(self, *, begins: dt.timedelta, ends: dt.timedelta) -> None:
+        """Give the device a certificate with these dates, from now on."""
+        renewed = _certificate("device", "root", begins=begins, ends=ends)
+        self.device.certificate.write_bytes(renewed)
+
     def context(
         self,
         *,

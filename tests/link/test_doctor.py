@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.cli.examination import examine
 from agent.cli.main import main
+from agent.clock import Clock
+from agent.config import load
 from agent.provisioning.access_key import AccessKey, text_of
 from tests.link import wire
 from tests.link.bench import Bench
+from tests.link.certificates import DAY
 from tests.link.device import THING, write_toml
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from tests.link.broker import Broker
@@ -284,6 +289,40 @@ def test_a_certificate_tells_its_dates(patient: Patient) -> None:
     assert "WARN  certificate-expiring: ends in 0 days: RSA 2048, from 20" in told
     pem = Path(patient._bench.certificates.device.certificate).read_text()
     assert f"id {hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()}" in told
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "verdict"),
+    [
+        (-2 * DAY, -DAY, "FAIL  certificate-expiring: has ended on "),
+        (DAY, 2 * DAY, "FAIL  certificate: is not valid yet: "),
+        (-DAY, 90.5 * DAY, "OK    certificate: RSA 2048, from "),
+        (-DAY, 1.5 * DAY, "WARN  certificate-expiring: ends in 1 day: "),
+    ],
+)
+def test_a_certificate_out_of_its_dates_is_the_one_cause(
+    patient: Patient, begins: dt.timedelta, ends: dt.timedelta, verdict: str
+) -> None:
+    """That TLS would fail follows from it, and is not tried."""
+    patient._bench.certificates.renew(begins=begins, ends=ends)
+
+    code, told = patient.examine()
+
+    assert verdict in told
+    failed = verdict.startswith("FAIL")
+    assert (code, told.count("FAIL")) == (failed, failed)
+    assert ("TLS:" in told) is not failed
+    assert ("90 days left" in told) is (ends > 90 * DAY)
+
+
+def test_a_clock_that_is_wrong_is_the_one_cause(patient: Patient) -> None:
+    """By it no certificate can be judged, neither ours nor the broker's."""
+    config = load(patient.config, options_of=lambda _: dict, environment={})
+    found = list(examine(config, clock=Clock(built_s=2.0**40)))
+
+    assert [one.what for one in found if one.verdict == "FAIL"] == ["clock-unset"]
+    assert {one.what for one in found} >= {"credentials", "name look-up"}
+    assert not {one.what for one in found} & {"certificate", "certificate-expiring", "TLS"}
 
 
 def test_the_old_endpoint_is_told_once_with_the_new_name(patient: Patient) -> None:

@@ -66,6 +66,12 @@ def test_missing_aws_credentials_are_a_condition_that_adding_them_ends(
     assert str(key) in condition["text"] + condition["hint"]
     assert agent.wait_status(lambda status: status["queued"] > 0)["state"] == "provisioning"
     assert agent.command("status").returncode == 1
+    examined = agent.command("doctor")
+    assert examined.returncode == 1
+    failed = [line for line in examined.stdout.splitlines() if line.startswith("FAIL")]
+    assert len(failed) == 1, examined.stdout  # the cause, and nothing that follows from it
+    assert failed[0].startswith("FAIL  no-aws-credentials: ")
+    assert "unprovisioned" not in examined.stdout
 
     key.parent.mkdir()
     key.write_text(cloud.credentials)
@@ -80,6 +86,9 @@ def test_a_refused_call_names_the_action_and_sighup_tries_again(
     agent = make_agent(mqtt={"backoff_min_s": 3600, "backoff_max_s": 3600}).start()
     condition = agent.wait_condition("provisioning-refused")
     assert "iot:CreatePolicy" in condition["text"]
+    examined = agent.command("doctor").stdout
+    assert examined.count("FAIL") == 1, examined
+    assert "FAIL  provisioning-refused: AWS refuses iot:CreatePolicy" in examined
 
     cloud.faults.heal()
     agent.signal(signal.SIGHUP)
