@@ -14,14 +14,15 @@ from agent.cli.service import as_service, check_writable, key_owner
 from agent.cli.status import UnreadableError, read_status
 from agent.config import Thing, load, problem_with
 from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError, explained
-from agent.identity import Generations
-from agent.provisioning import access_key
+from agent.identity import CLAIM, Generations
+from agent.provisioning import access_key, claim_files, claimed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from agent.cli.main import Subparsers
     from agent.config import Config
+    from agent.provisioning.retry import Retry
 
 
 def add(subparsers: Subparsers) -> None:
@@ -36,7 +37,9 @@ def add(subparsers: Subparsers) -> None:
         "--forget", action="store_true", help="remove the local files alone, and nothing at AWS"
     )
     parser.add_argument(
-        "--erase-key", action="store_true", help="afterwards erase the AWS key from this device"
+        "--erase-key",
+        action="store_true",
+        help="afterwards erase the AWS key, or the claim, from this device",
     )
 
 
@@ -69,13 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
 def work(arguments: argparse.Namespace) -> int:
     """Remove what is at AWS and below `<certs>`, as the service's user. Raises AgentError."""
     # boto3 is never loaded as root.
-    from agent.cli.registration import (  # noqa: PLC0415
-        BY_HAND_S,
-        open_cloud,
-        print_line,
-        retrying,
-    )
-    from agent.provisioning.removal import deprovision, forget  # noqa: PLC0415
+    from agent.cli.registration import BY_HAND_S, print_line, retrying  # noqa: PLC0415
+    from agent.provisioning.removal import forget  # noqa: PLC0415
 
     config = settings(arguments)
     thing = arguments.thing or config.thing.name
@@ -86,21 +84,40 @@ def work(arguments: argparse.Namespace) -> int:
     ):
         if arguments.forget:
             forget(config, retry, thing=thing)
-            return EXIT_OK
-        try:
-            cloud = open_cloud(config, retry)
-        except NoAwsCredentialsError:
-            if not Generations(config.paths.certs, thing).everything():
-                print(f"nothing of {thing} is here, and there is no AWS key to look at AWS with")
-                return EXIT_OK
-            file = config.provisioning.credentials_file
-            raise NoAwsCredentialsError(
-                "there is no AWS key to remove this device with",
-                hint=f"write one to {file} (`setup` keeps none); --forget removes the files alone",
-            ) from None
-        with cloud:
-            deprovision(config, cloud, retry, serial=board.serial(), thing=thing)
+        else:
+            _deprovision(config, retry, thing)
+        if thing == config.thing.name:
+            _settle_claim(config, erase=arguments.erase_key)
     return EXIT_OK
+
+
+def _deprovision(config: Config, retry: Retry, thing: str) -> None:
+    from agent.cli.registration import open_cloud  # noqa: PLC0415 -- as above
+    from agent.provisioning.removal import deprovision  # noqa: PLC0415
+
+    try:
+        cloud = open_cloud(config, retry)
+    except NoAwsCredentialsError:
+        if not Generations(config.paths.certs, thing).everything():
+            print(f"nothing of {thing} is here, and there is no AWS key to look at AWS with")
+            return
+        file = config.provisioning.credentials_file
+        raise NoAwsCredentialsError(
+            "there is no AWS key to remove this device with",
+            hint=f"write one to {file} (`setup` keeps none); --forget removes the files alone",
+        ) from None
+    with cloud:
+        deprovision(config, cloud, retry, serial=board.serial(), thing=thing)
+
+
+def _settle_claim(config: Config, *, erase: bool) -> None:
+    """Erase the claim, or say that it is still there: with it the device would come back."""
+    claimed.forget(config.paths.certs)
+    key = config.provisioning.claim_key_file
+    if config.provisioning.method != CLAIM or not key or not key.exists():
+        return
+    told = f"{key}: the claim is still there (`deprovision --erase-key` erases it)"
+    print(claim_files.erase(config) if erase else told)
 
 
 def settle_key(config: Config, *, erase: bool) -> None:

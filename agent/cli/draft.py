@@ -47,7 +47,9 @@ class Draft:
         self._path = path
         self._content = {path: contents(path), **content}
         self._written = self._text = self._content[path].decode("utf-8", "surrogateescape")
-        self._name = ask_service(lambda: self._interpret(sensors.options_of).thing.name)
+        self._name = ask_service(
+            lambda: registered_name(self._interpret(sensors.options_of).paths.certs)
+        )
 
     @property
     def config(self) -> Config:
@@ -122,9 +124,14 @@ class Draft:
             raise ConfigError([f"{self._path}: {error}"], hint=hint) from None
 
     def _interpret(
-        self, options_of: OptionsOf, name: str = "", *, lines: bool = True, mending: bool = True
+        self,
+        options_of: OptionsOf,
+        name: str | None = None,
+        *,
+        lines: bool = True,
+        mending: bool = True,
     ) -> Config:
-        """The configuration; `name` is the device's own so far, where it may not be looked for.
+        """The configuration; `name` is what it has registered with, where root may not look.
 
         While `mending`, a name or region that is wrong counts as not given.
         """
@@ -133,12 +140,12 @@ class Draft:
             inner = document.get(table)
             if isinstance(inner, dict) and problem_with(kind, table, key, inner.get(key)):
                 del inner[key]
-        known = bool(name) and not problem_with(Thing, *NAME, name)
+        known = "" if name is None or problem_with(Thing, *NAME, name) else name
         return interpret(
             document,
             self._path,
             options_of=options_of,
-            registered=(lambda _: name) if known else registered_name,
+            registered=registered_name if name is None else lambda _: known,
             content={**self._content, self._path: self._data if lines else b""},
         )
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.config import Aws, Thing, problem_with
+from agent.config import Aws, Mqtt, Provisioning, Thing, problem_with
 from agent.errors import EXIT_USAGE, AgentError
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey
@@ -27,6 +27,7 @@ SECRET_FLAGS = f"--secret-file, --secret-stdin or {SECRET_VARIABLE}"
 TOKEN_FLAGS = f"--session-token-file, a second line of --secret-stdin, or {TOKEN_VARIABLE}"
 
 NAME, REGION = ("thing", "name"), ("aws", "region")
+TEMPLATE, ENDPOINT = ("provisioning", "template"), ("mqtt", "endpoint")
 
 
 class UsageError(AgentError):
@@ -95,12 +96,43 @@ class Questions:
             region = ""
             if (key or stored.key) and "--region" not in self._missing:
                 self._missing.append("--region")
+        self._check_missing()
+        return Answers(name, region, key)
+
+    def beside_claim(self) -> Answers:
+        """Name and region where they are given: a claim needs neither, nor an AWS key."""
+        given = (("--name", Thing, NAME, "name"), ("--region", Aws, REGION, "region"))
+        for flag, kind, key, argument in given:
+            text = getattr(self._arguments, argument)
+            if text is not None and (problem := _problem(kind, key, text)):
+                raise UsageError(f"{flag}: {problem}")
+        return Answers(self._arguments.name or "", self._arguments.region or "", None)
+
+    def of_claim(self, known: Config) -> tuple[str, str]:
+        """Template and endpoint, which go with a claim. Raises UsageError."""
+        template = self._answer(
+            "--template",
+            self._arguments.template,
+            "Provisioning template in AWS IoT",
+            known.provisioning.template,
+            lambda text: _problem(Provisioning, TEMPLATE, text),
+        )
+        endpoint = self._answer(
+            "--endpoint",
+            self._arguments.endpoint,
+            "AWS IoT endpoint, such as a1b2c3-ats.iot.ap-northeast-1.amazonaws.com",
+            known.mqtt.endpoint,
+            lambda text: _problem(Mqtt, ENDPOINT, text),
+        )
+        self._check_missing()
+        return template, endpoint
+
+    def _check_missing(self) -> None:
         if self._missing:
             raise UsageError(
                 f"nobody can be asked here, and this is missing: {', '.join(self._missing)}",
                 hint="give it, or run this at a terminal",
             )
-        return Answers(name, region, key)
 
     def _answer(
         self, flag: str, given: str | None, question: str, default: str, check: Callable[[str], str]

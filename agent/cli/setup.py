@@ -7,33 +7,32 @@ comes from a file, from standard input, or from AWS_SECRET_ACCESS_KEY in the env
 from __future__ import annotations
 
 import math
-import time
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import account, ownership
-from agent.cli import findings, sensor_flags, service_unit, walk
+from agent.cli import claiming, enrol, findings, sensor_flags, service_unit, walk
 from agent.cli.allow import allow, alone
 from agent.cli.arrival import PATIENCE_S, Arrival
 from agent.cli.draft import Draft
 from agent.cli.main import COMMANDS
-from agent.cli.output import complain, tell
+from agent.cli.output import tell
 from agent.cli.questions import NAME, REGION, Questions, UsageError, ask, at_terminal
 from agent.cli.service import (
     as_service,
     ask_service,
     check_writable,
-    key_owner,
     watch_as_service,
 )
 from agent.cli.wiring import Dialogue
 from agent.clock import Clock
 from agent.config import Aws, Thing, problem_with
-from agent.errors import EXIT_OK, EXIT_REFUSED, BadKeyError, BusyError, CredentialsError, explained
+from agent.errors import EXIT_OK, CredentialsError, explained
 from agent.identity import load
 from agent.provisioning import access_key
+from agent.provisioning.access_key import Profile
 from agent.sensors import needs
 
 if TYPE_CHECKING:
@@ -44,14 +43,7 @@ if TYPE_CHECKING:
     from agent.cli.questions import Answers
     from agent.cli.sensor_flags import Table
     from agent.config import Config, SensorConfig
-    from agent.provisioning.access_key import AccessKey
     from agent.sensors.discovery import Pin
-
-#: Longest wait for a registration that somebody else has begun.
-BUSY_S = 120.0
-
-#: Exit code of the part that registers, where AWS does not know the key; setup's is EXIT_REFUSED.
-EXIT_BAD_KEY = 79
 
 #: Groups that the service will have once a sensor at a pin is configured.
 GROUPS = needs("gpio").groups
@@ -91,6 +83,7 @@ def add(subparsers: Subparsers) -> None:
         action="store_true",
         help="only allow the service the devices of the sensors in the configuration; asks nothing",
     )
+    claiming.add(parser)
     erase = parser.add_mutually_exclusive_group()
     erase.add_argument("--keep-key", action="store_true", help="keep the AWS key on this device")
     erase.add_argument("--erase-key", action="store_true", help="after success (default)")
@@ -111,35 +104,49 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
     if arguments.allow:
         return alone(known)
     own_certificate = known.mqtt.cert_file is not None
-    if not own_certificate:
+    questions = Questions(arguments)
+    claim = claiming.answers(arguments, questions, known)
+    if not (own_certificate or claim):
         check_writable(known.provisioning.credentials_file)
     _refuse_held(tables, pins)
     draft.wire(tables, count=arguments.count, window_s=arguments.window_s)
     with explained():
-        stored = access_key.read(known.provisioning.credentials_file, _profile(known))
-        registered = pair(ask_service(lambda: _registered(known)))
-        answers = Questions(arguments).all(
-            known, stored, own_certificate=own_certificate, registered=registered
-        )
-        draft.set(NAME, answers.name)
-        if answers.region:
-            draft.set(REGION, answers.region)
-        if draft.save():
-            names = f", sensors {', '.join(tables)}" if tables else ""
-            region = f", region {answers.region}" if answers.region else ""
-            tell(f"{path}: name {answers.name}{region}{names}")
-            _warn(draft.config, known)
-        _make_certs(draft.config.paths.certs)
+        if claim:
+            stored, answers = Profile(), questions.beside_claim()
+            claim.write(draft)
+        else:
+            stored = access_key.read(known.provisioning.credentials_file, enrol.profile_of(known))
+            registered = pair(ask_service(lambda: _registered(known)))
+            answers = questions.all(
+                known, stored, own_certificate=own_certificate, registered=registered
+            )
+        _write(draft, answers, tables, known)
+    if claim:
+        as_service(partial(claim.place, draft.config.paths.certs))
     allow(draft.config)  # also where the registration fails: the agent goes on with it
     _finish(
         draft,
         answers,
-        enrols=bool(answers.key or (stored.key and not own_certificate)),
+        enrols=bool(claim or answers.key or (stored.key and not own_certificate)),
         asks=at_terminal() and not arguments.secret_stdin and not tables,
         keep=arguments.keep_key,
     )
     tell("Done. `pi-iot-agent status` tells how it is.")
     return EXIT_OK
+
+
+def _write(draft: Draft, answers: Answers, tables: Mapping[str, Table], known: Config) -> None:
+    """Write what was answered, and make the directory that the service needs."""
+    for key, value in ((NAME, answers.name), (REGION, answers.region)):
+        if value:
+            draft.set(key, value)
+    if draft.save():
+        told = [f"name {draft.config.thing.name}"]
+        told += [f"region {answers.region}"] if answers.region else []
+        told += [f"sensors {', '.join(tables)}"] if tables else []
+        tell(f"{draft.config.path}: {', '.join(told)}")
+        _warn(draft.config, known)
+    _make_certs(draft.config.paths.certs)
 
 
 def _finish(draft: Draft, answers: Answers, *, enrols: bool, asks: bool, keep: bool) -> None:
@@ -153,7 +160,7 @@ def _finish(draft: Draft, answers: Answers, *, enrols: bool, asks: bool, keep: b
 
     with service_unit.at_last(start):
         if enrols:
-            _enrol(draft.config, answers.key, keep=keep)
+            enrol.enrol(draft.config, answers.key, keep=keep)
         elif draft.config.mqtt.cert_file is None:
             stays = f"{answers.name} stays registered as it is"
             tell(f"{stays}; a new AWS key would register it anew.")
@@ -162,21 +169,6 @@ def _finish(draft: Draft, answers: Answers, *, enrols: bool, asks: bool, keep: b
     for arrival in started:
         limit_s = math.inf if at_terminal() else PATIENCE_S
         as_service(partial(arrival.wait, limit_s=limit_s))
-
-
-def _enrol(config: Config, key: AccessKey | None, *, keep: bool) -> None:
-    """Register this device, and keep the AWS key only as long as it is needed."""
-    began_s, done, wrong = time.monotonic(), False, False
-    try:
-        as_service(lambda: _register(config, key))
-        done = True
-        tell(f"registered, {time.monotonic() - began_s:.1f} s")
-    except SystemExit as end:
-        wrong = end.code == EXIT_BAD_KEY
-        raise SystemExit(EXIT_REFUSED if wrong else end.code) from None
-    finally:
-        with explained():
-            _settle_key(config, key, keep=(keep or not done) and not wrong, done=done)
 
 
 def _refuse_held(tables: Mapping[str, Table], look: Callable[[], str]) -> None:
@@ -241,51 +233,3 @@ def _make_certs(certs: Path) -> None:
     service = account.of_service()
     if service and not certs.exists():
         ownership.make_directory_for(service.owner, certs)
-
-
-def _profile(config: Config) -> str:
-    return config.aws.profile or access_key.DEFAULT_PROFILE
-
-
-def _register(config: Config, key: AccessKey | None) -> int:
-    """Register; an attempt of the agent's own, which may have begun before, goes first.
-
-    The exit code, which tells root of a key that AWS calls wrong.
-    """
-    from agent.cli.registration import register  # noqa: PLC0415 -- boto3 is never loaded as root
-
-    until_s, told = time.monotonic() + BUSY_S, False
-    while True:
-        try:
-            register(config, key=key)
-        except BadKeyError as error:
-            complain(error)
-            return EXIT_BAD_KEY
-        except BusyError as busy:
-            if time.monotonic() > until_s:
-                raise
-            if not told:
-                tell(f"{busy.text}; waiting for it")
-            told = True
-            time.sleep(2)
-        else:
-            return EXIT_OK
-
-
-def _settle_key(config: Config, given: AccessKey | None, *, keep: bool, done: bool) -> None:
-    """Write the key that was given, or, once it is `done`, take away what is there.
-
-    Raises ConfigError, OSError.
-    """
-    file, profile = config.provisioning.credentials_file, _profile(config)
-    if keep and given:
-        access_key.save(file, profile, given, config.aws.region, owner=key_owner())
-        why = "kept as asked" if done else "kept, so that the agent can try again"
-        tell(f"{file}: AWS key {given.id}, {why}")
-    elif not keep and done:
-        there = access_key.read(file, profile).key is not None
-        access_key.erase(file, profile, owner=key_owner())
-        told = f"{file}: the AWS key is erased" if there else "The AWS key was written nowhere"
-        tell(f"{told} (--keep-key keeps it).")
-    elif given:
-        tell(f"The AWS key {given.id} was written nowhere, since it is wrong.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.identity import Credentials
 
+#: Name below `<certs>` of where `setup` puts a claim.
+DIRECTORY = ".claim"
+
 HINT = "`sudo pi-iot-agent setup --claim DIR` takes a claim from AWS; see provisioning.md, By claim"
 
 
@@ -54,6 +57,8 @@ def erase(config: Config) -> str:
     try:
         for path in (key, certificate):
             files.wipe(files.real(path))
+        if certificate.parent.name == DIRECTORY:
+            certificate.parent.rmdir()
     except OSError as error:
         why = error.strerror or str(error)
         return f"the claim stays, since it cannot be removed ({why}): `sudo rm {certificate} {key}`"

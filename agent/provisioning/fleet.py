@@ -5,9 +5,7 @@ Nothing here needs an AWS key. The template at AWS decides the thing's name, its
 
 from __future__ import annotations
 
-import base64
 import re
-import ssl
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -202,17 +200,11 @@ def _certified(known: Claimed, answer: Mapping[str, Json]) -> Claimed:
     key = str(made[0]) if made else known.key
     if not re.fullmatch(CERTIFICATE_ID, str(which)):
         raise ValueError("certificateId is none")
-    public = ssl.PEM_cert_to_DER_cert(str(pem))
-    if _der(openssl.public_key(key)) not in public:
+    if not openssl.belongs(key, str(pem)):
         raise ValueError("it is a certificate for another key")
     return replace(
         known, key=key, certificate=str(pem), certificate_id=str(which), token=str(token)
     )
-
-
-def _der(public_key: str) -> bytes:
-    lines = [line for line in public_key.splitlines() if not line.startswith("-----")]
-    return base64.b64decode("".join(lines))
 
 
 def _named(template: str, answer: Mapping[str, Json]) -> str:

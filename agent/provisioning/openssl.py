@@ -6,7 +6,9 @@ openssl-genpkey(1), openssl-pkey(1) and openssl-req(1).
 
 from __future__ import annotations
 
+import base64
 import os
+import ssl
 import subprocess
 
 from agent.errors import RefusedError
@@ -40,6 +42,16 @@ def signing_request(key: str) -> str:
     """A request for a certificate (CSR) of a private key, PEM. Raises ValueError as above."""
     whose = ("-key", "/dev/stdin", "-subj", SUBJECT)
     return _openssl("req", "-new", "-sha256", *whose, "-config", os.devnull, given=key)
+
+
+def belongs(key: str, certificate: str) -> bool:
+    """True if a certificate, PEM, is for that key: it has the public half in it (RFC 5280)."""
+    try:
+        lines = public_key(key).splitlines()
+        public = base64.b64decode("".join(one for one in lines if not one.startswith("-----")))
+        return public in ssl.PEM_cert_to_DER_cert(certificate)
+    except ValueError:
+        return False
 
 
 def _openssl(*words: str, given: str = "") -> str:

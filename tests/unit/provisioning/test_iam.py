@@ -9,6 +9,9 @@ from pathlib import Path
 
 import botocore.session
 
+from agent.provisioning.claim import SUFFIX
+from agent.provisioning.rejection import FROM_CSR, topic_of
+
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs/provisioning.md").read_text()
 
@@ -42,4 +45,18 @@ def test_the_documented_policy_is_the_least_that_suffices() -> None:
 def test_the_guide_names_no_other_action() -> None:
     """But those of the device's own policy, and of an attacker's."""
     named = set(re.findall(r"`(iot:[A-Z]\w+)`", GUIDE))
-    assert named - called() <= {"iot:Receive"}
+    assert named - called() <= {"iot:Connect", "iot:Receive"}
+
+
+def test_the_documented_policy_of_a_claim_names_the_topics_that_are_used() -> None:
+    """To publish, to subscribe, and to receive; and to connect by our client id alone."""
+    section = GUIDE.partition("## By claim")[2].partition("\n## ")[0]
+    (text,) = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    start = "arn:aws:iot:REGION:ACCOUNT"
+    connect, messages, subscribe = json.loads(text)["Statement"]
+    topics = [f"{FROM_CSR}/*", f"{topic_of('home')}/*"]
+    assert connect["Resource"] == f"{start}:client/*{SUFFIX}"
+    assert messages["Action"] == ["iot:Publish", "iot:Receive"]
+    assert messages["Resource"] == [f"{start}:topic/{topic}" for topic in topics]
+    assert subscribe["Action"] == "iot:Subscribe"
+    assert subscribe["Resource"] == [f"{start}:topicfilter/{topic}" for topic in topics]
