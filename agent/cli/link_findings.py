@@ -16,7 +16,8 @@ from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, Waiter, look_up, proxy_for
 from agent.uplink import connect
-from agent.uplink.diagnosis import cause_of
+from agent.uplink.admission import is_refusal, own_name
+from agent.uplink.diagnosis import AT_FIRST, OURS, cause_of
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ class Way:
         cause = cause_of(
             lost, identity=self._found.identity, wall_s=time.time(), advice=self._advice
         )
+        if not self._advice and is_refusal(lost) and own_name(self._found, self._host):
+            hint = f"{AT_FIRST}: perhaps that was it, try again in half a minute; else {OURS}"
+            return verdict.of(conditions.OFFLINE, FAIL, lost.text, hint)
         return verdict.of(cause.condition or conditions.OFFLINE, FAIL, lost.text, cause.hint)
 
     def _tls(self) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from agent.model import COUNT
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
+from agent.uplink.admission import Admission
 from agent.uplink.announcement import ONLINE
 from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.diagnosis import cause_of
@@ -101,6 +102,7 @@ class Uplink:
         self._retirement = Retirement(config, health=health, waits=self._waits)
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
+        self._admission = Admission(store, monotonic_s=monotonic_s)
         self._forbidden = Forbidden(self._thing, health=health, monotonic_s=monotonic_s)
         # Noted at an orderly stop alone, and taken back: after a crash SUBSCRIBE is sent again.
         self._totals = Totals(store.recall("subscribed"))
@@ -205,6 +207,7 @@ class Uplink:
             monotonic_s=self._monotonic_s,
         )
         birth = self._went_online(accepted)
+        self._admission.granted(credentials, connect.endpoint(self._config, credentials))
         self._enrolment.connected(credentials)
         self._retirement.connected(credentials)
         online_s = self._monotonic_s()
@@ -246,11 +249,16 @@ class Uplink:
         return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)
 
     def _went_offline(self, lost: LinkLostError, credentials: Credentials) -> None:
+        host = connect.endpoint(self._config, credentials)
+        withheld_s = self._admission.withheld_s(lost, credentials, host)
+        if withheld_s == 0:
+            self._backoff.anew()  # AWS wants to see it again soon
         cause = cause_of(
             lost,
             identity=credentials.identity,
             wall_s=self._clock.wall_s(),
             advice=connect.advice(self._config, credentials),
+            withheld_s=withheld_s,
         )
         self._health.update(state="offline")
         self._health.report(conditions.OFFLINE, lost.text, hint=cause.hint)

@@ -51,6 +51,10 @@ class Backoff:
         cap_s = min(self._max_s, self._min_s * 2.0 ** min(self._failures, 32))
         return max(self._uniform(self._min_s, cap_s), BETWEEN_CONNECTS_S)
 
+    def anew(self) -> None:
+        """Begin with short waits again: what failed before has nothing to do with what does now."""
+        self._failures = 0
+
     def ended(self, online_s: float) -> None:
         """Note that a session ended that had been online for `online_s`."""
         if online_s >= STABLE_S:

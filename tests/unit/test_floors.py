@@ -47,6 +47,7 @@ PAST_THE_DOOR = {
     "agent.store.inspection": {"cli"},  # which no daemon needs
     "agent.sensors.discovery": {"cli"},  # which no daemon needs
     "agent.sensors.system": {"daemon"},  # is wired, though it is a driver
+    "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words
     "agent.uplink.connect": {"cli"},  # `doctor` and `provision` connect as the daemon does
     "agent.uplink.diagnosis": {"cli"},  # and say what is wrong in the same words
