@@ -6,7 +6,7 @@ Nothing is changed there. Each call is tried once, and the first that fails ends
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent import board
 from agent.cli import verdict
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agent.config import Config
+    from agent.identity import Identity
     from agent.provisioning.cloud import Answer
 
 #: After so long no further call is begun, each of which takes 20 s at most.
@@ -29,16 +30,45 @@ PATIENCE_S = 20.0
 WHAT = "AWS"
 
 
+class _Hints(NamedTuple):
+    """What to do about a certificate that is not in use, has no policy, or no thing."""
+
+    activate: str
+    allow: str
+    attach: str
+
+
+OURS = _Hints(
+    "somebody may have shut this device out on purpose; if not, "
+    "`sudo pi-iot-agent provision --reactivate`",
+    "`sudo pi-iot-agent provision` attaches its policy",
+    "`sudo pi-iot-agent provision` attaches it",
+)
+OWN = _Hints(
+    "activate it there, unless somebody has shut this device out on purpose",
+    "attach a policy to it that allows iot:Connect",
+    "attach it, if its policy goes by the thing's name",
+)
+
+#: Of a certificate whose authority is registered at AWS by its owner.
+WAITING = "it is activated by the owner's rule or template there, after its first connection"
+
+
 def of_aws(
-    config: Config, certificate_id: str, *, monotonic_s: Callable[[], float] = time.monotonic
+    config: Config,
+    certificate_id: str,
+    identity: Identity | None,
+    *,
+    monotonic_s: Callable[[], float] = time.monotonic,
 ) -> Iterator[Finding]:
     """Status, policies and thing of the certificate; a failure to ask is a warning in words.
 
-    Loads boto3, so no daemon imports this.
+    `identity` is None for an owner's certificate. Loads boto3, so no daemon imports this.
     """
     try:
         with Cloud(config) as cloud:
-            yield from _asked(_Bounded(cloud, monotonic_s), config.thing.name, certificate_id)
+            asked = _Bounded(cloud, monotonic_s)
+            yield from _asked(asked, config.thing.name, certificate_id, identity)
     except CloudError as error:
         yield Finding(WARN, WHAT, error.text, error.hint)
 
@@ -60,41 +90,51 @@ class _Bounded:
             )
         return self._cloud.call(operation, resource, **parameters)
 
+    def account(self) -> str:
+        """The account of the AWS key. Raises CloudError."""
+        return self._cloud.caller().account
 
-def _asked(cloud: _Bounded, thing: str, certificate_id: str) -> Iterator[Finding]:
+
+def _asked(
+    cloud: _Bounded, thing: str, certificate_id: str, identity: Identity | None
+) -> Iterator[Finding]:
     resource = f"cert/{certificate_id}"
+    hints = OURS if identity else OWN
     try:
         found = cloud.call("describe_certificate", resource, certificateId=certificate_id)
     except NotFoundError:
-        text = f"does not know the certificate {certificate_id} in {cloud.region}"
-        hint = "check [aws] region; if it is right, `sudo pi-iot-agent provision` makes a new one"
-        yield Finding(FAIL, WHAT, text, hint)
+        yield _unknown(cloud, certificate_id, identity)
         return
     described = found["certificateDescription"]
     status, arn = str(described["status"]), str(described["certificateArn"])
     if status != "ACTIVE":
+        hint = WAITING if status == "PENDING_ACTIVATION" else hints.activate
         text = f"the certificate is {status} at AWS"
-        hint = (
-            "somebody may have shut this device out on purpose; if not, "
-            "`sudo pi-iot-agent provision --reactivate`"
-        )
         yield verdict.of(conditions.CREDENTIALS_INVALID, FAIL, text, hint)
         return
     listed = cloud.call("list_attached_policies", resource, target=arn)
     policies = sorted(str(one["policyName"]) for one in listed.get("policies") or [])
     if not policies:
-        hint = "`sudo pi-iot-agent provision` attaches its policy"
-        yield verdict.of(
-            conditions.NOT_AUTHORIZED, FAIL, "at AWS the certificate has no policy", hint
-        )
+        text = "at AWS the certificate has no policy"
+        yield verdict.of(conditions.NOT_AUTHORIZED, FAIL, text, hints.allow)
         return
     things = cloud.call("list_principal_things", resource, principal=arn).get("things") or []
     if thing not in things:
         text = f"the certificate is not attached to the thing {thing}"
-        yield Finding(WARN, WHAT, text, "`sudo pi-iot-agent provision` attaches it")
+        yield Finding(WARN, WHAT, text, hints.attach)
     else:
         yield from _serial(cloud, thing)
     yield Finding(OK, WHAT, f"the certificate is ACTIVE, with the policy {' and '.join(policies)}")
+
+
+def _unknown(cloud: _Bounded, certificate_id: str, identity: Identity | None) -> Finding:
+    """The finding on a certificate that is not there: a fault if this key would have to know it."""
+    text = f"does not know the certificate {certificate_id} in {cloud.region}"
+    if identity and identity.region in {"", cloud.region}:
+        if identity.account in {"", (account := cloud.account())}:
+            return Finding(FAIL, WHAT, text, "`sudo pi-iot-agent provision` makes a new one")
+        text += f"; the AWS key is of the account {account}, the device of {identity.account}"
+    return Finding(WARN, WHAT, text, "use an AWS key of the device's account, and its [aws] region")
 
 
 def _serial(cloud: _Bounded, thing: str) -> Iterator[Finding]:

@@ -93,6 +93,7 @@ def _way(
         if clock_sound and identity_findings.has_key(config):
             from agent.cli import cloud_findings  # noqa: PLC0415 -- boto3 only where it is asked
 
-            yield from cloud_findings.of_aws(config, identity_findings.certificate_id(found))
+            known = identity_findings.certificate_id(found)
+            yield from cloud_findings.of_aws(config, known, found.identity)
         if not told.blocked:
             yield from way.connection(running=running)

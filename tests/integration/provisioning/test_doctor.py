@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def found(device: Device, **others: object) -> list[Finding]:
     """What AWS knows of the device's certificate."""
     known = load(device.config)
-    return list(of_aws(device.config, certificate_id(known), **others))  # type: ignore[arg-type]
+    asked = of_aws(device.config, certificate_id(known), known.identity, **others)  # type: ignore[arg-type]
+    return list(asked)
 
 
 def told(findings: list[Finding]) -> list[str]:
@@ -83,19 +84,41 @@ def test_a_thing_of_another_board_is_told(aws: LocalAws, device: Device) -> None
 def test_a_certificate_that_aws_does_not_know_is_told_with_the_region(
     aws: LocalAws, device: Device
 ) -> None:
-    """It may be the wrong region."""
+    """It is a fault if the key would have to know it, else a key for something else."""
     device.provision()
-    unknown = list(of_aws(device.config, "0" * 64))
-    assert told(unknown) == [f"FAIL AWS: does not know the certificate {'0' * 64} in {aws.region}"]
+    identity = load(device.config).identity
+    assert identity
+    unknown = "0" * 64
+    text = f"AWS: does not know the certificate {unknown} in {aws.region}"
+    assert told(list(of_aws(device.config, unknown, identity))) == [f"FAIL {text}"]
+    assert told(list(of_aws(device.config, unknown, None))) == [f"WARN {text}"]
+    elsewhere = replace(identity, region="eu-west-1")
+    assert told(list(of_aws(device.config, unknown, elsewhere))) == [f"WARN {text}"]
+    (foreign,) = told(list(of_aws(device.config, unknown, replace(identity, account="1"))))
+    assert foreign.startswith(f"WARN {text}; the AWS key is of the account ")
+
+
+def test_what_an_owner_is_to_do_about_a_certificate_of_ones_own(
+    aws: LocalAws, device: Device
+) -> None:
+    """No command of the agent's would mend it."""
+    device.provision()
+    (one,) = aws.certificates()
+    aws.iot.update_certificate(certificateId=one.certificate_id, newStatus="INACTIVE")
+    (finding,) = of_aws(device.config, one.certificate_id, None)
+    assert finding.verdict == "FAIL"
+    assert finding.hint.startswith("activate it there")
 
 
 def test_a_failure_to_ask_is_a_warning_in_words(aws: LocalAws, device: Device) -> None:
     """It is tried once; the device itself may be sound."""
     device.provision()
-    for fault, operation in itertools.product(
-        [ACCESS_DENIED, THROTTLED, CONNECTION_RESET, INVALID_TOKEN],
-        ["DescribeCertificate", "ListAttachedPolicies", "DescribeThing"],
-    ):
+    for fault, operation in [
+        (ACCESS_DENIED, "DescribeCertificate"),
+        (THROTTLED, "ListAttachedPolicies"),
+        (CONNECTION_RESET, "ListPrincipalThings"),
+        (INVALID_TOKEN, "DescribeThing"),
+    ]:
         aws.faults.inject(fault, operation)
         (one,) = found(device)
         assert (one.verdict, one.what) == ("WARN", "AWS")
