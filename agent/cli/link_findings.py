@@ -15,8 +15,9 @@ from agent.health import conditions
 from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
 from agent.net import Ports, UnreachableError, Waiter, look_up, proxy_for
+from agent.store.inspection import recall
 from agent.uplink import connect
-from agent.uplink.admission import is_refusal, own_name
+from agent.uplink.admission import ADMITTED, is_refusal, own_name
 from agent.uplink.diagnosis import AT_FIRST, OURS, cause_of
 from agent.wakeup import Wakeup
 
@@ -88,7 +89,8 @@ class Way:
         cause = cause_of(
             lost, identity=self._found.identity, wall_s=time.time(), advice=self._advice
         )
-        if not self._advice and is_refusal(lost) and own_name(self._found, self._host):
+        name = own_name(self._found, self._host) if is_refusal(lost) else ""
+        if name and not self._advice and recall(self._config.store.path, ADMITTED) != name:
             hint = f"{AT_FIRST}: perhaps that was it, try again in half a minute; else {OURS}"
             return verdict.of(conditions.OFFLINE, FAIL, lost.text, hint)
         return verdict.of(cause.condition or conditions.OFFLINE, FAIL, lost.text, cause.hint)

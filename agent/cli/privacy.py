@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agent.config import Config
 
 WIDTH = 100
+CENT = 0.01
 
 ASSUMED = (
     f"a month of 30 days without a long outage, {traffic.CONNECTS} connections in it, messages as "
@@ -62,7 +63,10 @@ ELSEWHERE = (
     "the endpoint's name, to the DNS server",
     "the house's public IP address, the certificate, and the thing's name as client id, to AWS",
     "the system's own questions for the time (NTP), which are not the agent's",
-    "where the system lacks Amazon's root certificates: their download from amazontrust.com, once",
+)
+
+ROOTS = (
+    "where the system lacks Amazon's root certificates: their download from amazontrust.com, once"
 )
 
 NEVER = (
@@ -108,14 +112,17 @@ def registration(config: Config) -> list[str]:
         told += [f"attribute {name} = {value}" for name, value in (about.attributes or {}).items()]
         told += [f"thing type {about.thing_type}"] if about.thing_type else []
         told += [f"thing group {name}" for name in about.thing_groups]
+    if how:
+        told.append("the same once more for each later certificate, such as by a rotation")
     return told
 
 
 def elsewhere(config: Config) -> list[str]:
     """What the network hears besides."""
+    told = [*ELSEWHERE, *([ROOTS] if method(config) else [])]
     own = [one.name for one in config.sensors if one.driver == "exec" or one.driver not in BUILT_IN]
     programs = f"what the programs and plug-ins of {', '.join(own)} send by themselves"
-    return [*ELSEWHERE, *([programs] if own else [])]
+    return [*told, programs] if own else told
 
 
 def document(
@@ -198,6 +205,8 @@ def _megabytes(span: Span) -> str:
 
 
 def _dollars(span: Span) -> str:
+    if span.most < CENT:
+        return "0.01 at most"
     return _shown(f"{span.least:.2f}", f"{span.most:.2f}")
 
 

@@ -1,8 +1,8 @@
 """Traffic of a device in a month: messages and bytes, and what AWS asks for them.
 
 What is assumed is a constant here, and told. AWS counts what it takes and gives in units of 5 KiB:
-CONNECT, SUBSCRIBE, PUBLISH both ways and the device's PUBACK; pings, and what the broker answers,
-cost nothing ("AWS IoT Core pricing, additional metering details").
+CONNECT, SUBSCRIBE, PUBLISH both ways and the device's PUBACK. The broker's answers cost nothing,
+nor do pings at 30 s or more ("AWS IoT Core pricing, additional metering details").
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ PACKETS = 3
 #: Bytes of PUBACK and of PINGREQ or PINGRESP, of a TLS handshake with both certificates, and of
 #: CONNECT, CONNACK, SUBSCRIBE, SUBACK and DISCONNECT, beside the names; its packets.
 PUBACK, PING, HANDSHAKE, SESSION, CONNECT_PACKETS = 4, 2, 6000, 250, 20
+
+#: A ping costs nothing if none went for so long.
+FREE_PING_S = 30
 
 #: List prices in US dollars for a million messages, and a million minutes of connection.
 MESSAGES_USD, MINUTES_USD = 1.00, 0.08
@@ -119,6 +122,8 @@ def month(config: Config, flows: Sequence[Flow]) -> Month:
     tls += pings * (2 * (PING + RECORD)) + connects * (HANDSHAKE + SESSION)
     packets += pings * PACKETS + connects * CONNECT_PACKETS
     metered += connects * 2  # CONNECT and SUBSCRIBE
+    if config.mqtt.keepalive_s < FREE_PING_S:
+        metered += pings
     minutes = MONTH_S // MINUTE_S
     online = minutes * MINUTES_USD / MILLION
     usd = metered * (MESSAGES_USD / MILLION) + Span(online, online)

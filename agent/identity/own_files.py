@@ -15,7 +15,7 @@ from agent.errors import CredentialsError
 from agent.identity import hardware
 from agent.identity.credentials import CLAIM
 from agent.identity.tls import load_pair, trust
-from agent.identity.unusable import OWN, ForbiddenCredentialsError, check_readable
+from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, check_readable
 from agent.identity.x509 import decode_certificate
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def mqtt_problems(config: Config) -> list[str]:
         except ForbiddenCredentialsError:
             pass
         except CredentialsError as error:
-            problems.append(f"mqtt.ca_file: {error}")
+            advice = error.hint.removesuffix(ROOTS).removesuffix("; ")
+            problems.append(f"mqtt.ca_file: {error}" + (f"; {advice}" if advice else ""))
     if isinstance(mqtt.key_file, KeyUri):
         problems += _hardware_problems(mqtt.key_file, mqtt.cert_file)
     elif mqtt.cert_file and mqtt.key_file:

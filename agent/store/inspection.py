@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -62,6 +62,14 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
         with closing(table.after(figures, 0)) as waiting:
             found = filter(None, (sound(row, epoch, boots) for row in waiting))
             return Inspection(figures.rows, dropped, tuple(islice(found, limit)))
+
+
+def recall(path: Path, name: str) -> str:
+    """A fact that an agent had the file keep; "" if none, or if nobody can tell."""
+    with suppress(StoreError), _opened(path, read_only=True) as db:
+        found = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(found[0]) if found else ""
+    return ""
 
 
 def revive(path: Path) -> int:

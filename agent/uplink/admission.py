@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from agent.identity import Credentials
     from agent.store import Store
 
+#: The fact in the store: the certificate, and the broker, that let it in.
+ADMITTED = "admitted"
+
 #: Issuer of the certificates that AWS itself makes, which nothing has to register.
 AWS = "Amazon Web Services"
 
@@ -38,9 +41,9 @@ class Admission:
     def granted(self, credentials: Credentials, host: str) -> None:
         """Note that it was let in."""
         name = own_name(credentials, host)
-        if name and self._store.recall("admitted") != name:
+        if name and self._store.recall(ADMITTED) != name:
             with suppress(StoreError):  # then it is noted the next time
-                self._store.remember(admitted=name)
+                self._store.remember(**{ADMITTED: name})
 
     def withheld_s(self, lost: LinkLostError, credentials: Credentials, host: str) -> float | None:
         """Seconds since a certificate was first turned away that was never let in: 0 at first.
@@ -48,7 +51,7 @@ class Admission:
         None for any other, and for a connection that was lost in another way.
         """
         name = own_name(credentials, host) if is_refusal(lost) else ""
-        if not name or self._store.recall("admitted") == name:
+        if not name or self._store.recall(ADMITTED) == name:
             return None
         if self._refused[0] != name:
             self._refused = name, self._monotonic_s()

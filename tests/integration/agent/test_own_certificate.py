@@ -39,8 +39,10 @@ def test_the_first_connection_is_dropped_and_the_next_is_let_in(
     )
     agent.start().wait_condition("offline")
     assert agent.log.count(AT_FIRST) == told
+    assert agent.stop() == 0
     doctor = agent.command("doctor").stdout
     assert "active and have a policy that allows iot:Connect" in doctor
+    assert AT_FIRST not in doctor
 
 
 def test_a_certificate_that_waits_for_its_owner_is_tried_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,9 @@ def test_a_ping_goes_where_nothing_else_does(config: str) -> None:
     flows = [traffic.flow(quiet, one) for one in payloads(quiet, FakeClock())]
     pings = traffic.month(quiet, flows).pings
     assert pings == traffic.Span(4320 * 9, 4320 * 9)
+    often = replace(quiet, mqtt=replace(quiet.mqtt, keepalive_s=20))
+    counted = [traffic.month(one, flows).metered.most for one in (often, quiet)]
+    assert counted[0] - counted[1] == 4320 * 29
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ def test_a_file_of_other_content_is_told(config: Config, tmp_path: Path) -> None
     (tmp_path / "mine.key").write_bytes(new_key()[0])
     roots, key = mqtt_problems(config)
     assert roots.startswith(f"mqtt.ca_file: {tmp_path / 'ca.pem'}: ")
+    assert roots.endswith(
+        "; the certificate is needed, a text that begins with -----BEGIN CERTIFICATE-----"
+    )
     assert key.startswith("mqtt.key_file: ")
     assert "is not the key of mine.crt" in key
 

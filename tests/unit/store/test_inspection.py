@@ -9,7 +9,7 @@ import pytest
 
 from agent.errors import StoreError
 from agent.store import open_store
-from agent.store.inspection import StoreMissingError, inspect, revive
+from agent.store.inspection import StoreMissingError, inspect, recall, revive
 from tests.unit.store.conftest import MOMENT, new, numbers, spoil_with_text
 
 if TYPE_CHECKING:
@@ -33,6 +33,17 @@ def test_a_look_from_outside_disturbs_nobody(limits: StoreLimits) -> None:
     with pytest.raises(StoreError, match=str(limits.path)):
         inspect(limits.path, 10)
     assert limits.path.read_text().startswith("I am a text file")
+
+
+def test_a_fact_is_recalled_or_nobody_can_tell(limits: StoreLimits) -> None:
+    """Beside a running agent too; nothing is raised."""
+    assert recall(limits.path, "admitted") == ""
+    with open_store(limits) as store:
+        store.remember(admitted="a name")
+        assert recall(limits.path, "admitted") == "a name"
+        assert recall(limits.path, "another") == ""
+    spoil_with_text(limits.path)
+    assert recall(limits.path, "admitted") == ""
 
 
 def test_what_is_no_file_is_told_and_never_waited_for(limits: StoreLimits) -> None:
