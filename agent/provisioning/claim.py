@@ -209,8 +209,12 @@ class Claim:
         )
 
     def _check(self, reason: int) -> None:
-        """Raise RefusedError or TransientCloudError for a reason code that is none of success."""
-        if reason == NOT_AUTHORIZED:
+        """Raise RefusedError or TransientCloudError for a reason code that is none of success.
+
+        MQTT 3.1.1 has one alone, for SUBSCRIBE.
+        """
+        five = self._config.mqtt.protocol == "5"
+        if reason == NOT_AUTHORIZED or (reason >= REFUSED and not five):
             raise self._refused(reason_text(reason))
         if reason >= REFUSED:
             raise TransientCloudError(f"the broker refuses to {self._doing}: {reason_text(reason)}")
