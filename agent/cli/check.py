@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.cli.main import COMMANDS, settings
 from agent.config import region_doubt
 from agent.errors import EXIT_OK, ConfigError
-from agent.identity import mqtt_problems, mqtt_warnings
+from agent.identity import claim_warnings, mqtt_problems, mqtt_warnings
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     doubt = region_doubt("" if config.aws.endpoint_url else config.aws.region)
     more = [f"aws.region: {doubt}"] if doubt else []
-    for warning in (*config.warnings, *more, *mqtt_warnings(config, now_s=time.time())):
+    more += [*mqtt_warnings(config, now_s=time.time()), *claim_warnings(config)]
+    for warning in (*config.warnings, *more):
         print(f"warning: {warning}", file=sys.stderr)
     print(summary(config))
     return EXIT_OK

@@ -12,6 +12,7 @@ from agent.identity.hardware import key_works, run_openssl, unwrapped_uri, wrapp
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import (
     claim_left,
+    claim_warnings,
     close_key,
     mqtt_problems,
     mqtt_warnings,
@@ -44,6 +45,7 @@ __all__ = [
     "by_hand",
     "certificates",
     "claim_left",
+    "claim_warnings",
     "close_key",
     "decode_certificate",
     "forget_name",

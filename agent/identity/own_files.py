@@ -144,3 +144,13 @@ def claim_left(config: Config) -> str:
     if about.method != CLAIM or not about.erase_claim or not key or not os.path.lexists(key):
         return ""
     return f"{key}: the claim was to be erased, and is there still: it can register other devices"
+
+
+def claim_warnings(config: Config) -> list[str]:
+    """What is wrong with the files of a claim that is needed still, each begun with its key."""
+    about = config.provisioning
+    needed = about.method == CLAIM and not (config.paths.certs / config.thing.name).exists()
+    if not needed or not about.claim_cert_file or not about.claim_key_file:
+        return []
+    paths = {"claim_cert_file": about.claim_cert_file, "claim_key_file": about.claim_key_file}
+    return pair_problems("provisioning", **paths)

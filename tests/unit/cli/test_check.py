@@ -61,3 +61,15 @@ def test_check_tells_every_problem(config: str, capsys: pytest.CaptureFixture[st
     assert "gpio" in driver
     assert hint.startswith("hint: ")
     assert captured.out == ""
+
+
+def test_check_warns_of_a_claim_that_cannot_be_used(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The agent waits for another one."""
+    add(config, '[mqtt]\nendpoint = "broker.local"\n[provisioning]\nmethod = "claim"\n')
+    add(config, 'template = "home"\nclaim_cert_file = "c"\nclaim_key_file = "k"\n')
+    assert main(["check", "--config", config]) == 0
+    told = capsys.readouterr().err
+    assert "warning: provisioning.claim_cert_file: " in told
+    assert "warning: provisioning.claim_key_file: " in told

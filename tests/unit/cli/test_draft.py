@@ -11,6 +11,7 @@ from agent.cli.questions import UsageError
 from agent.cli.sensor_flags import tables
 from agent.config import load
 from agent.errors import ConfigError
+from agent.identity import remember_name
 from agent.sensors import options_of
 from tests.unit.cli.conftest import add
 
@@ -236,5 +237,36 @@ def test_what_the_agent_would_refuse_is_never_written(config: str, draft: Draft)
     before = Path(config).read_text()
     draft.set(("aws", "region"), 'evil"\n[x]')
     with pytest.raises(ConfigError, match=r"aws\.region: "):
+        draft.save()
+    assert Path(config).read_text() == before
+
+
+def test_a_claim_is_written_as_a_whole(config: str, draft: Draft) -> None:
+    """And a name that is given counts until the template has given one."""
+    for key, value in (
+        (("provisioning", "method"), "claim"),
+        (("provisioning", "template"), "home"),
+        (("provisioning", "claim_cert_file"), "claim.crt"),
+        (("provisioning", "claim_key_file"), "claim.key"),
+        (("provisioning", "erase_claim"), True),
+        (("mqtt", "endpoint"), "broker.local"),
+        (("thing", "name"), "dog"),
+        (("paths", "certs"), str(Path(config).parent)),
+    ):
+        draft.set(key, value)
+    assert draft.save()
+    found = load(Path(config), options_of=options_of)
+    assert (found.provisioning.method, found.provisioning.erase_claim) == ("claim", True)
+    assert (found.thing.name, found.warnings) == ("dog", ())
+    remember_name(found.paths.certs, "device-7")
+    again = Draft(Path(config), {})
+    assert again.config.thing.name == "device-7"
+
+
+def test_half_a_claim_is_not_written(config: str, draft: Draft) -> None:
+    """The agent would refuse it."""
+    before = Path(config).read_text()
+    draft.set(("provisioning", "method"), "claim")
+    with pytest.raises(ConfigError, match="template: is missing"):
         draft.save()
     assert Path(config).read_text() == before

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import config as configuration
+from agent.cli.main import main
 from agent.cli.provision import plan
 
 if TYPE_CHECKING:
@@ -46,3 +47,38 @@ def test_the_plan_has_the_partition_of_the_region(tmp_path: Path, region: str, a
     text = plan_in(region, tmp_path)
     assert arn in text
     assert ("arn:aws:" in text) == (region == "eu-west-1")
+
+
+CLAIM = """thing.name = "x"
+mqtt.endpoint = "broker.local"
+[provisioning]
+method = "claim"
+template = "home"
+claim_cert_file = "c"
+claim_key_file = "k"
+erase_claim = true
+parameters = { Floor = "2" }
+"""
+
+
+def test_the_plan_of_a_claim_has_no_aws_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But what the template is told."""
+    (tmp_path / "agent.toml").write_text(CLAIM)
+    assert main(["provision", "--dry-run", "--config", str(tmp_path / "agent.toml")]) == 0
+    told = capsys.readouterr().out
+    assert "AWS key" not in told
+    assert "Floor = 2" in told
+    assert f"{tmp_path / 'c'}, at broker.local" in told
+    assert "erase the claim" in told
+
+
+@pytest.mark.parametrize("flag", ["--take-over", "--reset-policy"])
+def test_what_a_template_decides_cannot_be_overruled_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    """Which is said, with what can."""
+    (tmp_path / "agent.toml").write_text(CLAIM)
+    assert main(["provision", flag, "--config", str(tmp_path / "agent.toml")]) == 2
+    assert "--reactivate" in capsys.readouterr().err

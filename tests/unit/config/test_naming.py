@@ -36,6 +36,22 @@ def test_a_renamed_host_keeps_the_name_of_its_registration(tmp_path: Path, certs
     assert (certs / ".name").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_template_names_the_device_whatever_the_file_says(tmp_path: Path, certs: Path) -> None:
+    """Once it is registered; a warning tells of the name that is not used."""
+    toml = (
+        '[thing]\nname = "other"\n[mqtt]\nendpoint = "broker"\n[provisioning]\n'
+        'method = "claim"\ntemplate = "t"\nclaim_cert_file = "c"\nclaim_key_file = "k"\n'
+    )
+    assert thing(tmp_path, toml) == "other"
+    remember_name(certs, "device-7")
+    assert thing(tmp_path, toml) == "device-7"
+    config = load(tmp_path / "agent.toml", options_of=lambda _: dict, environment={})
+    assert config.warnings == (
+        "thing.name: other is not used: the template at AWS calls this device device-7",
+    )
+    assert thing(tmp_path, toml.replace('name = "other"\n', "")) == "device-7"
+
+
 def test_the_only_identity_on_disk_tells_the_name_of_an_older_device(
     tmp_path: Path, certs: Path
 ) -> None:

@@ -74,3 +74,12 @@ def test_a_stop_that_is_over_in_time_is_not_cut_short() -> None:
     """The stop is told to who waits for it; the deadline ends with the process."""
     main = "import select; select.select([events], [], []); assert stop.asked"
     assert ended(main, signal.SIGTERM, stop_s=20.0) == (0, "programs ended\n", "")
+
+
+@pytest.mark.parametrize(("asked", "off"), [("", True), ("os.kill(os.getpid(), 15);", False)])
+def test_a_stop_that_nobody_asked_for_can_be_called_off(asked: str, *, off: bool) -> None:
+    """A signal that comes after its begin still counts; a later one ends the process at once."""
+    main = "import os, select, signal; stop.begin(); select.select([events], [], []);"
+    main += f"{asked} assert stop.called_off() is {off};"
+    main += "assert signal.getsignal(15) is signal.SIG_DFL; signal.setitimer(0, 0)"
+    assert ended(main, stop_s=20.0) == (0, "programs ended\n", "")
