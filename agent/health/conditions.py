@@ -69,7 +69,7 @@ LEFTOVER_CERTIFICATE = Condition(
     WARNING,
     "it can still connect: run `sudo pi-iot-agent provision` with an AWS key that may remove it",
 )
-CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `pi-iot-agent rotate`")
+CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `sudo pi-iot-agent rotate`")
 OFFLINE = Condition(
     "offline",
     WARNING,

@@ -116,8 +116,8 @@ class Files:
         return tuple(path for name in AMAZON_ROOTS if (path := self.directory / name).is_file())
 
 
-def load(config: Config) -> Credentials:
-    """The credentials that `config` leads to, complete and checked.
+def load(config: Config, *, pending: bool = False) -> Credentials:
+    """The credentials that `config` leads to, complete and checked; `pending` those made ready.
 
     Raises MissingCredentialsError where nothing has been provisioned yet, RootsError where ca_file
     is to blame, ForbiddenCredentialsError where this user may not read, and CredentialsError where
@@ -129,9 +129,10 @@ def load(config: Config) -> Credentials:
         own = Credentials(mqtt.cert_file, mqtt.key_file, ca_file, None)
         _check(own, hint=OWN)
         return own
-    directory = config.paths.certs / config.thing.name
-    _check_same(Files(directory, config.thing.name).key, mqtt.key_file)
-    return read(directory, config.thing.name, roots=ca_file)
+    thing = config.thing.name
+    directory = config.paths.certs / (f".{thing}.pending" if pending else thing)
+    _check_same(Files(directory, thing).key, mqtt.key_file)
+    return read(directory, thing, roots=ca_file)
 
 
 def _check_same(path: Path, wanted: Path | KeyUri | None) -> None:

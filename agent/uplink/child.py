@@ -45,8 +45,9 @@ class Child:
     """`pi-iot-agent provision-child` under the hand of one thread, which alone uses this.
 
     It is given `config` as it is in use, whatever has become of the file. With `retire` it only
-    removes what has been replaced. It ends when that thread or its process does (PR_SET_PDEATHSIG,
-    prctl(2)). Raises OSError if it cannot be started.
+    removes what has been replaced, with `rotate` it makes a new certificate ready beside the one in
+    use. It ends when that thread or its process does (PR_SET_PDEATHSIG, prctl(2)). Raises OSError
+    if it cannot be started.
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class Child:
         *,
         wakeup: Wakeup,
         retire: bool = False,
+        rotate: bool = False,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         command = [sys.executable, "-I", "-c", BOOT, os.pathsep.join(sys.path)]
         command += ["agent", "provision-child"]
         command += ["--config", str(config.path), "--parent", str(os.getpid())]
-        command += ["--retire"] if retire else []
+        command += ["--retire"] * retire + ["--rotate"] * rotate
         self._wakeup = wakeup
         self._line = b""
         self._errors = b""

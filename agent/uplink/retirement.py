@@ -68,6 +68,11 @@ class Retirement:
             except OSError as error:
                 self._tell(f"its removal cannot be started: {error.strerror}", "")
 
+    @property
+    def running(self) -> bool:
+        """True while that removal runs."""
+        return self._child is not None
+
     def tend(self) -> None:
         """Relay the progress of that removal; one that fails is tried again in a later session."""
         child = self._child

@@ -95,7 +95,7 @@ class Session:
         if self._inbox.withheld and not (self._store.blocked or self._store.memory_only):
             raise LinkLostError("a command waits at the broker, which a new connection brings")
 
-    def finish(self, until_s: float) -> None:
+    def finish(self, until_s: float, *, why: Mapping[str, Json] = STOPPED) -> None:
         """Send what waits until nothing does or `until_s` (monotonic), then say farewell.
 
         Where the farewell cannot go any more, the broker sends the last will: no DISCONNECT then.
@@ -111,7 +111,7 @@ class Session:
             now_s = self._monotonic_s()
         self._leaving = True
         self._store.flush()
-        self.announce(OFFLINE, STOPPED)
+        self.announce(OFFLINE, why)
         until_s = max(self._monotonic_s(), until_s) + FAREWELL_S
         while self._announcement and (left_s := until_s - self._monotonic_s()) > 0:
             if STATUS in self._outbox.held():

@@ -19,7 +19,7 @@ from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
 from agent.uplink import connect
 from agent.uplink.admission import Admission
-from agent.uplink.announcement import ONLINE
+from agent.uplink.announcement import ONLINE, REPLACED
 from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.diagnosis import cause_of
 from agent.uplink.enrolment import Enrolment
@@ -27,8 +27,9 @@ from agent.uplink.forbidden import Forbidden
 from agent.uplink.inbox import Inbox, Totals
 from agent.uplink.outbox import Outbox
 from agent.uplink.retirement import Retirement
+from agent.uplink.rotation import Rotation
 from agent.uplink.session import Session
-from agent.uplink.waits import STABLE_S, Backoff, Waits
+from agent.uplink.waits import BEAT_S, STABLE_S, Backoff, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 #: A second take-over within this time means that another device uses the name.
 TAKEN_OVER_AGAIN_S = 3600.0
+
+#: Time for what flies before a session ends for another one.
+FINISH_S = 2.0
 
 #: A broker that takes less takes no message of ours; nothing is set aside for that.
 LEAST_PACKET = 256
@@ -100,6 +104,7 @@ class Uplink:
             clock_watch=clock_watch,
         )
         self._retirement = Retirement(config, health=health, waits=self._waits)
+        self._rotation = Rotation(config, health=health, waits=self._waits, clock=clock)
         self._ports = Ports(config.mqtt.port)
         self._taken_over_s = -math.inf
         self._admission = Admission(store, monotonic_s=monotonic_s)
@@ -138,10 +143,12 @@ class Uplink:
 
         Raises StoppingError once stopped.
         """
-        credentials = self._enrolment.credentials()
+        credentials = self._rotation.credentials(self._enrolment.credentials())
         self._health.update(state="connecting")
         try:
             self._connect(credentials)
+            if not self._waits.stopping:  # for a new certificate
+                self._waits.wait(BETWEEN_CONNECTS_S)
         except LinkLostError as lost:
             again_s = self._monotonic_s() + BETWEEN_CONNECTS_S
             self._went_offline(lost, credentials)
@@ -208,6 +215,7 @@ class Uplink:
         )
         birth = self._went_online(accepted)
         self._admission.granted(credentials, connect.endpoint(self._config, credentials))
+        self._rotation.connected(credentials)
         self._enrolment.connected(credentials)
         self._retirement.connected(credentials)
         online_s = self._monotonic_s()
@@ -217,8 +225,12 @@ class Uplink:
                 self._waits.beat()
                 if self._waits.retry_wanted():
                     outbox.retry()
-                session.step()
+                    self._rotation.retry()
+                session.step(min(BEAT_S, self._rotation.look_s))
                 self._retirement.tend()
+                if self._rotation.tend(credentials, idle=not self._retirement.running):
+                    session.finish(self._monotonic_s() + FINISH_S, why=REPLACED)
+                    return
                 if self._monotonic_s() - online_s > STABLE_S:
                     self._health.clear(conditions.TAKEN_OVER)
             session.finish(self._stop_by_s)
@@ -229,6 +241,7 @@ class Uplink:
             self._online = False
             self._lost_s = self._monotonic_s()
             self._retirement.disconnected()
+            self._rotation.disconnected()
             self._backoff.ended(self._monotonic_s() - online_s)
             if self._waits.retry_wanted():
                 self._forbidden.retry()  # that is all there is to a wish from the session's time

@@ -18,9 +18,10 @@ from agent.uplink.child import Child, ending
 from agent.uplink.waits import Waits
 from agent.wakeup import Wakeup
 from tests.fakes import FakeClock
-from tests.tools.cloud.authority import Authority
+from tests.tools.cloud.authority import NOT_AFTER, Authority
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -33,7 +34,16 @@ AUTHORITY = Authority("A root")
 
 def write_identity(certs: Path, name: str = NAME, *, serial: str = "") -> None:
     """Register a device, as far as the disk is concerned."""
-    files = Files(certs / name, name)
+    write_files(Files(certs / name, name), serial=serial)
+
+
+def write_generation(certs: Path, digits: str, *, not_after: dt.datetime) -> None:
+    """Have a generation of the device, whose certificate ends then, beside what is in use."""
+    write_files(Files(certs / f".{NAME}.{digits}", NAME), not_after=not_after)
+
+
+def write_files(files: Files, *, serial: str = "", not_after: dt.datetime = NOT_AFTER) -> None:
+    """Write what a generation has."""
     files.directory.mkdir(parents=True)
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
@@ -43,14 +53,12 @@ def write_identity(certs: Path, name: str = NAME, *, serial: str = "") -> None:
     )
     files.key.touch(0o600)
     files.key.write_bytes(pem)
-    files.certificate.write_text(AUTHORITY.issue_device(key.public_key()))
+    files.certificate.write_text(AUTHORITY.issue_device(key.public_key(), not_after=not_after))
     files.public_key.write_text("a public key")
     files.root.write_text(amazon_roots()[ROOT_CA_1])
     arn = "arn:aws:iot:eu-west-1:123456789012:cert/00"
-    identity = Identity(
-        name, "123456789012", "eu-west-1", "localhost", arn, "00", "policy", 1795500600, serial
-    )
-    files.identity.write_bytes(identity.encode())
+    names = (files.thing, "123456789012", "eu-west-1", "localhost", arn, "00", "policy")
+    files.identity.write_bytes(Identity(*names, 1795500600, serial).encode())
 
 
 @dataclass
@@ -108,14 +116,18 @@ class Children:
         self.scripts: list[Script] = []
         self.started: list[ScriptedChild] = []
         self.retiring: list[bool] = []
+        self.rotating: list[bool] = []
 
-    def __call__(self, config: Config, *, wakeup: Wakeup, retire: bool = False) -> Child:
+    def __call__(
+        self, config: Config, *, wakeup: Wakeup, retire: bool = False, rotate: bool = False
+    ) -> Child:
         """Start one. The surroundings are not looked at."""
         assert config.thing.name == NAME
         assert wakeup.fileno() >= 0
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         self.started.append(ScriptedChild(script))
         self.retiring.append(retire)
+        self.rotating.append(rotate)
         return self.started[-1]
 
 
