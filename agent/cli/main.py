@@ -33,6 +33,7 @@ COMMANDS = {
     "run": "run the agent in the foreground",
     "setup": "register this device, and say what is wired to it",
     "provision": "register this device with AWS, as the agent itself does",
+    "rotate": "replace this device's certificate by a new one",
     "deprovision": "remove this device from AWS, and then its local files",
     "status": "show what the running agent reports",
     "doctor": "check the whole way from the configuration to a live connection",
@@ -56,7 +57,7 @@ DEBIAN = {
 INTERNAL = ("preseed", "provision-child")
 
 #: Commands of which a part is root's own; every other is wholly done by the service's user.
-PARTLY_ROOTS = (["setup"], ["preseed"], ["deprovision"], ["doctor"])
+PARTLY_ROOTS = (["setup"], ["preseed"], ["rotate"], ["deprovision"], ["doctor"])
 
 
 class Command(Protocol):

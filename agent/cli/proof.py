@@ -23,8 +23,8 @@ def leave_message(_topic: str, _payload: bytes) -> None:
     raise MessageCameError
 
 
-def prove(config: Config) -> None:
-    """Connect as the device, with what is on disk now, and leave at once.
+def prove(config: Config, *, pending: bool = False) -> None:
+    """Connect as the device, with what is in use, or is `pending`, and leave at once.
 
     A running agent is thrown out by that and comes back. Where the broker had no session, the one
     that this leaves behind is subscribed, as the agent expects of a session that is present. Raises
@@ -34,7 +34,7 @@ def prove(config: Config) -> None:
         Wakeup() as wakeup,
         connection(
             config,
-            load(config),
+            load(config, pending=pending),
             wakeup=wakeup,
             interrupted=lambda: False,
             on_message=leave_message,

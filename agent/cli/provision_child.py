@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent import board
 from agent import config as configuration
 from agent.account import end_with_parent
+from agent.cli import renewal
 from agent.cli.registration import open_cloud, retrying
 from agent.errors import EXIT_OK, AgentError
 from agent.health.progress import Progress, trouble
@@ -35,15 +36,22 @@ def add(subparsers: Subparsers) -> None:
     """Declare the command and its arguments."""
     parser = subparsers.add_parser("provision-child", description=__doc__, allow_abbrev=False)
     parser.add_argument("--parent", type=int, required=True, metavar="PID", help="the daemon")
-    parser.add_argument(
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
         "--retire", action="store_true", help="only remove the certificates that were replaced"
+    )
+    only.add_argument(
+        "--rotate",
+        action="store_true",
+        help="only make a new certificate ready, beside the one in use",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Provision, or remove what has been replaced; the exit code says whether to try again.
+    """Provision, rotate up to the proof, or remove what has been replaced.
 
-    `--config` says where the configuration came from; it is not read.
+    The exit code says whether to try again. `--config` says where the configuration came from; it
+    is not read.
     """
     end_with_parent(arguments.parent)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # where there is no wait to end
@@ -55,24 +63,25 @@ def run(arguments: argparse.Namespace) -> int:
             retrying(print_json, patience_s=BY_DAEMON_S) as retry,
             Generations(config.paths.certs, config.thing.name).locked(),
         ):
-            if config.provisioning.method == CLAIM and not arguments.retire:
+            if arguments.retire:
+                renewal.retire(config, retry)
+            elif arguments.rotate:
+                renewal.make_ready(config, retry)
+            elif config.provisioning.method == CLAIM:
                 _by_claim(config, retry)
             else:
-                _by_key(config, retry, retire=arguments.retire)
+                _by_key(config, retry)
     except AgentError as error:
         print_json(trouble("provision", error))
         return error.exit_code
     return EXIT_OK
 
 
-def _by_key(config: Config, retry: Retry, *, retire: bool) -> None:
-    from agent.provisioning import provisioner, removal  # noqa: PLC0415 -- a claim needs no boto3
+def _by_key(config: Config, retry: Retry) -> None:
+    from agent.provisioning.provisioner import provision  # noqa: PLC0415 -- a claim needs no boto3
 
     with open_cloud(config, retry) as cloud:
-        if retire:
-            removal.retire(config, cloud, retry, prove=None, serial=board.serial())
-        else:
-            provisioner.provision(config, cloud, retry, serial=board.serial())
+        provision(config, cloud, retry, serial=board.serial())
 
 
 def _by_claim(config: Config, retry: Retry) -> None:

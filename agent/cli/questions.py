@@ -6,20 +6,19 @@ import getpass
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.config import Aws, Mqtt, Provisioning, Thing, problem_with
 from agent.errors import EXIT_USAGE, AgentError
 from agent.provisioning import access_key
-from agent.provisioning.access_key import AccessKey
+from agent.provisioning.access_key import AccessKey, Profile
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-    from pathlib import Path
 
     from agent.config import Config
-    from agent.provisioning.access_key import Profile
 
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 -- its name only
 TOKEN_VARIABLE = "AWS_SESSION_TOKEN"  # noqa: S105 -- its name only
@@ -51,6 +50,17 @@ class Answers:
 def at_terminal() -> bool:
     """True if a person can be asked."""
     return sys.stdin.isatty()
+
+
+def add_key_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags that give an AWS key; the secret is never one of them."""
+    parser.add_argument("--access-key-id", metavar="ID", help="of the AWS key to use")
+    secret = parser.add_mutually_exclusive_group()
+    secret.add_argument("--secret-file", type=Path, metavar="FILE", help="the key's secret in it")
+    secret.add_argument("--secret-stdin", action="store_true", help="read the secret from stdin")
+    parser.add_argument(
+        "--session-token-file", type=Path, metavar="FILE", help="a temporary key's session token"
+    )
 
 
 class Questions:
@@ -127,11 +137,17 @@ class Questions:
         self._check_missing()
         return template, endpoint
 
-    def _check_missing(self) -> None:
+    def key(self, *, hint: str) -> AccessKey | None:
+        """The AWS key alone, in place of one that is not there. Raises UsageError, and OSError."""
+        key = self._key(Profile(), optional=False)
+        self._check_missing(hint)
+        return key
+
+    def _check_missing(self, hint: str = "give it, or run this at a terminal") -> None:
         if self._missing:
             raise UsageError(
                 f"nobody can be asked here, and this is missing: {', '.join(self._missing)}",
-                hint="give it, or run this at a terminal",
+                hint=hint,
             )
 
     def _answer(

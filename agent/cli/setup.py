@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import account, ownership
@@ -19,7 +18,15 @@ from agent.cli.arrival import PATIENCE_S, Arrival
 from agent.cli.draft import Draft
 from agent.cli.main import COMMANDS
 from agent.cli.output import tell
-from agent.cli.questions import NAME, REGION, Questions, UsageError, ask, at_terminal
+from agent.cli.questions import (
+    NAME,
+    REGION,
+    Questions,
+    UsageError,
+    add_key_flags,
+    ask,
+    at_terminal,
+)
 from agent.cli.service import (
     as_service,
     ask_service,
@@ -38,6 +45,7 @@ from agent.sensors import needs
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from agent.cli.main import Subparsers
     from agent.cli.questions import Answers
@@ -56,13 +64,7 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--name", help="the thing's name in AWS IoT")
     parser.add_argument("--region", help="the AWS region, such as ap-northeast-1")
-    parser.add_argument("--access-key-id", metavar="ID", help="of the AWS key to register with")
-    secret = parser.add_mutually_exclusive_group()
-    secret.add_argument("--secret-file", type=Path, metavar="FILE", help="the key's secret in it")
-    secret.add_argument("--secret-stdin", action="store_true", help="read the secret from stdin")
-    parser.add_argument(
-        "--session-token-file", type=Path, metavar="FILE", help="a temporary key's session token"
-    )
+    add_key_flags(parser)
     parser.add_argument(
         "--sensor",
         action="append",

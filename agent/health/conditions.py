@@ -69,6 +69,9 @@ LEFTOVER_CERTIFICATE = Condition(
     WARNING,
     "it can still connect: run `sudo pi-iot-agent provision` with an AWS key that may remove it",
 )
+REPLACED_CERTIFICATE = Condition(
+    "replaced-certificate", INFO, "nobody can connect with it: delete it at AWS when you like"
+)
 CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `sudo pi-iot-agent rotate`")
 OFFLINE = Condition(
     "offline",

@@ -7,6 +7,7 @@
     .<thing>.moved-1a2b3c4d                       what had the name <thing> and was no link of ours
     .<thing>.key                                  a key that has no certificate yet: see `note_key`
     .<thing>.unproven                             what may be left at AWS: see `note`
+    .<thing>.replaced                             what was, and its key destroyed: ids, JSON
 
 What lies there says what to do next; there is no journal. A generation that no link points at is
 stale: its certificate is to be removed at AWS, then it. A thing's name holds no dot, so that one
@@ -101,6 +102,7 @@ class Generations:
         self.current = certs / thing
         self.pending = certs / f".{thing}.pending"
         self.unproven = certs / f".{thing}.unproven"
+        self.replaced = certs / f".{thing}.replaced"
         self.key = certs / f".{thing}.key"
 
     @contextmanager
@@ -128,7 +130,7 @@ class Generations:
 
     def prepare(self) -> None:
         """Remove what an interrupted run was still writing."""
-        beside = rf"\.\.({self.thing}\.(pending|unproven|key)|name|claimed)\.{HEX}"
+        beside = rf"\.\.({self.thing}\.(pending|unproven|key|replaced)|name|claimed)\.{HEX}"
         half_made = re.compile(rf"\.{self.thing}\.(new-)?{HEX}|{beside}")
         for path in self.certs.iterdir():
             if half_made.fullmatch(path.name):
@@ -260,6 +262,18 @@ class Generations:
         """The times in that note; none where it cannot be read."""
         with suppress(OSError, ValueError, TypeError, RecursionError):
             return [float(call_s) for call_s in json.loads(files.read(self.unproven))]
+        return []
+
+    def note_replaced(self, certificate_id: str) -> None:
+        """Note that a certificate is left at AWS whose key is destroyed."""
+        ids = [one for one in self.replaced_ids() if one != certificate_id]
+        files.replace(self.replaced, json.dumps([*ids, certificate_id][-MOST_CALLS:]).encode())
+
+    def replaced_ids(self) -> list[str]:
+        """The ids in that note; none where it cannot be read."""
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            found = [str(one) for one in json.loads(files.read(self.replaced))]
+            return [one for one in found if re.fullmatch("[0-9a-f]{64}", one)]
         return []
 
     def remove(self, path: Path) -> None:

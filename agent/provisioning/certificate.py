@@ -108,16 +108,24 @@ def _keep(cloud: Cloud, generations: Generations, wanted: Wanted) -> tuple[Path,
     """
     kept = None
     for link in (generations.current, generations.pending):
-        identity = None if kept else generations.sound(link)
-        if wanted.key and not generations.has_key(link, wanted.key):
-            identity = None
-        if identity and wanted.reaches(identity) and identity.serial in ("", wanted.serial):
-            known = steps.find_certificate(cloud, identity.certificate_id)
-            if known and known.usable and _fingerprint(known.pem) == generations.fingerprint(link):
-                kept = link, replace(identity, certificate_arn=known.arn)
+        if not kept and (identity := usable(cloud, generations, link, wanted)):
+            kept = link, identity
     if not kept or kept[0] != generations.pending:
         generations.drop_pending()
     return kept
+
+
+def usable(cloud: Cloud, generations: Generations, link: Path, wanted: Wanted) -> Identity | None:
+    """The identity in a generation, if it is sound, of this board, and AWS would let it in."""
+    identity = generations.sound(link)
+    if wanted.key and not generations.has_key(link, wanted.key):
+        return None
+    if not identity or not wanted.reaches(identity) or identity.serial not in ("", wanted.serial):
+        return None
+    known = steps.find_certificate(cloud, identity.certificate_id)
+    if known and known.usable and _fingerprint(known.pem) == generations.fingerprint(link):
+        return replace(identity, certificate_arn=known.arn)
+    return None
 
 
 def new_certificate(cloud: Cloud, generations: Generations, wanted: Wanted) -> Identity:

@@ -52,7 +52,7 @@ def provision(
     about = config.provisioning
     generations = Generations(config.paths.certs, thing)
     generations.prepare()
-    key = _key_in_hardware(config)
+    key = key_in_hardware(config)
 
     caller = retry.run("account", cloud.caller)
     retry.done("account", f"account {caller.account}, region {caller.region}, as {caller.arn}")
@@ -88,7 +88,7 @@ def provision(
     retry.done("ready", f"ready: {generations.current}")
 
 
-def _key_in_hardware(config: Config) -> str:
+def key_in_hardware(config: Config) -> str:
     """The PEM text that stands for the configured key, "" without one. Raises RefusedError."""
     uri = config.mqtt.key_file
     if not isinstance(uri, KeyUri):

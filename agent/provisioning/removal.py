@@ -13,10 +13,12 @@ from agent.health import conditions
 from agent.identity import CLAIM, Generations, forget_name, has_replaced
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
+from agent.provisioning.handover import PROOF_S, destroy_replaced
 from agent.provisioning.remover import AFRESH, Remover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from agent.config import Config
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from agent.provisioning.cloud import Caller, Cloud
     from agent.provisioning.retry import Retry
     from agent.provisioning.steps import KnownCertificate
-
-#: A new policy takes 6 to 8 minutes to be known everywhere ("AWS IoT Core policies").
-PROOF_S = 600.0
 
 COPIED_HINT = conditions.IDENTITY_COPIED.hint
 
@@ -38,46 +37,97 @@ def retire(
     *,
     prove: Callable[[], None] | None,
     serial: str | None,
+    patience_s: float = PROOF_S,
 ) -> None:
     """Remove every other certificate of the thing, once the one in use has proven itself.
 
     `prove` connects with it, or raises LinkLostError; None if that has been seen already. Where it
-    does not connect in ten minutes all stays as it is, for the next run. What cannot be removed is
+    does not connect in `patience_s` all stays as it is, for the next run. What cannot be removed is
     said, stays on disk too, and is raised in the end. What others may use is left, and said; a
     copied card, one that was not made on the board `serial`, removes nothing. Called while
     `Generations.locked`. Raises also CloudError, CredentialsError, OSError.
     """
     thing = config.thing.name
     generations = Generations(config.paths.certs, thing)
-    if not has_replaced(config.paths.certs, thing):
+    if not generations.replaced_ids() and not has_replaced(config.paths.certs, thing):
         return
     used = _used(generations)
-    remover = Remover(thing, cloud, retry, named_policy=config.provisioning.policy)
     if used.serial not in ("", serial or ""):
         what, why = f"what {thing} has replaced", f"this card was made on the board {used.serial}"
-        remover.leave(what, why, hint=COPIED_HINT)
+        Remover(thing, cloud, retry).leave(what, why, hint=COPIED_HINT)
         return
     if prove:
-        retry.run("proof", prove, patience_s=PROOF_S, at_least_s=BETWEEN_CONNECTS_S)
+        retry.run("proof", prove, patience_s=patience_s, at_least_s=BETWEEN_CONNECTS_S)
         retry.done("proof", "connected with the new certificate")
+    _retire(config, cloud, retry, generations, used, serial=serial)
+
+
+def _retire(
+    config: Config,
+    cloud: Cloud,
+    retry: Retry,
+    generations: Generations,
+    used: Identity,
+    *,
+    serial: str | None,
+) -> None:
+    thing, replaced = config.thing.name, set(generations.replaced_ids())
     caller = retry.run("account", cloud.caller)
     owner = retry.run("thing", lambda: steps.owner_of(cloud, thing))
+    if used.method == CLAIM and not retry.run("certificate", lambda: _find(cloud, used)):
+        destroy_replaced(generations, retry)  # the AWS key is another account's
+        replaced = set()
+
+    def also() -> list[str]:
+        """Policies of the certificate in use, which one that it replaced may carry too."""
+        return [named, *retry.run("certificate", lambda: _policies(cloud, used))]
+
+    named = config.provisioning.policy
+    remover = Remover(thing, cloud, retry, also=also)
     needed = generations.certificate_ids(generations.pending) | {used.certificate_id}
     for path in generations.stale():
         ids, identity = generations.certificate_ids(path), generations.identity(path)
-        what = f"certificate {', '.join(sorted(ids))}"
-        adopt = None if identity else partial(_adopt, generations, path, used)
-        if elsewhere := _elsewhere(identity, caller):
-            remover.leave(what, f"it is in {elsewhere}", hint=f"remove it there; then {AFRESH}")
-        elif board := _other_board(identity, owner, serial):
-            remover.leave(what, f"it is of the board {board}", hint=COPIED_HINT)
-        elif remover.generation(ids, but=needed, adopt=adopt):
-            _remove_whole(generations, path)
+        if _may_remove(remover, ids, identity, caller, owner=owner, serial=serial):
+            adopt = None if identity else partial(_adopt, generations, path, used)
+            if remover.generation(ids, but=needed, adopt=adopt):
+                _remove_whole(generations, path)
+    if replaced and remover.generation(replaced, but=needed):
+        generations.remove(generations.replaced)
     if generations.unproven.exists():
         found = remover.lost(generations.noted_s(), but=needed)
         if remover.others(but=needed, ours=bool(owner) and owner == serial) & found:
             generations.remove(generations.unproven)
     remover.raise_first()
+
+
+def _may_remove(
+    remover: Remover,
+    ids: AbstractSet[str],
+    identity: Identity | None,
+    caller: Caller,
+    *,
+    owner: str | None,
+    serial: str | None,
+) -> bool:
+    """True unless a generation is of another account or board, which is said."""
+    what = f"certificate {', '.join(sorted(ids))}"
+    if elsewhere := _elsewhere(identity, caller):
+        remover.leave(what, f"it is in {elsewhere}", hint=f"remove it there; then {AFRESH}")
+        return False
+    if board := _other_board(identity, owner, serial):
+        remover.leave(what, f"it is of the board {board}", hint=COPIED_HINT)
+        return False
+    return True
+
+
+def _find(cloud: Cloud, used: Identity) -> KnownCertificate | None:
+    return steps.find_certificate(cloud, used.certificate_id)
+
+
+def _policies(cloud: Cloud, used: Identity) -> list[str]:
+    """The policies of the certificate in use."""
+    known = _find(cloud, used)
+    return steps.policies_of(cloud, known.arn) if known else []
 
 
 def _used(generations: Generations) -> Identity:
@@ -126,11 +176,12 @@ def deprovision(
             hint=f"`pi-iot-agent deprovision --forget{name}` removes it here alone",
         )
 
-    remover = Remover(thing, cloud, retry, named_policy=config.provisioning.policy)
+    remover = Remover(thing, cloud, retry, also=lambda: [config.provisioning.policy])
     named = [path for path in known if generations.identity(path)]
     ids = set().union(*map(generations.certificate_ids, named))
     remover.generation(ids, only_ours=False)
-    remover.generation(set().union(*map(generations.certificate_ids, known)) - ids)
+    more = {*generations.replaced_ids()}.union(*map(generations.certificate_ids, known)) - ids
+    remover.generation(more)
     remover.lost(generations.noted_s(), but=set())
     if ours:  # certificates of this very board that the disk has lost
         remover.others(but=set(), ours=True)

@@ -15,7 +15,7 @@ from agent.provisioning.lost import SETTLED_S, lost_certificates
 from agent.provisioning.policy import policy_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from agent.provisioning.cloud import Cloud
@@ -32,14 +32,16 @@ AFRESH = "`pi-iot-agent deprovision --forget` and `provision`"
 class Remover:
     """Each method says what it did, and may be called again. `raise_first` ends the work.
 
-    `named_policy` is one that [provisioning] names instead of our own.
+    `also` asks for policies that are the device's besides our own.
     `kept` has what stays at AWS, with the reason; `left` has the ids of certificates among it.
     """
 
-    def __init__(self, thing: str, cloud: Cloud, retry: Retry, *, named_policy: str = "") -> None:
+    def __init__(
+        self, thing: str, cloud: Cloud, retry: Retry, *, also: Callable[[], list[str]] = list
+    ) -> None:
         self._thing = thing
         self._policy = policy_name(thing)
-        self._ours = {self._policy, named_policy} - {""}
+        self._also = also
         self._cloud = cloud
         self._retry = retry
         self._errors: list[CloudError] = []
@@ -71,6 +73,12 @@ class Remover:
             self.leave(what, error.text, hint=error.hint)
             return False
         return True
+
+    def _look(self, what: str, ask: Callable[[], Iterable[str]]) -> tuple[set[str], bool]:
+        """What `ask` finds, and True; else `what` is left."""
+        found: set[str] = set()
+        asked = self._attempt(what, lambda: found.update(self._retry.run("certificate", ask)))
+        return found, asked
 
     def _say(self, step: str, text: str) -> None:
         self._retry.say(Progress(step, text))
@@ -111,15 +119,8 @@ class Remover:
         With `only_ours` one that carries more than our policy and this thing is left, and said.
         With `adopt`, so is one that AWS does not know here; it is called before a removal.
         """
-        whole: set[str] = set()
-
-        def complete() -> None:
-            whole.update(steps.whole_ids(self._cloud, self._thing, ids))
-
-        found = self._attempt(
-            f"certificate {', '.join(sorted(ids))}",
-            lambda: self._retry.run("certificate", complete),
-        )
+        what = f"certificate {', '.join(sorted(ids))}"
+        whole, found = self._look(what, lambda: steps.whole_ids(self._cloud, self._thing, ids))
         removed = self._certificates(whole - but, only_ours=only_ours, adopt=adopt)
         return found & removed and not whole & self.left
 
@@ -128,13 +129,8 @@ class Remover:
 
         What may be more than this device's own is left, and said: all unless the thing is `ours`.
         """
-        attached: set[str] = set()
-
-        def look() -> None:
-            attached.update(steps.certificates_of(self._cloud, self._thing))
-
         what = f"what else is attached to {self._thing}"
-        found = self._attempt(what, lambda: self._retry.run("certificate", look))
+        attached, found = self._look(what, lambda: steps.certificates_of(self._cloud, self._thing))
         mine = attached - but - self._tried
         if mine and not ours:
             self.leave(what, "the thing does not carry this board's serial number")
@@ -182,10 +178,10 @@ class Remover:
         arn, which = found.arn, {"certificateId": certificate_id}
         things = self._list(step, "list_principal_things", resource, "things", principal=arn)
         others = [thing for thing in things if thing != self._thing]
-        policies = sorted(self._ours)
+        policies = [self._policy]
         if not others or only_ours:
             policies = self._list(step, "list_attached_policies", resource, "policies", target=arn)
-        more = [*others, *(policy for policy in policies if policy not in self._ours)]
+        more = [*others, *self._not_ours(policies)]
         if more and only_ours:
             self.left.add(certificate_id)
             self.leave(what, f"it is also attached to {', '.join(more)}", hint=MORE_HINT)
@@ -207,6 +203,11 @@ class Remover:
         self._do(step, "delete_certificate", resource, **which)
         self._deleted[what] = lambda: steps.find_certificate(self._cloud, certificate_id) is None
         self._say(step, f"{what}, deleted")
+
+    def _not_ours(self, policies: list[str]) -> list[str]:
+        """Those that the device's own certificate has no need of."""
+        found = {*policies} - {self._policy}
+        return sorted(found - {*self._also()} if found else found)
 
     def lost(self, calls_s: Sequence[float], *, but: AbstractSet[str]) -> bool:
         """Remove certificates that nobody has the key of; True if no try has failed.
@@ -241,15 +242,8 @@ class Remover:
             self._say(step, f"{what}, kept: other certificates have it")
             return
 
-        def old_versions() -> list[str]:
-            try:
-                found = self._cloud.call("list_policy_versions", resource, **which)
-            except NotFoundError:
-                return []
-            versions = found["policyVersions"]
-            return [one["versionId"] for one in versions if not one.get("isDefaultVersion")]
-
-        for version in self._retry.run(step, old_versions):
+        spare = self._retry.run(step, lambda: steps.spare_versions(self._cloud, self._policy))
+        for version in spare:
             self._do(step, "delete_policy_version", resource, policyVersionId=version, **which)
         self._do(step, "delete_policy", resource, **which)
         self._deleted[what] = lambda: not steps.policy_exists(self._cloud, self._policy)

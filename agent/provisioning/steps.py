@@ -28,9 +28,9 @@ SERIAL = "serial"
 POLICY_VERSIONS = 5
 
 ID_LENGTH = 64
-USABLE = ("ACTIVE", "INACTIVE")
-REVOKED = "REVOKED"
-SHUT_OUT = ("INACTIVE", REVOKED)
+ACTIVE, INACTIVE, REVOKED = "ACTIVE", "INACTIVE", "REVOKED"
+USABLE = (ACTIVE, INACTIVE)
+SHUT_OUT = (INACTIVE, REVOKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,15 @@ def policy_exists(cloud: Cloud, name: str) -> bool:
     except NotFoundError:
         return False
     return True
+
+
+def spare_versions(cloud: Cloud, name: str) -> list[str]:
+    """The versions of a policy but its default; none where there is no such policy."""
+    try:
+        found = cloud.call("list_policy_versions", f"policy/{name}", policyName=name)
+    except NotFoundError:
+        return []
+    return [one["versionId"] for one in found["policyVersions"] if not one.get("isDefaultVersion")]
 
 
 def find_certificate(cloud: Cloud, certificate_id: str) -> KnownCertificate | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_OK, CredentialsError
 from agent.health import conditions
-from agent.identity import by_hand, has_replaced, load, other_things
+from agent.identity import Generations, by_hand, has_replaced, load, other_things
 from agent.uplink.child import Child
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Retirement:
         if credentials.identity is None:
             return
         self._tell_others()
+        self._tell_replaced()
         if not has_replaced(self._certs, self._thing):
             self._health.clear(conditions.LEFTOVER_CERTIFICATE)
         elif self._monotonic_s() >= self._try_after_s and self._in_use(credentials):
@@ -95,6 +96,7 @@ class Retirement:
                 self._health.clear(conditions.LEFTOVER_CERTIFICATE)
         elif not child.troubled:
             self._tell(*child.ending())
+        self._tell_replaced()
         self.disconnected()
 
     def disconnected(self) -> None:
@@ -108,6 +110,11 @@ class Retirement:
         if has_replaced(self._certs, self._thing):
             text = f"a certificate that was replaced may still live at AWS: {text}"
             self._health.report(conditions.LEFTOVER_CERTIFICATE, text, hint=hint)
+
+    def _tell_replaced(self) -> None:
+        ids = Generations(self._certs, self._thing).replaced_ids()
+        what = f"certificate {', '.join(ids)} was replaced and its key destroyed; it is left at AWS"
+        self._health.stand(conditions.REPLACED_CERTIFICATE, what if ids else "")
 
     def _tell_others(self) -> None:
         before, self._others = self._others, other_things(self._certs, self._thing)

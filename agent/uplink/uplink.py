@@ -201,18 +201,7 @@ class Uplink:
             forbidden=self._forbidden,
             monotonic_s=self._monotonic_s,
         )
-        session = Session(
-            self._thing,
-            connection,
-            outbox,
-            subscription=f"{connect.endpoint(self._config, credentials)} {self._thing}/{COUNT}",
-            inbox=inbox,
-            totals=self._totals,
-            store=self._store,
-            health=self._health,
-            clock=self._clock,
-            monotonic_s=self._monotonic_s,
-        )
+        session = self._session(connection, outbox, inbox, credentials)
         birth = self._went_online(accepted)
         self._admission.granted(credentials, connect.endpoint(self._config, credentials))
         self._rotation.connected(credentials)
@@ -245,6 +234,22 @@ class Uplink:
             self._backoff.ended(self._monotonic_s() - online_s)
             if self._waits.retry_wanted():
                 self._forbidden.retry()  # that is all there is to a wish from the session's time
+
+    def _session(
+        self, connection: Connection, outbox: Outbox, inbox: Inbox, credentials: Credentials
+    ) -> Session:
+        return Session(
+            self._thing,
+            connection,
+            outbox,
+            subscription=f"{connect.endpoint(self._config, credentials)} {self._thing}/{COUNT}",
+            inbox=inbox,
+            totals=self._totals,
+            store=self._store,
+            health=self._health,
+            clock=self._clock,
+            monotonic_s=self._monotonic_s,
+        )
 
     def _went_online(self, accepted: Accepted) -> dict[str, Json]:
         self._online = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.provisioning.device import Device
+from tests.integration.provisioning.disk import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,3 +36,9 @@ def device(aws: LocalAws, tmp_path: Path) -> Iterator[Device]:
     found = Device(aws, tmp_path)
     yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def disk() -> Disk:
+    """The disk under this thread; a hook cannot be taken back, so there is one."""
+    return Disk()

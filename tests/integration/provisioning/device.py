@@ -14,7 +14,7 @@ from agent import board
 from agent import config as configuration
 from agent.identity import ROOT_CA_1, Generations, amazon_roots, load
 from agent.identity.credentials import Files
-from agent.provisioning import removal
+from agent.provisioning import handover, removal, rotation
 from agent.provisioning.cloud import Answer, Caller, Cloud
 from agent.provisioning.policy import policy_name
 from agent.provisioning.provisioner import provision
@@ -167,6 +167,17 @@ class Device:
         cloud = cloud or self.cloud()
         with self.generations.locked():
             removal.retire(self.config, cloud, self.retry(), prove=prove, serial=self.serial)
+        return cloud.made
+
+    def rotate(self, *, crash_at: int = 0, prove: Callable[[], None] = lambda: None) -> int:
+        """Replace the certificate as the command does; the number of calls to IoT."""
+        cloud = self.cloud(crash_at)
+        with self.generations.locked():
+            retry, bundles = self.retry(), [one_root(self.directory)]
+            rotation.make_ready(self.config, cloud, retry, serial=self.serial, bundles=bundles)
+            patient = self.retry(patience_s=0.3)
+            handover.switch(self.config, patient, prove=prove, patience_s=0.3)
+            removal.retire(self.config, cloud, retry, prove=None, serial=self.serial)
         return cloud.made
 
     def deprovision(self, *, crash_at: int = 0, thing: str = "") -> int:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import resource
 import signal
-import sys
-import threading
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,7 +20,7 @@ from tests.integration.provisioning.device import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.integration.provisioning.disk import Disk
 
 
 @pytest.mark.parametrize("number", range(1, len(CALLS) + 1))
@@ -67,44 +64,6 @@ def test_deprovisioning_survives_a_crash_after_any_call(device: Device) -> None:
         device.check_gone()
     device.check_gone()
     assert crash_at > 8
-
-
-WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.chmod"}
-
-
-class Disk:
-    """Crashes the armed thread before its n-th change to the disk; an audit hook (PEP 578)."""
-
-    def __init__(self) -> None:
-        self._thread = 0
-        self._left = 0
-        sys.addaudithook(self._hook)
-
-    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._thread or threading.get_ident() != self._thread:
-            return
-        writes = event in WRITES or (
-            event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
-        )
-        if writes:
-            self._left -= 1
-            if self._left == 0:
-                raise CrashError
-
-    @contextmanager
-    def crash_before(self, number: int) -> Iterator[None]:
-        """Crash before that change."""
-        self._left, self._thread = number, threading.get_ident()
-        try:
-            yield
-        finally:
-            self._thread = 0
-
-
-@pytest.fixture(scope="module")
-def disk() -> Disk:
-    """The disk under this thread; a hook cannot be taken back, so there is one."""
-    return Disk()
 
 
 @pytest.mark.parametrize(("older", "first"), [(False, 1), (True, 9)], ids=["link", "directory"])

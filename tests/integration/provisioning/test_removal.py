@@ -31,19 +31,15 @@ def test_the_replaced_certificate_stays_until_the_new_one_has_connected(device: 
     (old,) = device.own()
     spoil_key(device)
     device.register()
-    before = removal.PROOF_S
-    removal.PROOF_S = 0.1
-    try:
-        with device.generations.locked(), pytest.raises(LinkLostError):
-            removal.retire(
-                device.config,
-                device.cloud(),
-                device.retry(patience_s=0.1),
-                prove=fail,
-                serial=device.serial,
-            )
-    finally:
-        removal.PROOF_S = before
+    with device.generations.locked(), pytest.raises(LinkLostError):
+        removal.retire(
+            device.config,
+            device.cloud(),
+            device.retry(patience_s=0.1),
+            prove=fail,
+            patience_s=0.1,
+            serial=device.serial,
+        )
     assert old in device.own()
     assert has_replaced(device.certs, device.name)
     device.provision()

@@ -1,0 +1,54 @@
+"""Renewal of the certificate in parts, which `rotate` and the daemon's child share.
+
+With a claim no AWS key is needed; boto3 is then loaded only to see whether there is one after all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent import board
+from agent.cli.registration import open_cloud
+from agent.errors import NoAwsCredentialsError
+from agent.identity import CLAIM, Generations
+from agent.provisioning import fleet, handover
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.provisioning.access_key import AccessKey
+    from agent.provisioning.retry import Retry
+
+
+def make_ready(config: Config, retry: Retry, key: AccessKey | None = None) -> None:
+    """Have a new certificate be pending beside the one in use, which stays in use.
+
+    Called while `Generations.locked`. Raises CloudError, CredentialsError, LinkLostError, OSError.
+    """
+    serial = board.serial()
+    if config.provisioning.method == CLAIM:
+        handover.in_use(Generations(config.paths.certs, config.thing.name), serial)
+        fleet.prepare(config, retry, serial=serial, only=config.thing.name)
+        return
+    from agent.provisioning import rotation  # noqa: PLC0415 -- a claim needs no boto3
+
+    with open_cloud(config, retry, key) as cloud:
+        rotation.make_ready(config, cloud, retry, serial=serial)
+
+
+def retire(config: Config, retry: Retry, key: AccessKey | None = None) -> None:
+    """Remove what the certificate in use has replaced: it has connected.
+
+    Without an AWS key, the keys of what a claim had made are destroyed, and all else is left.
+    Called and raises as `make_ready`.
+    """
+    try:
+        cloud = open_cloud(config, retry, key)
+    except NoAwsCredentialsError:
+        generations = Generations(config.paths.certs, config.thing.name)
+        if not handover.destroy_replaced(generations, retry):
+            raise
+        return
+    from agent.provisioning import removal  # noqa: PLC0415 -- as above
+
+    with cloud:
+        removal.retire(config, cloud, retry, prove=None, serial=board.serial())
