@@ -24,7 +24,7 @@ from agent.provisioning import credentials_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from agent.cli.shown_files import Shown
@@ -45,7 +45,14 @@ PUBLIC = {"region", "output"}
 #: Where the machine's number stands (machine-id(5)).
 MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
 
-WIFI_NAME = ["/usr/sbin/iwgetid", "--raw"]
+#: Programs that tell the names of Wi-Fi networks, each on a line, where they are installed.
+WIFI_NAMES = (
+    ["/usr/sbin/iwgetid", "--raw"],
+    ["/usr/bin/nmcli", "--terse", "--fields=NAME", "connection", "show"],
+)
+
+#: What netplan puts before such a name.
+NETPLAN = re.compile(r"netplan-\w+-")
 
 
 def dossier(
@@ -87,7 +94,9 @@ def dossier(
     return {name: _text(redaction.value(one)) for name, one in parts.items()}
 
 
-def of_board(known: Config, root: Path) -> Iterator[Known]:
+def of_board(
+    known: Config, root: Path, *, wifi: Iterable[list[str]] = WIFI_NAMES
+) -> Iterator[Known]:
     """The numbers and names that tell this board, and its network, from all others."""
     machine = {text for path in MACHINE_IDS if (text := _line(root / path))}
     serials = {board.serial(root) or ""}
@@ -99,9 +108,13 @@ def of_board(known: Config, root: Path) -> Iterator[Known]:
     for path in root.glob("sys/class/net/*/address"):
         if (address := _line(path)).strip("0:"):
             yield from (Known(address.replace(":", dash), MAC) for dash in (":", "-", ""))
-    with suppress(OSError, subprocess.SubprocessError):
-        told = subprocess.run(WIFI_NAME, capture_output=True, text=True, timeout=5, check=False)
-        yield Known(told.stdout.strip(), WIFI)
+    for program in wifi:
+        with suppress(OSError, subprocess.SubprocessError, UnicodeDecodeError):
+            told = subprocess.run(program, capture_output=True, text=True, timeout=5, check=False)
+            names = {
+                part for one in told.stdout.splitlines() for part in (one, NETPLAN.sub("", one))
+            }
+            yield from (Known(name.strip(), WIFI) for name in names)
 
 
 def of_keys(known: Config) -> Iterator[Known]:

@@ -94,6 +94,13 @@ def check_free(path: Path) -> None:
             )
         if path.is_symlink() or path.exists():
             raise _taken(path)
+    directory = path.absolute().parent
+    if not directory.is_dir():
+        raise AgentError(f"{directory}: is no directory", hint="name another file")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise NotPermittedError(
+            f"{directory}: this user may not write there", hint="name a file in another directory"
+        )
 
 
 def save(path: Path, data: bytes) -> None:

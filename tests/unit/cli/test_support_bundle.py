@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent import config as configuration
 from agent.cli import shown_files, support_bundle
-from agent.cli.dossier import dossier
+from agent.cli.dossier import dossier, of_board
 from agent.cli.main import main
 from agent.errors import AgentError
 from agent.provisioning.access_key import AccessKey, text_of
@@ -232,6 +233,27 @@ def test_the_archive_is_a_new_file_for_one_user(
     assert main(command) == 1
     assert f"{target}: is there already" in capsys.readouterr().err
     assert target.read_bytes() == data
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_done(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Collecting takes a while."""
+    target = tmp_path / "none" / "x.tar.gz"
+    assert main(["doctor", "--bundle", str(target), "--config", config]) == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: is no directory" in told
+    assert "collecting" not in told
+
+
+def test_names_of_wifi_networks_are_known(tmp_path: Path) -> None:
+    """As programs tell them that may be installed; netplan puts something before them."""
+    known = configuration.load(
+        Place(tmp_path, "").config, options_of=lambda _: dict, environment={}
+    )
+    programs = [["/nowhere"], ["/bin/printf", "Our House\nnetplan-wlan0-TheOther\n"]]
+    found = {one.value for one in of_board(known, tmp_path, wifi=programs)}
+    assert found >= {"Our House", "TheOther"}
 
 
 def test_no_link_is_followed(config: str, tmp_path: Path) -> None:
