@@ -55,7 +55,7 @@ def _hardware_problems(key: KeyUri, certificate: Path | None) -> list[str]:
     except ForbiddenCredentialsError:
         pass
     except CredentialsError as error:
-        return [f"mqtt.key_file: {error}"]
+        return [f"mqtt.key_file: {error.text}; {error.hint}"]
     return []
 
 
