@@ -67,14 +67,14 @@ class ClaimAnswers:
         ):
             draft.set(key, value)
 
-    def place(self, certs: Path) -> int:
-        """Write the claim below `certs`, as the service's user; the exit code. Raises OSError."""
-        if self.given:
-            directory = certs / DIRECTORY
-            files.make_directory(directory)
-            files.replace(directory / CERTIFICATE, self.given.certificate.encode())
-            files.replace(directory / KEY, self.given.key.encode())
-        return EXIT_OK
+
+def place(certs: Path, given: ClaimGiven) -> int:
+    """Write a claim below `certs`, as the service's user; the exit code. Raises OSError."""
+    directory = certs / DIRECTORY
+    files.make_directory(directory)
+    files.replace(directory / CERTIFICATE, given.certificate.encode())
+    files.replace(directory / KEY, given.key.encode())
+    return EXIT_OK
 
 
 def answers(

@@ -4,7 +4,8 @@ So a card is prepared for a device in someone else's house. The file is a whole 
 hold `[aws] access_key_id` and `secret_access_key` too. It is taken over once: the key goes to the
 credentials file, the rest becomes the agent's configuration, and the file is wiped. A run that was
 cut short is finished by the next: the file goes only when everything that it says is on the disk
-elsewhere. Used by pi-iot-agent-preseed.service, as root, before the agent starts.
+elsewhere. A claim in the directory `pi-iot-agent-claim` beside it goes the same way. Used by
+pi-iot-agent-preseed.service, as root, before the agent starts.
 """
 
 from __future__ import annotations
@@ -12,27 +13,39 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import files, sensors
+from agent.cli import claiming
 from agent.cli.allow import allow
 from agent.cli.output import complain, tell
-from agent.cli.service import ask_service, check_writable, key_owner
-from agent.config import contents, interpret, read_toml
-from agent.config.editor import UneditableError, without
+from agent.cli.service import as_service, ask_service, check_writable, key_owner, make_certs
+from agent.config import Paths, contents, interpret, read_toml
+from agent.config.editor import UneditableError, with_value, without
 from agent.errors import EXIT_OK, AgentError, ConfigError, explained
-from agent.provisioning import access_key
+from agent.identity import CLAIM
+from agent.provisioning import access_key, claim_given
 from agent.provisioning.access_key import AccessKey
+from agent.provisioning.claim_files import DIRECTORY
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from agent.cli.main import Subparsers
     from agent.config import Config, OptionsOf
 
 ACCESS_KEY_ID = ("aws", "access_key_id")
 SECRET_ACCESS_KEY = ("aws", "secret_access_key")
+
+#: Directory beside the file, with a claim as `setup --claim` takes one; where its parts go.
+CLAIM_DIRECTORY = "pi-iot-agent-claim"
+CLAIM_FILES = {
+    ("provisioning", "claim_cert_file"): claiming.CERTIFICATE,
+    ("provisioning", "claim_key_file"): claiming.KEY,
+}
 
 #: Files on the boot partition of Raspberry Pi OS: until Debian 11, and since Debian 12.
 FILES = [Path("/boot/pi-iot-agent.toml"), Path("/boot/firmware/pi-iot-agent.toml")]
@@ -77,6 +90,8 @@ class Preseed:
         #: Problems of the file, for a person who has the card in a reader.
         self.error = path.with_name(f"{path.name}.error")
         self.kept = target.with_name(f"{target.name}.before-preseed")
+        #: Directory of a claim, which the file need not name.
+        self.claim = path.with_name(CLAIM_DIRECTORY)
 
     def take(self) -> bool:
         """Take the file over and wipe it; False if there is none.
@@ -85,12 +100,16 @@ class Preseed:
         """
         if self.taken.is_dir():  # not ours; it must not keep the file from being taken over
             self.taken.rename(self.taken.with_name(f"{self.taken.name}.{secrets.token_hex(4)}"))
-        files.wipe(self.taken)
+        self._wipe()
         if not self.path.exists():
             return False
         try:
             text, config, key = self._read()
             check_writable(self.target)
+            if self._has_claim(read_toml(self.path, contents(self.path))):
+                given = claim_given.read(self.claim)
+                make_certs(config.paths.certs)
+                as_service(partial(claiming.place, config.paths.certs, given))
             if key:
                 check_writable(config.provisioning.credentials_file)
                 access_key.save(
@@ -111,8 +130,36 @@ class Preseed:
         self.error.unlink(missing_ok=True)
         self.path.replace(self.taken)
         files.sync_directory(self.taken.parent)
-        files.wipe(self.taken)
+        self._wipe()
         return True
+
+    def _wipe(self) -> None:
+        """Wipe what has been taken, the claim before the file, which tells that it has been."""
+        if self.taken.exists() and self.claim.is_dir():
+            for path in self.claim.iterdir():
+                if path.is_file():
+                    files.wipe(path)
+            with suppress(OSError):  # something of the owner's is in it
+                self.claim.rmdir()
+        files.wipe(self.taken)
+
+    def _has_claim(self, document: Mapping[str, object]) -> bool:
+        """True if the file wants a claim, names none, and one lies beside it."""
+        about = document.get("provisioning")
+        if not isinstance(about, dict) or about.get("method") != CLAIM:
+            return False
+        return not {name for _, name in CLAIM_FILES} & about.keys() and self.claim.is_dir()
+
+    def _completed(self, text: str) -> str:
+        """The text with the files of the claim beside it. Raises UneditableError, ConfigError."""
+        document = read_toml(self.path, text.encode())
+        if self._has_claim(document):
+            paths = document.get("paths")
+            given = paths.get("certs") if isinstance(paths, dict) else None
+            for key, name in CLAIM_FILES.items():
+                path = Path(str(given or Paths().certs)) / DIRECTORY / name
+                text = with_value(text, key, str(path))
+        return text
 
     def _read(self) -> tuple[str, Config, AccessKey | None]:
         """The text without the key, the configuration in it, and the key. Raises ConfigError.
@@ -126,10 +173,10 @@ class Preseed:
                 [f"{self.path}: {problem}" for problem in problems],
                 hint="correct the file, and start the device again",
             )
-        document = read_toml(self.path, data)
+        text = self._completed(data.decode("utf-8-sig"))
+        document = read_toml(self.path, text.encode())
         pair = _take_pair(document, [])
         config = self._interpreted(document, lambda _: dict)
-        text = data.decode("utf-8-sig")
         for key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if pair else ():
             text = without(text, key)
         return text, config, AccessKey(*pair) if pair else None
@@ -138,20 +185,20 @@ class Preseed:
         """All that is wrong with the content of the file."""
         problems: list[str] = []
         try:
-            document = read_toml(self.path, data)
-            if not document:
+            if not read_toml(self.path, data):
                 problems.append("is empty: nothing in it is set")
+            text = self._completed(data.decode("utf-8-sig"))
+            document = read_toml(self.path, text.encode())
             pair = _take_pair(document, problems)
             config = self._interpreted(document, sensors.options_of)
             if pair and not config.aws.region:
                 problems.append("aws.region: is missing; it goes with access_key_id")
-            text = data.decode("utf-8-sig")
             for key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if pair else ():
                 text = without(text, key)
         except ConfigError as error:
             problems += [problem.removeprefix(f"{self.path}: ") for problem in error.problems]
         except UneditableError as error:
-            problems.append(f"{error}; give it a line of its own below [aws]")
+            problems.append(f"{error}; give it a line of its own below its [table]")
         return problems
 
     def _interpreted(self, document: dict[str, object], options_of: OptionsOf) -> Config:

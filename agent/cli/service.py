@@ -114,6 +114,13 @@ def check_writable(path: Path, *, read_only: Callable[[Path], bool] = is_read_on
         raise NotPermittedError(f"{path}: this user may not write it", hint="run this with sudo")
 
 
+def make_certs(certs: Path) -> None:
+    """Make the directory of certificates for the service where only root can make it."""
+    service = account.of_service()
+    if service and not certs.exists():
+        ownership.make_directory_for(service.owner, certs)
+
+
 def key_owner() -> files.Owner | None:
     """Owner of the AWS key that root writes: root, with the service's group; None for others."""
     service = account.of_service()

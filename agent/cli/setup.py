@@ -11,7 +11,6 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from agent import account, ownership
 from agent.cli import claiming, enrol, findings, sensor_flags, service_unit, walk
 from agent.cli.allow import allow, alone
 from agent.cli.arrival import PATIENCE_S, Arrival
@@ -31,6 +30,7 @@ from agent.cli.service import (
     as_service,
     ask_service,
     check_writable,
+    make_certs,
     watch_as_service,
 )
 from agent.cli.wiring import Dialogue
@@ -123,8 +123,8 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
                 known, stored, own_certificate=own_certificate, registered=registered
             )
         _write(draft, answers, tables, known)
-    if claim:
-        as_service(partial(claim.place, draft.config.paths.certs))
+    if claim and claim.given:
+        as_service(partial(claiming.place, draft.config.paths.certs, claim.given))
     allow(draft.config)  # also where the registration fails: the agent goes on with it
     _finish(
         draft,
@@ -148,7 +148,7 @@ def _write(draft: Draft, answers: Answers, tables: Mapping[str, Table], known: C
         told += [f"sensors {', '.join(tables)}"] if tables else []
         tell(f"{draft.config.path}: {', '.join(told)}")
         _warn(draft.config, known)
-    _make_certs(draft.config.paths.certs)
+    make_certs(draft.config.paths.certs)
 
 
 def _finish(draft: Draft, answers: Answers, *, enrols: bool, asks: bool, keep: bool) -> None:
@@ -228,10 +228,3 @@ def pair(told: str) -> tuple[str, str]:
     thing, _, region = told.partition(" ")
     wrong = problem_with(Thing, *NAME, thing) or problem_with(Aws, *REGION, region)
     return ("", "") if wrong else (thing, region)
-
-
-def _make_certs(certs: Path) -> None:
-    """Make the directory of certificates for the service where only root can make it."""
-    service = account.of_service()
-    if service and not certs.exists():
-        ownership.make_directory_for(service.owner, certs)
