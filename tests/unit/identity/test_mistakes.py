@@ -79,6 +79,7 @@ def new_pair() -> Pair:
 
 
 PAIR, OTHER = new_pair(), new_pair()
+SHOWN = PAIR.certificate_pem
 CA = AUTHORITY.pem.encode()
 HTML = b"<!DOCTYPE html>\n<html><body>404</body></html>"
 LINES = PAIR.certificate_pem.splitlines(keepends=True)
@@ -95,24 +96,14 @@ PAIRS: dict[str, tuple[bytes, bytes, str, str]] = {
     "public for private": (PAIR.certificate_pem, PAIR.public(), "is a public key", "mine.key"),
     "public for certificate": (PAIR.public(), PAIR.key_pem, "is a public key", "mine.crt"),
     "private for certificate": (PAIR.key_pem, PAIR.key_pem, "is a private key", "mine.crt"),
-    "certificate for key": (
-        PAIR.certificate_pem,
-        PAIR.certificate_pem,
-        "is a certificate",
-        "mine.key",
-    ),
+    "certificate for key": (SHOWN, SHOWN, "is a certificate", "mine.key"),
     "passphrase": (
         PAIR.certificate_pem,
         PAIR.private(locked=LOCKED),
         "is a private key with a passphrase",
         "mine.key",
     ),
-    "old passphrase": (
-        PAIR.certificate_pem,
-        DEK,
-        "is a private key with a passphrase",
-        "mine.key",
-    ),
+    "old passphrase": (SHOWN, DEK, "is a private key with a passphrase", "mine.key"),
     "binary passphrase": (
         PAIR.certificate_pem,
         PAIR.private(encoding=Encoding.DER, locked=LOCKED),
@@ -120,6 +111,14 @@ PAIRS: dict[str, tuple[bytes, bytes, str, str]] = {
         "mine.key",
     ),
     "request": (PAIR.request(), PAIR.key_pem, "is a request for a certificate", "mine.crt"),
+    "binary request": (
+        ssl.PEM_cert_to_DER_cert(
+            PAIR.request().decode().replace("CERTIFICATE REQUEST", "CERTIFICATE")
+        ),
+        PAIR.key_pem,
+        "is a request for a certificate",
+        "mine.crt",
+    ),
     "OpenSSH": (
         PAIR.certificate_pem,
         PAIR.private(PrivateFormat.OpenSSH),
@@ -170,7 +169,7 @@ PAIRS: dict[str, tuple[bytes, bytes, str, str]] = {
     "empty": (PAIR.certificate_pem, b"", "is empty", "mine.key"),
     "blank": (b" \r\n", PAIR.key_pem, "is empty", "mine.crt"),
     "zeros": (PAIR.certificate_pem, bytes(512), "holds nothing but zeros", "mine.key"),
-    "web page": (HTML, PAIR.key_pem, "is a web page", "mine.crt"),
+    "web page": (b"\xef\xbb\xbf" + HTML, PAIR.key_pem, "is a web page", "mine.crt"),
     "JSON": (ANSWER, PAIR.key_pem, "is JSON", "mine.crt"),
     "prose": (PAIR.certificate_pem, b"see the safe\n", "is neither", "mine.key"),
     "UTF-16": (

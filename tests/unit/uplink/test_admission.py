@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from agent.config import StoreLimits
 from agent.errors import LinkLostError
@@ -49,6 +54,23 @@ def own(tmp_path: Path) -> Credentials:
     return Credentials(files.certificate, files.key, (), None)
 
 
+def issued_by(unit: str) -> bytes:
+    """A certificate whose issuer has this OU."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    begins = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)]))
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begins)
+        .not_valid_after(begins + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
 @pytest.mark.parametrize("lost", [TURNED_AWAY, CertificateRefusedError("unknown ca")])
 def test_it_is_known_for_how_long_a_new_certificate_is_turned_away(
     own: Credentials, store: Store, lost: LinkLostError
@@ -76,10 +98,14 @@ def test_another_certificate_is_new_again(own: Credentials, store: Store, tmp_pa
 
 
 def test_a_certificate_that_was_registered_is_none_of_these(own: Credentials, store: Store) -> None:
-    """Nor is a file that cannot be read any more."""
-    admission = Admission(store)
+    """Nor is one that AWS has made, as its issuer says, or a file that cannot be read any more."""
+    admission = Admission(store, monotonic_s=Ticks())
     identity = Identity(NAME, "1", "x", HOST, "arn", "id", "policy", 1795500600)
     assert admission.withheld_s(TURNED_AWAY, replace(own, identity=identity), HOST) is None
+    own.certificate.write_bytes(issued_by("Amazon Web Services O=Amazon.com Inc. L=Seattle"))
+    assert admission.withheld_s(TURNED_AWAY, own, HOST) is None
+    own.certificate.write_bytes(issued_by("A workshop"))
+    assert admission.withheld_s(TURNED_AWAY, own, HOST) == 0
     own.certificate.write_text("spoiled")
     assert admission.withheld_s(TURNED_AWAY, own, HOST) is None
 
