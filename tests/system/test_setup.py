@@ -66,6 +66,26 @@ def test_flags_alone_make_it_a_device_and_the_key_is_erased(fresh: Device) -> No
     fresh.restart()  # it needs no key from now on
 
 
+def test_a_claim_makes_it_a_device_without_an_aws_key(fresh: Device) -> None:
+    """The template names it, in one and the same process; the claim is the service's user's."""
+    fresh.cloud.fleet.create_template("home", ThingName=f"{fresh.name}-named")
+    for path in fresh.cloud.fleet.claim(fresh.package.parent / "claim", template="home"):
+        fresh.box.write(f"/root/claim/{path.name}", path.read_text(), mode="0600")
+    fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
+    fresh.box.write(CONFIG, fresh.toml_with(thing={"name": None}, aws={"region": None}))
+    flags = ["--claim", "/root/claim", "--template", "home", "--endpoint", fresh.cloud.endpoint]
+    done = fresh.box.run("pi-iot-agent", "setup", *flags)
+    fresh.wait_online()
+
+    assert done.stdout.rstrip().endswith("Done. `pi-iot-agent status` tells how it is.")
+    assert fresh.status()["thing"] == f"{fresh.name}-named"
+    claim = "/etc/pi-iot-agent/certs/.claim/private.pem.key"
+    assert fresh.box.output("stat", "-c", "%U %a", claim) == "pi-iot-agent 600"
+    foreign = ["find", "/etc/pi-iot-agent/certs", "-not", "-user", "pi-iot-agent", "-not"]
+    assert fresh.box.output(*foreign, "-type", "l") == ""
+    fresh.restart()
+
+
 def test_three_commands_lead_to_the_first_acknowledged_count(fresh: Device) -> None:
     """`apt install`, `setup`, `status`: no file is edited, and each step is told with its time.
 
