@@ -188,7 +188,9 @@ class Remover:
             return
         if adopt:
             adopt(found)
-        if not others:  # first, so that it cannot connect even where the rest is refused
+        # First, so that it cannot connect even where the rest is refused. AWS changes the status of
+        # a revoked one no more ("Revoke a client certificate", AWS IoT developer guide).
+        if not others and found.status != steps.REVOKED:
             self._do(step, "update_certificate", resource, newStatus="INACTIVE", **which)
         for policy in policies:
             self._do(step, "detach_policy", resource, policyName=policy, target=arn)

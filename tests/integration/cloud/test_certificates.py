@@ -71,3 +71,22 @@ def test_the_end_of_a_certificate_may_be_chosen(aws: LocalAws) -> None:
     assert certificate.not_valid_after_utc == aws.not_after
     described = aws.iot.describe_certificate(certificateId=made["certificateId"])
     assert described["certificateDescription"]["validity"]["notAfter"] == aws.not_after
+
+
+def test_what_is_revoked_stays_revoked(aws: LocalAws) -> None:
+    """It may be deleted; and nobody gives a status that is AWS's own."""
+    made = aws.iot.create_keys_and_certificate(setAsActive=True)
+    which = {"certificateId": made["certificateId"]}
+    for status in ("PENDING_ACTIVATION", "PENDING_TRANSFER"):
+        assert error_code(aws.iot.update_certificate, **which, newStatus=status) == (
+            "InvalidRequestException",
+            400,
+        )
+    for _ in range(2):
+        aws.iot.update_certificate(**which, newStatus="REVOKED")
+    for status in ("ACTIVE", "INACTIVE"):
+        assert error_code(aws.iot.update_certificate, **which, newStatus=status) == (
+            "CertificateStateException",
+            406,
+        )
+    aws.iot.delete_certificate(**which)

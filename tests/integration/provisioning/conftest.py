@@ -26,7 +26,8 @@ def aws(cloud: LocalAws) -> Iterator[LocalAws]:
             cloud.iot.detach_policy(policyName=policy, target=one.arn)
         for thing in one.things:
             cloud.iot.detach_thing_principal(thingName=thing, principal=one.arn)
-        cloud.iot.update_certificate(certificateId=one.certificate_id, newStatus="INACTIVE")
+        if one.status == "ACTIVE":
+            cloud.iot.update_certificate(certificateId=one.certificate_id, newStatus="INACTIVE")
         cloud.iot.delete_certificate(certificateId=one.certificate_id)
 
 

@@ -159,9 +159,16 @@ class StrictIot(IoTBackend):  # type: ignore[misc]
         return super().create_policy_version(policy_name, policy_document, set_as_default)
 
     def update_certificate(self, certificate_id: str, new_status: str) -> None:
-        """Only to a status that exists."""
+        """Only to a status that an owner may give; what is revoked stays so.
+
+        https://docs.aws.amazon.com/iot/latest/developerguide/revoke-ca-cert.html
+        """
         if new_status not in ("ACTIVE", "INACTIVE", "REVOKED"):
             raise exceptions.InvalidRequestException(f"Cannot change to {new_status}")
+        if self.describe_certificate(certificate_id).status == "REVOKED" != new_status:
+            raise exceptions.CertificateStateException(
+                "Certificate is revoked, and its status cannot be changed.", certificate_id
+            )
         super().update_certificate(certificate_id, new_status)
 
 
