@@ -19,6 +19,7 @@ from tests.tools.cloud.faults import (
     RESPONSE_LOST,
     THROTTLED,
     Fault,
+    hang,
 )
 
 if TYPE_CHECKING:
@@ -281,6 +282,16 @@ def test_a_connection_ends_before_or_after_the_effect(
     assert claimant.until(lambda: claimant.lost)
     assert not claimant.received
     assert len(claimant.aws.certificates()) == before + made
+
+
+def test_one_that_hangs_holds_up_nobody_else(claimant: Claimant, tmp_path: Path) -> None:
+    """Its answer comes when it comes."""
+    claimant.aws.faults.inject(hang(3600), "CreateKeysAndCertificate:mqtt", nth=1)
+    claimant.client.publish(KEYS, b"", 1)
+    with Claimant(claimant.aws, tmp_path / "other") as other:
+        assert other.ask(FROM_CSR, other.csr())["word"] == "accepted"
+        assert other.ask(KEYS, b"")["word"] == "accepted"
+    assert not claimant.until(lambda: bool(claimant.received), seconds=0.1)
 
 
 def test_above_the_limit_requests_are_throttled(claimant: Claimant) -> None:

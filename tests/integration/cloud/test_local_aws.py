@@ -56,6 +56,23 @@ def test_by_hand_it_gives_a_claim(tmp_path: Path) -> None:
     assert config.provisioning.claim_cert_file.is_file()
 
 
+@pytest.mark.parametrize("claim", [False, True])
+def test_without_a_compiler_all_but_fleet_provisioning_works(tmp_path: Path, claim: bool) -> None:  # noqa: FBT001
+    """And that says what to install."""
+    options = ["--claim"] if claim else []
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.cloud", *options, "--for", "0"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PATH": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == int(claim)
+    assert ("sudo apt install gcc libc6-dev mosquitto-dev" in done.stderr) == claim
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("how", ["for", "interrupt", "terminate"])
 def test_by_hand_it_says_what_to_do_and_leaves_nothing(tmp_path: Path, how: str) -> None:
     """`python3 -m tests.cloud` ends with 0 after --for, Ctrl-C and SIGTERM, without a process."""

@@ -261,7 +261,8 @@ class Fleet:
         """One request, with the fault that is due."""
         begun = self._faults.begin(Sent(operation, request.topic, request.payload), claim)
         fault = begun.fault
-        self._faults.stopping.wait(fault.hang_s)
+        if self._faults.stopping.wait(fault.hang_s):
+            return
         if fault.reset and not fault.after_effect:
             self._faults.end(begun, 0, "reset")
             self._link.kick(request.client_id)
