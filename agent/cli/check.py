@@ -29,10 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     The files that [mqtt] names are looked at too.
     """
     config = settings(arguments)
-    if problems := mqtt_problems(config):
-        raise ConfigError(
-            [f"{config.path}: {problem}" for problem in problems], hint="see [mqtt] in this file"
-        )
+    check_files(config)
     doubt = region_doubt("" if config.aws.endpoint_url else config.aws.region)
     more = [f"aws.region: {doubt}"] if doubt else []
     more += [*mqtt_warnings(config, now_s=time.time()), *claim_warnings(config)]
@@ -40,6 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     print(summary(config))
     return EXIT_OK
+
+
+def check_files(config: Config) -> None:
+    """Raise ConfigError with all problems of the files that [mqtt] names."""
+    if problems := mqtt_problems(config):
+        raise ConfigError(
+            [f"{config.path}: {problem}" for problem in problems], hint="see [mqtt] in this file"
+        )
 
 
 def summary(config: Config) -> str:

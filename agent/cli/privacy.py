@@ -47,12 +47,14 @@ _CALLS = (
     "calls of the AWS API signed with the AWS key, whose secret does not travel; they tell the "
     "versions of boto3, Python and Linux"
 )
+_REQUEST = "a public key, in a request for a certificate"
+_NO_KEY = "nothing of a key: AWS makes it, and sends it to the device"
 REGISTRATION = {
-    "csr": (_THING, "a public key, in a request for a certificate", _CALLS),
-    "keys": (_THING, "nothing of a key: AWS makes it, and sends it to the device", _CALLS),
+    "csr": (_THING, _REQUEST, _CALLS),
+    "keys": (_THING, _NO_KEY, _CALLS),
     "claim": (
         "the board's serial number and the [provisioning] parameters, for the template",
-        "a public key, in a request for a certificate",
+        "the thing's name as it is here, in the client id",
         "no AWS key: the claim certificate shows who asks",
     ),
     "": ("nothing: you bring the certificate",),
@@ -106,7 +108,9 @@ def registration(config: Config) -> list[str]:
     """What AWS is told at the registration."""
     about, how = config.provisioning, method(config)
     told = list(REGISTRATION[how])
-    if how in ("csr", "keys"):
+    if how == "claim":
+        told.append(_NO_KEY if about.key_type == "made-by-aws" else _REQUEST)
+    elif how:
         own = "a policy of the device's own, which is called by the thing's name"
         told.append(f"policy {about.policy}" if about.policy else own)
         told += [f"attribute {name} = {value}" for name, value in (about.attributes or {}).items()]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
+from agent.cli.check import check_files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.questions import UsageError
 from agent.cli.registration import register
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Provision, prove it by connecting, and remove what has been replaced. Raises AgentError."""
     config = settings(arguments)
     if config.mqtt.cert_file:
+        check_files(config)
         print("[mqtt] cert_file is set: there is nothing to provision")
     elif config.provisioning.method == CLAIM and (arguments.take_over or arguments.reset_policy):
         raise UsageError(

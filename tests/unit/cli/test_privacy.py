@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
     Tell = Callable[[], dict[str, Any]]
 
+CLAIM = """
+[provisioning]
+method = "claim"
+template = "t"
+claim_cert_file = "c"
+claim_key_file = "k"
+[mqtt]
+endpoint = "b"
+"""
 MOTION = '[[sensors]]\nname = "motion"\ndriver = "simulated"\ndetections_per_s = 1\n'
 ROOM = '[[sensors]]\nname = "room"\ndriver = "simulated"\n'
 
@@ -108,6 +117,10 @@ def test_a_ping_goes_where_nothing_else_does(config: str) -> None:
     [
         ('[provisioning]\nattributes = { site = "attic" }\n', "attribute site = attic"),
         ('[provisioning]\nmethod = "keys"\npolicy = "ours"\n', "policy ours"),
+        (
+            CLAIM,
+            "the claim certificate shows who asks\na public key",
+        ),
         ('[mqtt]\nendpoint = "b"\ncert_file = "c"\nkey_file = "k"\n', "you bring the certificate"),
     ],
 )

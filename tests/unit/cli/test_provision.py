@@ -25,6 +25,18 @@ def test_the_plan_tells_what_is_wrong_with_the_key(tmp_path: Path) -> None:
     assert "AWS has not been asked" in text
 
 
+def test_a_mistake_with_the_owners_files_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the words of `check`; else there is nothing to do."""
+    toml = tmp_path / "agent.toml"
+    toml.write_text('[mqtt]\nendpoint = "b"\ncert_file = "c"\nkey_file = "k"\n')
+    for name in "ck":
+        (tmp_path / name).touch()
+    assert main(["provision", "--config", str(toml)]) == 78
+    assert f"{toml}: mqtt.cert_file: {tmp_path}/c: is empty" in capsys.readouterr().err
+
+
 def plan_in(region: str, directory: Path) -> str:
     """The plan of a device in a region."""
     toml = directory / "agent.toml"
