@@ -36,14 +36,14 @@ VERDICTS = {conditions.INFO: INFO, conditions.WARNING: WARN, conditions.ERROR: F
 
 
 def of_agent(
-    status: Mapping[str, Json], known: Collection[str], *, blocked: bool
+    status: Mapping[str, Json], told: Collection[Finding], *, blocked: bool
 ) -> Iterator[Finding]:
-    """Its connection and its conditions, without those that are `known` already.
+    """Its connection and its conditions, without those that were `told` already.
 
     A cause is told once: so what follows from it is left out, and all that tells of no connection
     if it is known to be `blocked`.
     """
-    mine = [one for one in conditions_of(status)[:MOST_TOLD] if one.get("code") not in known]
+    mine = [one for one in conditions_of(status)[:MOST_TOLD] if not _is_told(one, told)]
     how = f"{status.get('state')}, {status.get('queued')} records wait"
     if status.get("state") == "online":
         yield Finding(OK, "connection", f"the agent holds it: {how}")
@@ -63,6 +63,14 @@ def of_agent(
         yield Finding(VERDICTS.get(str(one.get("severity")), WARN), code, text, hint)
     if not mine and status.get("state") == "online":
         yield Finding(OK, "agent", "it reports nothing that a person should mend")
+
+
+def _is_told(condition: Mapping[str, Json], told: Collection[Finding]) -> bool:
+    """True if a finding says the same; each warning of a configuration is one of its own."""
+    code, text = condition.get("code"), str(condition.get("text"))
+    if code != conditions.CONFIG_WARNING.code:
+        return any(one.what == code for one in told)
+    return any(text == one.text or (one.hint and text.endswith(one.hint)) for one in told)
 
 
 def cause_of(found: Collection[dict[str, Json]]) -> dict[str, Json] | None:

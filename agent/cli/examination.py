@@ -69,9 +69,7 @@ def _everything(config: Config, told: _Told, clock: Clock) -> Iterator[Finding]:
         yield from _way(config, found, told, clock_sound=clock_sound, running=status is not None)
     yield from local_findings.of_endpoint(config, told.findings)
     if status is not None:
-        yield from agent_findings.of_agent(
-            status, {one.what for one in told.findings}, blocked=told.blocked
-        )
+        yield from agent_findings.of_agent(status, told.findings, blocked=told.blocked)
 
 
 def _status(config: Config) -> Generator[Finding, None, dict[str, Json] | None]:

@@ -20,6 +20,7 @@ from agent.identity import (
     MissingCredentialsError,
     RootsError,
     certificates,
+    claim_warnings,
     decode_certificate,
     load,
     other_things,
@@ -140,7 +141,9 @@ def _unprovisioned(
     file = config.provisioning.credentials_file
     profile = config.aws.profile or access_key.DEFAULT_PROFILE
     if config.provisioning.method == "claim":  # which takes no AWS key
-        return still
+        hint = "see claim_cert_file and claim_key_file of [provisioning]"
+        text = "; ".join(claim_warnings(config))
+        return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, text, hint) if text else still
     try:
         found = credentials_file.load(file)
         access_key.check(found, profile)
@@ -150,7 +153,7 @@ def _unprovisioned(
         pass
     except ConfigError as error:
         return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, error.text, error.hint)
-    except OSError:
+    except OSError:  # which tells nothing of a key
         return still
     if any(name in os.environ for name in ELSEWHERE):
         return still

@@ -246,6 +246,20 @@ def test_a_running_agent_without_a_connection_is_a_fail(patient: Patient) -> Non
     assert told.count("FAIL") == told.count("CONNACK") == 1
 
 
+def test_each_warning_of_the_configuration_is_told_once(patient: Patient) -> None:
+    """The agent has those that were found here, and others of its own."""
+    sensor = '[[sensors]]\nname = "pir"\ndriver = "simulated"\ntest = true\n'
+    patient.write(patient.broker.port, sensor)
+    (here,) = load(patient.config, options_of=lambda _: dict, environment={}).warnings
+
+    told = patient.examine_beside(
+        "online", ("config-warning", "warning", here), ("config-warning", "warning", "of its own")
+    )[1]
+
+    assert told.count(here) == 1
+    assert "WARN  config-warning: of its own" in told
+
+
 @pytest.mark.parametrize(
     ("standing", "cause"),
     [

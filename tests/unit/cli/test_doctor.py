@@ -51,3 +51,14 @@ def test_a_region_that_does_not_exist_is_the_cause(
     (found,) = of_credentials(known, known=names.__contains__)
     assert (found.verdict, found.what) == ("FAIL", verdict)
     assert told in f"{found.text} {found.hint}"
+
+
+def test_a_claim_that_is_not_there_is_the_cause(config: str, tmp_path: Path) -> None:
+    """A device that registers by a claim needs no AWS key."""
+    add(config, '[mqtt]\nendpoint = "localhost"\n[provisioning]\nmethod = "claim"\n')
+    add(config, 'template = "home"\nclaim_cert_file = "c.pem"\nclaim_key_file = "c.key"\n')
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    (found,) = of_credentials(known)
+    assert (found.verdict, found.what) == ("FAIL", "provisioning-refused")
+    assert str(tmp_path / "c.pem") in found.text
+    assert "AWS key" not in found.text + found.hint

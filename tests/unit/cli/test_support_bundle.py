@@ -11,6 +11,8 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent import config as configuration
 from agent.cli import shown_files, support_bundle
@@ -24,6 +26,7 @@ MACHINE = "00112233445566778899aabbccddeeff"
 MAC = "b8:27:eb:12:34:56"
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 #: Each stands in one place, and is told again by the journal and by the agent.
@@ -309,3 +312,11 @@ def test_names_in_the_archive_are_plain() -> None:
 def test_any_configuration_can_be_shown(text: str) -> None:
     """However little is in it."""
     assert isinstance(shown_files.toml(text).text, str)
+
+
+@given(
+    st.text(max_size=300), st.sampled_from([shown_files.toml, shown_files.legacy, shown_files.unit])
+)
+def test_any_text_can_be_shown(text: str, show: Callable[[str], shown_files.Shown]) -> None:
+    """Whatever somebody has put there."""
+    assert isinstance(show(text).text, str)

@@ -202,3 +202,12 @@ def test_no_answer_is_classified_by_its_kind(error: Exception, kind: type) -> No
 def test_a_defect_is_no_failure_of_aws() -> None:
     """It keeps its traceback."""
     assert failure(ZeroDivisionError(), CALL) is None
+
+
+def test_a_region_that_is_not_known_is_told_where_nothing_answers() -> None:
+    """That is what a misspelled one looks like."""
+    call = Call("iot:CreateThing", "thing/x", "https://iot.us-eats-1", "us-eats-1")
+    found = failure(exceptions.EndpointConnectionError(endpoint_url="u"), call)
+    assert found
+    assert found.hint.startswith("us-eats-1 is no AWS region that this version knows")
+    assert "did you mean us-east-1" in found.hint
