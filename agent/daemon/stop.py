@@ -45,6 +45,7 @@ class Stop:
         self._reader, self._writer = socket.socketpair()
         self._writer.settimeout(0)
         self._heard: set[int] = set()
+        self._armed = threading.Event()
         self.asked = False
 
     def listen(self) -> None:
@@ -60,12 +61,15 @@ class Stop:
         return time.monotonic()
 
     def called_off(self) -> bool:
-        """True unless a signal has asked for the stop; from now on one ends the process at once.
+        """True unless a signal has asked for the stop, which `begin` has begun before.
 
-        The deadline stands: only the next program in this process takes it away.
+        From now on a signal ends the process at once, and the kernel's deadline, which the next
+        program in this process would inherit (setitimer(2)), is gone.
         """
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        self._armed.wait()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         with suppress(BlockingIOError):
             self._heard |= {*self._reader.recv(64, socket.MSG_DONTWAIT)}
         return SIGNALS.isdisjoint(self._heard)
@@ -74,6 +78,7 @@ class Stop:
         while (SIGNALS | {BEGUN}).isdisjoint(self._heard):
             self._heard |= {*self._reader.recv(64)}
         signal.setitimer(signal.ITIMER_REAL, self._stop_s + KERNEL_S)
+        self._armed.set()
         self.asked = True
         self._begun.set()
         time.sleep(self._stop_s)

@@ -100,8 +100,7 @@ def run(config: Config) -> int:
 
 
 def _settle_process() -> None:
-    """Have signals, deadlines and look-ups be those of a process in which nothing has begun."""
-    signal.setitimer(signal.ITIMER_REAL, 0)  # of a start before, under another name
+    """Have signals and look-ups be those of a process in which nothing has begun."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to try again
     # Read by the C library before its first look-up (resolv.conf(5)): a dead DNS server then blocks
     # the uplink for seconds, not for the better part of a minute.
@@ -128,7 +127,8 @@ def _end(
 ) -> int:
     """Close the store; the exit code. Raises RenamedError where the process goes on."""
     renamed = failure if isinstance(failure, RenamedError) else None
-    kept = _close(store, config, clock, ended=in_order or bool(renamed), failure=failure)
+    in_order = in_order or renamed is not None
+    kept = _close(store, config, clock, ended=in_order, failure=failure)
     if renamed and kept and stop.called_off():
         raise renamed
     return EXIT_OK if in_order and kept else EXIT_FAILURE
