@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import io
 import os
 import select
 import sys
@@ -53,14 +54,13 @@ def ask_service(
     """
     if account.of_service() is None:
         return question()
-    pieces: list[str] = []
+    told = io.StringIO()
 
     def take(piece: str) -> None:
-        if sum(map(len, pieces)) < longest:
-            pieces.append(piece)
+        told.write(piece[: longest - told.tell()])
 
     as_service(lambda: _tell(question()), out=take, groups=groups)
-    return "".join(pieces)[:longest].rstrip("\n")
+    return told.getvalue().rstrip("\n")
 
 
 def watch_as_service(

@@ -45,7 +45,7 @@ JOURNAL = [
 JOURNAL_S = 20.0
 
 #: Most that the service's user may give, in characters and in parts.
-LONGEST = 16 * MIB
+LONGEST = 8 * MIB
 MOST_PARTS = 40
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 
