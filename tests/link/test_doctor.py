@@ -339,19 +339,35 @@ def test_a_clock_that_is_wrong_is_the_one_cause(patient: Patient) -> None:
     assert not {one.what for one in found} & {"certificate", "certificate-expiring", "TLS"}
 
 
-def test_the_old_endpoint_is_told_once_with_the_new_name(patient: Patient) -> None:
+@pytest.mark.parametrize(
+    ("host", "problem", "right"),
+    [
+        (
+            "a1b2.iot.nowhere-1.amazonaws.com",
+            "a1b2.iot.nowhere-1.amazonaws.com is the old endpoint",
+            "a1b2-ats.iot.nowhere-1.amazonaws.com",
+        ),
+        (
+            "a1b2-ats.iot.us-eats-1.amazonaws.com",
+            "us-eats-1 is no AWS region that this version knows",
+            "did you mean us-east-1",
+        ),
+    ],
+)
+def test_an_endpoint_that_cannot_be_is_told_once_with_the_right_one(
+    patient: Patient, host: str, problem: str, right: str
+) -> None:
     """As what to do about the failure, here that no such name is known."""
     text = patient.config.read_text()
-    old = "a1b2.iot.nowhere-1.amazonaws.com"
-    text = text.replace('endpoint = "localhost"', f'endpoint = "{old}"')
+    text = text.replace('endpoint = "localhost"', f'endpoint = "{host}"')
     patient.config.write_text(re.sub("ca_file = .*", "", text))
 
     code, told = patient.examine()
 
     assert code == 1
-    assert f"FAIL  offline: the name {old} cannot be looked up" in told
-    assert f"hint: {old} is the old endpoint" in told
-    assert told.count("a1b2-ats.iot.nowhere-1.amazonaws.com") == 1
+    assert f"FAIL  offline: the name {host} cannot be looked up" in told
+    assert f"hint: {problem}" in told
+    assert told.count(right) == 1
 
 
 def test_findings_are_one_document_for_programs(patient: Patient) -> None:
