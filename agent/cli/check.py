@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.cli.main import COMMANDS, settings
 from agent.config import region_doubt
 from agent.errors import EXIT_OK, ConfigError
-from agent.identity import claim_warnings, mqtt_problems, mqtt_warnings
+from agent.identity import CLAIM, claim_warnings, mqtt_problems, mqtt_warnings
 
 if TYPE_CHECKING:
     import argparse
@@ -49,10 +49,11 @@ def check_files(config: Config) -> None:
 
 def summary(config: Config) -> str:
     """The configuration in a few lines."""
+    by_claim = config.provisioning.method == CLAIM
     sensors = ", ".join(f"{sensor.name} ({sensor.driver})" for sensor in config.sensors)
     rows = {
         "thing": config.thing.name,
-        "region": config.aws.region or "that of the AWS credentials",
+        "region": config.aws.region or f"that of the {'endpoint' if by_claim else 'AWS key'}",
         "endpoint": f"{config.mqtt.endpoint or 'as registered'}, port {config.mqtt.port}",
         "sensors": sensors or "none: only the agent's own state is reported",
         "counted": _counted(config),

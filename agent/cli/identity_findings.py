@@ -16,10 +16,12 @@ from agent.config import control_plane, region_doubt
 from agent.errors import ConfigError, CredentialsError
 from agent.health import conditions
 from agent.identity import (
+    CLAIM,
     ForbiddenCredentialsError,
     MissingCredentialsError,
     RootsError,
     certificates,
+    claim_left,
     claim_warnings,
     decode_certificate,
     load,
@@ -117,7 +119,10 @@ def of_things(config: Config, identity: Identity | None) -> Iterator[Finding]:
 
 
 def of_needless_key(config: Config) -> Iterator[Finding]:
-    """A warning of the AWS key that a device needs no more once it is registered."""
+    """A warning of the AWS key, or claim, that a registered device needs no more."""
+    if left := claim_left(config):
+        hint = f"`sudo rm {config.provisioning.claim_key_file}`, or erase_claim = false"
+        yield Finding(WARN, "claim", left, hint)
     if has_key(config):
         text = f"{config.provisioning.credentials_file} has one, which a registered device needs"
         hint = "`sudo pi-iot-agent setup` erases it"
@@ -140,10 +145,10 @@ def _unprovisioned(
     still = verdict.of(conditions.UNPROVISIONED, FAIL, missing.text, start)
     file = config.provisioning.credentials_file
     profile = config.aws.profile or access_key.DEFAULT_PROFILE
-    if config.provisioning.method == "claim":  # which takes no AWS key
-        hint = "see claim_cert_file and claim_key_file of [provisioning]"
-        text = "; ".join(claim_warnings(config))
-        return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, text, hint) if text else still
+    if config.provisioning.method == CLAIM:  # which takes no AWS key
+        wrong = "; ".join(claim_warnings(config))
+        hint = "`sudo pi-iot-agent setup --claim DIR` takes another claim"
+        return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, wrong, hint) if wrong else still
     try:
         found = credentials_file.load(file)
         access_key.check(found, profile)

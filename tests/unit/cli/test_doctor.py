@@ -62,3 +62,19 @@ def test_a_claim_that_is_not_there_is_the_cause(config: str, tmp_path: Path) -> 
     assert (found.verdict, found.what) == ("FAIL", "provisioning-refused")
     assert str(tmp_path / "c.pem") in found.text
     assert "AWS key" not in found.text + found.hint
+
+
+def test_a_claim_that_should_be_gone_is_told(config: str, tmp_path: Path) -> None:
+    """Of a device that is not registered; one that was to be erased is a warning afterwards."""
+    add(config, '[mqtt]\nendpoint = "broker.local"\n[provisioning]\nmethod = "claim"\n')
+    add(config, 'template = "home"\nclaim_cert_file = "c"\nclaim_key_file = "k"\n')
+    add(config, "erase_claim = true\n")
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    (found,) = of_credentials(known)
+    assert (found.verdict, found.what) == ("FAIL", "provisioning-refused")
+    assert "provisioning.claim_key_file: " in found.text
+    assert "setup --claim" in found.hint
+    assert not list(of_needless_key(known))
+    (tmp_path / "k").touch()
+    (left,) = of_needless_key(known)
+    assert (left.verdict, left.what) == ("WARN", "claim")
