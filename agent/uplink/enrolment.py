@@ -182,7 +182,9 @@ class Enrolment:
             copied = (
                 f"the identity was made on the board {made_on}, this is the board {self._serial}"
             )
-        self._health.stand(conditions.IDENTITY_COPIED, copied)
+        by_claim = self._config.provisioning.method == CLAIM
+        hint = "`sudo pi-iot-agent provision` registers this board by the claim" if by_claim else ""
+        self._health.stand(conditions.IDENTITY_COPIED, copied, hint=hint)
         hint = f"`sudo rm {self._config.provisioning.claim_key_file}`, or erase_claim = false"
         left = claim_left(self._config)
         self._health.stand(conditions.CONFIG_WARNING, left, hint=hint, key="claim")

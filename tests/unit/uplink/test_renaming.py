@@ -96,3 +96,10 @@ def test_a_claim_that_should_be_gone_is_told(device: Device) -> None:
     key.unlink()
     enrolment(device, erase=True).credentials()
     assert device.conditions() == {}
+
+
+def test_a_copied_card_is_told_what_its_claim_can_do(device: Device) -> None:
+    """The template gives this board a name of its own."""
+    write_identity(device.certs, serial="b2")
+    assert enrolment(device).credentials().identity
+    assert "registers this board by the claim" in device.conditions()["identity-copied"]
