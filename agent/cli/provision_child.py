@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
             Generations(config.paths.certs, config.thing.name).locked(),
         ):
             if arguments.retire:
-                renewal.retire(config, retry)
+                renewal.retire(config, retry, serial=board.serial())
             elif arguments.rotate:
-                renewal.make_ready(config, retry)
+                renewal.make_ready(config, retry, serial=board.serial())
             elif config.provisioning.method == CLAIM:
                 _by_claim(config, retry)
             else:

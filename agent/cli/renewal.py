@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent import board
 from agent.cli.registration import open_cloud
 from agent.errors import NoAwsCredentialsError
 from agent.identity import CLAIM, Generations
@@ -19,12 +18,14 @@ if TYPE_CHECKING:
     from agent.provisioning.retry import Retry
 
 
-def make_ready(config: Config, retry: Retry, key: AccessKey | None = None) -> None:
+def make_ready(
+    config: Config, retry: Retry, *, serial: str | None, key: AccessKey | None = None
+) -> None:
     """Have a new certificate be pending beside the one in use, which stays in use.
 
-    Called while `Generations.locked`. Raises CloudError, CredentialsError, LinkLostError, OSError.
+    `serial` is this board's; without `key` the AWS key is the one that is there. Called while
+    `Generations.locked`. Raises CloudError, CredentialsError, LinkLostError, OSError.
     """
-    serial = board.serial()
     if config.provisioning.method == CLAIM:
         handover.in_use(Generations(config.paths.certs, config.thing.name), serial)
         fleet.prepare(config, retry, serial=serial, only=config.thing.name)
@@ -35,7 +36,9 @@ def make_ready(config: Config, retry: Retry, key: AccessKey | None = None) -> No
         rotation.make_ready(config, cloud, retry, serial=serial)
 
 
-def retire(config: Config, retry: Retry, key: AccessKey | None = None) -> None:
+def retire(
+    config: Config, retry: Retry, *, serial: str | None, key: AccessKey | None = None
+) -> None:
     """Remove what the certificate in use has replaced: it has connected.
 
     Without an AWS key, the keys of what a claim had made are destroyed, and all else is left.
@@ -51,4 +54,4 @@ def retire(config: Config, retry: Retry, key: AccessKey | None = None) -> None:
     from agent.provisioning import removal  # noqa: PLC0415 -- as above
 
     with cloud:
-        removal.retire(config, cloud, retry, prove=None, serial=board.serial())
+        removal.retire(config, cloud, retry, prove=None, serial=serial)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agent import board
 from agent.cli.main import COMMANDS, settings
 from agent.cli.questions import Questions, add_key_flags
 from agent.cli.service import as_service, ask_service
@@ -78,7 +79,7 @@ def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
         retrying(print_line, patience_s=BY_HAND_S) as retry,
         Generations(config.paths.certs, config.thing.name).locked(by_hand=True),
     ):
-        renewal.make_ready(config, retry, key)
+        renewal.make_ready(config, retry, serial=board.serial(), key=key)
         handover.switch(config, retry, prove=partial(prove, config, pending=True))
-        renewal.retire(config, retry, key)
+        renewal.retire(config, retry, serial=board.serial(), key=key)
     return EXIT_OK

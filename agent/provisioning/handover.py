@@ -5,6 +5,7 @@ What was replaced is then removed at AWS with one (`removal`); without one, its 
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from agent.mqtt import BETWEEN_CONNECTS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from agent.config import Config
     from agent.identity import Identity
@@ -84,7 +86,14 @@ def destroy_replaced(generations: Generations, retry: Retry) -> bool:
         identity = generations.identity(path)
         if identity and identity.method == CLAIM:
             generations.note_replaced(identity.certificate_id)
-            generations.remove(path)
+            remove_whole(generations, path)
             text = f"certificate {identity.certificate_id} was replaced; its key is destroyed"
             retry.done("replaced", f"{text}, and it stays at AWS, since there is no AWS key here")
     return not generations.stale()
+
+
+def remove_whole(generations: Generations, path: Path) -> None:
+    """Remove a generation; one that is removed half is no generation any more. Raises OSError."""
+    half = path.with_name(f".{generations.thing}.{secrets.token_hex(4)}")
+    path.rename(half)
+    generations.remove(half)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,7 +12,7 @@ from agent.health import conditions
 from agent.identity import CLAIM, Generations, forget_name, has_replaced
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
-from agent.provisioning.handover import PROOF_S, destroy_replaced
+from agent.provisioning.handover import PROOF_S, destroy_replaced, remove_whole
 from agent.provisioning.remover import AFRESH, Remover
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _retire(
         if _may_remove(remover, ids, identity, caller, owner=owner, serial=serial):
             adopt = None if identity else partial(_adopt, generations, path, used)
             if remover.generation(ids, but=needed, adopt=adopt):
-                _remove_whole(generations, path)
+                remove_whole(generations, path)
     if replaced and remover.generation(replaced, but=needed):
         generations.remove(generations.replaced)
     if generations.unproven.exists():
@@ -256,10 +255,3 @@ def _adopt(generations: Generations, path: Path, used: Identity, found: KnownCer
     if not path.is_symlink():  # what is elsewhere is not ours to write
         with suppress(OSError):  # of a key that is lost
             generations.complete(path, identity, {})
-
-
-def _remove_whole(generations: Generations, path: Path) -> None:
-    """Remove a generation; one that is removed half is no generation any more."""
-    half = path.with_name(f".{generations.thing}.{secrets.token_hex(4)}")
-    path.rename(half)
-    generations.remove(half)
