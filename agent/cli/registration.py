@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.output import tell
-from agent.errors import AgentError, ConfigError, CredentialsError, NotPermittedError
-from agent.health.progress import Progress
-from agent.identity import CLAIM, Generations, mqtt_problems, other_things
+from agent.errors import (
+    AgentError,
+    CloudError,
+    ConfigError,
+    CredentialsError,
+    LinkLostError,
+    NotPermittedError,
+)
+from agent.health.progress import Progress, trouble
+from agent.identity import CLAIM, Generations, has_replaced, mqtt_problems, other_things
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import claim_files, fleet
 from agent.provisioning.retry import Retry
@@ -29,6 +36,13 @@ if TYPE_CHECKING:
 
 #: Longest time that a step is tried again: a person waits.
 BY_HAND_S = 120.0
+
+#: What a device with a claim can do where its certificate does not connect.
+SHUT_OUT = (
+    "check the network; if that works, AWS may not know the certificate any more, or its policy"
+    " may not allow it: `pi-iot-agent provision --reactivate` makes a new one, unless somebody has"
+    " shut this device out on purpose"
+)
 
 
 def register(
@@ -94,13 +108,25 @@ def _register_by_key(
 
 
 def _register_by_claim(config: Config, retry: Retry, *, afresh: bool) -> str:
-    """Register by the claim certificate, and connect; the thing's name."""
+    """Register by the claim certificate, and connect; the thing's name.
+
+    What cannot be removed of what was replaced is told: it needs an AWS key, and this does not.
+    """
+    from agent.cli import renewal  # noqa: PLC0415 -- which needs what is here
     from agent.cli.proof import prove  # noqa: PLC0415 -- the daemon's child needs none of it
 
     name = fleet.provision(config, retry, serial=board.serial(), afresh=afresh)
     now = replace(config, thing=replace(config.thing, name=name))
-    retry.run("proof", lambda: prove(now), at_least_s=BETWEEN_CONNECTS_S)
+    try:
+        retry.run("proof", lambda: prove(now), at_least_s=BETWEEN_CONNECTS_S)
+    except LinkLostError as lost:
+        raise LinkLostError(lost.text, hint=SHUT_OUT) from lost
     retry.done("proof", "connected with it")
+    if has_replaced(config.paths.certs, name):
+        try:
+            renewal.retire(now, retry)
+        except CloudError as error:
+            retry.say(trouble("replaced", error))
     if config.provisioning.erase_claim:
         retry.done("claim", claim_files.erase(config))
     return name

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent.errors import AgentError, LinkLostError, RefusedError, TransientCloudError
+from agent.identity import Generations
 from tests.integration.provisioning.device import CrashError
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice, Killer
 from tests.tools.cloud.faults import (
@@ -175,3 +177,34 @@ def test_without_the_broker_it_is_tried_again(aws: LocalAws, tmp_path: Path) -> 
     device = FleetDevice(aws, tmp_path, mqtt={"port": 1})
     with pytest.raises(LinkLostError, match="connection refused"):
         device.provision(patience_s=0)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_command_that_is_killed_between_question_and_answer_is_finished_by_the_next(
+    aws: LocalAws, tmp_path: Path, step: str
+) -> None:
+    """A real SIGKILL; the next command connects with what it has made."""
+    device = FleetDevice(aws, tmp_path)
+    process = device.command("provision")
+    aws.faults.on_call = lambda operation, _: process.kill() if operation == step else None
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    aws.faults.on_call = None
+    code, told = device.finish("provision")
+    assert (code, "connected with it" in told) == (0, True), told
+    assert device.config.thing.name in told
+    active = [one for one in aws.certificates() if one.things == (device.config.thing.name,)]
+    assert [one.status for one in active] == ["ACTIVE"]
+
+
+def test_a_certificate_that_was_replaced_loses_its_key(aws: LocalAws, tmp_path: Path) -> None:
+    """Without an AWS key it stays at AWS, which is told with its id."""
+    device = FleetDevice(aws, tmp_path, credentials_file=str(tmp_path / "none"))
+    assert device.finish("provision")[0] == 0
+    name = device.config.thing.name
+    before = Generations(device.certs, name).fingerprint(device.certs / name)
+    code, told = device.finish("provision", "--reactivate")
+    assert code == 0, told
+    assert f"certificate {before} was replaced; its key is destroyed" in told
+    assert not Generations(device.certs, name).stale()
+    assert "there already" in device.finish("provision")[1]
