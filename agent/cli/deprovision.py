@@ -92,7 +92,7 @@ def work(arguments: argparse.Namespace) -> int:
 
 
 def _deprovision(config: Config, retry: Retry, thing: str) -> None:
-    from agent.cli.registration import open_cloud  # noqa: PLC0415 -- as above
+    from agent.cli.cloud_session import open_cloud  # noqa: PLC0415 -- as above
     from agent.provisioning.removal import deprovision  # noqa: PLC0415
 
     try:

@@ -15,7 +15,8 @@ from agent import board
 from agent import config as configuration
 from agent.account import end_with_parent
 from agent.cli import renewal
-from agent.cli.registration import open_cloud, retrying
+from agent.cli.cloud_session import open_cloud
+from agent.cli.registration import retrying
 from agent.errors import EXIT_OK, AgentError
 from agent.health.progress import Progress, trouble
 from agent.identity import CLAIM, Generations

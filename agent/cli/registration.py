@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import board
+from agent.cli import renewal
+from agent.cli.cloud_session import open_cloud
 from agent.cli.output import tell
 from agent.errors import (
     AgentError,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from agent.config import Config
     from agent.provisioning.access_key import AccessKey
-    from agent.provisioning.cloud import Cloud
 
 #: Longest time that a step is tried again: a person waits.
 BY_HAND_S = 120.0
@@ -112,7 +113,6 @@ def _register_by_claim(config: Config, retry: Retry, *, afresh: bool) -> str:
 
     What cannot be removed of what was replaced is told: it needs an AWS key, and this does not.
     """
-    from agent.cli import renewal  # noqa: PLC0415 -- which needs what is here
     from agent.cli.proof import prove  # noqa: PLC0415 -- the daemon's child needs none of it
 
     name = fleet.provision(config, retry, serial=board.serial(), afresh=afresh)
@@ -124,7 +124,7 @@ def _register_by_claim(config: Config, retry: Retry, *, afresh: bool) -> str:
     retry.done("proof", "connected with it")
     if has_replaced(config.paths.certs, name):
         try:
-            renewal.retire(now, retry)
+            renewal.retire(now, retry, serial=board.serial())
         except CloudError as error:
             retry.say(trouble("replaced", error))
     if config.provisioning.erase_claim:
@@ -156,17 +156,6 @@ def retrying(say: Callable[[Progress], None], *, patience_s: float) -> Iterator[
             ) from error
         finally:
             signal.signal(signal.SIGHUP, before)
-
-
-def open_cloud(config: Config, retry: Retry, key: AccessKey | None = None) -> Cloud:
-    """The session with AWS, by `key` if given; warns of a file with a key that is open to all."""
-    from agent.provisioning.cloud import Cloud, readable_by_others  # noqa: PLC0415 -- boto3
-
-    file = config.provisioning.credentials_file
-    if not key and readable_by_others(file):
-        text = f"{file}: every user of this machine can read the AWS key (chmod o= mends it)"
-        retry.say(Progress("account", text))
-    return Cloud(config, key)
 
 
 def print_line(progress: Progress) -> None:

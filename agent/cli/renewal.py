@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.cli.registration import open_cloud
+from agent.cli.cloud_session import open_cloud
 from agent.errors import NoAwsCredentialsError
 from agent.identity import CLAIM, Generations
 from agent.provisioning import fleet, handover

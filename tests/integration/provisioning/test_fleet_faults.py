@@ -185,6 +185,7 @@ def test_a_command_that_is_killed_between_question_and_answer_is_finished_by_the
 ) -> None:
     """A real SIGKILL; the next command connects with what it has made."""
     device = FleetDevice(aws, tmp_path)
+    aws.fleet.create_template(TEMPLATE, ThingName=device.thing)  # a command knows the board's own
     process = device.command("provision")
     aws.faults.on_call = lambda operation, _: process.kill() if operation == step else None
     process.communicate(timeout=60)
