@@ -8,7 +8,6 @@ from agent.identity.generations import (
     has_replaced,
     other_things,
 )
-from agent.identity.hardware import key_works, run_openssl, unwrapped_uri, wrapped_uri
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import (
     claim_left,
@@ -25,6 +24,7 @@ from agent.identity.unusable import (
     MissingCredentialsError,
     RootsError,
 )
+from agent.identity.wrapping import unwrapped_uri, wrapped_uri
 from agent.identity.x509 import Certificate, decode_certificate
 
 __all__ = [
@@ -50,14 +50,12 @@ __all__ = [
     "decode_certificate",
     "forget_name",
     "has_replaced",
-    "key_works",
     "load",
     "mqtt_problems",
     "mqtt_warnings",
     "other_things",
     "pair_problems",
     "remember_name",
-    "run_openssl",
     "tls_context",
     "unwrapped_uri",
     "wrapped_uri",

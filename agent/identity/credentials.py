@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from agent import files
 from agent.config import KeyUri
 from agent.errors import CredentialsError
-from agent.identity.hardware import unwrapped_uri
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, amazon_roots, pinned
 from agent.identity.tls import client_context, load_pair, trust
 from agent.identity.unusable import (
@@ -24,6 +23,7 @@ from agent.identity.unusable import (
     check_readable,
     unusable,
 )
+from agent.identity.wrapping import unwrapped_uri
 
 if TYPE_CHECKING:
     import ssl

@@ -1,39 +1,34 @@
-"""Keys in hardware: OpenSSL's PKCS #11 provider, and the PEM text that stands for such a key.
+"""Keys in hardware: OpenSSL's PKCS #11 provider, which reads a PEM text that stands for such a key.
 
-Python's ssl takes files alone. The provider reads a PEM file that wraps the key's URI in place of
-a key: SEQUENCE { VisibleString "PKCS#11 Provider URI v1.0", UTF8String URI }. It is loaded into the
-libcrypto that `_ssl` uses: a setting of the environment would be one of every other program too.
+Python's ssl takes files alone. The provider is loaded into the libcrypto that `_ssl` uses: a
+setting of the environment would be one of every other program too. Only who has such a key loads
+this.
 """
 
 from __future__ import annotations
 
 import os
-import ssl
 import subprocess
-from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.config import KeyUri
 from agent.errors import CredentialsError
 from agent.identity.unusable import HardwareKeyError, unusable
-from agent.identity.x509 import decode_certificate, elements
+from agent.identity.wrapping import wrapped_uri
+from agent.identity.x509 import decode_certificate
 
 if TYPE_CHECKING:
     import ctypes
+    import ssl
     from pathlib import Path
 
-LABEL = "PKCS#11 PROVIDER URI"
-VERSION = b"PKCS#11 Provider URI v1.0"
+    from agent.config import KeyUri
 
 #: The variable that tells the provider of its module.
 MODULE_VARIABLE = "PKCS11_PROVIDER_MODULE"
 
 #: OpenSSL's reasons where both are sound and not of one pair; the last where their kinds differ.
 FOREIGN = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
-
-#: A length of DER from which on it is preceded by how many bytes it has.
-LONG = 0x80
 
 #: OpenSSL's own goes first: a module that calculates with OpenSSL would else wait for itself.
 PROVIDERS = ("-provider", "default", "-provider", "pkcs11")
@@ -48,26 +43,6 @@ _active: list[Path] = []
 
 #: What a token said of a PIN, by the PIN's file and its time.
 _refused_pins: dict[tuple[Path | None, int], HardwareKeyError] = {}
-
-_VISIBLE_STRING, _UTF8_STRING, _SEQUENCE = 0x1A, 0x0C, 0x30
-
-
-def wrapped_uri(uri: KeyUri) -> str:
-    """The PEM text that stands for the key of that URI."""
-    content = _element(_VISIBLE_STRING, VERSION) + _element(_UTF8_STRING, uri.encode())
-    text = ssl.DER_cert_to_PEM_cert(_element(_SEQUENCE, content))
-    return text.replace("CERTIFICATE", LABEL)
-
-
-def unwrapped_uri(pem: bytes) -> KeyUri | None:
-    """The URI in such a PEM text; None where it is another one. Raises ValueError if spoiled."""
-    _, begun, rest = pem.partition(b"-----BEGIN " + LABEL.encode() + b"-----")
-    if not begun:
-        return None
-    for outer in elements(b64decode(rest.partition(b"-----END")[0]), 1):
-        for inner in elements(outer.content, 2)[1:]:
-            return KeyUri.parse(inner.content.decode("ascii"))
-    raise ValueError("has no URI")
 
 
 def load_pair(context: ssl.SSLContext, certificate: Path, uri: KeyUri, *, hint: str) -> None:
@@ -187,11 +162,3 @@ def refusal(uri: KeyUri) -> HardwareKeyError:
 
 def _pin_version(uri: KeyUri) -> tuple[Path | None, int]:
     return uri.pin_file, uri.pin_file.stat().st_mtime_ns if uri.pin_file else 0
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    """An element of DER."""
-    size = len(content)
-    length = size.to_bytes((size.bit_length() + 7) // 8 or 1)
-    head = length if size < LONG else bytes([LONG | len(length)]) + length
-    return bytes([tag]) + head + content

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.config import KeyUri
 from agent.errors import CredentialsError
-from agent.identity import hardware
 from agent.identity.credentials import CLAIM
 from agent.identity.tls import load_pair, trust
 from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, check_readable
@@ -48,6 +47,8 @@ def mqtt_problems(config: Config) -> list[str]:
 
 def _hardware_problems(key: KeyUri, certificate: Path | None) -> list[str]:
     """The problem with a key in hardware, and with the certificate that it is to go with."""
+    from agent.identity import hardware  # noqa: PLC0415 -- few have such a key
+
     try:
         hardware.check(key)
         if certificate:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.config import KeyUri
 from agent.errors import CredentialsError
-from agent.identity.hardware import load_pair as load_hardware_pair
-from agent.identity.hardware import unwrapped_uri
 from agent.identity.unusable import (
     PROVISION,
     ROOTS,
@@ -18,6 +16,7 @@ from agent.identity.unusable import (
     RootsError,
     unusable,
 )
+from agent.identity.wrapping import unwrapped_uri
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +75,9 @@ def load_pair(
         files.check(certificate)
         uri = key if isinstance(key, KeyUri) else unwrapped_uri(files.read(key, follow=True))
         if uri:
-            load_hardware_pair(context, certificate, uri, hint=hint)
+            from agent.identity import hardware  # noqa: PLC0415 -- few have such a key
+
+            hardware.load_pair(context, certificate, uri, hint=hint)
             return
         # An encrypted key would have OpenSSL ask at the terminal; no password is an error instead.
         context.load_cert_chain(certificate, key, password=lambda: "")

@@ -12,7 +12,8 @@ import ssl
 import subprocess
 
 from agent.errors import RefusedError
-from agent.identity import HardwareKeyError, run_openssl, unwrapped_uri
+from agent.identity import HardwareKeyError, unwrapped_uri
+from agent.identity.hardware import run_openssl
 
 #: Algorithm and its parameter, by the name of [provisioning] key_type.
 KEY_TYPES = {

@@ -28,7 +28,6 @@ from agent.identity import (
     by_hand,
     claim_left,
     close_key,
-    key_works,
     load,
 )
 from agent.uplink.child import Child
@@ -168,7 +167,11 @@ class Enrolment:
         Raises HardwareKeyError then.
         """
         uri = self._config.mqtt.key_file
-        if isinstance(uri, KeyUri) and key_works(uri):
+        if not isinstance(uri, KeyUri):
+            return
+        from agent.identity.hardware import key_works  # noqa: PLC0415 -- few have such a key
+
+        if key_works(uri):
             text = f"{uri.name}: can be used again"
             raise HardwareKeyError(text, hint="the agent starts anew with it")
 

@@ -43,6 +43,7 @@ PAST_THE_DOOR = {
     "agent.config.fields": {"sensors"},  # a driver declares its options
     "agent.config.lines": {"cli", "sensors"},
     "agent.config.parts": {"cli"},  # which only mistakes need
+    "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says
     "agent.store.inspection": {"cli"},  # which no daemon needs
     "agent.sensors.discovery": {"cli"},  # which no daemon needs

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import KeyUri
-from agent.identity import HardwareKeyError, hardware
+from agent.identity import HardwareKeyError, unwrapped_uri, wrapped_uri
 from agent.identity.tls import load_pair
 from agent.identity.token import refusal, tokens
 
@@ -32,19 +32,19 @@ def uri(query: str = "module-path=/usr/lib/the-module.so", label: str = "ec") ->
 def test_what_was_wrapped_comes_out_again(length: int) -> None:
     """Whatever form the lengths have in DER."""
     key = uri(label="e" * length)
-    assert hardware.unwrapped_uri(hardware.wrapped_uri(key).encode()) == key
+    assert unwrapped_uri(wrapped_uri(key).encode()) == key
 
 
 def test_it_is_the_text_that_the_provider_reads() -> None:
     """Its lines may be broken elsewhere."""
-    assert hardware.unwrapped_uri(BY_HAND) == uri()
+    assert unwrapped_uri(BY_HAND) == uri()
 
 
 def test_another_key_is_none() -> None:
     """A spoiled one is no key at all."""
-    assert hardware.unwrapped_uri(b"-----BEGIN PRIVATE KEY-----\nMIGH\n") is None
+    assert unwrapped_uri(b"-----BEGIN PRIVATE KEY-----\nMIGH\n") is None
     with pytest.raises(ValueError, match="has no URI"):
-        hardware.unwrapped_uri(b"-----BEGIN PKCS#11 PROVIDER URI-----\n-----END")
+        unwrapped_uri(b"-----BEGIN PKCS#11 PROVIDER URI-----\n-----END")
 
 
 def test_a_pin_that_is_not_there_is_told(tmp_path: Path) -> None:
