@@ -23,7 +23,7 @@ from tests.tools.cloud.faults import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.tools.cloud import LocalAws
@@ -228,22 +228,28 @@ def test_a_hook_decides(claimant: Claimant) -> None:
 
 
 def test_a_template_has_what_it_names(claimant: Claimant) -> None:
-    """Type, groups and a policy that are not there are not found, and nothing is made."""
+    """A type, a group or a policy that is not there is not found, and nothing is made then."""
     aws = claimant.aws
-    aws.fleet.create_template(
-        "home", ThingTypeName="sensor", ThingGroups=["house"], PolicyName="shared"
-    )
+    aws.iot.create_policy(policyName="shared", policyDocument=EVERYTHING)
+    aws.iot.create_thing_group(thingGroupName="house")
+    aws.iot.create_thing_type(thingTypeName="sensor")
+    named: dict[str, Any] = {
+        "ThingTypeName": "sensor",
+        "ThingGroups": ["house"],
+        "PolicyName": "shared",
+    }
     token = claimant.ask(FROM_CSR, claimant.csr())["certificateOwnershipToken"]
-    steps: tuple[Callable[[], object], ...] = (
-        lambda: aws.iot.create_policy(policyName="shared", policyDocument=EVERYTHING),
-        lambda: aws.iot.create_thing_group(thingGroupName="house"),
-        lambda: aws.iot.create_thing_type(thingTypeName="sensor"),
+    lacking: tuple[dict[str, Any], ...] = (
+        {"ThingTypeName": "none"},
+        {"ThingGroups": ["none"]},
+        {"PolicyName": "none"},
     )
-    for step in steps:
+    for other in lacking:
+        aws.fleet.create_template("home", **{**named, **other})
         answer = claimant.register(token, SerialNumber="10")
         assert (answer["statusCode"], answer["errorCode"]) == (404, "ResourceNotFound")
         assert not [t for t in aws.iot.list_things()["things"] if t["thingName"] == "device-10"]
-        step()
+    aws.fleet.create_template("home", **named)
     assert claimant.register(token, SerialNumber="10")["word"] == "accepted"
     assert aws.iot.describe_thing(thingName="device-10")["thingTypeName"] == "sensor"
     assert aws.iot.list_things_in_thing_group(thingGroupName="house")["things"] == ["device-10"]

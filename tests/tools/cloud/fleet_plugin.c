@@ -1,11 +1,11 @@
-/* AWS's ways that mosquitto 2 lacks, for fleet provisioning above all: hands what devices ask of AWS to the cloud's own client, and
- * what that answers to the one device that asked, through its subscription.
+/* Fleet provisioning and just-in-time registration for mosquitto 2: what devices ask of AWS goes to
+ * the cloud's own client, and what that answers to the one device that asked, if it is subscribed.
  *
  * What a device publishes to a topic of fleet provisioning, where its policy allows that, becomes
  * $fleet/up/request/<user name>/<client id in hex>/<topic>. A PUBLISH or SUBSCRIBE that no policy
  * allows is told on $fleet/up/denied/<user name>/<client id in hex>/, with the topic as payload. The
  * client with the user name "fleet" publishes $fleet/down/answer/<client id in hex>/<topic> to
- * answer, and $fleet/down/kick/<client id in hex> to end a connection. Nobody else may use $fleet.
+ * answer, and $fleet/down/kick/<client id in hex> to end a connection.
  *
  * A device is named by its certificate. One whose name is a line of the file that the option
  * "waiting" names is not let in: its connection ends without a CONNACK, and that is told on
@@ -116,13 +116,6 @@ static void tell(const char *what, const struct mosquitto *client, const char *p
 	mosquitto_free(topic);
 }
 
-static int denied(const struct mosquitto_evt_acl_check *check)
-{
-	if (check->access & (MOSQ_ACL_WRITE | MOSQ_ACL_SUBSCRIBE))
-		tell("denied", check->client, check->topic);
-	return MOSQ_ERR_ACL_DENIED;
-}
-
 static bool waits(const char *name)
 {
 	FILE *file = fopen(waiting, "r");
@@ -161,8 +154,12 @@ static int on_connect(int event, void *data, void *user)
 
 static int after(int event, void *data, void *user)
 {
+	struct mosquitto_evt_acl_check *check = data;
 	(void)event, (void)user;
-	return denied(data);
+
+	if (check->access & (MOSQ_ACL_WRITE | MOSQ_ACL_SUBSCRIBE))
+		tell("denied", check->client, check->topic);
+	return MOSQ_ERR_ACL_DENIED;
 }
 
 static int before(int event, void *data, void *user)
@@ -175,8 +172,6 @@ static int before(int event, void *data, void *user)
 		registered = true;
 		mosquitto_callback_register(plugin, MOSQ_EVT_ACL_CHECK, after, NULL, NULL);
 	}
-	if (begins(check->topic, OWN) && !is_cloud(check->client))
-		return denied(check);
 	if (check->access == MOSQ_ACL_READ && of_provisioning(check->topic)
 		&& (addressee == NULL || strcmp(addressee, mosquitto_client_id(check->client)) != 0))
 		return MOSQ_ERR_ACL_DENIED;

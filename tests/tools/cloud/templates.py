@@ -69,9 +69,6 @@ class Template:
         values = {
             name: str(each["Default"]) for name, each in known.items() if "Default" in each
         } | {name: value for name, value in parameters.items() if name in known}
-        lacking = sorted(known.keys() - values.keys())
-        if lacking:
-            raise invalid(f"Parameters {lacking} are required by the template and not given")
         made: dict[str, Mapping[str, Any]] = {}
         for resource in self.body.get("Resources", {}).values():
             made[resource["Type"]] = _resolved(resource.get("Properties", {}), values)
