@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ import pytest
 from agent.errors import RefusedError
 from agent.identity import Generations
 from agent.provisioning import claim_files, fleet
-from tests.integration.provisioning.device import one_root
+from tests.integration.provisioning.device import ROOT, one_root
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice
 
 if TYPE_CHECKING:
@@ -94,6 +96,25 @@ def test_parameters_are_the_serial_number_and_the_owners(aws: LocalAws, tmp_path
     other = FleetDevice(aws, tmp_path / "other", parameters={"SerialNumber": "mine"})
     assert other.provision() == "device-mine"
     assert seen == [{"SerialNumber": device.serial, "Floor": "2"}, {"SerialNumber": "mine"}]
+
+
+def test_a_claim_needs_no_boto3(aws: LocalAws, tmp_path: Path) -> None:
+    """The library of the control plane is not even installed."""
+    device = FleetDevice(aws, tmp_path)
+    program = (
+        "import sys; sys.modules['boto3'] = sys.modules['botocore'] = None;"
+        "from agent.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "provision", "--config", str(device.toml)],
+        cwd=ROOT,
+        env=aws.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "connected with it" in done.stdout
 
 
 def test_a_second_run_asks_aws_nothing(aws: LocalAws, tmp_path: Path) -> None:
