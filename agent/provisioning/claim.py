@@ -99,8 +99,9 @@ class Claim:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
+        """Close, for good."""
         self.close()
+        self._wakeup.close()
 
     def close(self) -> None:
         """End the session; more than once does no harm."""

@@ -108,7 +108,8 @@ def prepare(
 
     generations = Generations(certs, config.thing.name)
     identity = generations.sound(generations.pending)
-    if identity and (identity.serial, identity.endpoint) == (serial or "", endpoint):
+    ours = (CLAIM, serial or "", endpoint)
+    if identity and (identity.method, identity.serial, identity.endpoint) == ours:
         retry.done("certificate", f"certificate {identity.certificate_id}, made before")
     else:
         credentials = _credentials(config, trusted)

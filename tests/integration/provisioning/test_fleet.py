@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -154,6 +155,11 @@ def test_a_certificate_for_a_rotation_waits_for_its_proof(aws: LocalAws, tmp_pat
     prepare()
     assert len(aws.faults.operations()) == calls
     assert generations.fingerprint(generations.pending) == new
+    half = generations.sound(generations.pending)
+    assert half
+    generations.complete(generations.pending, replace(half, method="csr"), {})
+    prepare()  # what another way has made ready is perhaps not active
+    assert generations.fingerprint(generations.pending) not in {used, new}
 
 
 def test_a_rotation_takes_no_other_name(aws: LocalAws, tmp_path: Path) -> None:
