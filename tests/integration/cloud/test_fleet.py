@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.tools.cloud import LocalAws
-    from tests.tools.cloud.fleet import HookCall
+    from tests.tools.cloud.hook import HookCall
 
 FROM_CSR = "$aws/certificates/create-from-csr/json"
 KEYS = "$aws/certificates/create/json"

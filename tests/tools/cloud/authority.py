@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
@@ -41,6 +42,17 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+
+
+def write(
+    pem: str, key: ec.EllipticCurvePrivateKey, certificate_file: Path, key_file: Path
+) -> tuple[Path, Path]:
+    """Write a certificate, and its key for its owner alone; the two paths."""
+    certificate_file.parent.mkdir(parents=True, exist_ok=True)
+    certificate_file.write_text(pem)
+    key_file.touch(mode=0o600)
+    key_file.write_bytes(key_pem(key))
+    return certificate_file, key_file
 
 
 class Authority:

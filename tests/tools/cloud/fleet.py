@@ -2,9 +2,7 @@
 """Fleet provisioning by claim: AWS IoT's side of it.
 
 The rules: https://docs.aws.amazon.com/iot/latest/developerguide/fleet-provision-api.html and
-provision-wo-cert.html, pre-provisioning-hook.html. Payloads are JSON; there is no CBOR here. Of the
-codes of errors only InvalidCertificateOwnershipToken is known from AWS; the documentation names no
-other.
+provision-wo-cert.html, pre-provisioning-hook.html. Payloads are JSON; there is no CBOR here.
 """
 
 from __future__ import annotations
@@ -15,37 +13,36 @@ import secrets
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from moto.iot.exceptions import IoTClientError
 
-from tests.tools.cloud.authority import certificate_id, key_pem
+from tests.tools.cloud.authority import certificate_id, write
 from tests.tools.cloud.control_plane import CLAIM_S, OWNERSHIP_S
 from tests.tools.cloud.faults import Sent
+from tests.tools.cloud.fleet_documents import claim_policy, template_body
+from tests.tools.cloud.hook import HookCall, ask
 from tests.tools.cloud.mosquitto import CloudError
-from tests.tools.cloud.templates import (
-    CERTIFICATE_ID,
+from tests.tools.cloud.rejections import (
+    THROTTLED,
     RejectedError,
-    Template,
-    carry_out,
-    check,
+    bad_token,
+    by_fault,
     invalid,
 )
+from tests.tools.cloud.templates import CERTIFICATE_ID, Template, carry_out, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from agent.model import Json
     from tests.tools.cloud.authority import Authority
     from tests.tools.cloud.control_plane import ControlPlane
-    from tests.tools.cloud.faults import Fault
     from tests.tools.cloud.fleet_link import FleetLink, Request
-
-    Hook = Callable[["HookCall"], "bool | tuple[bool, Mapping[str, str]]"]
+    from tests.tools.cloud.hook import Hook
 
 OPERATIONS = {
     "$aws/certificates/create/json": "CreateKeysAndCertificate:mqtt",
@@ -53,20 +50,7 @@ OPERATIONS = {
 }
 PROVISION = re.compile(r"\$aws/provisioning-templates/([^/]+)/provision/json")
 REGISTER = "RegisterThing:mqtt"
-THROTTLED = RejectedError(429, "Throttling", "Rate exceeded")
 TEMPLATE_NAME = re.compile(r"[0-9A-Za-z_-]{1,36}")
-
-
-@dataclass(frozen=True, slots=True)
-class HookCall:
-    """What a pre-provisioning hook is told; it says whether, and what parameters are overridden."""
-
-    claim_certificate_id: str
-    certificate_id: str
-    certificate_pem: str
-    template_arn: str
-    client_id: str
-    parameters: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +106,7 @@ class Fleet:
         AttributePayload) and PolicyName.
         """
         self._check()
-        body = body or self._body(properties)
+        body = body or template_body(self._arn, properties)
         if not TEMPLATE_NAME.fullmatch(name):
             raise ValueError(f"no name of a template: {name}")
         check(body)
@@ -149,7 +133,7 @@ class Fleet:
         """
         self._check()
         template = template or next(reversed(self._templates))
-        policy = json.dumps(self.claim_policy(template))
+        policy = json.dumps(claim_policy(self._arn, template))
         key = ec.generate_private_key(ec.SECP256R1())
         if temporary:
             pem = self._devices.issue_device(key.public_key())
@@ -161,13 +145,8 @@ class Fleet:
                 if f"claim-{template}" not in iot.policies:
                     iot.create_policy(f"claim-{template}", policy)
                 iot.attach_policy(f"claim-{template}", certificate.arn)
-        directory.mkdir(parents=True, exist_ok=True)
-        certificate_file = directory / "claim-certificate.pem.crt"
-        key_file = directory / "claim-private.pem.key"
-        certificate_file.write_text(pem)
-        key_file.touch(mode=0o600)
-        key_file.write_bytes(key_pem(key))
-        return certificate_file, key_file
+        files = directory / "claim-certificate.pem.crt", directory / "claim-private.pem.key"
+        return write(pem, key, *files)
 
     def provisioning_claim(self, directory: Path, *, template: str = "") -> str:
         """What `aws iot create-provisioning-claim` prints, with a new temporary claim."""
@@ -182,29 +161,6 @@ class Fleet:
             }
         )
 
-    def claim_policy(self, template: str) -> Mapping[str, Json]:
-        """The document of the policy of a claim: it may do this and nothing else."""
-        topics = (
-            "$aws/certificates/create/*",
-            "$aws/certificates/create-from-csr/*",
-            f"$aws/provisioning-templates/{template}/provision/*",
-        )
-        wanted = {
-            "iot:Connect": ["client/*"],
-            "iot:Publish": [f"topic/{each}" for each in topics],
-            "iot:Receive": [f"topic/{each}" for each in topics],
-            "iot:Subscribe": [f"topicfilter/{each}" for each in topics],
-        }
-        statements: list[Json] = [
-            {
-                "Effect": "Allow",
-                "Action": action,
-                "Resource": [f"{self._arn}:{each}" for each in resources],
-            }
-            for action, resources in wanted.items()
-        ]
-        return {"Version": "2012-10-17", "Statement": statements}
-
     def wait_denied(self, count: int = 1, *, timeout_s: float = 60) -> list[Request]:
         """What devices did where no policy allows it, once there are `count`."""
         deadline_s = time.monotonic() + timeout_s
@@ -217,32 +173,6 @@ class Fleet:
     def _check(self) -> None:
         if self._lacking:
             raise CloudError(self._lacking)
-
-    def _body(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        serial = {"Ref": "SerialNumber"}
-        thing = {
-            "ThingName": {"Fn::Join": ["", ["device-", serial]]},
-            "AttributePayload": {"serial": serial},
-        } | {name: each for name, each in properties.items() if name != "PolicyName"}
-        policy = (
-            {"PolicyName": properties["PolicyName"]}
-            if "PolicyName" in properties
-            else {"PolicyDocument": json.dumps(device_policy(self._arn))}
-        )
-        return {
-            "Parameters": {
-                "SerialNumber": {"Type": "String"},
-                CERTIFICATE_ID: {"Type": "String"},
-            },
-            "Resources": {
-                "thing": {"Type": "AWS::IoT::Thing", "Properties": thing},
-                "certificate": {
-                    "Type": "AWS::IoT::Certificate",
-                    "Properties": {"CertificateId": {"Ref": CERTIFICATE_ID}, "Status": "Active"},
-                },
-                "policy": {"Type": "AWS::IoT::Policy", "Properties": policy},
-            },
-        }
 
     def _on_denied(self, request: Request) -> None:
         self._denied.append(request)
@@ -271,7 +201,7 @@ class Fleet:
         try:
             self._throttle(operation)
             if fault.status:
-                raise _rejected(fault)
+                raise by_fault(fault)
             answer = self._effect(request, operation, claim)
         except RejectedError as error:
             status, code = error.status, error.code
@@ -347,8 +277,16 @@ class Fleet:
         with self._control_plane.changing() as iot:
             certificate = iot.certificates.get(owned.certificate_id)
         if certificate is None:
-            raise _bad_token("Certificate of the ownership token does not exist")
-        parameters |= self._ask_hook(template, request, certificate, parameters, claim)
+            raise bad_token("Certificate of the ownership token does not exist")
+        call = HookCall(
+            claim,
+            certificate.certificate_id,
+            certificate.certificate_pem,
+            f"{self._arn}:provisioningtemplate/{template.name}",
+            request.client_id,
+            dict(parameters),
+        )
+        parameters |= ask(self.hook, call)
         plan = template.plan({**parameters, CERTIFICATE_ID: owned.certificate_id})
         with self._control_plane.changing() as iot:
             carry_out(plan, iot, certificate)
@@ -359,70 +297,10 @@ class Fleet:
 
     def _owned(self, token: object) -> _Token:
         if not isinstance(token, str) or not token:
-            raise _bad_token("Certificate ownership token cannot be empty.")
+            raise bad_token("Certificate ownership token cannot be empty.")
         owned = self._tokens.get(token)
         if owned is None:
-            raise _bad_token("Certificate ownership token is not valid.")
+            raise bad_token("Certificate ownership token is not valid.")
         if owned.until_s <= self._faults.now_s:
-            raise _bad_token("Certificate ownership token has expired.")
+            raise bad_token("Certificate ownership token has expired.")
         return owned
-
-    def _ask_hook(
-        self,
-        template: Template,
-        request: Request,
-        certificate: Any,
-        parameters: Mapping[str, str],
-        claim: str,
-    ) -> Mapping[str, str]:
-        """The parameters that the hook overrides; RejectedError if it does not let it through."""
-        if self.hook is None:
-            return {}
-        verdict: bool | tuple[bool, Mapping[str, str]] = False
-        with suppress(Exception):  # to AWS one that fails is one that says no
-            verdict = self.hook(
-                HookCall(
-                    claim,
-                    certificate.certificate_id,
-                    certificate.certificate_pem,
-                    f"{self._arn}:provisioningtemplate/{template.name}",
-                    request.client_id,
-                    dict(parameters),
-                )
-            )
-        allowed, overrides = verdict if isinstance(verdict, tuple) else (verdict, {})
-        if not allowed:
-            raise RejectedError(403, "AccessDenied", "Pre-provisioning hook denied the request")
-        return overrides
-
-
-def device_policy(arn: str) -> Mapping[str, Json]:
-    """The document of a policy with which our agent can work; `arn` is up to the account."""
-    thing = "${iot:Connection.Thing.ThingName}"
-    statements: list[Json] = [
-        {
-            "Effect": "Allow",
-            "Action": "iot:Connect",
-            "Resource": f"{arn}:client/{thing}",
-            "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
-        }
-    ]
-    for action, kind, name in (
-        ("Publish", "topic", "*"),
-        ("Subscribe", "topicfilter", "count"),
-        ("Receive", "topic", "count"),
-    ):
-        resource = f"{arn}:{kind}/{thing}/{name}"
-        statements.append({"Effect": "Allow", "Action": f"iot:{action}", "Resource": resource})
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _rejected(fault: Fault) -> RejectedError:
-    if fault.code == "ThrottlingException":
-        return THROTTLED
-    text = fault.text or "Access denied"
-    return RejectedError(fault.status, fault.code.removesuffix("Exception"), text)
-
-
-def _bad_token(text: str) -> RejectedError:
-    return RejectedError(400, "InvalidCertificateOwnershipToken", text)

@@ -18,7 +18,8 @@ from tests.tools.cloud.authority import NOT_AFTER, Authority
 from tests.tools.cloud.broker import Broker
 from tests.tools.cloud.control_plane import ACCOUNT, CertificateState, ControlPlane
 from tests.tools.cloud.faults import OPERATOR
-from tests.tools.cloud.fleet import Fleet, device_policy
+from tests.tools.cloud.fleet import Fleet
+from tests.tools.cloud.fleet_documents import device_policy
 from tests.tools.cloud.iam import Permissions
 from tests.tools.cloud.own_ca import OwnCa
 

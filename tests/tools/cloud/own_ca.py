@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.tools.cloud.authority import NOT_AFTER, common_name, key_pem
+from tests.tools.cloud.authority import NOT_AFTER, common_name, write
 from tests.tools.cloud.mosquitto import CloudError
 from tests.tools.cloud.templates import Plan, carry_out
 
@@ -65,12 +65,7 @@ class OwnCa:
         pem = self._authority.issue_device(key.public_key(), not_after=not_after)
         self._issued[common_name(pem)] = (pem, thing)
         self._control_plane.add_own(pem)
-        directory.mkdir(parents=True, exist_ok=True)
-        certificate_file, key_file = directory / "own.pem.crt", directory / "own.pem.key"
-        certificate_file.write_text(pem)
-        key_file.touch(mode=0o600)
-        key_file.write_bytes(key_pem(key))
-        return certificate_file, key_file
+        return write(pem, key, directory / "own.pem.crt", directory / "own.pem.key")
 
     def activate(self) -> None:
         """Have all certificates that wait ACTIVE, with thing and policy."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from moto.iot.exceptions import IoTClientError
 
 from tests.tools.cloud.policies import MalformedPolicyError, parse
+from tests.tools.cloud.rejections import RejectedError, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,21 +26,6 @@ if TYPE_CHECKING:
 CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
 STATUSES = {"ACTIVE": "ACTIVE", "INACTIVE": "INACTIVE"}
 BODY_LIMIT = 10_240
-
-
-class RejectedError(Exception):
-    """The answer on `/rejected`: an HTTP status, AWS's code and its text."""
-
-    def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(f"{code}: {text}")
-        self.status = status
-        self.code = code
-        self.text = text
-
-
-def invalid(text: str) -> RejectedError:
-    """What AWS says of parameters with which the template makes nothing."""
-    return RejectedError(400, "InvalidParameters", text)
 
 
 @dataclass(frozen=True, slots=True)
