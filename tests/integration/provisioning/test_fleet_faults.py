@@ -209,3 +209,27 @@ def test_a_certificate_that_was_replaced_loses_its_key(aws: LocalAws, tmp_path: 
     assert f"certificate {before} was replaced; its key is destroyed" in told
     assert not Generations(device.certs, name).stale()
     assert "there already" in device.finish("provision")[1]
+
+
+def test_a_device_of_a_claim_is_removed_like_any_other(aws: LocalAws, tmp_path: Path) -> None:
+    """With an AWS key: its certificate and thing at AWS, its files, and the claim where asked."""
+    device = FleetDevice(aws, tmp_path)
+    assert device.finish("provision")[0] == 0
+    thing = device.config.thing.name
+    code, told = device.finish("deprovision", "--erase-key")
+    assert code == 0, told
+    assert "the claim is erased" in told
+    assert not any(path.exists() for path in device.claim)
+    assert {path.name for path in device.certs.iterdir()} <= {".lock", ".by-hand"}
+    assert not [one for one in aws.certificates() if thing in one.things]
+
+
+def test_without_an_aws_key_the_files_alone_are_removed(aws: LocalAws, tmp_path: Path) -> None:
+    """Also those of a claim that has not come to its end; the claim stays unless asked."""
+    aws.faults.inject(ACCESS_DENIED, STEPS[1])
+    device = FleetDevice(aws, tmp_path, credentials_file=str(tmp_path / "none"))
+    assert device.finish("provision")[0] == 77
+    assert (device.certs / ".claimed").exists()
+    code, told = device.finish("deprovision", "--forget")
+    assert (code, "the claim is still there" in told) == (0, True), told
+    assert not (device.certs / ".claimed").exists()
