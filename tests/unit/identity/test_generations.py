@@ -72,3 +72,15 @@ def test_the_certificates_are_held_by_one_at_a_time(tmp_path: Path) -> None:
     with generations.locked(), pytest.raises(BusyError), generations.locked():
         pass
     assert (tmp_path / "certs/.lock").is_file()
+
+
+def test_a_note_of_what_is_left_without_its_key_has_ids_alone(tmp_path: Path) -> None:
+    """Each once, the newest last; what is spoiled or no id is passed over."""
+    generations = Generations(tmp_path, "a")
+    assert generations.replaced_ids() == []
+    for digit in "aba":
+        generations.note_replaced(digit * 64)
+    assert generations.replaced_ids() == ["b" * 64, "a" * 64]
+    for text in ("", "{", "3", '["\x1b[2J", "short", null]', "[" * 100000, "\xff"):
+        generations.replaced.write_text(text, encoding="latin-1")
+        assert generations.replaced_ids() == []

@@ -8,7 +8,7 @@ import pytest
 
 from agent import files
 from agent.health.progress import Progress
-from agent.identity import load
+from agent.identity import Generations, load
 from agent.uplink.retirement import TRY_EVERY_S, Retirement
 from tests.fakes import Ticks
 from tests.unit.uplink.conftest import NAME, Device, Script, write_identity
@@ -128,4 +128,16 @@ def test_an_identity_of_another_thing_is_told_by_its_name(retiring: Retiring) ->
     assert f"{retiring.device.certs} holds an identity of kitchen" in condition
     assert "`sudo pi-iot-agent deprovision --thing kitchen`" in condition
     (retiring.device.certs / "kitchen").rename(retiring.device.certs.parent / "gone")
+    assert retiring.session() == {}
+
+
+def test_what_is_left_at_aws_without_its_key_is_told_for_information(retiring: Retiring) -> None:
+    """By its id, until the note of it is gone; it is nobody's fault and asks for nothing."""
+    retiring.stale.rmdir()
+    generations = Generations(retiring.device.certs, NAME)
+    generations.note_replaced("a" * 64)
+    assert "a" * 64 in retiring.session()["replaced-certificate"]
+    (standing,) = retiring.device.health.snapshot().conditions
+    assert standing.severity == "info"
+    generations.remove(generations.replaced)
     assert retiring.session() == {}
