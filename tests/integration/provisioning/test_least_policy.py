@@ -75,7 +75,7 @@ def account(aws: LocalAws) -> Iterator[LocalAws]:
 
 
 def live(device: Device, *, lost: str, own_policy: bool) -> None:
-    """All that a registration may meet, a rotation, and the removal; the call `lost` has no answer once."""
+    """Registration, rotation, mishaps, removal; the call `lost` has no answer once."""
     device.aws.iot.create_thing(thingName=device.name)  # by the owner, without a serial number
     device.aws.faults.inject(fault.RESPONSE_LOST, lost, first=1)
     device.provision()

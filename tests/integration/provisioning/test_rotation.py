@@ -175,6 +175,16 @@ def test_a_crash_at_any_change_of_the_disk_is_finished_by_the_next_rotation(
     assert number > 12
 
 
+def test_one_that_was_killed_while_it_switched_is_followed_by_another(device: Device) -> None:
+    """What is in use already has not to prove itself."""
+    device.provision()
+    before = used(device)
+    device.generations.pending.symlink_to(device.generations.current.readlink())
+    device.rotate()
+    assert used(device) != before
+    check_one(device)
+
+
 class TestPolicies:
     """A rotation grants nothing that the certificate in use has not."""
 

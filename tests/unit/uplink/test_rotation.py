@@ -39,6 +39,7 @@ class Rotating:
         files.switch_link(self.generations.current, f".{NAME}.{OLD}")
         self.lets_in = {OLD, NEW}
         self.tried: list[str] = []
+        self.ended: list[str] = []  # by the rotation: what they were of
         provisioning = replace(device.config.provisioning, rotate_before_days=before_days)
         self.rotation = Rotation(
             replace(device.config, provisioning=provisioning),
@@ -74,6 +75,7 @@ class Rotating:
         self.rotation.connected(found)
         for _ in range(steps):
             if self.rotation.tend(found, idle=idle):
+                self.ended.append(digits)
                 break
         self.rotation.disconnected()
         return found
@@ -230,15 +232,17 @@ def test_a_wish_to_try_again_has_it_look_at_once(rotating: Rotating) -> None:
     """Such as once there is an AWS key."""
     rotating.device.children.scripts = [
         Script([NO_KEY], 77),
-        Script([DONE], 0, rotating.make_ready),
+        Script([DONE], 0, lambda: rotating.make_ready(days=10)),
     ]
     rotating.attempt()
     rotating.attempt()
     assert len(rotating.device.children.started) == 1
+    assert "no AWS key" in rotating.told()
     rotating.rotation.retry()
     rotating.attempt()
     rotating.attempt()
     assert rotating.used() == NEW
+    assert "in 10 days (it is replaced by itself" in rotating.told()
 
 
 def test_a_persons_command_goes_first(rotating: Rotating) -> None:
@@ -270,6 +274,7 @@ def test_a_switch_that_fails_leaves_the_old_one_in_use(rotating: Rotating) -> No
     rotating.attempt()
     with files.lock(rotating.device.certs / ".lock", "another"):
         rotating.attempt()
+    assert rotating.ended == [OLD, NEW]
     assert rotating.used() == OLD
     rotating.attempt()
     rotating.pass_by(LOOK_EVERY_S)
