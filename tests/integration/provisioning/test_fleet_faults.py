@@ -185,7 +185,7 @@ def test_a_command_that_is_killed_between_question_and_answer_is_finished_by_the
 ) -> None:
     """A real SIGKILL; the next command connects with what it has made."""
     device = FleetDevice(aws, tmp_path)
-    aws.fleet.create_template(TEMPLATE, ThingName=device.thing)  # a command knows the board's own
+    aws.fleet.create_template(TEMPLATE, ThingName=device.thing)
     process = device.command("provision")
     aws.faults.on_call = lambda operation, _: process.kill() if operation == step else None
     process.communicate(timeout=60)
@@ -201,6 +201,7 @@ def test_a_command_that_is_killed_between_question_and_answer_is_finished_by_the
 def test_a_certificate_that_was_replaced_loses_its_key(aws: LocalAws, tmp_path: Path) -> None:
     """Without an AWS key it stays at AWS, which is told with its id."""
     device = FleetDevice(aws, tmp_path, credentials_file=str(tmp_path / "none"))
+    aws.fleet.create_template(TEMPLATE, ThingName=device.thing)
     assert device.finish("provision")[0] == 0
     name = device.config.thing.name
     before = Generations(device.certs, name).fingerprint(device.certs / name)
@@ -214,6 +215,7 @@ def test_a_certificate_that_was_replaced_loses_its_key(aws: LocalAws, tmp_path: 
 def test_a_device_of_a_claim_is_removed_like_any_other(aws: LocalAws, tmp_path: Path) -> None:
     """With an AWS key: its certificate and thing at AWS, its files, and the claim where asked."""
     device = FleetDevice(aws, tmp_path)
+    aws.fleet.create_template(TEMPLATE, ThingName=device.thing)
     assert device.finish("provision")[0] == 0
     thing = device.config.thing.name
     code, told = device.finish("deprovision", "--erase-key")
