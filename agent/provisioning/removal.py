@@ -177,10 +177,9 @@ def deprovision(
 
     remover = Remover(thing, cloud, retry, also=lambda: [config.provisioning.policy])
     named = [path for path in known if generations.identity(path)]
-    ids = set().union(*map(generations.certificate_ids, named))
+    ids = {*generations.replaced_ids()}.union(*map(generations.certificate_ids, named))
     remover.generation(ids, only_ours=False)
-    more = {*generations.replaced_ids()}.union(*map(generations.certificate_ids, known)) - ids
-    remover.generation(more)
+    remover.generation(set().union(*map(generations.certificate_ids, known)) - ids)
     remover.lost(generations.noted_s(), but=set())
     if ours:  # certificates of this very board that the disk has lost
         remover.others(but=set(), ours=True)

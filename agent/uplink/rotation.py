@@ -39,8 +39,8 @@ LOOK_EVERY_S = 3600.0
 #: hours of them it is looked at again the next day. AWS heeds a new policy after up to 10 minutes.
 TRY_EVERY_S, TRY_FOR_S = 60.0, 6 * 3600.0
 
-#: Time between two looks at the child while it runs.
-CHILD_LOOK_S = 1.0
+#: Time between two looks at the child while it runs, and its longest life: it may hang.
+CHILD_LOOK_S, CHILD_LIVES_S = 1.0, 3600.0
 
 OWN_HINT = "put a new one at cert_file and key_file of [mqtt]; the next connection uses them"
 BY_ITSELF_HINT = "it is replaced by itself while online; `sudo pi-iot-agent rotate` does it now"
@@ -74,6 +74,7 @@ class Rotation:
         self._start = start
         self._monotonic_s = monotonic_s
         self._child: Child | None = None
+        self._child_ends_s = math.inf
         self._trouble = ("", "")  # of the last child: text and hint
         self._failures = 0
         self._look_after_s = -math.inf
@@ -150,6 +151,7 @@ class Rotation:
             return False
         self._try_next = not self._doubted and self._ready(used) is not None
         if not self._try_next and (due or self._generations.pending.is_symlink()):
+            self._child_ends_s = now_s + CHILD_LIVES_S
             try:
                 self._child = self._start(self._config, wakeup=self._waits.wakeup, rotate=True)
             except OSError as error:
@@ -173,6 +175,8 @@ class Rotation:
             self._trouble = (progress.text, progress.hint) if progress.code else ("", "")
             if progress.code == conditions.NO_AWS_CREDENTIALS.code:
                 self._trouble = ("there is no AWS key to make a new one with", "")
+        if child.exit_code is None and self._monotonic_s() > self._child_ends_s:
+            child.close()
         if child.exit_code is None:
             return False
         self._child = None

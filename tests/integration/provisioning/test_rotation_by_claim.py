@@ -10,7 +10,8 @@ import pytest
 from agent.cli import renewal
 from agent.errors import CloudError, LinkLostError, RefusedError
 from agent.identity import Generations
-from agent.provisioning import handover
+from agent.provisioning import handover, removal
+from agent.provisioning.cloud import Cloud
 from tests.integration.provisioning.device import CrashError
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice
 from tests.tools.cloud import faults as fault
@@ -92,6 +93,16 @@ def test_with_an_aws_key_the_old_one_is_removed(device: FleetDevice) -> None:
     have_key(device)
     rotate(device)
     device.check_whole()
+
+
+def test_the_removal_of_the_device_removes_what_was_written_down(device: FleetDevice) -> None:
+    """With an AWS key that may."""
+    rotate(device)
+    have_key(device)
+    with generations(device).locked(), Cloud(device.config) as cloud:
+        removal.deprovision(device.config, cloud, device.retry(), serial=device.serial)
+    assert device.own() == []
+    assert {path.name for path in device.certs.iterdir()} <= {".lock", ".by-hand"}
 
 
 def test_an_aws_key_of_another_account_removes_nothing(device: FleetDevice) -> None:

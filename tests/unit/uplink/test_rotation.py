@@ -245,6 +245,27 @@ def test_a_wish_to_try_again_has_it_look_at_once(rotating: Rotating) -> None:
     assert "in 10 days (it is replaced by itself" in rotating.told()
 
 
+def test_what_is_ready_is_tried_though_the_child_fails(rotating: Rotating) -> None:
+    """As what a person has made ready, with an AWS key that is not here; no trouble is left."""
+    rotating.device.children.scripts = [Script([NO_KEY], 77, lambda: rotating.make_ready(days=10))]
+    rotating.attempt()
+    assert "no AWS key" in rotating.told()
+    rotating.attempt()
+    assert rotating.used() == NEW
+    assert "in 10 days (it is replaced by itself" in rotating.told()
+
+
+def test_a_child_that_hangs_is_ended(rotating: Rotating) -> None:
+    """After an hour, and told as any that fails."""
+    rotating.device.children.scripts = [Script([DONE] * 9, 1)]
+    used = rotating.rotation.credentials(load(rotating.device.config))
+    rotating.rotation.tend(used, idle=True)
+    assert not rotating.rotation.tend(used, idle=True)
+    rotating.pass_by(LOOK_EVERY_S + 1)
+    assert not rotating.rotation.tend(used, idle=True)
+    assert "ended with exit code 1" in rotating.told()
+
+
 def test_a_persons_command_goes_first(rotating: Rotating) -> None:
     """No child, no attempt with the new one, and a child that runs is ended."""
     with files.lock(rotating.device.certs / ".by-hand", "a person"):
