@@ -12,6 +12,7 @@ import pytest
 from tests.system.conftest import MEMORY_MIB
 from tests.system.device import CONFIG, CREDENTIALS, EXAMPLES, UNIT
 from tests.timing import allowed_s
+from tests.tools.cloud.local_aws import ACCESS_KEY
 
 if TYPE_CHECKING:
     from tests.system.device import Device
@@ -296,3 +297,21 @@ def test_a_support_archive_of_roots_has_the_journal_and_no_key(device: Device) -
         "pi-iot-agent", "doctor", "--bundle", "/var/lib/pi-iot-agent/x.tar.gz", check=False
     )
     assert refused.returncode == 77, refused.stderr
+
+
+def test_root_has_the_certificate_replaced_by_the_service_and_gives_it_an_aws_key(
+    device: Device,
+) -> None:
+    """Nothing there is root's afterwards, the key is nowhere, and the service goes on."""
+    link = ("readlink", device.certs)
+    before = device.box.output(*link)
+    given = ("--access-key-id", ACCESS_KEY, "--secret-stdin")
+    done = device.box.run("pi-iot-agent", "rotate", *given, stdin="a-secret-of-roots\n")
+    assert "in use now" in done.stdout
+    assert device.box.output(*link) != before
+    certs = "/etc/pi-iot-agent/certs"
+    assert device.box.output("find", certs, "-not", "-user", "pi-iot-agent") == ""
+    everywhere = ("/etc/pi-iot-agent", "/var/lib/pi-iot-agent", "/run/pi-iot-agent", "/root")
+    found = device.box.run("grep", "-rl", "a-secret-of-roots", *everywhere, check=False)
+    assert found.stdout == ""
+    device.wait_online()
