@@ -242,7 +242,7 @@ class Device:
 def _pems() -> tuple[str, str, str]:
     authority, key = Authority("A root"), ec.generate_private_key(ec.SECP256R1())
     certificate = authority.issue_device(key.public_key())
-    return certificate, key_pem(key).decode(), certificate
+    return certificate, key_pem(key).decode(), authority.pem
 
 
 PEMS = _pems()
