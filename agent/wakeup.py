@@ -57,6 +57,6 @@ class Wakeup:
 
     def close(self) -> None:
         """Give the descriptor back; more than once does no harm."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1  # first, for who sets it just now
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -11,9 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from agent.errors import TransientCloudError
-from tests.integration.provisioning.device import CrashError, Device
-from tests.tools.cloud import faults as fault
+from tests.integration.provisioning.device import CALLS, CrashError, Device
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,13 +47,12 @@ def test_the_certificate_is_of_the_key_on_disk(device: Device) -> None:
 
 
 def test_the_same_key_is_used_again_until_a_certificate_for_it_has_come(device: Device) -> None:
-    """A lost answer and a crash cost no key; it is private from its first byte."""
-    device.aws.faults.inject(fault.RESPONSE_LOST, "CreateCertificateFromCsr")
-    with pytest.raises(TransientCloudError):
-        device.provision()
+    """An answer that is lost costs no key; it is private from its first byte."""
+    with pytest.raises(CrashError):
+        device.provision(crash_at=CALLS.index("CreateCertificateFromCsr"))
+    assert device.aws.faults.operations()[-1] == "CreateCertificateFromCsr"
     key = device.generations.key.read_bytes()
     assert stat.S_IMODE(device.generations.key.stat().st_mode) == 0o600
-    device.aws.faults.heal()
     device.provision()
     assert device.files.key.read_bytes() == key
     device.check_whole()
