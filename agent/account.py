@@ -41,7 +41,7 @@ KEPT = re.compile(
     re.IGNORECASE,
 )
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
 #: keyctl(2), which the C library does not have, by the machine's name and whether we have 64 bits.
 KEYCTL = {
@@ -109,6 +109,7 @@ def become(account: Account) -> None:
     if kept or 0 in os.getgroups():
         raise NotPermittedError("this process is still root", hint="report this as a fault")
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(PR_SET_DUMPABLE, 0)  # else others of that user read our memory, and what root gave us
     os.umask(0o077)
     for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
         del os.environ[name]

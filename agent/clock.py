@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent import BUILT_S
 from agent.model import Moment
+from agent.programs import public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,9 @@ def kernel_synchronized() -> bool:
     """
     ask = ["/usr/bin/timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
-        told = subprocess.run(ask, capture_output=True, text=True, timeout=5, check=False)
+        told = subprocess.run(
+            ask, capture_output=True, text=True, timeout=5, check=False, env=public()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return told.stdout.strip() == "yes"

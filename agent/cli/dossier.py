@@ -20,6 +20,7 @@ from agent.cli.redaction import AWS_KEY, MAC, MACHINE_ID, SERIAL, VALUE, WIFI, K
 from agent.cli.verdict import FAIL, Finding, document
 from agent.errors import AgentError, ConfigError
 from agent.identity import load
+from agent.programs import public
 from agent.provisioning import credentials_file
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ def of_board(
             yield from (Known(address.replace(":", dash), MAC) for dash in (":", "-", ""))
     for program in wifi:
         with suppress(OSError, subprocess.SubprocessError, UnicodeDecodeError):
-            told = subprocess.run(program, capture_output=True, text=True, timeout=5, check=False)
+            told = subprocess.run(
+                program, capture_output=True, text=True, timeout=5, check=False, env=public()
+            )
             names = {
                 part for one in told.stdout.splitlines() for part in (one, NETPLAN.sub("", one))
             }

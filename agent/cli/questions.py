@@ -225,11 +225,11 @@ class Questions:
             secret = sys.stdin.readline().strip()
             token = sys.stdin.readline().strip() if temporary else ""
         elif key_id:
-            secret = os.environ.get(SECRET_VARIABLE)
+            secret = os.environ.pop(SECRET_VARIABLE, None)  # no other process is to have it
         if arguments.session_token_file:
             token = _content(arguments.session_token_file)
         elif temporary:
-            token = token or os.environ.get(TOKEN_VARIABLE, "")
+            token = token or os.environ.pop(TOKEN_VARIABLE, "")
         return secret, token
 
 

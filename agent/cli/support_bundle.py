@@ -25,6 +25,7 @@ from agent.cli.redaction import SERIAL, kinds
 from agent.cli.service import ask_service
 from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
 from agent.model import KIB, MIB
+from agent.programs import public
 
 if TYPE_CHECKING:
     import argparse
@@ -116,7 +117,12 @@ def journal(command: list[str] = JOURNAL) -> str:
     """The last lines of the unit's journal that this user may read, or why there are none."""
     try:
         found = subprocess.run(
-            command, capture_output=True, timeout=JOURNAL_S, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            timeout=JOURNAL_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=public(),
         )
     except (OSError, subprocess.SubprocessError) as error:
         return f"{MISSING}{getattr(error, 'strerror', None) or 'it took too long'}\n"

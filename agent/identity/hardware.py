@@ -16,6 +16,7 @@ from agent.errors import CredentialsError
 from agent.identity.unusable import HardwareKeyError, unusable
 from agent.identity.wrapping import wrapped_uri
 from agent.identity.x509 import decode_certificate
+from agent.programs import public
 
 if TYPE_CHECKING:
     import ctypes
@@ -96,7 +97,7 @@ def run_openssl(uri: KeyUri, *words: str) -> str:
             capture_output=True,
             check=False,
             timeout=LONGEST_S,
-            env={**os.environ, MODULE_VARIABLE: str(uri.module)},
+            env={**public(), MODULE_VARIABLE: str(uri.module)},
             start_new_session=True,  # no terminal to ask for a PIN at
         )
     except subprocess.TimeoutExpired:

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from agent.config.fields import command, number, text
 from agent.errors import NoDataError, SensorError
+from agent.programs import public
 from agent.sensors import scripts
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 OUTPUT_MAX = 65536
 CHUNK = 4096
 SHOWN = 120
-
-#: Variables of the environment for the service alone: systemd's sockets and the AWS key.
-PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY", "AWS_", "LISTEN_")
 
 #: Numbers beyond JSON's: bc(1) prints .5, printf(1) +21.5, a float() may be nan.
 _NUMBER = re.compile(
@@ -73,7 +71,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd="/",
-                env=_public(os.environ),
+                env=public(),
                 start_new_session=True,
             )
         except OSError as error:
@@ -140,10 +138,6 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL for the program and all that it started; its id holds until it is waited for."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _public(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if not name.startswith(PRIVATE)}
 
 
 def _said(complaint: bytes) -> str:

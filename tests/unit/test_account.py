@@ -84,6 +84,17 @@ return 7
     assert (done.returncode, done.stderr) == (7, "")
 
 
+def test_no_other_process_of_that_user_reads_what_it_was_given() -> None:
+    """A secret in its first environment stays there, whatever is taken out of os.environ."""
+    done = run("""
+subprocess.run(["cat", f"/proc/{os.getpid()}/environ"])
+subprocess.run(["cat", f"/proc/{os.getpid()}/maps"])
+return 0
+""")
+    assert done.stdout == ""
+    assert done.stderr.count("Permission denied") == 2
+
+
 def test_a_process_that_could_be_root_again_does_nothing() -> None:
     """What is verified is the outcome, not the calls."""
     program = "from agent.account import *; become(Account(0, 0, ()))"
