@@ -7,6 +7,8 @@ person to do. The exit codes are those of sysexits.h.
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,15 @@ EXIT_USAGE = 2
 EXIT_TEMPORARY = 75
 EXIT_REFUSED = 77
 EXIT_CONFIG = 78
+
+#: What makes a new certificate, for a hint; `setup` takes the AWS key, or the claim, for it.
+ANEW = (
+    "run `sudo pi-iot-agent provision`, or where no AWS key and no claim is here "
+    "`sudo pi-iot-agent setup`"
+)
+
+#: The user of the service, who does the work of root's commands too.
+SERVICE = "pi-iot-agent"
 
 
 class AgentError(Exception):
@@ -124,6 +135,14 @@ class NoDataError(SensorError):
 
 class StoppingError(Exception):
     """The polite way out of a wait once the process is to stop; not a failure."""
+
+
+def is_service() -> bool:
+    """True in a process of the service's user: root is no other one's, so sudo changes nothing."""
+    try:
+        return os.geteuid() == pwd.getpwnam(SERVICE).pw_uid
+    except KeyError:
+        return False
 
 
 @contextmanager

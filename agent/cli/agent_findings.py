@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.cli.status import MOST_TOLD, conditions_of
-from agent.cli.verdict import FAIL, INFO, OK, WARN, Finding
+from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.health import conditions
 
 if TYPE_CHECKING:
@@ -32,7 +32,16 @@ CAUSES = [
 #: Those that follow from any other fault.
 CONSEQUENCES = {conditions.UNPROVISIONED.code, conditions.OFFLINE.code}
 
-VERDICTS = {conditions.INFO: INFO, conditions.WARNING: WARN, conditions.ERROR: FAIL}
+#: Those that follow where there can be no connection for another reason.
+FOLLOWING = CONSEQUENCES | {
+    one.code
+    for one in (
+        conditions.NO_AWS_CREDENTIALS,
+        conditions.PROVISIONING_FAILING,
+        conditions.CREDENTIALS_INVALID,
+        conditions.NOT_AUTHORIZED,
+    )
+}
 
 
 def of_agent(
@@ -48,19 +57,24 @@ def of_agent(
     if status.get("state") == "online":
         yield Finding(OK, "connection", f"the agent holds it: {how}")
     else:
+        mine = [one for one in mine if not blocked or one.get("code") not in FOLLOWING]
         cause = cause_of(mine)
-        if cause and not (blocked and cause.get("code") in CONSEQUENCES):
+        if cause:
             code, text, hint = (str(cause.get(key, "")) for key in ("code", "text", "hint"))
             yield Finding(FAIL, code, f"{text} (the agent is {how})", hint)
         elif blocked:
-            yield Finding(INFO, "agent", how)
+            yield Finding(OK, "agent", f"it runs, and is {how}")
         else:
             hint = "see `pi-iot-agent status` in a minute"
             yield Finding(FAIL, "connection", f"the agent runs and has none: {how}", hint)
         mine = [one for one in mine if one is not cause and one.get("code") not in CONSEQUENCES]
     for one in mine:
         code, text, hint = (str(one.get(key, "")) for key in ("code", "text", "hint"))
-        yield Finding(VERDICTS.get(str(one.get("severity")), WARN), code, text, hint)
+        if one.get("severity") == conditions.INFO:  # which is no trouble of that name
+            yield Finding(OK, "agent", text, hint)
+        else:
+            failed = one.get("severity") == conditions.ERROR
+            yield Finding(FAIL if failed else WARN, code, text, hint)
     if not mine and status.get("state") == "online":
         yield Finding(OK, "agent", "it reports nothing that a person should mend")
 
@@ -69,7 +83,7 @@ def _is_told(condition: Mapping[str, Json], told: Collection[Finding]) -> bool:
     """True if a finding says the same; each warning of a configuration is one of its own."""
     code, text = condition.get("code"), str(condition.get("text"))
     if code != conditions.CONFIG_WARNING.code:
-        return any(one.what == code for one in told)
+        return any(one.what == code or (one.verdict != OK and one.text in text) for one in told)
     return any(text == one.text or (one.hint and text.endswith(one.hint)) for one in told)
 
 

@@ -6,6 +6,7 @@ Nothing is changed there. Each call is tried once, and the first that fails ends
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent import board
@@ -18,7 +19,7 @@ from agent.provisioning.failures import NotFoundError
 from agent.provisioning.steps import SERIAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from agent.config import Config
     from agent.identity import Identity
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 PATIENCE_S = 20.0
 
 WHAT = "AWS"
+
+#: The variables of a policy that stand for the thing that a certificate is attached to.
+BY_THING = "iot:Connection.Thing."
 
 
 class _Hints(NamedTuple):
@@ -49,6 +53,8 @@ OWN = _Hints(
     "attach a policy to it that allows iot:Connect",
     "attach it, if its policy goes by the thing's name",
 )
+
+MAKE = "`sudo pi-iot-agent provision` makes a new one"
 
 #: Of a certificate whose authority is registered at AWS by its owner.
 WAITING = "it is activated by the owner's rule or template there, after its first connection"
@@ -120,11 +126,27 @@ def _asked(
         return
     things = cloud.call("list_principal_things", resource, principal=arn).get("things") or []
     if thing not in things:
-        text = f"the certificate is not attached to the thing {thing}"
+        text = f"at AWS the certificate is not attached to the thing {thing}"
+        if _go_by_things(cloud, policies):
+            yield verdict.of(conditions.NOT_AUTHORIZED, FAIL, text, hints.attach)
+            return
         yield Finding(WARN, WHAT, text, hints.attach)
     else:
         yield from _serial(cloud, thing)
     yield Finding(OK, WHAT, f"the certificate is ACTIVE, with the policy {' and '.join(policies)}")
+
+
+def _go_by_things(cloud: _Bounded, policies: Iterable[str]) -> bool:
+    """True if a certificate without its thing is not let in, as far as AWS tells.
+
+    That is by a variable of the policy ("Thing policy variables").
+    """
+    with suppress(CloudError):
+        for name in policies:
+            found = cloud.call("get_policy", f"policy/{name}", policyName=name)
+            if BY_THING in str(found["policyDocument"]):
+                return True
+    return False
 
 
 def _unknown(cloud: _Bounded, certificate_id: str, identity: Identity | None) -> Finding:
@@ -132,7 +154,7 @@ def _unknown(cloud: _Bounded, certificate_id: str, identity: Identity | None) ->
     text = f"does not know the certificate {certificate_id} in {cloud.region}"
     if identity and identity.region in {"", cloud.region}:
         if identity.account in {"", (account := cloud.account())}:
-            return Finding(FAIL, WHAT, text, "`sudo pi-iot-agent provision` makes a new one")
+            return verdict.of(conditions.CREDENTIALS_INVALID, FAIL, f"AWS {text}", MAKE)
         text += f"; the AWS key is of the account {account}, the device of {identity.account}"
     return Finding(WARN, WHAT, text, "use an AWS key of the device's account, and its [aws] region")
 

@@ -12,14 +12,13 @@ from agent.cli.examination import examine
 from agent.cli.main import COMMANDS, settings
 from agent.cli.questions import UsageError
 from agent.cli.service import as_service
-from agent.cli.verdict import FAIL, document
-from agent.errors import EXIT_FAILURE, EXIT_OK
+from agent.cli.verdict import FAIL, Finding, document
+from agent.errors import EXIT_FAILURE, EXIT_OK, ConfigError
 
 if TYPE_CHECKING:
     import argparse
 
     from agent.cli.main import Subparsers
-    from agent.cli.verdict import Finding
 
 
 def add(subparsers: Subparsers) -> None:
@@ -52,8 +51,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def tell(arguments: argparse.Namespace) -> int:
-    """Print each finding as it comes, or all as JSON; 1 if one is FAIL. Raises ConfigError."""
-    config = settings(arguments)
+    """Print each finding as it comes, or all as JSON; 1 if one is FAIL.
+
+    Raises ConfigError, which JSON has as findings first.
+    """
+    try:
+        config = settings(arguments)
+    except ConfigError as error:
+        if arguments.json:
+            wrong = [Finding(FAIL, "configuration", one, error.hint) for one in error.problems]
+            print(json.dumps(document("", wrong), indent=2))
+        raise
     if arguments.json:
         told = document(config.thing.name, examine(config))
         print(json.dumps(told, indent=2))

@@ -62,14 +62,14 @@ def _everything(config: Config, told: _Told, clock: Clock) -> Iterator[Finding]:
         explained=bool(status and agent_findings.cause_of(conditions_of(status))),
     )
     if found:
-        if found.identity:
-            yield from identity_findings.of_needless_key(config)
         if status is None:
             yield from identity_findings.of_things(config, found.identity)
         yield from _way(config, found, told, clock_sound=clock_sound, running=status is not None)
     yield from local_findings.of_endpoint(config, told.findings)
     if status is not None:
         yield from agent_findings.of_agent(status, told.findings, blocked=told.blocked)
+    if found and found.identity and not told.blocked:  # else it may be needed to mend that
+        yield from identity_findings.of_needless_key(config)
 
 
 def _status(config: Config) -> Generator[Finding, None, dict[str, Json] | None]:
@@ -91,7 +91,7 @@ def _way(
         if clock_sound and identity_findings.has_key(config):
             from agent.cli import cloud_findings  # noqa: PLC0415 -- boto3 only where it is asked
 
-            known = identity_findings.certificate_id(found)
-            yield from cloud_findings.of_aws(config, known, found.identity)
+            if known := identity_findings.certificate_id(found):
+                yield from cloud_findings.of_aws(config, known, found.identity)
         if not told.blocked:
             yield from way.connection(running=running)

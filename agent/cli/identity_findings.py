@@ -13,7 +13,7 @@ from agent.cli import verdict
 from agent.cli.link_findings import is_known
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.config import control_plane, region_doubt
-from agent.errors import ConfigError, CredentialsError
+from agent.errors import SERVICE, ConfigError, CredentialsError, is_service
 from agent.health import conditions
 from agent.identity import (
     CLAIM,
@@ -61,7 +61,9 @@ def of_credentials(
     try:
         found = load(config)
     except MissingCredentialsError as missing:
-        if not explained:
+        if other := _renamed(config, missing):
+            yield other
+        elif not explained:
             yield _unprovisioned(config, missing, known)
     except ForbiddenCredentialsError as forbidden:
         yield Finding(WARN, "credentials", forbidden.text, forbidden.hint)
@@ -82,7 +84,9 @@ def of_dates(found: Credentials, now_s: float) -> Finding:
     try:
         facts = decode_certificate(_pem(found))
     except (OSError, ValueError) as error:
-        return Finding(WARN, "certificate", f"{found.certificate}: {error}", "make a new one")
+        text = f"{found.certificate}: neither its dates nor its id can be told: {error}"
+        hint = f"`openssl x509 -in {found.certificate} -out NEW` writes it as it should be"
+        return Finding(WARN, "certificate", text, hint)
     last = _date(facts.not_after_s)
     told = f"{facts.key}, from {_date(facts.not_before_s)} to {last}, id {certificate_id(found)}"
     expiring = conditions.CERTIFICATE_EXPIRING
@@ -93,7 +97,7 @@ def of_dates(found: Credentials, now_s: float) -> Finding:
     if now_s > facts.not_after_s:
         return verdict.of(expiring, FAIL, f"has ended on {last}: {told}", hint)
     days = int((facts.not_after_s - now_s) / DAY_S)
-    left = "1 day" if days == 1 else f"{days} days"
+    left = "1 day" if days == 1 else f"{days} days" if days else "less than a day"
     if days < SOON_DAYS:
         return verdict.of(expiring, WARN, f"ends in {left}: {told}", hint)
     return Finding(OK, "certificate", f"{told}; {left} left")
@@ -137,18 +141,43 @@ def has_key(config: Config) -> bool:
     return False
 
 
+def _renamed(config: Config, missing: CredentialsError) -> Finding | None:
+    """The finding on a device that has a complete identity, under another name; else None."""
+    names = other_things(config.paths.certs, config.thing.name)
+    complete = [name for name in names if _is_complete(config, name)]
+    if not complete:
+        return None
+    text = f"{missing.text}, but {config.paths.certs} has a complete identity of "
+    hint = (
+        f"if this device is {complete[0]}, set [thing] name to that; if not, "
+        f"`sudo pi-iot-agent deprovision --thing {complete[0]}` removes it"
+    )
+    return verdict.of(conditions.UNPROVISIONED, FAIL, text + " and of ".join(complete), hint)
+
+
+def _is_complete(config: Config, name: str) -> bool:
+    with suppress(CredentialsError):
+        return bool(load(replace(config, thing=replace(config.thing, name=name))))
+    return False
+
+
 def _unprovisioned(
     config: Config, missing: CredentialsError, known: Callable[[str], bool]
 ) -> Finding:
     """The reason why there is no certificate yet, as far as it can be told from here."""
     start = "start the service, which registers the device: `sudo systemctl start pi-iot-agent`"
     still = verdict.of(conditions.UNPROVISIONED, FAIL, missing.text, start)
-    file = config.provisioning.credentials_file
-    profile = config.aws.profile or access_key.DEFAULT_PROFILE
     if config.provisioning.method == CLAIM:  # which takes no AWS key
         wrong = "; ".join(claim_warnings(config))
         hint = "`sudo pi-iot-agent setup --claim DIR` takes another claim"
         return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, wrong, hint) if wrong else still
+    return _of_key(config, still, known)
+
+
+def _of_key(config: Config, still: Finding, known: Callable[[str], bool]) -> Finding:
+    """What is wrong with the AWS key that is to register this device, or with its region."""
+    file = config.provisioning.credentials_file
+    profile = config.aws.profile or access_key.DEFAULT_PROFILE
     try:
         found = credentials_file.load(file)
         access_key.check(found, profile)
@@ -158,11 +187,15 @@ def _unprovisioned(
         pass
     except ConfigError as error:
         return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, error.text, error.hint)
-    except OSError:  # which tells nothing of a key
-        return still
+    except OSError as error:
+        text = f"{file}: {error.strerror or 'cannot be read'}"
+        if isinstance(error, PermissionError) and not is_service():
+            return replace(still, text=f"{still.text}, and {text}", hint="run this with sudo")
+        hint = f"make it a file that the user {SERVICE} may read, with an AWS key in it"
+        return verdict.of(conditions.PROVISIONING_REFUSED, FAIL, text, hint)
     if any(name in os.environ for name in ELSEWHERE):
         return still
-    text = f"{missing.text}, and {file} has no AWS key to register this device with"
+    text = f"{still.text}, and {file} has no AWS key to register this device with"
     return verdict.of(conditions.NO_AWS_CREDENTIALS, FAIL, text)
 
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from agent.cli import verdict
-from agent.cli.verdict import FAIL, INFO, OK, WARN, Finding
+from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError, SensorError
 from agent.health import conditions
@@ -77,7 +77,10 @@ def of_sensors(config: Config) -> Iterator[Finding]:
         except SensorError as error:
             yield verdict.of(conditions.SENSOR_FAILING, WARN, error.text, error.hint)
         else:
-            yield Finding(OK, "sensor", f"{sensor.name} works")
             if missing:
                 lack = lacking(sensor.name, missing)
-                yield verdict.of(conditions.QUANTITY_MISSING, INFO, lack.text, lack.hint)
+                text = lack.text.removeprefix(f"{sensor.name}: ")
+                hint = lack.hint or conditions.QUANTITY_MISSING.hint
+                yield Finding(OK, "sensor", f"{sensor.name} works in part: {text}", hint)
+            else:
+                yield Finding(OK, "sensor", f"{sensor.name} works")

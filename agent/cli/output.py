@@ -8,7 +8,16 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, ConfigError, OutputError
+from agent.errors import (
+    EXIT_FAILURE,
+    EXIT_OK,
+    EXIT_USAGE,
+    SERVICE,
+    AgentError,
+    ConfigError,
+    OutputError,
+    is_service,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -138,11 +147,8 @@ def complain(error: AgentError) -> None:
     else:
         lines = [f"{PROGRAM}: {line}" for line in error.text.splitlines()]
     hint = error.hint
-    if "with sudo" in hint:
-        from agent.account import HOME, NAME  # noqa: PLC0415 -- the daemon needs none of it
-
-        if os.environ.get("HOME") == HOME:  # that is how it was run
-            hint = f"the service's user {NAME} must be able to do that: see owner and mode"
+    if "with sudo" in hint and is_service():  # that is how it was run
+        hint = f"the service's user {SERVICE} must be able to do that: see owner and mode"
     say(*lines, *([f"hint: {hint}"] if hint else []))
 
 

@@ -133,7 +133,9 @@ def dead_listing(found: Inspection, thing: str) -> str:
     """Records that were set aside: for each the reason, its number, time, topic and payload."""
     if not found.queued:
         return "no record was set aside"
-    lines = [f"set aside: {found.queued}; `pi-iot-agent queue --replay` has them sent once more"]
+    lines = [
+        f"set aside: {found.queued}; `sudo pi-iot-agent queue --replay` has them sent once more"
+    ]
     for record, reason in zip(found.records, found.reasons, strict=True):
         lines += [f"{reason}:", _line(record, thing)]
     if (more := found.queued - len(found.records)) > 0:

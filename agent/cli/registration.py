@@ -41,8 +41,8 @@ BY_HAND_S = 120.0
 #: What a device with a claim can do where its certificate does not connect.
 SHUT_OUT = (
     "check the network; if that works, AWS may not know the certificate any more, or its policy"
-    " may not allow it: `pi-iot-agent provision --reactivate` makes a new one, unless somebody has"
-    " shut this device out on purpose"
+    " may not allow it: `sudo pi-iot-agent provision --reactivate` makes a new one, unless somebody"
+    " has shut this device out on purpose"
 )
 
 

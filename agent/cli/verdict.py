@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from agent.health.conditions import Condition
     from agent.model import Json
 
-OK, INFO, WARN, FAIL = "OK", "INFO", "WARN", "FAIL"
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one thing; `hint` says what to do unless it is OK.
+    """The verdict on one thing; `hint` says what to do, which nobody must where it is OK.
 
     `what` is the code of a condition where there is one for it.
     """

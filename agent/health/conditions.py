@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from agent.errors import ANEW
+
 INFO, WARNING, ERROR = "info", "warning", "error"
 LEVELS = {INFO: logging.INFO, WARNING: logging.WARNING, ERROR: logging.ERROR}
 
@@ -25,7 +27,7 @@ class Condition:
     patience_s: float = 0.0
 
 
-CONFIG_WARNING = Condition("config-warning", WARNING, "run `pi-iot-agent check`")
+CONFIG_WARNING = Condition("config-warning", WARNING, "run `sudo pi-iot-agent check`")
 CONFIG_CHANGED = Condition(
     "config-changed", INFO, "`sudo systemctl restart pi-iot-agent` has the agent use the new one"
 )
@@ -52,8 +54,7 @@ PROVISIONING_REFUSED = Condition(
 CREDENTIALS_INVALID = Condition(
     "credentials-invalid",
     ERROR,
-    "run `pi-iot-agent provision` to make a new certificate, unless somebody has shut this device "
-    "out at AWS on purpose",
+    f"unless somebody has shut this device out at AWS on purpose, {ANEW}",
 )
 CA_FILE_INVALID = Condition(
     "ca-file-invalid", ERROR, "see ca_file of [mqtt]: registering anew does not mend it"
@@ -62,17 +63,21 @@ IDENTITY_COPIED = Condition(
     "identity-copied",
     WARNING,
     "give one of the two another [thing] name; if this board took the place of the other for good, "
-    "run `sudo pi-iot-agent provision --take-over`",
+    "run `sudo pi-iot-agent provision --take-over` with an AWS key here",
 )
 LEFTOVER_CERTIFICATE = Condition(
     "leftover-certificate",
     WARNING,
-    "it can still connect: run `sudo pi-iot-agent provision` with an AWS key that may remove it",
+    "it can still connect: an AWS key that may remove it does, by `sudo pi-iot-agent setup`",
 )
 REPLACED_CERTIFICATE = Condition(
     "replaced-certificate", INFO, "nobody can connect with it: delete it at AWS when you like"
 )
-CERTIFICATE_EXPIRING = Condition("certificate-expiring", WARNING, "run `sudo pi-iot-agent rotate`")
+CERTIFICATE_EXPIRING = Condition(
+    "certificate-expiring",
+    WARNING,
+    "run `sudo pi-iot-agent rotate`, which asks for an AWS key if it needs one",
+)
 OFFLINE = Condition(
     "offline",
     WARNING,
@@ -82,8 +87,8 @@ OFFLINE = Condition(
 NOT_AUTHORIZED = Condition(
     "not-authorized",
     WARNING,
-    "a new policy takes some minutes; if it lasts, run `pi-iot-agent provision`, unless somebody "
-    "has shut this device out at AWS on purpose",
+    "a new policy takes some minutes; if it lasts, and nobody has shut this device out at AWS on "
+    f"purpose, {ANEW}",
 )
 TAKEN_OVER = Condition(
     "taken-over", WARNING, "another device connects with this name: give each its own [thing] name"
@@ -101,7 +106,7 @@ STORE_MEMORY_ONLY = Condition("store-memory-only", ERROR, "the card may be full 
 DISK_FULL = Condition("disk-full", ERROR, "free some space on the card")
 STORE_FULL = Condition("store-full", WARNING, "raise [store] max_rows, max_mib or max_age_days")
 RECORDS_DROPPED = Condition("records-dropped", WARNING, "raise the bounds in [store]")
-RECORD_REFUSED = Condition("record-refused", WARNING, "see `pi-iot-agent queue`")
+RECORD_REFUSED = Condition("record-refused", WARNING, "see `sudo pi-iot-agent queue --dead`")
 SENSOR_FAILING = Condition("sensor-failing", WARNING, "check the wiring and its [[sensors]] entry")
 QUANTITY_MISSING = Condition(
     "quantity-missing", INFO, "check the sensor, or leave it: what else it measures is sent"

@@ -69,7 +69,8 @@ def pair_problems(table: str, **paths: Path) -> list[str]:
         except ForbiddenCredentialsError:
             return []
         except CredentialsError as error:
-            problems.append(f"{table}.{name}: {error}")
+            advice = f"; {error.hint}" if error.hint else ""
+            problems.append(f"{table}.{name}: {error}{advice}")
     if problems:
         return problems
     from agent.identity.mistakes import in_pair  # noqa: PLC0415 -- no daemon needs it

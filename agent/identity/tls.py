@@ -12,6 +12,7 @@ from agent.errors import CredentialsError
 from agent.identity.unusable import (
     PROVISION,
     ROOTS,
+    ForbiddenCredentialsError,
     ForbiddenRootsError,
     RootsError,
     unusable,
@@ -58,8 +59,8 @@ def trust(context: ssl.SSLContext, path: Path) -> None:
 
         mistake = mistakes.in_roots(path)
     except (OSError, ValueError) as error:
-        kind = ForbiddenRootsError if isinstance(error, PermissionError) else RootsError
         told = unusable(path, error, hint=ROOTS)
+        kind = ForbiddenRootsError if isinstance(told, ForbiddenCredentialsError) else RootsError
         raise kind(told.text, hint=told.hint) from error
     if mistake:
         raise RootsError(f"{path}: {mistake.text}", hint=f"{mistake.hint}; {ROOTS}")

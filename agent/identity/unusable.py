@@ -7,12 +7,12 @@ import ssl
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.errors import CredentialsError
+from agent.errors import ANEW, SERVICE, CredentialsError, is_service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROVISION = "run `pi-iot-agent provision` to make new ones"
+PROVISION = f"to make new ones {ANEW}"
 OWN = "see cert_file and key_file of [mqtt]"
 ROOTS = "see ca_file of [mqtt]"
 
@@ -46,11 +46,21 @@ def check_readable(path: Path, *, hint: str) -> None:
 
 
 def unusable(path: Path, error: Exception, *, hint: str) -> CredentialsError:
-    """The error for a file, which a lack of permission tells nothing of."""
+    """The error for a file, which a lack of permission tells nothing of, but to the service."""
     if isinstance(error, PermissionError):
-        text = f"{error.filename or path}: may not be read by this user"
-        return ForbiddenCredentialsError(text, hint="run this with sudo")
+        return forbidden(error.filename or path, service=is_service())
     return CredentialsError(f"{path}: {reason(error)}", hint=hint)
+
+
+def forbidden(path: object, *, service: bool) -> CredentialsError:
+    """The error for a file that this user may not read; the user of the `service` must."""
+    if not service:
+        text = f"{path}: may not be read by this user"
+        return ForbiddenCredentialsError(text, hint="run this with sudo")
+    return CredentialsError(
+        f"{path}: may not be read by {SERVICE}, the user of the service",
+        hint=f"`sudo chown {SERVICE} {path}`, and let that user enter the directories above",
+    )
 
 
 def reason(error: Exception) -> str:

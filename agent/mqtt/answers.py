@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from typing import NamedTuple
 
-from agent.errors import LinkLostError
+from agent.errors import ANEW, LinkLostError
 from agent.net import tls_broke
 
 #: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.
@@ -86,7 +86,7 @@ def reason_hint(reason: int) -> str:
     if reason in BUSY:
         return "the broker has no room now; it is tried again by itself"
     if reason in BAD_CREDENTIALS:
-        return "the certificate or the name is not accepted; run `pi-iot-agent provision`"
+        return f"the certificate or the name is not accepted; {ANEW}"
     if reason == SESSION_TAKEN_OVER:
         return "if this comes again, another device uses this name"
     return ""

@@ -10,7 +10,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from agent.errors import AgentError, LinkLostError, StoppingError
+from agent.errors import ANEW, AgentError, LinkLostError, StoppingError
 from agent.mqtt import packets
 from agent.mqtt.answers import (
     PAYLOAD_MAX,
@@ -91,8 +91,7 @@ class Connection:
             except ClosedError:
                 raise UnansweredError(
                     f"{options.host} ended the connection instead of answering CONNECT",
-                    hint="the certificate may be inactive or lack its policy: "
-                    "run `pi-iot-agent provision`",
+                    hint=f"the certificate may be inactive or lack its policy: {ANEW}",
                 ) from None
         return self._accepted
 

@@ -11,14 +11,13 @@ import os
 import ssl
 import time
 
-from agent.errors import LinkLostError
+from agent.errors import ANEW, LinkLostError
 
 #: X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_HOSTNAME_MISMATCH.
 _NOT_YET_VALID, _EXPIRED, _OTHER_NAME = 9, 10, 62
 
 _OUR_CERTIFICATE = (
-    "the device's certificate is not accepted: it may be inactive or deleted; "
-    "run `pi-iot-agent provision`"
+    f"the device's certificate is not accepted: it may be inactive or deleted; {ANEW}"
 )
 
 #: TLS alerts (RFC 8446, section 6.2) by which a server means the certificate of the client.

@@ -56,7 +56,7 @@ def check_admitted(
             raise RefusedError(
                 f"this device has been shut out: certificate {certificate_id} is {known.status}",
                 hint="it may have been done on purpose, at AWS; if it was not,"
-                " `pi-iot-agent provision --reactivate` lets the device in again",
+                " `sudo pi-iot-agent provision --reactivate` lets the device in again",
             )
 
 
@@ -95,7 +95,7 @@ def _check_policies(cloud: Cloud, generations: Generations, wanted: Wanted) -> N
             raise RefusedError(
                 f"certificate {certificate_id} has {', '.join(policies)} in place of our policy",
                 hint="it may have been done on purpose, at AWS; if it was not,"
-                " `pi-iot-agent provision --reset-policy` makes a new certificate with ours",
+                " `sudo pi-iot-agent provision --reset-policy` makes a new certificate with ours",
             )
 
 
@@ -182,7 +182,8 @@ def attach_policy(cloud: Cloud, retry: Retry, identity: Identity, *, anyway: boo
         retry.done(
             "attach-policy",
             f"the certificate has the policy {', '.join(others)} in place of ours; left as it is,"
-            " since that may be on purpose (`pi-iot-agent provision --reset-policy` attaches ours)",
+            " since that may be on purpose"
+            " (`sudo pi-iot-agent provision --reset-policy` attaches ours)",
         )
         return
     retry.run("attach-policy", lambda: steps.attach_policy(cloud, ours, arn))

@@ -135,7 +135,7 @@ def _used(generations: Generations) -> Identity:
     if used is None:
         raise CredentialsError(
             f"{generations.current}: not sound; what it replaced is kept",
-            hint="run `pi-iot-agent provision`",
+            hint="run `sudo pi-iot-agent provision`",
         )
     return used
 
@@ -172,7 +172,7 @@ def deprovision(
         name = "" if thing == config.thing.name else f" --thing {thing}"
         raise RefusedError(
             f"{generations.current}: made on the board {board}, which may use it at AWS",
-            hint=f"`pi-iot-agent deprovision --forget{name}` removes it here alone",
+            hint=f"`sudo pi-iot-agent deprovision --forget{name}` removes it here alone",
         )
 
     remover = Remover(thing, cloud, retry, also=lambda: [config.provisioning.policy])

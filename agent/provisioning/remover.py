@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DETACH_S = 420.0
 
 MORE_HINT = "another device may use it; if none does, detach that at AWS, then `provision`"
-AFRESH = "`pi-iot-agent deprovision --forget` and `provision`"
+AFRESH = "`sudo pi-iot-agent deprovision --forget` and `sudo pi-iot-agent provision`"
 
 
 class Remover:

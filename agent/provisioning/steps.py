@@ -93,7 +93,7 @@ def put_policy(
         if not correct:
             return (
                 "differs from ours; left as it is, since that may be on purpose"
-                " (`pi-iot-agent provision --reset-policy` resets it)"
+                " (`sudo pi-iot-agent provision --reset-policy` resets it)"
             )
         versions = cloud.call("list_policy_versions", resource, policyName=name)["policyVersions"]
         spare = [version for version in versions if not version.get("isDefaultVersion")]

@@ -55,7 +55,7 @@ def _adopt(cloud: Cloud, name: str, serial: str, about: Provisioning, *, take_ov
         raise RefusedError(
             f"this name belongs to another device: {resource} has the serial number {owner},"
             f" this board has {serial or 'none'}",
-            hint="set another [thing] name, or run `pi-iot-agent provision --take-over`",
+            hint="set another [thing] name, or run `sudo pi-iot-agent provision --take-over`",
         )
     wanted = {**(about.attributes or {}), **({SERIAL: serial} if owner != serial else {})}
     if {**there, **wanted} == there and about.thing_type in ("", known.get("thingTypeName")):

@@ -68,7 +68,7 @@ def cause_of(
     if reason is not None and reason in NOT_LET_IN:
         if reason == REASON_NOT_AUTHORIZED:
             return Cause(conditions.NOT_AUTHORIZED, _policy_hint(identity, wall_s) or lost.hint)
-        return Cause(conditions.NOT_AUTHORIZED, lost.hint)
+        return Cause(conditions.NOT_AUTHORIZED, lost.hint if identity else OURS)
     if advice and reason is None:
         return Cause(None, advice)
     return Cause(None, _turned_away(lost, identity, wall_s, withheld_s) or lost.hint)

@@ -203,17 +203,24 @@ def test_sensors_are_read_once_if_no_agent_holds_them(patient: Patient) -> None:
     assert code == 0, told
     assert "OK    sensor: room works" in told
     assert "WARN  sensor-failing: shed" in told
-    assert "OK    sensor: bath works" in told
-    assert "INFO  quantity-missing: bath: humidity_pct cannot be 3310" in told
+    assert "OK    sensor: bath works in part: humidity_pct cannot be 3310" in told
 
 
 def test_a_wrong_configuration_ends_with_78(patient: Patient) -> None:
-    """As with every command; nothing else is looked at."""
+    """As with every command; nothing else is looked at. A program is told by JSON as well."""
     patient.write(8883, "nonsense = 1\n")
 
-    code, told = patient.examine()
+    assert patient.examine() == (78, "")
+    code, told = patient.examine("--json")
 
-    assert (code, told) == (78, "")
+    document = json.loads(told)
+    assert code == 78
+    assert document["failed"] is True
+    (found,) = document["findings"]
+    assert (found["verdict"], found["what"]) == ("FAIL", "configuration")
+    assert f"{patient.config}:" in found["text"]
+    assert "nonsense" in found["text"]
+    assert "check" in found["hint"]
 
 
 def test_a_running_agent_is_asked_and_not_thrown_out(patient: Patient) -> None:
@@ -227,12 +234,12 @@ def test_a_running_agent_is_asked_and_not_thrown_out(patient: Patient) -> None:
 
 
 def test_information_is_no_verdict(patient: Patient) -> None:
-    """It is neither OK nor a trouble."""
+    """The agent tells it, and its code is not said to be OK."""
     code, told = patient.examine_beside("online", ("config-changed", "info", "is newer"))
 
     assert code == 0
-    assert "INFO  config-changed: is newer" in told
-    assert "OK    config-changed" not in told
+    assert "OK    agent: is newer\n      hint: do it" in told
+    assert "config-changed" not in told
 
 
 def test_a_running_agent_without_a_connection_is_a_fail(patient: Patient) -> None:
@@ -291,7 +298,7 @@ def test_what_is_found_here_is_not_told_again_by_the_agent(patient: Patient) -> 
 
     assert code == 1
     assert "FAIL  offline: localhost port 1 cannot be reached: connection refused" in told
-    assert "INFO  agent: offline, 3 records wait" in told
+    assert "OK    agent: it runs, and is offline, 3 records wait" in told
     assert "lost it" not in told
     assert told.count("FAIL") == 1
 
@@ -300,7 +307,7 @@ def test_a_certificate_tells_its_dates(patient: Patient) -> None:
     """One that ends soon is a warning: with the day, the key and the id that AWS calls it by."""
     told = patient.examine()[1]
 
-    assert "WARN  certificate-expiring: ends in 0 days: RSA 2048, from 20" in told
+    assert "WARN  certificate-expiring: ends in less than a day: RSA 2048, from 20" in told
     pem = Path(patient._bench.certificates.device.certificate).read_text()
     assert f"id {hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()}" in told
 

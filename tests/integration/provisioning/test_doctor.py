@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from agent.cli.verdict import Finding
     from tests.integration.provisioning.device import Device
     from tests.tools.cloud import LocalAws
+
+#: A policy by the name alone.
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
+    }
+)
 
 
 def found(device: Device, **others: object) -> list[Finding]:
@@ -60,13 +69,16 @@ def test_a_certificate_that_was_shut_out_is_the_one_cause(aws: LocalAws, device:
 
 
 def test_a_certificate_without_policy_or_thing_is_told(aws: LocalAws, device: Device) -> None:
-    """The first keeps the device out; the second does not."""
+    """Either keeps the device out; by a policy that asks for no thing, the second does not."""
     device.provision()
     (one,) = aws.certificates()
     aws.iot.detach_thing_principal(thingName=device.name, principal=one.arn)
-    assert told(found(device))[0] == (
-        f"WARN AWS: the certificate is not attached to the thing {device.name}"
+    text = f"at AWS the certificate is not attached to the thing {device.name}"
+    assert told(found(device)) == [f"FAIL not-authorized: {text}"]
+    aws.iot.create_policy_version(
+        policyName=one.policies[0], policyDocument=POLICY, setAsDefault=True
     )
+    assert told(found(device))[0] == f"WARN AWS: {text}"
     aws.iot.detach_policy(policyName=one.policies[0], target=one.arn)
     assert told(found(device)) == ["FAIL not-authorized: at AWS the certificate has no policy"]
 
@@ -89,8 +101,11 @@ def test_a_certificate_that_aws_does_not_know_is_told_with_the_region(
     identity = load(device.config).identity
     assert identity
     unknown = "0" * 64
-    text = f"AWS: does not know the certificate {unknown} in {aws.region}"
-    assert told(list(of_aws(device.config, unknown, identity))) == [f"FAIL {text}"]
+    text = f"does not know the certificate {unknown} in {aws.region}"
+    assert told(list(of_aws(device.config, unknown, identity))) == [
+        f"FAIL credentials-invalid: AWS {text}"
+    ]
+    text = f"AWS: {text}"
     assert told(list(of_aws(device.config, unknown, None))) == [f"WARN {text}"]
     elsewhere = replace(identity, region="eu-west-1")
     assert told(list(of_aws(device.config, unknown, elsewhere))) == [f"WARN {text}"]

@@ -26,6 +26,7 @@ from agent.identity import (
 )
 from agent.identity.credentials import Files, read_identity
 from agent.identity.tls import SUITES
+from agent.identity.unusable import forbidden
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 
@@ -208,6 +209,15 @@ def test_what_this_user_may_not_read_is_not_called_spoiled(config: Config, name:
     path.chmod(0o700)
     assert "sudo" in caught.value.hint
     assert isinstance(caught.value, RootsError) == (name == "ca_file")
+
+
+def test_what_the_service_may_not_read_is_of_no_use() -> None:
+    """Whoever is root has asked as the service's user already: sudo would change nothing."""
+    told = forbidden("/root/k.pem", service=True)
+    assert not isinstance(told, ForbiddenCredentialsError)
+    assert "the user of the service" in told.text
+    assert "chown pi-iot-agent /root/k.pem" in told.hint
+    assert "run this with sudo" not in told.hint
 
 
 def test_a_file_of_roots_replaces_the_others(config: Config, tmp_path: Path) -> None:
