@@ -113,7 +113,7 @@ _BY_WORDS = [
     ),
     (r"Cannot declare \('sensors',", "each sensor begins with [[sensors]], in two brackets"),
     (r"Cannot declare", "put what stands below both into one table"),
-    (r"Cannot overwrite", "the key is there twice; take one out"),
+    (r"Cannot overwrite|Duplicate inline table key", "the key is there twice; take one out"),
 ]
 
 

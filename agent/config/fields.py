@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import sys
-from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar, cast
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,9 +32,6 @@ _SHOWN = 80
 _CURLY = re.compile("^[\u2018-\u201f\u00ab]|[\u2018-\u201f\u00bb]$")
 _CONTROLS = re.compile(r"[\x01-\x1f\x7f]")  # execve(2) takes all but NUL
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-_HOST_LENGTH = 253
-_LOOPBACK = r"localhost|::1|127(\.\d+){3}"
 
 
 def integer(default: int | EllipsisType | None, low: int, high: int) -> int:
@@ -116,8 +110,11 @@ def command(default: tuple[str, ...] | EllipsisType) -> tuple[str, ...]:
     return declare(default, check)
 
 
-def names() -> tuple[str, ...]:
-    """A string, or a list of different ones, which may be empty."""
+def names(pattern: str = ".*", meaning: str = "", most: int = 1000) -> tuple[str, ...]:
+    """A string, or a list of different ones, which may be empty; `pattern` matches each.
+
+    `meaning` says the same in words, such as "the name of a group"; there are `most` at most.
+    """
 
     def check(value: object, _base: Path) -> tuple[str, ...]:
         found = tuple(string(one) for one in (value if isinstance(value, list) else [value]))
@@ -125,6 +122,10 @@ def names() -> tuple[str, ...]:
             raise ValueError("an empty string is no name; for none of them: []")
         if len(set(found)) < len(found):
             raise misfit('a string, or a list of different ones such as ["a", "b"]', value)
+        if wrong := [one for one in found if not re.fullmatch(pattern, one)]:
+            raise ValueError(*(f"expected {meaning}, got {seen(one)}" for one in wrong))
+        if len(found) > most:
+            raise ValueError(f"has {len(found)} names, and may have {most}")
         return found
 
     return declare((), check, blank=True)
@@ -146,15 +147,28 @@ def bands() -> Mapping[str, float]:
     return declare(None, check)
 
 
-def table(name: str, value: str, meaning: str) -> Mapping[str, str] | None:
-    """A table of strings, whose names and values those patterns match as a whole; or None."""
+def table(name: str, value: str, named: str, meaning: str) -> Mapping[str, str] | None:
+    """A table of strings, whose names and values those patterns match as a whole; or None.
+
+    `named` and `meaning` say the same in words.
+    """
+
+    def wrong(key: str, one: object) -> str:
+        if not re.fullmatch(name, key):
+            return f"expected a name of {named}"
+        try:
+            return (
+                "" if re.fullmatch(value, string(one)) else f"expected {meaning}, got {seen(one)}"
+            )
+        except ValueError as problem:
+            return str(problem)
 
     def check(found: object, _base: Path) -> Mapping[str, str] | None:
         if not isinstance(found, dict):
             raise misfit("a table of strings", found)
-        for key, one in found.items():
-            if not re.fullmatch(name, key) or not re.fullmatch(value, string(one)):
-                raise ValueError(f"{dotted(key)}: expected {meaning}; got {seen(one)}")
+        told = [f"{dotted(key)}: {why}" for key, one in found.items() if (why := wrong(key, one))]
+        if told:
+            raise ValueError(*told)
         return found or None
 
     return declare(None, check)
@@ -164,35 +178,10 @@ def file(default: Path | EllipsisType | None) -> Path:
     """A path; a relative one starts at the directory of the configuration file."""
 
     def check(value: object, base: Path) -> Path:
-        return base / string(value)
-
-    return declare(default, check, blank=True)
-
-
-def host(default: str | EllipsisType) -> str:
-    """A host name or an IP address, without scheme, port or path."""
-    return declare(default, lambda value, _base: _host(string(value)), blank=True)
-
-
-def url(default: str | EllipsisType) -> str:
-    """An https URL, or an http one of this machine, without a user's name."""
-
-    def check(value: object, _base: Path) -> str:
         plain = string(value)
-        try:
-            parts = urlsplit(plain)
-            name = _host(parts.hostname or "")
-            usable = parts.scheme in {"http", "https"} and parts.port != 0 and "@" not in plain
-        except ValueError:
-            usable = False
-        if not usable:  # before the "@" there may be a password
-            raise misfit('a URL such as "http://127.0.0.1:5000"', plain.rpartition("@")[2])
-        if parts.scheme == "http" and not re.fullmatch(_LOOPBACK, name):
-            raise ValueError(
-                "expected https, or http on this machine (localhost, 127.0.0.1, ::1): "
-                "the new private key would travel in clear"
-            )
-        return plain
+        if plain.strip().lower().startswith("pkcs11:"):  # which may have a PIN in it
+            raise ValueError("expected a path; the URI of a key in hardware is for [mqtt] key_file")
+        return base / plain
 
     return declare(default, check, blank=True)
 
@@ -266,32 +255,3 @@ def string(value: object) -> str:
     if problem := unusable(value):
         raise ValueError(problem)
     return value
-
-
-def _host(value: str) -> str:
-    if _is_address(value):
-        return value
-    labels = value.rstrip(".").split(".")
-    well_formed = len(value) <= _HOST_LENGTH and all(_LABEL.fullmatch(one) for one in labels)
-    if well_formed and not labels[-1].isdigit():
-        return value
-    raise misfit(f"a host name{_pasted(value)}", value)
-
-
-def _pasted(value: str) -> str:
-    """Words on a URL or a port pasted where a host name belongs; empty for anything else."""
-    if "console.aws." in value or "amazonaws.com/" in value.removesuffix("/"):
-        return " such as abc123-ats.iot.us-east-1.amazonaws.com, not the address of a web page"
-    if "://" in value or "/" in value:
-        return " without scheme and slashes"
-    if value.rpartition(":")[2].isdigit():
-        return " without a port, which has its own key"
-    return ""
-
-
-def _is_address(value: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        with suppress(OSError, ValueError):
-            socket.inet_pton(family, value)
-            return True
-    return False

@@ -23,6 +23,11 @@ QUERY = {"pin-source", "module-path"}
 
 _ATTRIBUTE = re.compile(r"([a-z-]+)=([A-Za-z0-9._~:\[\]@!$'()*+,=&/?-]|%[0-9A-Fa-f]{2})+")
 
+_NAME = re.compile(r"[A-Za-z-]{1,40}")
+
+#: Attributes that have a PIN in clear, or are meant to.
+_PIN = re.compile(r"[?&;]pin(?!-source=)", re.IGNORECASE)
+
 
 class KeyUri(str):
     """A URI of one private key; it holds no PIN, so it may be shown."""
@@ -32,8 +37,9 @@ class KeyUri(str):
     @classmethod
     def parse(cls, plain: str) -> Self:
         """The URI in `plain`, made to name a private key. Raises ValueError with the problem."""
-        path, _, query = plain.removeprefix(SCHEME).partition("?")
-        if "pin-value=" in plain:  # the file is open to all, and is shown
+        path, _, query = plain[len(SCHEME) :].partition("?")
+        plain = f"{SCHEME}{plain[len(SCHEME) :]}"
+        if _PIN.search(f";{path}?{query}"):  # the file is open to all, and is shown
             raise ValueError(
                 "a PIN does not belong here: put it into a file of the agent's user, mode 0600,"
                 " and write ?pin-source=file:/path/of/that/file"
@@ -42,8 +48,7 @@ class KeyUri(str):
             for one in text.split(separator) if text else ():
                 found = _ATTRIBUTE.fullmatch(one)
                 if not found or found[1] not in known:
-                    told = f"{one!r} is none of {', '.join(sorted(known))} with a value"
-                    raise ValueError(f"not a PKCS #11 URI as RFC 7512 has it: {told}")
+                    raise ValueError(f"not a PKCS #11 URI as RFC 7512 has it: {_flaw(one, known)}")
         made = cls(plain)
         if not (made.attribute("object") or made.attribute("id")):
             raise ValueError("names no key: write object=LABEL or id=%01, as pkcs11-tool -O shows")
@@ -88,7 +93,18 @@ def key_file() -> Path | KeyUri | None:
     """A field: the path of a private key, or the URI of one in hardware."""
 
     def check(value: object, base: Path) -> Path | KeyUri:
-        plain = string(value)
-        return KeyUri.parse(plain) if plain.startswith(SCHEME) else base / plain
+        plain = value.strip() if isinstance(value, str) else ""
+        if plain[: len(SCHEME)].lower() == SCHEME:
+            return KeyUri.parse(plain)  # which quotes nothing of it
+        return base / string(value)
 
     return declare(None, check, blank=True)
+
+
+def _flaw(attribute: str, known: set[str]) -> str:
+    """The flaw of an attribute, without its value, which may be a PIN."""
+    name, separator, _ = attribute.partition("=")
+    if name in known and separator:
+        return f"{name}= is empty, or has a character that is written as %20 and the like"
+    which = f"{name}=" if separator and _NAME.fullmatch(name) else "what stands there"
+    return f"{which} is none of {', '.join(sorted(known))}"

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import board
-from agent.config import endpoints, legacy, pins
+from agent.config import endpoints, legacy, method, pins
 from agent.config.counted import counted
 from agent.config.document import contents, mistakes, read_toml
 from agent.config.fields import seen, show, unusable
-from agent.config.key_uri import KeyUri
 from agent.config.naming import registered_name
 from agent.config.settings import (
     Aws,
@@ -139,7 +138,8 @@ def interpret(
         paths=paths,
         sensors=_sensors(tables, old.sensor, options_of),
     )
-    _note_disagreements(tables, config)
+    for problem in method.problems(tables, config):
+        tables.note(problem)
     said = (old.problem,) if old.problem else ()
     unnamed = tables.given("thing", "name") in (None, "")
     if tables.problems or (said and unnamed):
@@ -157,6 +157,7 @@ def interpret(
             *old.topic_warnings(config.thing.name),
             *(old.sensor_warnings(config.sensors) if "sensors" in document else ()),
             *endpoints.warnings(config.mqtt),
+            *method.warnings(tables, config),
             *told,
             *pins.warnings(config.sensors, root),
         ),
@@ -170,16 +171,6 @@ def _named_by_claim(config: Config, registered: str) -> tuple[Config, list[str]]
         return config, []
     told = f"thing.name: {wanted} is not used: the template at AWS calls this device {registered}"
     return replace(config, thing=replace(config.thing, name=registered)), [told]
-
-
-def _note_disagreements(tables: Tables, config: Config) -> None:
-    """Note where [mqtt] lacks what [provisioning] needs, or has what it cannot use."""
-    method, mqtt = config.provisioning.method, config.mqtt
-    if method == "claim" and not mqtt.endpoint:
-        tables.note('mqtt.endpoint: is missing; with [provisioning] method = "claim" none tells it')
-    if method != "csr" and isinstance(mqtt.key_file, KeyUri) and not mqtt.cert_file:
-        problem = 'a key in hardware goes with cert_file, or with [provisioning] method = "csr"'
-        tables.note(f"mqtt.key_file: {problem}")
 
 
 def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:

@@ -16,26 +16,30 @@ from agent.config.fields import (
     boolean,
     choice,
     file,
-    host,
     integer,
     names,
     number,
     table,
     text,
-    url,
 )
+from agent.config.hosts import host, url
 from agent.config.key_uri import KeyUri, key_file
 from agent.model import DAY_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+#: Names of AWS IoT in words; groups of a thing, and its attributes beside `serial`, without a type
+#: and with one ("AWS IoT Core endpoints and quotas").
+NAMED = "1 to 128 of the characters a-z A-Z 0-9 : _ -"
+GROUPS_MAX, ATTRIBUTES_MAX, TYPED_ATTRIBUTES_MAX = 10, 2, 49
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
     """Name of this device: of its thing, its client id and the first level of its topics."""
 
-    name: str = text("", THING_NAME, "1 to 128 of the characters a-z A-Z 0-9 : _ -")
+    name: str = text("", THING_NAME, NAMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,27 +65,48 @@ class Provisioning:
     key_type: str = choice("ec-p256", "ec-p256", "rsa-2048", "made-by-aws")
     rotate_before_days: float = number(30.0, 0, 36_500)
     credentials_file: Path = file(Path("/etc/pi-iot-agent/aws/credentials"))
-    policy: str = text("", r"[\w+=,.@-]{1,128}", "the name of an IoT policy")
-    thing_type: str = text("", r"[a-zA-Z0-9:_-]{1,128}", "the name of a thing type")
-    thing_groups: tuple[str, ...] = names()
+    policy: str = text(
+        "", r"[a-zA-Z0-9_+=,.@-]{1,128}", "1 to 128 of the characters a-z A-Z 0-9 _ + = , . @ -"
+    )
+    thing_type: str = text("", THING_NAME, NAMED)
+    thing_groups: tuple[str, ...] = names(THING_NAME, NAMED, GROUPS_MAX)
     attributes: Mapping[str, str] | None = table(
         r"(?!serial$)[a-zA-Z0-9_.,@/:#-]{1,128}",
         r"[a-zA-Z0-9_.,@/:#=\[\]-]{1,800}",
-        "as AWS has attributes: letters, digits and _ . , @ / : # - without spaces, and not serial",
+        "letters, digits and _ . , @ / : # -, and not serial, which is the board's",
+        "letters, digits and _ . , @ / : # = [ ] - without spaces, as AWS has attributes",
     )
     template: str = text("", r"[0-9A-Za-z_-]{1,36}", "the name of a provisioning template")
     claim_cert_file: Path | None = file(None)
     claim_key_file: Path | None = file(None)
     erase_claim: bool = boolean(default=False)
-    parameters: Mapping[str, str] | None = table(r"\S{1,128}", r".{0,4096}", "of the template")
+    parameters: Mapping[str, str] | None = table(
+        r"\S{1,128}",
+        r".{0,4096}",
+        "1 to 128 characters without spaces, as the template has its parameters",
+        "at most 4096 characters",
+    )
 
     def __post_init__(self) -> None:
+        if problems := tuple(self._problems()):
+            raise ValueError(*problems)
+
+    def _problems(self) -> Iterator[str]:
+        """What its keys lack of each other."""
         if self.method == "claim":
             for key in ("template", "claim_cert_file", "claim_key_file"):
                 if not getattr(self, key):
-                    raise ValueError(f'{key}: is missing; it goes with method = "claim"')
-        elif self.key_type == "made-by-aws":
-            raise ValueError('key_type: "made-by-aws" goes with method = "claim"; or set "keys"')
+                    yield f'{key}: is missing; it goes with method = "claim"'
+            return
+        if self.key_type == "made-by-aws":
+            yield 'key_type: "made-by-aws" goes with method = "claim"; or set "keys"'
+        most = TYPED_ATTRIBUTES_MAX if self.thing_type else ATTRIBUTES_MAX
+        if len(self.attributes or ()) > most:
+            more = "" if self.thing_type else "; with a thing_type there may be more"
+            yield (
+                f"attributes: are {len(self.attributes or ())}, and AWS has room for {most}"
+                f" beside serial{more}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

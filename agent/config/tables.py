@@ -91,14 +91,14 @@ def read(
             continue
         try:
             values[name] = one.metadata["check"](value, base)
-        except ValueError as problem:
-            problems.append(f"{key}.{name}: {problem}")
+        except ValueError as error:
+            problems += [f"{key}.{name}: {problem}" for problem in error.args]
     if len(problems) > before + len(unknown):
         return None
     try:
         made = cast("Callable[..., T]", kind)(**values)
-    except ValueError as problem:  # such as a key that is missing since another stands for it
-        problems.append(f"{key}.{problem}")
+    except ValueError as error:  # such as a key that is missing since another stands for it
+        problems += [f"{key}.{problem}" for problem in error.args]
         return None
     return None if unknown else made
 

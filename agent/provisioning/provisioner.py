@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from agent.config import Config
+    from agent.config import Config, Provisioning
     from agent.provisioning.cloud import Cloud
     from agent.provisioning.retry import Retry
 
@@ -67,6 +67,7 @@ def provision(
         ids = generations.certificate_ids(generations.current)
         retry.run("certificate", lambda: check_admitted(cloud, thing, ids, steps.SHUT_OUT))
 
+    _check_named(cloud, retry, about)
     attached = _thing(cloud, retry, wanted, take_over=take_over)
     if not registered and not reactivate:  # an inactive one may be what a killed run has left
         ids = set(attached or ())
@@ -98,6 +99,14 @@ def key_in_hardware(config: Config) -> str:
     return key
 
 
+def _check_named(cloud: Cloud, retry: Retry, about: Provisioning) -> None:
+    """Raise RefusedError, before anything is made, where a policy or group is named that is not."""
+    if about.policy:
+        retry.run("policy", lambda: steps.check_policy(cloud, about.policy))
+    for group in about.thing_groups:
+        retry.run("thing", partial(things.check_group, cloud, group))
+
+
 def _thing(cloud: Cloud, retry: Retry, wanted: Wanted, *, take_over: bool) -> list[str] | None:
     """Have the thing be this board; the ids of its certificates, None where that is refused."""
     name, about = wanted.thing, wanted.about
@@ -118,7 +127,6 @@ def _policy(cloud: Cloud, retry: Retry, wanted: Wanted, *, correct: bool) -> Non
     """Have the policy of the device; one that is named stays as it is."""
     policy, text = wanted.policy, policy_document(wanted.caller)
     if wanted.about.policy:
-        retry.run("policy", lambda: steps.check_policy(cloud, policy))
         retry.done("policy", f"policy {policy}, the one that [provisioning] names")
         return
     outcome = retry.run("policy", lambda: steps.put_policy(cloud, policy, text, correct=correct))

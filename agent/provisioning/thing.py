@@ -35,10 +35,15 @@ def register(
 
 
 def join(cloud: Cloud, name: str, group: str) -> None:
-    """Have the thing be in a group. Raises RefusedError where there is none of that name."""
+    """Have the thing be in a group, which there is."""
     which = {"thingGroupName": group, "thingName": name}
+    cloud.call("add_thing_to_thing_group", f"thinggroup/{group}", **which)
+
+
+def check_group(cloud: Cloud, group: str) -> None:
+    """Raise RefusedError where there is no group of that name."""
     try:
-        cloud.call("add_thing_to_thing_group", f"thinggroup/{group}", **which)
+        cloud.call("describe_thing_group", f"thinggroup/{group}", thingGroupName=group)
     except NotFoundError:
         raise RefusedError(
             f"AWS has no thing group {group}", hint="make it, or see [provisioning] thing_groups"

@@ -100,12 +100,13 @@ def test_attributes_of_others_stay(chosen: Device) -> None:
 def test_what_is_not_there_is_told_by_its_name(
     aws: LocalAws, tmp_path: Path, choice: dict[str, Any], missing: str
 ) -> None:
-    """Before a certificate is made; the hint names the key."""
+    """Before anything is made; the hint names the key."""
     device = Device(aws, tmp_path, provisioning=choice)
     with pytest.raises(RefusedError, match=missing) as refused:
         device.provision()
     assert f"[provisioning] {next(iter(choice))}" in refused.value.hint
     assert not aws.certificates()
+    assert not things(aws, device.name)
     device.close()
 
 

@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).parents[3] / "etc" / "agent.toml"
         ),
         ("[provisioning.attributes]\nserial = 'x'", "provisioning.attributes: serial: expected"),
         ("[provisioning.attributes]\nroom = 'a b'", "provisioning.attributes: room: expected"),
-        ("[provisioning.attributes]\nroom = 1", "provisioning.attributes: expected a string"),
+        ("[provisioning.attributes]\nroom = 1", "provisioning.attributes: room: expected a string"),
         ("[provisioning]\nparameters = 'x'", "provisioning.parameters: expected a table"),
         ("[mqtt]\nbackoff_min_s = 9\nbackoff_max_s = 2", "mqtt.backoff_min_s: 9 is above"),
         ("[mqtt]\nendpoint='a'\ncert_file = 'c'", "mqtt.key_file: is missing; it goes with"),
