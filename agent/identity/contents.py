@@ -30,6 +30,7 @@ ZEROS = "holds nothing but zeros, as after a power cut"
 BINARY = "is binary (DER), not PEM text"
 WIDE = "is text in UTF-16, as Windows writes it"
 ESCAPED = r"has \n in letters where its lines should end"
+RETURNS = "has the line ends of an old Mac, which are none to others"
 INDENTED = "has its -----BEGIN line indented, or in the middle of a line"
 DASHES = "has other dashes than the five - around BEGIN and END"
 BARE = "lacks its lines -----BEGIN and -----END"
@@ -152,6 +153,8 @@ def _flaw_of_encoding(data: bytes) -> str:
 def _flaw_of_text(text: bytes) -> str:
     """The flaw of a text without a PEM block that is whole, "" where it has nothing of one."""
     if b"-----BEGIN " in text:
+        if b"\r" in text and b"\n" not in text:
+            return RETURNS
         if b"\\n" in text:
             return ESCAPED
         return CUT_OFF if _BEGIN.search(text) else INDENTED

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent import files
 from agent.identity import contents
 from agent.identity.contents import CERTIFICATE, PRIVATE, certificates_in, content_of
+from agent.identity.wrapping import unwrapped_uri
 from agent.identity.x509 import decode_certificate
 from agent.model import KIB
 
@@ -33,6 +34,7 @@ NEEDED = {
 FORMS = {
     contents.WIDE: "`iconv -f UTF-16 -t ASCII {0} -o {0}.pem` converts it",
     contents.ESCAPED: "`printf '%b' \"$(cat {0})\" > {0}.pem` converts it",
+    contents.RETURNS: "`tr '\\r' '\\n' < {0} > {0}.pem` converts it",
     contents.INDENTED: "-----BEGIN and -----END stand on lines of their own, from the first column",
     contents.CUT_OFF: "copy it anew, to its last line",
     contents.DAMAGED: "copy it anew, and change nothing in it",
@@ -61,6 +63,10 @@ KINDS = {
 #: OpenSSL's reasons where the two are sound and not of one pair; the last where their kinds differ.
 FOREIGN = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
+#: OpenSSL's reason for RSA keys that it takes for broken, and what to do.
+SHORT = "EE_KEY_TOO_SMALL"
+LONGER = "make a key of EC P-256 or RSA 2048, and have a certificate made for it"
+
 #: Files beside the two that are looked at for whose they are: so many, and so large.
 BESIDE_MAX = 100
 SIZE_MAX = 64 * KIB
@@ -77,13 +83,23 @@ class Mistake(NamedTuple):
 def in_pair(certificate: Path, key: Path) -> list[Mistake]:
     """The mistakes with a certificate and its key, none if they can be used together.
 
-    May take the time that some dozens of small files take. Raises OSError for one that is no file,
-    or may not be read.
+    A key that a PEM text stands for, and that is elsewhere, is not asked for. May take the time
+    that some dozens of small files take. Raises OSError for one that is no file, is very large, or
+    may not be read.
     """
     shown, secret = files.read(certificate, follow=True), files.read(key, follow=True)
-    refused = _refusal(certificate, key)
-    if not refused:
-        return []
+    try:
+        refused = "" if unwrapped_uri(secret) else _refusal(certificate, key)
+    except ValueError as error:
+        text = f"stands for a key in hardware, and is spoiled: it {error}"
+        return [Mistake(key, text, "write the key's URI itself as key_file")]
+    return _reasons(certificate, shown, key, secret, refused) if refused else []
+
+
+def _reasons(
+    certificate: Path, shown: bytes, key: Path, secret: bytes, refused: str
+) -> list[Mistake]:
+    """The mistakes with a pair that OpenSSL has `refused` with that reason."""
     kinds = content_of(shown, CERTIFICATE).kind, content_of(secret, PRIVATE).kind
     if kinds == (PRIVATE, CERTIFICATE):
         text = f"is the private key, and {key.name} the certificate: the two are swapped"
@@ -93,6 +109,9 @@ def in_pair(certificate: Path, key: Path) -> list[Mistake]:
         return found
     if refused in FOREIGN:
         return [_foreign(certificate, shown, key)]
+    if refused == SHORT:
+        kind = decode_certificate(shown.decode("ascii", "replace")).key
+        return [Mistake(certificate, f"is for a key that is too short: {kind}", LONGER)]
     words = refused.replace("_", " ").lower()
     return [Mistake(certificate, f"not usable with {key.name}: {words}", "")]
 

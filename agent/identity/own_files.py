@@ -14,13 +14,18 @@ from agent.config import KeyUri
 from agent.errors import CredentialsError
 from agent.identity.credentials import CLAIM
 from agent.identity.tls import load_pair, trust
-from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, check_readable
-from agent.identity.x509 import decode_certificate
+from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, unusable
+from agent.identity.wrapping import unwrapped_uri
+from agent.identity.x509 import CURVES, decode_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.config import Config
+
+#: Keys that AWS IoT takes ("X.509 client certificates", AWS IoT developer guide).
+RSA_MIN = 2048
+TAKEN = f"RSA of {RSA_MIN} bits or more, and EC P-256, P-384 and P-521"
 
 
 def mqtt_problems(config: Config) -> list[str]:
@@ -39,14 +44,17 @@ def mqtt_problems(config: Config) -> list[str]:
             advice = error.hint.removesuffix(ROOTS).removesuffix("; ")
             problems.append(f"mqtt.ca_file: {error}" + (f"; {advice}" if advice else ""))
     if isinstance(mqtt.key_file, KeyUri):
-        problems += _hardware_problems(mqtt.key_file, mqtt.cert_file)
+        problems += _hardware_problems("mqtt.key_file", mqtt.key_file, mqtt.cert_file)
     elif mqtt.cert_file and mqtt.key_file:
         problems += pair_problems("mqtt", cert_file=mqtt.cert_file, key_file=mqtt.key_file)
     return problems
 
 
-def _hardware_problems(key: KeyUri, certificate: Path | None) -> list[str]:
-    """The problem with a key in hardware, and with the certificate that it is to go with."""
+def _hardware_problems(name: str, key: KeyUri, certificate: Path | None) -> list[str]:
+    """The problem with a key in hardware, and with the certificate that it is to go with.
+
+    `name` is the key of the configuration that names it.
+    """
     from agent.identity import hardware  # noqa: PLC0415 -- few have such a key
 
     try:
@@ -56,23 +64,27 @@ def _hardware_problems(key: KeyUri, certificate: Path | None) -> list[str]:
     except ForbiddenCredentialsError:
         pass
     except CredentialsError as error:
-        return [f"mqtt.key_file: {error.text}; {error.hint}"]
+        return [f"{name}: {error.text}; {error.hint}"]
     return []
 
 
 def pair_problems(table: str, **paths: Path) -> list[str]:
     """The problems with a certificate and its key, named by the keys of `table` in this order."""
-    problems = []
+    problems, content = [], b""
     for name, path in paths.items():
         try:
-            check_readable(path, hint="")
-        except ForbiddenCredentialsError:
-            return []
-        except CredentialsError as error:
-            advice = f"; {error.hint}" if error.hint else ""
-            problems.append(f"{table}.{name}: {error}{advice}")
+            content = files.read(path, follow=True)
+        except OSError as error:
+            told = unusable(path, error, hint="")
+            if isinstance(told, ForbiddenCredentialsError):
+                return []
+            advice = f"; {told.hint}" if told.hint else ""
+            problems.append(f"{table}.{name}: {told}{advice}")
     if problems:
         return problems
+    with suppress(ValueError):  # which is told below
+        if uri := unwrapped_uri(content):
+            return _hardware_problems(f"{table}.{name}", uri, next(iter(paths.values())))
     from agent.identity.mistakes import in_pair  # noqa: PLC0415 -- no daemon needs it
 
     names = {path: name for name, path in paths.items()}
@@ -100,10 +112,19 @@ def mqtt_warnings(config: Config, *, now_s: float) -> list[str]:
             told.append(
                 f"mqtt.cert_file: {cert_file}: begins on {_day(found.not_before_s)} {clock}"
             )
+        if not _is_taken(found.key):
+            text = f"is for a key {found.key}; AWS IoT takes {TAKEN}"
+            told.append(f"mqtt.cert_file: {cert_file}: {text}")
     if not isinstance(key_file, KeyUri) and _whom(key_file):
         text = f"other users can read this private key: `{_closing(key_file)}` closes it"
         told.append(f"mqtt.key_file: {key_file}: {text}")
     return told
+
+
+def _is_taken(key: str) -> bool:
+    """True if AWS IoT takes such a key, as `x509.Certificate` has it."""
+    kind, _, size = key.partition(" ")
+    return size in CURVES.values() if kind == "EC" else kind == "RSA" and int(size) >= RSA_MIN
 
 
 def _day(time_s: float) -> str:

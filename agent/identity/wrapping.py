@@ -33,10 +33,13 @@ def unwrapped_uri(pem: bytes) -> KeyUri | None:
     _, begun, rest = pem.partition(b"-----BEGIN " + LABEL.encode() + b"-----")
     if not begun:
         return None
-    for outer in elements(b64decode(rest.partition(b"-----END")[0]), 1):
-        for inner in elements(outer.content, 2)[1:]:
-            return KeyUri.parse(inner.content.decode("ascii"))
-    raise ValueError("has no URI")
+    try:
+        (outer,) = elements(b64decode(rest.partition(b"-----END")[0]), 1)
+        _, inner = elements(outer.content, 2)
+        uri = inner.content.decode("ascii")
+    except ValueError:
+        raise ValueError("has no URI") from None
+    return KeyUri.parse(uri)
 
 
 def _element(tag: int, content: bytes) -> bytes:

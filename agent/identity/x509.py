@@ -7,12 +7,15 @@ costs the daemon too much. Nothing is verified here: that is OpenSSL's business.
 from __future__ import annotations
 
 import re
-import ssl
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from agent.identity.roots import CERTIFICATE
+#: A certificate in PEM; in OpenSSL's own two other forms, too.
+PEM = re.compile(
+    r"-----BEGIN (X509 |TRUSTED |)CERTIFICATE-----(.+?)-----END \1CERTIFICATE-----", re.DOTALL
+)
 
 #: Tags of DER (X.690) that are asked for.
 BIT_STRING, OBJECT_ID, UTC_TIME, GENERALIZED_TIME, SEQUENCE, VERSION = 3, 6, 23, 24, 48, 0xA0
@@ -67,10 +70,10 @@ def decode_certificate(pem: str) -> Certificate:
 
     Raises ValueError where there is none, or one that cannot be read.
     """
-    match = CERTIFICATE.search(pem)
+    match = PEM.search(pem)
     if not match:
         raise ValueError("no certificate in PEM format")
-    (certificate,) = _some(ssl.PEM_cert_to_DER_cert(match[0]), 1)
+    (certificate,) = _some(b64decode(match[2]), 1)
     (signed,) = _some(_inside(certificate, SEQUENCE), 1)
     parts = elements(_inside(signed, SEQUENCE), SIGNED + 1)
     fields = [one for one in parts if one.tag != VERSION]  # the first does not have it

@@ -190,6 +190,12 @@ PAIRS: dict[str, tuple[bytes, bytes, str, str]] = {
         "BEGIN line indented",
         "mine.crt",
     ),
+    "returns": (
+        PAIR.certificate_pem.replace(b"\n", b"\r"),
+        PAIR.key_pem,
+        "has the line ends of an old Mac",
+        "mine.crt",
+    ),
     "one line": (PAIR.certificate_pem.replace(b"\n", b" "), PAIR.key_pem, "indented", "mine.crt"),
     "dashes": (
         PAIR.certificate_pem.replace(b"-----", "\u2014".encode()),

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from agent import config as configuration
-from agent.identity import close_key, decode_certificate, mqtt_problems, mqtt_warnings
+from agent.config import KeyUri
+from agent.identity import (
+    close_key,
+    decode_certificate,
+    mqtt_problems,
+    mqtt_warnings,
+    wrapped_uri,
+)
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 
@@ -20,18 +27,24 @@ if TYPE_CHECKING:
 
     from agent.config import Config
 
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+
 AUTHORITY = Authority("A root")
+
+
+def private(key: Key) -> bytes:
+    """A private key in PEM."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def new_key() -> tuple[bytes, str]:
     """A private key, and a certificate for it."""
     key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return pem, AUTHORITY.issue_device(key.public_key())
+    return private(key), AUTHORITY.issue_device(key.public_key())
 
 
 @pytest.fixture
@@ -117,6 +130,54 @@ def test_dates_and_an_open_key_are_warned_of(config: Config, tmp_path: Path) -> 
     assert stat.S_IMODE(key.stat().st_mode) == 0o644
     bare = replace(config.mqtt, ca_file=None, cert_file=None, key_file=None)
     assert mqtt_warnings(replace(config, mqtt=bare), now_s=0) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (ec.generate_private_key(ec.SECP384R1()), ""),
+        (ec.generate_private_key(ec.SECP256K1()), "EC of another curve"),
+        (ed25519.Ed25519PrivateKey.generate(), "Ed25519"),
+    ],
+)
+def test_a_key_that_aws_does_not_take_is_warned_of(
+    config: Config, tmp_path: Path, key: Key, told: str
+) -> None:
+    """Another broker may take it."""
+    (tmp_path / "mine.crt").write_text(pem := AUTHORITY.issue_device(key.public_key()))
+    (tmp_path / "mine.key").chmod(0o600)
+    found = mqtt_warnings(config, now_s=decode_certificate(pem).not_before_s)
+    assert [f"is for a key {told}; AWS IoT takes RSA" in one for one in found] == [True][
+        : len(told)
+    ]
+
+
+def test_an_rsa_key_that_is_too_short_is_told(config: Config, tmp_path: Path) -> None:
+    """OpenSSL's own words name the certificate, and no remedy."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    (tmp_path / "mine.key").write_bytes(private(key))
+    (tmp_path / "mine.crt").write_text(AUTHORITY.issue_device(key.public_key()))
+    (problem,) = mqtt_problems(config)
+    assert "mine.crt: is for a key that is too short: RSA 1024; make a key of EC P-256" in problem
+
+
+@pytest.mark.parametrize("name", ["mine.crt", "mine.key"])
+def test_a_huge_file_is_told(config: Config, tmp_path: Path, name: str) -> None:
+    """It is none of the two."""
+    (tmp_path / name).write_bytes(bytes(1024 * 1024 + 1))
+    (problem,) = mqtt_problems(config)
+    assert f"{tmp_path / name}: is longer than 1048576 bytes" in problem
+
+
+def test_a_file_may_stand_for_a_key_in_hardware(config: Config, tmp_path: Path) -> None:
+    """It is judged as the key that is named by its URI."""
+    uri = KeyUri.parse(f"pkcs11:object=key?module-path=/m.so&pin-source=file:{tmp_path}/pin")
+    (tmp_path / "mine.key").write_text(wrapped_uri(uri))
+    told = f"mqtt.key_file: {tmp_path}/pin: No such file or directory; see pin-source="
+    assert [one[: len(told)] for one in mqtt_problems(config)] == [told]
+    (tmp_path / "mine.key").write_text(wrapped_uri(uri)[:60])
+    (spoiled,) = mqtt_problems(config)
+    assert "mine.key: stands for a key in hardware, and is spoiled: it has no URI; " in spoiled
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])

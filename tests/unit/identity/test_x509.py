@@ -73,6 +73,14 @@ def test_what_was_signed_is_read(key: str, name: str, moments: list[dt.datetime]
     assert found.issuer == "O=An authority"
 
 
+@pytest.mark.parametrize("label", ["X509 ", "TRUSTED "])
+def test_openssl_has_two_other_forms_of_the_same(label: str) -> None:
+    """The second may have more behind the certificate."""
+    pem = signed("RSA 2048", "old", EPOCH, EPOCH)
+    other = armoured(ssl.PEM_cert_to_DER_cert(pem) + b"\x30\x00")
+    assert decode_certificate(other.replace("CERT", f"{label}CERT")) == decode_certificate(pem)
+
+
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")  # Starfield's is 0
 @pytest.mark.parametrize("pem", amazon_roots().values())
 def test_real_certificates_are_read(pem: str) -> None:
