@@ -82,7 +82,9 @@ NEVER = (
 
 def add(subparsers: Subparsers) -> None:
     """Declare the command and its arguments."""
-    parser = subparsers.add_parser("privacy", help=COMMANDS["privacy"], description=__doc__)
+    parser = subparsers.add_parser(
+        "privacy", help=COMMANDS["privacy"], description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
@@ -93,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     flows = [traffic.flow(config, one) for one in found]
     month = traffic.month(config, flows)
     if arguments.json:
-        print(json.dumps(document(config, found, flows, month), indent=2, ensure_ascii=False))
+        print(json.dumps(document(config, found, flows, month), indent=2))
     else:
         print("\n".join(report(config, found, flows, month)))
     return EXIT_OK
@@ -146,7 +148,7 @@ def document(
                 },
                 "example": one.example,
                 "unknown": one.unknown,
-                "messages": asdict(flow.messages),
+                "messages": numbers(flow.messages),
                 "payload_bytes": flow.payload,
                 "tls_bytes": flow.tls,
                 "metered_messages": flow.metered,
@@ -154,12 +156,28 @@ def document(
             for one, flow in zip(found, flows, strict=True)
         ],
         "received": f"{thing}/{COUNT}",
-        "month": {**asdict(month), "assumed": ASSUMED, "price": traffic.PRICE},
+        "month": {
+            "messages": numbers(month.messages),
+            "pings": numbers(month.pings),
+            "tls_bytes": numbers(month.tls_bytes),
+            "wire_bytes": numbers(month.wire_bytes),
+            "metered": numbers(month.metered),
+            "minutes": month.minutes,
+            "usd": asdict(month.usd),
+            "assumed": ASSUMED,
+            "price": traffic.PRICE,
+            "too_many": traffic.excess(config, month),
+        },
         "method": method(config) or "own certificate",
         "registration": registration(config),
         "elsewhere": elsewhere(config),
         "never": NEVER,
     }
+
+
+def numbers(span: Span) -> dict[str, int]:
+    """A span of things that are counted, for JSON."""
+    return {"least": round(span.least), "most": round(span.most)}
 
 
 def report(config: Config, found: list[Payloads], flows: list[Flow], month: Month) -> Iterator[str]:
@@ -178,6 +196,7 @@ def report(config: Config, found: list[Payloads], flows: list[Flow], month: Mont
             yield from _wrapped(f"and what else it measures, not known now: {one.unknown}", "    ")
     yield f"\n{thing}/{COUNT} is received: the own counts, as proof, and commands to set the total"
     yield "\nA month:"
+    yield from _wrapped(traffic.excess(config, month), "  ")
     yield f"  {_amount(month.messages)} messages, {_amount(month.pings)} pings"
     yield f"  {_megabytes(month.wire_bytes)} MB in both directions"
     metered = f"{_amount(month.metered)} messages and {month.minutes} minutes of connection"

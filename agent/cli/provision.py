@@ -11,6 +11,7 @@ from agent.cli.check import check_files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.questions import UsageError
 from agent.cli.registration import register
+from agent.config import KeyUri
 from agent.errors import EXIT_OK, RefusedError
 from agent.identity import CLAIM
 from agent.provisioning.fleet import MADE_BY_AWS
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agent.cli.main import Subparsers
-    from agent.config import Config
+    from agent.config import Config, Provisioning
 
 
 def add(subparsers: Subparsers) -> None:
@@ -65,10 +66,10 @@ def plan(config: Config) -> str:
     """The plan of provisioning, as far as it is known without asking AWS."""
     from agent.provisioning.cloud import Caller, Cloud, partition_of  # noqa: PLC0415 -- boto3
 
-    thing, region = config.thing.name, config.aws.region
+    thing, region, about = config.thing.name, config.aws.region, config.provisioning
     partition = partition_of(region) or "<partition>"
     document = policy_document(Caller("<account>", partition, region or "<region>", ""))
-    key = str(config.provisioning.credentials_file)
+    key = str(about.credentials_file)
     try:
         Cloud(config).close()
     except RefusedError as error:
@@ -77,14 +78,27 @@ def plan(config: Config) -> str:
         "AWS key": f"{key} (AWS has not been asked)",
         "region": region or "the AWS key's",
         "thing": f"{thing}, with the serial number {board.serial() or 'of no board'}",
-        "policy": policy_name(thing),
-        "certificate": "kept if it is sound and known to AWS, else made anew",
+        **_chosen(about),
+        "policy": f"{about.policy}, which stays as it is" if about.policy else policy_name(thing),
+        "certificate": f"kept if it is sound and known to AWS, else made anew, {_whose(config)}",
         "attach": "policy and thing to the certificate; then activate it",
         "files": Path(config.paths.certs) / thing,
         "afterwards": "connect, and remove the thing's other certificates",
     }
-    policy = [f"{policy_name(thing)}:", json.dumps(document, indent=2)]
-    return "\n".join([_lines(rows), *policy])
+    if about.policy:
+        return _lines(rows)
+    return "\n".join([_lines(rows), f"{policy_name(thing)}:", json.dumps(document, indent=2)])
+
+
+def _chosen(about: Provisioning) -> dict[str, str]:
+    """What the thing is to be besides, as far as somebody has chosen it."""
+    attributes = (f"{name} = {value}" for name, value in (about.attributes or {}).items())
+    rows = {
+        "thing type": about.thing_type,
+        "groups": ", ".join(about.thing_groups),
+        "attributes": ", ".join(attributes),
+    }
+    return {name: value for name, value in rows.items() if value}
 
 
 def plan_of_a_claim(config: Config) -> str:
@@ -98,7 +112,7 @@ def plan_of_a_claim(config: Config) -> str:
             "template": provisioning.template,
             "parameters": ", ".join(f"{name} = {value}" for name, value in parameters.items()),
             "thing": f"named by the template; until then {config.thing.name}",
-            "certificate": f"kept if it is sound, else made anew, with a key {_whose(config)}",
+            "certificate": f"kept if it is sound, else made anew, {_whose(config)}",
             "files": Path(config.paths.certs) / "<thing>",
             "afterwards": "connect" + (", and erase the claim" if provisioning.erase_claim else ""),
         }
@@ -106,8 +120,13 @@ def plan_of_a_claim(config: Config) -> str:
 
 
 def _whose(config: Config) -> str:
-    key_type = config.provisioning.key_type
-    return "that AWS makes" if key_type == MADE_BY_AWS else f"of this device's, {key_type}"
+    """Whose key a new certificate is for."""
+    about, key = config.provisioning, config.mqtt.key_file
+    if about.method == "keys" or about.key_type == MADE_BY_AWS:
+        return "with a key that AWS makes"
+    if isinstance(key, KeyUri):
+        return f"for the key {key.name}"
+    return f"with a key that is made here, {about.key_type}"
 
 
 def _lines(rows: Mapping[str, object]) -> str:

@@ -36,6 +36,9 @@ PACKETS = 3
 #: CONNECT, CONNACK, SUBSCRIBE, SUBACK and DISCONNECT, beside the names; its packets.
 PUBACK, PING, HANDSHAKE, SESSION, CONNECT_PACKETS = 4, 2, 6000, 250, 20
 
+#: Messages that AWS takes of one connection in a second ("AWS IoT Core endpoints and quotas").
+AWS_PER_S = 100
+
 #: A ping costs nothing if none went for so long.
 FREE_PING_S = 30
 
@@ -130,6 +133,17 @@ def month(config: Config, flows: Sequence[Flow]) -> Month:
     return Month(messages, pings, tls, tls + packets * PACKET, metered, minutes, usd)
 
 
+def excess(config: Config, month: Month) -> str:
+    """Words for more messages than can be sent; "" where they can."""
+    per_s, most = month.messages.most / MONTH_S, config.mqtt.max_publish_per_s
+    if per_s <= min(most, AWS_PER_S):
+        return ""
+    return (
+        f"These are {per_s:,.0f} messages a second, more than can be sent: AWS takes {AWS_PER_S} of"
+        f" a device, and [mqtt] max_publish_per_s is {most}. What is beyond fills the store"
+    )
+
+
 def _pace(config: Config, kind: str) -> tuple[str, Span]:
     """How often a message of this kind goes, in words, and in a month."""
     if kind == COUNT:
@@ -143,10 +157,15 @@ def _pace(config: Config, kind: str) -> tuple[str, Span]:
     interval_s = sensor.interval_s or INTERVAL_S
     most = MONTH_S / interval_s
     if sensor.report == "always":
-        return f"every {interval_s:g} s", Span(most, most)
+        return f"every {_seconds(interval_s)} s", Span(most, most)
     heartbeat_s = max(interval_s, sensor.heartbeat_s)
-    told = f"every {interval_s:g} s if a quantity has moved, else every {heartbeat_s:g} s"
+    often, seldom = _seconds(interval_s), _seconds(heartbeat_s)
+    told = f"every {often} s if a quantity has moved, else every {seldom} s"
     return told, Span(MONTH_S / heartbeat_s, most)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _pings(config: Config, flows: Sequence[Flow]) -> Span:

@@ -76,6 +76,28 @@ def test_the_manual_describes_every_command(command: str) -> None:
     assert {option for option in options(command) if option not in plain(found[0])} == set()
 
 
+@pytest.mark.parametrize(
+    ("flag", "found"),
+    [
+        ("--claim", "a-directory"),
+        ("--session-token-file", "a-directory a-file"),
+        ("--secret-file", "a-directory a-file"),
+    ],
+)
+def test_the_shell_completes_what_is_on_the_disk(tmp_path: Path, flag: str, found: str) -> None:
+    """A directory where one is needed, else a file, on the way to it."""
+    (tmp_path / "a-directory").mkdir()
+    (tmp_path / "a-file").touch()
+    script = (
+        f"{COMPLETION}\nCOMP_WORDS=(pi-iot-agent setup {flag} a)\nCOMP_CWORD=3\n"
+        "_pi_iot_agent\nprintf '%s\\n' \"${COMPREPLY[@]}\" | sort\n"
+    )
+    done = subprocess.run(
+        ["/bin/bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == found.split()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_shell_completes_every_command(command: str) -> None:
     """Commands and their options are known to bash."""

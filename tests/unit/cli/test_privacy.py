@@ -100,6 +100,25 @@ def test_aws_counts_the_echo_and_its_acknowledgement(config: str, told: Tell) ->
     assert "2026-09-20" in month["price"]
 
 
+def test_more_messages_than_can_be_sent_are_told(config: str, told: Tell) -> None:
+    """By the limit that is configured, which is below AWS's own."""
+    add(config, "[mqtt]\nmax_publish_per_s = 19\n" + ROOM + "interval_s = 0.05\n")
+    month = told()["month"]
+    assert "20 messages a second" in month["too_many"]
+    assert month["messages"]["most"] == 20 * 2_592_000 + 30
+    text = Path(config).read_text()
+    Path(config).write_text(text.replace("= 19", "= 21"))
+    assert told()["month"]["too_many"] == ""
+
+
+def test_a_long_time_is_told_in_digits(config: str, told: Tell) -> None:
+    """And no amount with a point."""
+    add(config, ROOM + 'interval_s = 2678400\nreport = "change"\nheartbeat_s = 1\n')
+    room, _status = told()["topics"]
+    assert room["when"] == "every 2678400 s if a quantity has moved, else every 2678400 s"
+    assert repr(room["messages"]) == "{'least': 1, 'most': 1}"
+
+
 def test_a_ping_goes_where_nothing_else_does(config: str) -> None:
     """Each `keepalive_s` of a gap between two messages, but for the last."""
     add(config, "[mqtt]\nkeepalive_s = 60\n" + MOTION)

@@ -61,6 +61,29 @@ def test_the_plan_has_the_partition_of_the_region(tmp_path: Path, region: str, a
     assert ("arn:aws:" in text) == (region == "eu-west-1")
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("", "made anew, with a key that is made here, ec-p256"),
+        ('key_type = "rsa-2048"', "made anew, with a key that is made here, rsa-2048"),
+        ('method = "keys"', "made anew, with a key that AWS makes"),
+        ('[mqtt]\nkey_file = "pkcs11:object=k?module-path=/m"', "for the key pkcs11:object=k;type"),
+        ('thing_type = "watcher"', "thing type:   watcher"),
+        ('thing_groups = ["a", "b"]', "groups:       a, b"),
+        ('attributes = { room = "attic" }', "attributes:   room = attic"),
+        ('policy = "ours"', "policy:       ours, which stays as it is"),
+    ],
+)
+def test_the_plan_tells_what_is_configured(tmp_path: Path, more: str, told: str) -> None:
+    """And shows no policy that would not be made."""
+    toml = tmp_path / "agent.toml"
+    toml.write_text(f'thing.name = "x"\n[provisioning]\n{more}\n')
+    text = plan(configuration.load(toml, options_of=lambda _: dict, environment={}))
+    assert told in text
+    assert ("x_subscribe" in text) == ("iot:Publish" in text) == ("ours" not in text)
+    assert ("thing type:" in text) == ("thing_type" in more)
+
+
 CLAIM = """thing.name = "x"
 mqtt.endpoint = "broker.local"
 [provisioning]
