@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import ssl
 import threading
@@ -201,6 +203,33 @@ def test_sessions_outlive_the_broker(aws: LocalAws, tmp_path: Path, end: str) ->
         device.publish(f"{device.thing}/count", b"{}")
         assert device.until(lambda: bool(device.received))
         assert len(aws.observer.wait(f"{device.thing}/count")) == 1
+
+
+@pytest.mark.parametrize("crash", [signal.SIGSEGV, signal.SIGABRT])
+def test_a_broker_that_crashes_is_there_again(
+    aws: LocalAws, tmp_path: Path, crash: signal.Signals
+) -> None:
+    """On the same port, without being asked, and what changes meanwhile is in force."""
+    before = aws.broker.pid
+    with Device(aws, tmp_path) as device, Device(aws, tmp_path) as other:
+        os.kill(before, crash)
+        aws.iot.update_certificate(certificateId=other.certificate_id, newStatus="INACTIVE")
+        while aws.broker.pid in {0, before} or not device.connect():
+            time.sleep(0.02)
+        assert other.refused()
+
+
+def test_a_reload_leaves_a_session_that_is_away(aws: LocalAws, tmp_path: Path) -> None:
+    """It is not ended once more: of that, mosquitto 2.0.11 crashes."""
+    with Device(aws, tmp_path) as device, Device(aws, tmp_path) as other:
+        assert device.connect(clean=False)
+        device.close()
+        while not (ends := [line for line in aws.broker.log if f"{device.thing} " in line][1:]):
+            time.sleep(0.02)
+        aws.iot.update_certificate(certificateId=other.certificate_id, newStatus="INACTIVE")
+        assert [line for line in aws.broker.log if f"{device.thing} " in line][1:] == ends
+        assert device.connect(clean=False)
+        assert device.session_present
 
 
 def test_the_observer_misses_nothing_that_was_acknowledged(aws: LocalAws, tmp_path: Path) -> None:
