@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.cli.questions import ENDPOINT, TEMPLATE, UsageError
 from agent.errors import EXIT_OK, explained
-from agent.identity import CLAIM
+from agent.identity import CLAIM, CLAIM_DIRECTORY
 from agent.provisioning import claim_given
-from agent.provisioning.claim_files import DIRECTORY
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +55,7 @@ class ClaimAnswers:
         """Have the configuration say so. Raises ConfigError."""
         if not self.given:
             return
-        certs = draft.config.paths.certs / DIRECTORY
+        certs = draft.config.paths.certs / CLAIM_DIRECTORY
         for key, value in (
             (("provisioning", "method"), CLAIM),
             (TEMPLATE, self.template),
@@ -70,7 +69,7 @@ class ClaimAnswers:
 
 def place(certs: Path, given: ClaimGiven) -> int:
     """Write a claim below `certs`, as the service's user; the exit code. Raises OSError."""
-    directory = certs / DIRECTORY
+    directory = certs / CLAIM_DIRECTORY
     files.make_directory(directory)
     files.replace(directory / CERTIFICATE, given.certificate.encode())
     files.replace(directory / KEY, given.key.encode())

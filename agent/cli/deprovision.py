@@ -14,8 +14,8 @@ from agent.cli.service import as_service, check_writable, key_owner
 from agent.cli.status import UnreadableError, read_status
 from agent.config import Thing, load, problem_with
 from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError, explained
-from agent.identity import CLAIM, Generations
-from agent.provisioning import access_key, claim_files, claimed
+from agent.identity import CLAIM, Generations, erase_claim
+from agent.provisioning import access_key, claimed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -117,7 +117,7 @@ def _settle_claim(config: Config, *, erase: bool) -> None:
     if config.provisioning.method != CLAIM or not key or not key.exists():
         return
     told = f"{key}: the claim is still there (`deprovision --erase-key` erases it)"
-    print(claim_files.erase(config) if erase else told)
+    print(erase_claim(config) if erase else told)
 
 
 def settle_key(config: Config, *, erase: bool) -> None:

@@ -124,8 +124,8 @@ def of_things(config: Config, identity: Identity | None) -> Iterator[Finding]:
 
 def of_needless_key(config: Config) -> Iterator[Finding]:
     """A warning of the AWS key, or claim, that a registered device needs no more."""
-    if left := claim_left(config):
-        hint = f"`sudo rm {config.provisioning.claim_key_file}`, or erase_claim = false"
+    left, hint = claim_left(config)
+    if left:
         yield Finding(WARN, "claim", left, hint)
     if has_key(config):
         text = f"{config.provisioning.credentials_file} has one, which a registered device needs"

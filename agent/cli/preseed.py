@@ -25,10 +25,9 @@ from agent.cli.service import as_service, ask_service, check_writable, key_owner
 from agent.config import Paths, contents, interpret, read_toml
 from agent.config.editor import UneditableError, with_value, without
 from agent.errors import EXIT_OK, AgentError, ConfigError, explained
-from agent.identity import CLAIM
+from agent.identity import CLAIM, CLAIM_DIRECTORY
 from agent.provisioning import access_key, claim_given
 from agent.provisioning.access_key import AccessKey
-from agent.provisioning.claim_files import DIRECTORY
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +40,7 @@ ACCESS_KEY_ID = ("aws", "access_key_id")
 SECRET_ACCESS_KEY = ("aws", "secret_access_key")
 
 #: Directory beside the file, with a claim as `setup --claim` takes one; where its parts go.
-CLAIM_DIRECTORY = "pi-iot-agent-claim"
+BESIDE = "pi-iot-agent-claim"
 CLAIM_FILES = {
     ("provisioning", "claim_cert_file"): claiming.CERTIFICATE,
     ("provisioning", "claim_key_file"): claiming.KEY,
@@ -91,7 +90,7 @@ class Preseed:
         self.error = path.with_name(f"{path.name}.error")
         self.kept = target.with_name(f"{target.name}.before-preseed")
         #: Directory of a claim, which the file need not name.
-        self.claim = path.with_name(CLAIM_DIRECTORY)
+        self.claim = path.with_name(BESIDE)
 
     def take(self) -> bool:
         """Take the file over and wipe it; False if there is none.
@@ -157,7 +156,7 @@ class Preseed:
             paths = document.get("paths")
             given = paths.get("certs") if isinstance(paths, dict) else None
             for key, name in CLAIM_FILES.items():
-                path = Path(str(given or Paths().certs)) / DIRECTORY / name
+                path = Path(str(given or Paths().certs)) / CLAIM_DIRECTORY / name
                 text = with_value(text, key, str(path))
         return text
 

@@ -14,8 +14,8 @@ from agent.cli.registration import register
 from agent.config import KeyUri
 from agent.errors import EXIT_OK, RefusedError
 from agent.identity import CLAIM
-from agent.provisioning.fleet import MADE_BY_AWS
 from agent.provisioning.policy import policy_document, policy_name
+from agent.provisioning.registration import MADE_BY_AWS
 
 if TYPE_CHECKING:
     import argparse

@@ -20,7 +20,7 @@ from agent.cli.registration import retrying
 from agent.errors import EXIT_OK, AgentError
 from agent.health.progress import Progress, trouble
 from agent.identity import CLAIM, Generations
-from agent.provisioning import claim_files, fleet
+from agent.provisioning import fleet
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             elif arguments.rotate:
                 renewal.make_ready(config, retry, serial=board.serial())
             elif config.provisioning.method == CLAIM:
-                _by_claim(config, retry)
+                fleet.provision(config, retry, serial=board.serial())
             else:
                 _by_key(config, retry)
     except AgentError as error:
@@ -83,12 +83,7 @@ def _by_key(config: Config, retry: Retry) -> None:
 
     with open_cloud(config, retry) as cloud:
         provision(config, cloud, retry, serial=board.serial())
-
-
-def _by_claim(config: Config, retry: Retry) -> None:
-    fleet.provision(config, retry, serial=board.serial())
-    if config.provisioning.erase_claim:
-        retry.done("claim", claim_files.erase(config))
+    fleet.give_up(Generations(config.paths.certs, config.thing.name))
 
 
 def print_json(progress: Progress) -> None:

@@ -23,9 +23,17 @@ from agent.errors import (
     NotPermittedError,
 )
 from agent.health.progress import Progress, trouble
-from agent.identity import CLAIM, Generations, has_replaced, mqtt_problems, other_things
+from agent.identity import (
+    CLAIM,
+    Generations,
+    erase_used_claim,
+    has_replaced,
+    load,
+    mqtt_problems,
+    other_things,
+)
 from agent.mqtt import BETWEEN_CONNECTS_S
-from agent.provisioning import claim_files, fleet
+from agent.provisioning import fleet
 from agent.provisioning.retry import Retry
 from agent.wakeup import Wakeup
 
@@ -105,6 +113,7 @@ def _register_by_key(
             reactivate=reactivate,
             reset_policy=reset_policy,
         )
+        fleet.give_up(Generations(config.paths.certs, config.thing.name))
         removal.retire(config, cloud, retry, prove=lambda: prove(config), serial=serial)
 
 
@@ -127,9 +136,14 @@ def _register_by_claim(config: Config, retry: Retry, *, afresh: bool) -> str:
             renewal.retire(now, retry, serial=board.serial())
         except CloudError as error:
             retry.say(trouble("replaced", error))
-    if config.provisioning.erase_claim:
-        retry.done("claim", claim_files.erase(config))
+    settle_claim(now, retry)
     return name
+
+
+def settle_claim(config: Config, retry: Retry) -> None:
+    """Erase the claim, where that is wanted, that has made the identity in use: it was let in."""
+    if erased := erase_used_claim(config, load(config).identity):
+        retry.done("claim", erased)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.cli.cloud_session import open_cloud
-from agent.errors import NoAwsCredentialsError
+from agent.errors import NoAwsCredentialsError, RefusedError
 from agent.identity import CLAIM, Generations
 from agent.provisioning import fleet, handover
 
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def make_ready(
-    config: Config, retry: Retry, *, serial: str | None, key: AccessKey | None = None
+    config: Config,
+    retry: Retry,
+    *,
+    serial: str | None,
+    key: AccessKey | None = None,
+    by_hand: bool = False,
 ) -> None:
     """Have a new certificate be pending beside the one in use, which stays in use.
 
@@ -27,8 +32,15 @@ def make_ready(
     `Generations.locked`. Raises CloudError, CredentialsError, LinkLostError, OSError.
     """
     if config.provisioning.method == CLAIM:
-        handover.in_use(Generations(config.paths.certs, config.thing.name), serial)
-        fleet.prepare(config, retry, serial=serial, only=config.thing.name)
+        thing = config.thing.name
+        used = handover.in_use(Generations(config.paths.certs, thing), serial)
+        if used.method != CLAIM:
+            raise RefusedError(
+                f"{thing} was not registered by a claim, and is not replaced by one",
+                hint=f'set [provisioning] method = "{used.method or "csr"}"; or'
+                " `sudo pi-iot-agent deprovision` removes it, and the claim registers the device",
+            )
+        fleet.prepare(config, retry, serial=serial, only=thing, again=by_hand)
         return
     from agent.provisioning import rotation  # noqa: PLC0415 -- a claim needs no boto3
 

@@ -66,7 +66,12 @@ def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
     """Rotate as the service's user. Raises AgentError."""
     from agent.cli import renewal  # noqa: PLC0415 -- boto3 is never loaded as root
     from agent.cli.proof import prove  # noqa: PLC0415 -- as above
-    from agent.cli.registration import BY_HAND_S, print_line, retrying  # noqa: PLC0415
+    from agent.cli.registration import (  # noqa: PLC0415
+        BY_HAND_S,
+        print_line,
+        retrying,
+        settle_claim,
+    )
     from agent.provisioning import handover  # noqa: PLC0415
 
     config = settings(arguments)
@@ -79,7 +84,8 @@ def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
         retrying(print_line, patience_s=BY_HAND_S) as retry,
         Generations(config.paths.certs, config.thing.name).locked(by_hand=True),
     ):
-        renewal.make_ready(config, retry, serial=board.serial(), key=key)
+        renewal.make_ready(config, retry, serial=board.serial(), key=key, by_hand=True)
         handover.switch(config, retry, prove=partial(prove, config, pending=True))
         renewal.retire(config, retry, serial=board.serial(), key=key)
+        settle_claim(config, retry)
     return EXIT_OK

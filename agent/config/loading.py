@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,10 +167,16 @@ def interpret(
 
 def _named_by_claim(config: Config, registered: str) -> tuple[Config, list[str]]:
     """The configuration with the name that a template has given, and a warning of another one."""
-    wanted = config.thing.name
-    if config.provisioning.method != "claim" or registered in {"", wanted}:
+    wanted, certs = config.thing.name, config.paths.certs
+    if config.provisioning.method != "claim" or registered == wanted:
         return config, []
-    told = f"thing.name: {wanted} is not used: the template at AWS calls this device {registered}"
+    if not registered:
+        may = partial(os.access, certs, effective_ids=True)
+        hidden = may(os.F_OK) and not may(os.X_OK)
+        told = f"thing.name: this user may not read {certs}, where it is: {wanted} may be wrong"
+        return config, [f"{told}; use sudo"] if hidden else []
+    kept = f'with method = "claim" this device keeps the name {registered}'
+    told = f"thing.name: {wanted} is not used: {kept}"
     return replace(config, thing=replace(config.thing, name=registered)), [told]
 
 

@@ -1,6 +1,6 @@
 """Name of a device: the one that it registered with stays, whatever its host is called later.
 
-It is written down in `<certs>/.name`. A device that an older version registered has none: there the
+It is written down in `<certs>/.name`. Where that is lost, or an older version has registered, the
 only identity on disk tells it.
 """
 
@@ -30,7 +30,8 @@ def registered_name(certs: Path) -> str:
         if re.fullmatch(THING_NAME, name):
             return name
     with suppress(OSError):
-        names = [path.parent.name for path in certs.glob("*/identity.json")]
+        found = [path.parent.name for path in certs.glob("*/identity.json")]
+        names = [name for name in found if not name.startswith(".")]
         if len(names) == 1 and re.fullmatch(THING_NAME, names[0]):
             return names[0]
     return ""

@@ -1,5 +1,14 @@
 """Identity: certificate, key and trusted roots, their generations on disk, the TLS context."""
 
+from agent.identity.claims import (
+    CLAIM_DIRECTORY,
+    claim_ended,
+    claim_id,
+    claim_left,
+    claim_warnings,
+    erase_claim,
+    erase_used_claim,
+)
 from agent.identity.credentials import CLAIM, Credentials, Identity, load, tls_context
 from agent.identity.generations import (
     Generations,
@@ -10,8 +19,6 @@ from agent.identity.generations import (
 )
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import (
-    claim_left,
-    claim_warnings,
     close_key,
     mqtt_problems,
     mqtt_warnings,
@@ -30,6 +37,7 @@ from agent.identity.x509 import Certificate, decode_certificate
 __all__ = [
     "AMAZON_ROOTS",
     "CLAIM",
+    "CLAIM_DIRECTORY",
     "ROOT_CA_1",
     "SYSTEM_BUNDLES",
     "Certificate",
@@ -44,10 +52,14 @@ __all__ = [
     "amazon_roots",
     "by_hand",
     "certificates",
+    "claim_ended",
+    "claim_id",
     "claim_left",
     "claim_warnings",
     "close_key",
     "decode_certificate",
+    "erase_claim",
+    "erase_used_claim",
     "forget_name",
     "has_replaced",
     "load",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 #: What an identity may lack: one of an older version, and one by a claim, which AWS tells less.
-OPTIONAL = {"serial", "method"}
+OPTIONAL = {"serial", "method", "claim"}
 UNTOLD = OPTIONAL | {"account", "region", "certificate_arn", "policy"}
 CLAIM = "claim"
 
@@ -44,6 +44,7 @@ class Identity:
 
     `serial` is the board that it was made on; "" where an older version made it, or no board tells.
     `method` is how, "" likewise. A claim tells neither account, ARN nor policy: they are "".
+    `claim` is the id of the claim certificate that made it, if one did.
     """
 
     thing: str
@@ -56,6 +57,7 @@ class Identity:
     created: int
     serial: str = ""
     method: str = ""
+    claim: str = ""
 
     def encode(self) -> bytes:
         """The JSON text."""

@@ -1,4 +1,4 @@
-"""Files of the owner's: what is wrong with those of [mqtt], open to all, or to be erased."""
+"""Files of the owner's: what is wrong with those of [mqtt], or open to all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from agent import files
 from agent.config import KeyUri
 from agent.errors import CredentialsError
-from agent.identity.credentials import CLAIM
 from agent.identity.tls import load_pair, trust
 from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, unusable
 from agent.identity.wrapping import unwrapped_uri
@@ -158,22 +157,3 @@ def close_key(key: Path | KeyUri) -> str:
     except OSError:
         return f"{told}; the agent may not change that: `{_closing(key)}`"
     return f"{told} if they did; it is closed to them now"
-
-
-def claim_left(config: Config) -> str:
-    """What is left of a claim that was to be erased, in words; "" if that is nothing."""
-    about = config.provisioning
-    key = about.claim_key_file
-    if about.method != CLAIM or not about.erase_claim or not key or not os.path.lexists(key):
-        return ""
-    return f"{key}: the claim was to be erased, and is there still: it can register other devices"
-
-
-def claim_warnings(config: Config) -> list[str]:
-    """What is wrong with the files of a claim that is needed still, each begun with its key."""
-    about = config.provisioning
-    needed = about.method == CLAIM and not (config.paths.certs / config.thing.name).exists()
-    if not needed or not about.claim_cert_file or not about.claim_key_file:
-        return []
-    paths = {"claim_cert_file": about.claim_cert_file, "claim_key_file": about.claim_key_file}
-    return pair_problems("provisioning", **paths)

@@ -110,15 +110,24 @@ class Claim:
                 connection.finish()
         self._connection = None
 
-    def ask(self, request: Request, take: Callable[[Mapping[str, Json]], _Taken]) -> _Taken:
+    def ask(
+        self,
+        request: Request,
+        take: Callable[[Mapping[str, Json]], _Taken],
+        *,
+        sending: Callable[[], object] = lambda: None,
+    ) -> _Taken:
         """What `take` makes of the answer, which AWS has accepted.
 
-        What `take` refuses with ValueError is no answer to us, and the wait goes on. Raises
-        RefusedError, TransientCloudError, and LinkLostError, after which a new session is opened.
+        What `take` refuses with ValueError is no answer to us, and the wait goes on. `sending` is
+        called before the request leaves. Raises RefusedError, TransientCloudError, and
+        LinkLostError, after which a new session is opened; an error that has one as its cause is
+        none that AWS has answered.
         """
         try:
             connection = self._connection or self._connected()
             self._subscribe(connection, request.topic)
+            sending()
             return self._answered(connection, request, take)
         except LinkLostError as lost:
             self.close()

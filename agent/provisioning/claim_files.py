@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, cast
 
-from agent import files
 from agent.errors import CredentialsError, RefusedError
-from agent.identity import RootsError, decode_certificate, pair_problems, tls_context
+from agent.identity import RootsError, claim_ended, pair_problems, tls_context
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.config import Config
     from agent.identity import Credentials
-
-#: Name below `<certs>` of where `setup` puts a claim.
-DIRECTORY = ".claim"
 
 HINT = "`sudo pi-iot-agent setup --claim DIR` takes a claim from AWS; see provisioning.md, By claim"
 
@@ -31,16 +26,13 @@ def check(claim: Credentials, *, now_s: float) -> None:
         raise RefusedError("; ".join(problems), hint=HINT)
     try:
         tls_context(claim, alpn=False, hint=HINT)
-        text = files.read(claim.certificate, follow=True).decode("ascii", "replace")
-        ends_s = decode_certificate(text).not_after_s
     except RootsError:
         raise
-    except (CredentialsError, OSError, ValueError) as error:
+    except CredentialsError as error:
         raise RefusedError(f"the claim cannot be used: {error}", hint=HINT) from error
-    if ends_s <= now_s:
-        ended = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(ends_s))
+    if ended := claim_ended(claim.certificate, now_s=now_s):
         raise RefusedError(
-            f"{claim.certificate}: this claim ended at {ended}",
+            f"{claim.certificate}: {ended}",
             hint=f"a temporary one lives for 5 minutes; {HINT}",
         )
 
@@ -49,17 +41,3 @@ def paths(config: Config) -> tuple[Path, Path]:
     """Certificate and key, which the settings have wherever the method is a claim."""
     provisioning = config.provisioning
     return cast("Path", provisioning.claim_cert_file), cast("Path", provisioning.claim_key_file)
-
-
-def erase(config: Config) -> str:
-    """Overwrite and remove both files; tells in words what came of it. Never raises."""
-    certificate, key = paths(config)
-    try:
-        for path in (key, certificate):
-            files.wipe(files.real(path))
-        if certificate.parent.name == DIRECTORY:
-            certificate.parent.rmdir()
-    except OSError as error:
-        why = error.strerror or str(error)
-        return f"the claim stays, since it cannot be removed ({why}): `sudo rm {certificate} {key}`"
-    return f"{certificate}: the claim is erased"

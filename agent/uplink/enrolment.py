@@ -28,6 +28,7 @@ from agent.identity import (
     by_hand,
     claim_left,
     close_key,
+    erase_used_claim,
     load,
 )
 from agent.uplink.child import Child
@@ -113,8 +114,12 @@ class Enrolment:
                     return found
 
     def connected(self, credentials: Credentials) -> None:
-        """Note that a CONNACK has just proven `credentials`."""
+        """Note that a CONNACK has just proven `credentials`: the claim may go that made them."""
         self._proven = credentials
+        if erased := erase_used_claim(self._config, credentials.identity):
+            log.info("%s", erased)
+        left, hint = claim_left(self._config)
+        self._health.stand(conditions.CONFIG_WARNING, left, hint=hint, key="claim")
 
     def _check_name(self) -> None:
         """Raise RenamedError where a claim's template has given the device another name."""
@@ -188,9 +193,6 @@ class Enrolment:
         by_claim = self._config.provisioning.method == CLAIM
         hint = "`sudo pi-iot-agent provision` registers this board by the claim" if by_claim else ""
         self._health.stand(conditions.IDENTITY_COPIED, copied, hint=hint)
-        hint = f"`sudo rm {self._config.provisioning.claim_key_file}`, or erase_claim = false"
-        left = claim_left(self._config)
-        self._health.stand(conditions.CONFIG_WARNING, left, hint=hint, key="claim")
         if opened := close_key(found.key):
             hint = "if somebody may have read it: `sudo pi-iot-agent deprovision`, then `setup`"
             self._health.report(conditions.CONFIG_WARNING, opened, hint=hint, key=str(found.key))

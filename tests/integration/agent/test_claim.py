@@ -76,19 +76,23 @@ def test_an_agent_takes_over_the_name_that_it_is_given(
     assert agent.log.count("critical") == 0
 
 
-def test_a_claim_that_cannot_be_erased_is_told(
+def test_a_claim_stays_until_the_certificate_has_been_let_in(
     aws: LocalAws, make_agent: MakeAgent, tmp_path: Path
 ) -> None:
-    """For who finds it can register devices; the agent works."""
+    """Without it a device that AWS does not let in could not be mended."""
+    body = aws.fleet.create_template(TEMPLATE, ThingName="kitchen").body
+    resources = {name: one for name, one in body["Resources"].items() if name != "policy"}
+    aws.fleet.create_template(TEMPLATE, body={**body, "Resources": resources})
     agent = agent_with_claim(aws, make_agent, tmp_path, erase_claim=True)
     key = tmp_path / "claim" / "claim-private.pem.key"
-    content = key.read_bytes()
-    agent.start().wait_online()
+    agent.start().wait_condition("offline")
     agent.stop()
-    key.write_bytes(content)
+    assert key.exists()
+    aws.fleet.create_template(TEMPLATE, ThingName="kitchen")
+    assert agent.command("provision", "--reactivate").returncode == 0
+    assert not key.exists()
     told = [one["text"] for one in agent.start().wait_online()["conditions"]]
-    assert any(f"{key}: the claim was to be erased" in text for text in told)
-    assert any("the template at AWS calls this device kitchen" in text for text in told)
+    assert any("this device keeps the name kitchen" in text for text in told)
 
 
 def test_a_name_that_is_the_same_needs_no_new_start(

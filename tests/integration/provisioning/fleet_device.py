@@ -112,6 +112,12 @@ class FleetDevice:
         """The name that the template gives."""
         return f"device-{self.serial}"
 
+    def edit(self, old: str, new: str) -> None:
+        """Have the file say something else."""
+        text = self.toml.read_text()
+        assert old in text
+        self.toml.write_text(text.replace(old, new))
+
     def retry(
         self, *, patience_s: float = 20.0, sleep: Callable[[float], None] = lambda _: None
     ) -> Retry:

@@ -15,7 +15,7 @@ import pytest
 
 from agent.errors import RefusedError
 from agent.identity import Generations
-from agent.provisioning import claim_files, fleet
+from agent.provisioning import fleet
 from tests.integration.provisioning.device import ROOT, one_root
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice
 
@@ -177,7 +177,7 @@ def test_a_rotation_takes_no_other_name(aws: LocalAws, tmp_path: Path) -> None:
         )
     (stray,) = [one for one in aws.certificates() if one.things == ("another",)]
     assert stray.certificate_id in refused.value.text
-    assert not (device.certs / ".claimed").exists()
+    assert "PRIVATE" not in (device.certs / ".claimed").read_text()
 
 
 def test_a_copied_card_registers_as_the_board_that_it_is_in(aws: LocalAws, tmp_path: Path) -> None:
@@ -281,15 +281,6 @@ def test_a_claim_that_is_none_is_told_before_aws_is_asked(
         device.provision()
     assert "setup --claim" in refused.value.hint
     assert not aws.faults.operations()
-
-
-def test_a_claim_is_erased_when_asked(aws: LocalAws, tmp_path: Path) -> None:
-    """Both files; where that cannot be, it is told how a person does it."""
-    device = FleetDevice(aws, tmp_path, erase_claim=True)
-    assert "erased" in claim_files.erase(device.config)
-    assert not any(path.exists() for path in device.claim)
-    device.claim[0].mkdir()
-    assert "sudo rm" in claim_files.erase(device.config)
 
 
 def test_two_hundred_devices_register_at_the_same_time(aws: LocalAws, tmp_path: Path) -> None:

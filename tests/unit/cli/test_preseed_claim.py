@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.cli.preseed import CLAIM_DIRECTORY, Preseed
+from agent.cli.preseed import BESIDE, Preseed
 from agent.config import load
 from agent.errors import ConfigError
 from tests.tools.cloud.authority import Authority
@@ -34,7 +34,7 @@ class Card:
 
     def __init__(self, directory: Path) -> None:
         self.boot, self.etc = directory / "boot", directory / "etc"
-        self.claim = self.boot / CLAIM_DIRECTORY
+        self.claim = self.boot / BESIDE
         self.claim.mkdir(parents=True)
         self.etc.mkdir()
         self.file = self.boot / "pi-iot-agent.toml"

@@ -47,18 +47,21 @@ def test_a_template_names_the_device_whatever_the_file_says(tmp_path: Path, cert
     assert thing(tmp_path, toml) == "device-7"
     config = load(tmp_path / "agent.toml", options_of=lambda _: dict, environment={})
     assert config.warnings == (
-        "thing.name: other is not used: the template at AWS calls this device device-7",
+        'thing.name: other is not used: with method = "claim" this device keeps the name device-7',
     )
     assert thing(tmp_path, toml.replace('name = "other"\n', "")) == "device-7"
 
 
-def test_the_only_identity_on_disk_tells_the_name_of_an_older_device(
+def test_the_only_identity_on_disk_tells_a_name_that_is_not_written_down(
     tmp_path: Path, certs: Path
 ) -> None:
     """With two of them nobody knows."""
     for name, expected in (("greenhouse", "greenhouse"), ("attic", "")):
         (certs / name).mkdir()
-        (certs / name / "identity.json").write_text("{}")
+        (certs / f".{name}.0123456789ab").mkdir()
+        (certs / f".{name}.0123456789ab" / "identity.json").write_text("{}")
+        (certs / name).rmdir()
+        (certs / name).symlink_to(f".{name}.0123456789ab")
         assert registered_name(certs) == expected
     assert thing(tmp_path).startswith("conservatory")
 

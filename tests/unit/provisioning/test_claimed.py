@@ -65,14 +65,26 @@ def test_an_old_token_leaves_the_key(tmp_path: Path, away_s: float) -> None:
         "null",
         "[" * 100_000,
         json.dumps({"serial": "board"}),
-        json.dumps(json.loads(CERTIFIED.encode()) | {"asked_s": "soon"}),
-        json.dumps(json.loads(CERTIFIED.encode()) | {"key": None}),
+        CERTIFIED.encode().decode().replace("PEM", "PEN"),
+        CERTIFIED.encode().decode()[:-1],
     ],
 )
 def test_a_spoiled_file_is_none(tmp_path: Path, text: str) -> None:
-    """A new key is made."""
+    """A new key is made; no key or name is taken that a damaged card has changed."""
     (tmp_path / claimed.NAME).write_text(text)
     assert claimed.read(tmp_path, NOTHING, now_s=NOW_S) == NOTHING
+    assert claimed.found(tmp_path) is None
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_an_old_certificate_that_may_be_active_is_kept_in_mind(
+    tmp_path: Path, *, again: bool
+) -> None:
+    """Its key is used no more, and another one's id is kept besides."""
+    known = replace(CERTIFIED, registering=True, strays="cd" if again else "")
+    claimed.write(tmp_path, known)
+    found = claimed.read(tmp_path, NOTHING, now_s=NOW_S + TOKEN_S)
+    assert found == replace(NOTHING, strays="cd ab" if again else "ab")
 
 
 def test_it_is_forgotten_once(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from agent.errors import EXIT_REFUSED, RenamedError
 from agent.health.progress import Progress
-from agent.identity import remember_name
+from agent.identity import claim_id, remember_name
 from agent.uplink.clock_watch import LOOK_AGAIN_S, ClockWatch
 from agent.uplink.enrolment import Enrolment
 from agent.uplink.waits import Backoff
-from tests.unit.uplink.conftest import NAME, Device, Script, write_identity
+from tests.unit.uplink.conftest import AUTHORITY, NAME, Device, Script, write_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,14 +87,35 @@ def test_a_new_claim_ends_the_wait_after_a_refusal(device: Device) -> None:
 
 
 def test_a_claim_that_should_be_gone_is_told(device: Device) -> None:
-    """Until it is."""
+    """Once the device is connected, until it is gone."""
     write_identity(device.certs)
     key = device.certs.with_name("claim.key")
     key.touch()
-    enrolment(device, erase=True).credentials()
+    source = enrolment(device, erase=True)
+    found = source.credentials()
+    assert device.conditions() == {}
+    source.connected(found)
     assert f"{key}: the claim was to be erased" in device.conditions()["config-warning"]
     key.unlink()
-    enrolment(device, erase=True).credentials()
+    source.connected(found)
+    assert device.conditions() == {}
+
+
+def test_a_claim_goes_when_what_it_has_made_is_let_in(device: Device) -> None:
+    """Not before: it may have to make another."""
+    write_identity(device.certs)
+    certificate, key = (device.certs.with_name(f"claim.{end}") for end in ("crt", "key"))
+    certificate.write_text(AUTHORITY.pem)
+    key.touch()
+    source = enrolment(device, erase=True)
+    found = source.credentials()
+    assert found.identity
+    made = replace(found, identity=replace(found.identity, claim=claim_id(certificate)))
+    source.connected(found)
+    assert key.exists()
+    source.connected(made)
+    assert not key.exists()
+    assert not certificate.exists()
     assert device.conditions() == {}
 
 
