@@ -44,6 +44,10 @@ FOLLOWING = CONSEQUENCES | {
 }
 
 
+#: A connection that was lost so long ago may be back in a moment.
+JUST_S = 30.0
+
+
 def of_agent(
     status: Mapping[str, Json], told: Collection[Finding], *, blocked: bool
 ) -> Iterator[Finding]:
@@ -77,6 +81,16 @@ def of_agent(
             yield Finding(FAIL if failed else WARN, code, text, hint)
     if not mine and status.get("state") == "online":
         yield Finding(OK, "agent", "it reports nothing that a person should mend")
+
+
+def is_returning(status: Mapping[str, Json], now_s: float) -> bool:
+    """True if it has no connection since some seconds only, and tells no cause that would stay."""
+    if status.get("state") not in {"starting", "connecting", "offline"}:
+        return False
+    cause = cause_of(conditions_of(status)) or {"code": conditions.OFFLINE.code, "since": now_s}
+    since_s = cause.get("since")
+    young = isinstance(since_s, int | float) and 0 <= now_s - since_s < JUST_S
+    return young and cause.get("code") == conditions.OFFLINE.code
 
 
 def _is_told(condition: Mapping[str, Json], told: Collection[Finding]) -> bool:

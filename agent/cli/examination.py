@@ -6,6 +6,7 @@ first. While the agent runs, it is asked: a second connection with its name woul
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from agent.cli import agent_findings, identity_findings, link_findings, local_findings
@@ -15,12 +16,15 @@ from agent.clock import Clock
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from agent.config import Config
     from agent.identity import Credentials
     from agent.model import Json
 
+
+#: Longest wait for a connection that was lost just now, such as to a command's proof.
+RETURN_S, LOOK_S = 10.0, 0.5
 
 #: A fault of these is in nobody's way.
 APART = {"store"}
@@ -41,19 +45,23 @@ class _Told:
         return any(one.verdict == FAIL and one.what not in APART for one in self.findings)
 
 
-def examine(config: Config, *, clock: Clock | None = None) -> Iterator[Finding]:
+def examine(
+    config: Config, *, clock: Clock | None = None, sleep: Callable[[float], object] = time.sleep
+) -> Iterator[Finding]:
     """One finding after the other, each as soon as it is there; nothing is raised."""
     told = _Told()
-    for finding in _everything(config, told, clock or Clock()):
+    for finding in _everything(config, told, clock or Clock(), sleep):
         yield told(finding)
 
 
-def _everything(config: Config, told: _Told, clock: Clock) -> Iterator[Finding]:
+def _everything(
+    config: Config, told: _Told, clock: Clock, sleep: Callable[[float], object]
+) -> Iterator[Finding]:
     yield from local_findings.of_configuration(config)
-    yield (time := local_findings.of_clock(clock))
-    clock_sound = time.verdict != FAIL
+    yield (hour := local_findings.of_clock(clock))
+    clock_sound = hour.verdict != FAIL
     yield local_findings.of_store(config)
-    status = yield from _status(config)
+    status = yield from _status(config, clock, sleep)
     if status is None:
         yield from local_findings.of_sensors(config)
     found = yield from identity_findings.of_credentials(
@@ -72,9 +80,18 @@ def _everything(config: Config, told: _Told, clock: Clock) -> Iterator[Finding]:
         yield from identity_findings.of_needless_key(config)
 
 
-def _status(config: Config) -> Generator[Finding, None, dict[str, Json] | None]:
+def _status(
+    config: Config, clock: Clock, sleep: Callable[[float], object]
+) -> Generator[Finding, None, dict[str, Json] | None]:
+    """The report of a running agent, which may first come back to the broker."""
     try:
-        return read_status(config.paths)
+        status = read_status(config.paths)
+        for _ in range(int(RETURN_S / LOOK_S)):
+            if status is None or not agent_findings.is_returning(status, clock.wall_s()):
+                break
+            sleep(LOOK_S)
+            status = read_status(config.paths)
+        return status
     except AgentError as error:
         yield Finding(WARN, "agent", error.text, error.hint)
     return None

@@ -21,6 +21,7 @@ from agent.identity import (
     MissingCredentialsError,
     RootsError,
     certificates,
+    check_token,
     claim_left,
     claim_warnings,
     decode_certificate,
@@ -59,6 +60,7 @@ def of_credentials(
     clock is not sound. `known` tells if a name can be looked up.
     """
     try:
+        check_token(config.mqtt.key_file)
         found = load(config)
     except MissingCredentialsError as missing:
         if other := _renamed(config, missing):

@@ -19,6 +19,7 @@ from agent.identity.generations import (
 )
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import (
+    check_token,
     close_key,
     mqtt_problems,
     mqtt_warnings,
@@ -52,6 +53,7 @@ __all__ = [
     "amazon_roots",
     "by_hand",
     "certificates",
+    "check_token",
     "claim_ended",
     "claim_id",
     "claim_left",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
-from agent.identity.unusable import HardwareKeyError, unusable
+from agent.identity.unusable import ForbiddenCredentialsError, HardwareKeyError, unusable
 from agent.identity.wrapping import wrapped_uri
 from agent.identity.x509 import decode_certificate
 from agent.programs import public
@@ -72,10 +72,21 @@ def check(uri: KeyUri) -> None:
             files.check(uri.pin_file)
         except OSError as error:
             told = unusable(uri.pin_file, error, hint=PIN_SOURCE)
-            raise HardwareKeyError(told.text, hint=PIN_SOURCE) from error
+            if isinstance(told, ForbiddenCredentialsError):
+                raise told from error
+            raise HardwareKeyError(told.text, hint=told.hint) from error
     if refused := _refused_pins.get(_pin_version(uri)):
         raise HardwareKeyError(refused.text, hint=refused.hint)
     _activate(uri)
+
+
+def reach(uri: KeyUri) -> None:
+    """Raise CredentialsError where its token cannot be used; that is asked without a PIN."""
+    check(uri)
+    from agent.identity import token  # noqa: PLC0415 -- only a person's command asks so
+
+    if told := token.trouble(uri):
+        raise HardwareKeyError(f"{uri.name}: {told.text}", hint=told.hint)
 
 
 def key_works(uri: KeyUri) -> bool:

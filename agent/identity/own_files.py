@@ -54,10 +54,8 @@ def _hardware_problems(name: str, key: KeyUri, certificate: Path | None) -> list
 
     `name` is the key of the configuration that names it.
     """
-    from agent.identity import hardware  # noqa: PLC0415 -- few have such a key
-
     try:
-        hardware.check(key)
+        check_token(key)
         if certificate:
             load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), certificate, key, hint=OWN)
     except ForbiddenCredentialsError:
@@ -65,6 +63,14 @@ def _hardware_problems(name: str, key: KeyUri, certificate: Path | None) -> list
     except CredentialsError as error:
         return [f"{name}: {error.text}; {error.hint}"]
     return []
+
+
+def check_token(key: Path | KeyUri | None) -> None:
+    """Raise CredentialsError if it is a key in hardware whose token cannot be used."""
+    if isinstance(key, KeyUri):
+        from agent.identity import hardware  # noqa: PLC0415 -- few have such a key
+
+        hardware.reach(key)
 
 
 def pair_problems(table: str, **paths: Path) -> list[str]:

@@ -10,6 +10,7 @@ import ctypes
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from agent.config import KeyUri
@@ -24,6 +25,12 @@ ALREADY = 0x191
 LABEL, MAKER, MODEL, SERIAL, REST = 32, 32, 16, 16, 256
 
 SLOTS_MAX = 64
+
+#: Of a token whose files, or device, only others may open.
+REACH = (
+    "let the user pi-iot-agent open the token, its files or its device, and those of its library: "
+    'see "A key in hardware" in provisioning.md'
+)
 
 #: Flags of a token (CKF_...).
 LOGIN_REQUIRED, INITIALIZED = 0x4, 0x400
@@ -60,30 +67,49 @@ class Refusal(NamedTuple):
     wrong_pin: bool = False
 
 
+class AnswerError(OSError):
+    """A module that is sound, and answers that it cannot do its work."""
+
+
 def refusal(uri: KeyUri) -> Refusal:
     """The reason for which there is no such key."""
+    found = _found(uri)
+    return found if isinstance(found, Refusal) else _trouble(uri, found) or _of_pin(uri, found)
+
+
+def trouble(uri: KeyUri, *, ask: Callable[[Path], list[Token]] | None = None) -> Refusal | None:
+    """The reason for which nobody can use the key, as far as that is seen without a PIN."""
+    found = _found(uri, ask)
+    return found if isinstance(found, Refusal) else _trouble(uri, found)
+
+
+def _found(uri: KeyUri, ask: Callable[[Path], list[Token]] | None = None) -> Token | Refusal:
+    """The token that the key is in, or why there is none."""
     module = uri.module
     if not module.exists():
         text = f"the PKCS #11 module {module} is not there"
         return Refusal(text, "install the package that has it")
     try:
-        found = tokens(module)
+        found = (ask or tokens)(module)
+    except AnswerError as error:
+        text = f"the PKCS #11 module {module} finds nothing it may use: {error}"
+        return Refusal(text, REACH)
     except OSError as error:
         text = f"the PKCS #11 module {module} cannot be used: {error}"
         return Refusal(text, "see module-path= in the URI")
     wanted = uri.attribute("token")
     for one in found:
         if wanted in ("", one.label):
-            return _of_token(uri, one)
+            return one
     shown = ", ".join(sorted(repr(one.label) for one in found))
     named = f"no token {wanted!r} is there" if wanted else "no token is there"
     return Refusal(
         f"{named}, but {shown}" if shown else named,
-        'plug it in; if it is, let the agent reach it: see "A key in hardware" in provisioning.md',
+        f"plug it in; if it is, {REACH}",
     )
 
 
-def _of_token(uri: KeyUri, token: Token) -> Refusal:
+def _trouble(uri: KeyUri, token: Token) -> Refusal | None:
     name = repr(token.label)
     if token.flags & PIN_LOCKED:
         text = f"the token {name} is locked after too many wrong PINs"
@@ -92,6 +118,11 @@ def _of_token(uri: KeyUri, token: Token) -> Refusal:
         return Refusal(
             f"the token {name} asks for a PIN", "add ?pin-source=file:/path/of/its/file to the URI"
         )
+    return None
+
+
+def _of_pin(uri: KeyUri, token: Token) -> Refusal:
+    name = repr(token.label)
     if token.flags & (PIN_WRONG_BEFORE | PIN_LAST_TRY):
         last = "; one more locks it" if token.flags & PIN_LAST_TRY else ""
         text = f"the token {name} was given a wrong PIN{last}"
@@ -139,5 +170,5 @@ def tokens(module: Path) -> list[Token]:
 def _ask(name: str, answer: int) -> bool:
     """True if a function of the module did it now; OSError unless all is well."""
     if answer not in (0, ALREADY):
-        raise OSError(f"{name} answered {answer:#x}")
+        raise AnswerError(f"{name} answered {answer:#x}")
     return answer == 0

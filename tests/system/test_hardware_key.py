@@ -32,6 +32,10 @@ softhsm2-util --import /root/key.pem --token device --label key --id 01 --pin 12
 rm /root/key.pem
 chown -R pi-iot-agent: /var/lib/softhsm/tokens
 """
+REQUEST = """
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=own \\
+    -keyout /root/own.key -out /root/own.pem
+"""
 WRAPPED = "-----BEGIN PKCS#11 PROVIDER URI-----"
 
 
@@ -59,12 +63,20 @@ def test_the_key_of_a_token_is_certified_and_used(holder: Device) -> None:
     Debian 12 has no provider for it, which `check` says.
     """
     box = holder.box
+    if HARDWARE[box.suite]:
+        box.run("sh", "-c", f"chown -R root: {TOKENS}")
     checked = box.run("pi-iot-agent", "check", check=False)
     if not HARDWARE[box.suite]:
         assert checked.returncode == 78, checked
         assert "Debian 13 has it" in checked.stdout + checked.stderr
         return
-    assert checked.returncode == 0, checked
+    assert checked.returncode == 78, checked
+    assert "let the user pi-iot-agent open the token" in checked.stderr
+    doctor = box.run("pi-iot-agent", "doctor", check=False).stdout
+    assert "FAIL  credentials-invalid: " in doctor
+    assert doctor.count("FAIL") == 1, doctor
+    box.run("sh", "-c", f"chown -R pi-iot-agent: {TOKENS}")
+    box.run("pi-iot-agent", "check")
     holder.restart()
     assert box.output("cat", f"{holder.certs}/{holder.name}-private.pem.key").startswith(WRAPPED)
     assert exposure(holder) <= 1.1
@@ -82,6 +94,21 @@ def test_the_key_of_a_token_is_certified_and_used(holder: Device) -> None:
     holder.wait_status("the PIN is told", lambda status: "was given a wrong PIN" in str(status))
     box.write(PIN, "1234\n", mode="0600", owner="pi-iot-agent")
     holder.wait_online()
+
+
+def test_an_own_key_that_the_service_may_not_read_is_told_to_root(fresh: Device) -> None:
+    """Once, and not with advice that root has followed already."""
+    box = fresh.box
+    own = {"cert_file": "/root/own.pem", "key_file": "/root/own.key"}
+    box.run("sh", "-c", REQUEST)
+    fresh.configure(fresh.toml_with(mqtt={**own, "endpoint": fresh.cloud.endpoint}))
+    checked = box.run("pi-iot-agent", "check", check=False)
+    assert checked.returncode == 78, checked
+    assert "may not be read by pi-iot-agent" in checked.stderr
+    doctor = box.run("pi-iot-agent", "doctor", check=False).stdout
+    assert doctor.count("may not be read") == doctor.count("FAIL") == 1, doctor
+    assert "sudo chown pi-iot-agent /root/own" in doctor
+    assert "run this with sudo" not in doctor + checked.stderr
 
 
 def owned(device: Device) -> list[str]:

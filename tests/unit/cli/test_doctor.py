@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import time
 from pathlib import Path
 
 import pytest
 
 from agent import config as configuration
-from agent.cli.identity_findings import of_credentials, of_needless_key
+from agent.cli.examination import LOOK_S, RETURN_S, examine
+from agent.cli.identity_findings import of_credentials, of_dates, of_needless_key
+from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
 from tests.unit.cli.conftest import add
 
@@ -78,3 +83,52 @@ def test_a_claim_that_should_be_gone_is_told(config: str, tmp_path: Path) -> Non
     (tmp_path / "k").touch()
     (left,) = of_needless_key(known)
     assert (left.verdict, left.what) == ("WARN", "claim")
+
+
+@pytest.mark.parametrize(("ago_s", "looks"), [(1, 3), (60, 0)])
+def test_an_agent_that_lost_its_connection_just_now_is_waited_for(
+    config: str, tmp_path: Path, ago_s: float, looks: int
+) -> None:
+    """A command of a person's that proves a certificate throws it out; it comes back by itself."""
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    lost = {"code": "offline", "severity": "info", "since": time.time() - ago_s, "text": "lost"}
+    slept: list[float] = []
+
+    def report(**status: object) -> None:
+        (tmp_path / "run" / "status.json").write_text(json.dumps({"queued": 3, **status}))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == looks:
+            report(state="online", conditions=[])
+
+    report(state="offline", conditions=[lost])
+    with (tmp_path / "run" / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = [one.what for one in examine(known, sleep=sleep) if one.verdict == "OK"]
+    assert slept == [LOOK_S] * looks
+    assert ("connection" in found) == bool(looks)
+
+
+def test_an_agent_that_does_not_come_back_is_not_waited_for_long(
+    config: str, tmp_path: Path
+) -> None:
+    """It is told as it is."""
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    (tmp_path / "run" / "status.json").write_text('{"state": "connecting", "queued": 0}')
+    slept: list[float] = []
+    with (tmp_path / "run" / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert not [one for one in examine(known, sleep=slept.append) if one.what == "connection"]
+    assert sum(slept) == RETURN_S
+
+
+def test_a_certificate_that_openssl_alone_reads_is_told_as_that(tmp_path: Path) -> None:
+    """It is in use, so that nobody needs a new one."""
+    path = tmp_path / "a.crt"
+    path.write_text(
+        "-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n"
+    )
+    found = of_dates(Credentials(path, path, (), None), time.time())
+    assert (found.verdict, found.what) == ("WARN", "certificate")
+    assert f"openssl x509 -in {path}" in found.hint

@@ -13,7 +13,7 @@ import pytest
 from agent.config import KeyUri
 from agent.identity import HardwareKeyError, unwrapped_uri, wrapped_uri
 from agent.identity.tls import load_pair
-from agent.identity.token import refusal, tokens
+from agent.identity.token import LOGIN_REQUIRED, AnswerError, Token, refusal, tokens, trouble
 
 #: Put together by hand, from the form that pkcs11-provider reads.
 BY_HAND = b"""-----BEGIN PKCS#11 PROVIDER URI-----
@@ -68,3 +68,25 @@ def test_a_module_that_is_none_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="it is no PKCS #11 module"):
         tokens(Path(_ssl.__file__))
+
+
+def test_a_token_that_is_closed_to_the_service_is_told_without_a_pin(tmp_path: Path) -> None:
+    """By what its module answers, which blames no file; nor is the PIN tried for that."""
+    (tmp_path / "m.so").touch()
+    key = uri(f"module-path={tmp_path}/m.so")
+
+    def closed(_: Path) -> list[Token]:
+        raise AnswerError("C_Initialize answered 0x5")
+
+    told = trouble(key, ask=closed)
+    assert told
+    assert "C_Initialize answered 0x5" in told.text
+    assert "let the user pi-iot-agent open the token" in told.hint
+
+    told = trouble(key, ask=lambda _: [Token("other", 0)])
+    assert told
+    assert told.text == "no token 'device' is there, but 'other'"
+    told = trouble(key, ask=lambda _: [Token("device", LOGIN_REQUIRED)])
+    assert told
+    assert told.text == "the token 'device' asks for a PIN"
+    assert trouble(key, ask=lambda _: [Token("device", 0)]) is None
