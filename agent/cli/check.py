@@ -49,11 +49,13 @@ def check_files(config: Config) -> None:
 
 def summary(config: Config) -> str:
     """The configuration in a few lines."""
-    by_claim = config.provisioning.method == CLAIM
+    region = f"that of the {'endpoint' if config.provisioning.method == CLAIM else 'AWS key'}"
+    if config.mqtt.cert_file:
+        region = "none is needed with a certificate of your own"
     sensors = ", ".join(f"{sensor.name} ({sensor.driver})" for sensor in config.sensors)
     rows = {
         "thing": config.thing.name,
-        "region": config.aws.region or f"that of the {'endpoint' if by_claim else 'AWS key'}",
+        "region": config.aws.region or region,
         "endpoint": f"{config.mqtt.endpoint or 'as registered'}, port {config.mqtt.port}",
         "sensors": sensors or "none: only the agent's own state is reported",
         "counted": _counted(config),

@@ -152,7 +152,8 @@ def _without_agent(config: Config, thing: str) -> AbstractContextManager[None]:
             running = read_status(config.paths)
             if running and running.get("thing") not in (thing, "", None):
                 return nullcontext()
-        raise BusyError("the agent is running, and would register itself again", hint=hint)
+        comes_back = "" if config.mqtt.cert_file else ", and would register itself again"
+        raise BusyError(f"the agent is running{comes_back}", hint=hint)
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         return nullcontext()
     return files.lock(file, "the agent", hint=hint)

@@ -292,9 +292,12 @@ def test_a_device_whose_agent_cannot_register_has_one_cause(
 
 
 def test_what_is_found_here_is_not_told_again_by_the_agent(patient: Patient) -> None:
-    """A port that is closed is why the agent is offline."""
+    """A port that is closed is why the agent is offline, whatever it said of the broker before."""
     patient.write(1)
-    code, told = patient.examine_beside("offline", ("offline", "warning", "lost it"))
+    standing = ("offline", "not-authorized", "credentials-invalid", "no-aws-credentials")
+    code, told = patient.examine_beside(
+        "offline", *((one, "warning", "lost it") for one in standing)
+    )
 
     assert code == 1
     assert "FAIL  offline: localhost port 1 cannot be reached: connection refused" in told

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import config as configuration
+from agent.cli.check import summary
 from agent.cli.main import main
 
 if TYPE_CHECKING:
     import pytest
+
+    from agent.config import Config
 from tests.unit.cli.conftest import add
 
 
@@ -48,6 +52,17 @@ def test_check_warns_of_a_region_that_is_not_known(
     told = capsys.readouterr().err
     assert told.startswith("warning: aws.region: us-eats-1 is no AWS region that this version")
     assert "did you mean us-east-1" in told
+
+
+def test_a_certificate_of_ones_own_needs_no_region(config: str) -> None:
+    """Nothing is registered with it."""
+    assert f"{'region:':<14}that of the AWS key" in summary(_loaded(config))
+    add(config, '[mqtt]\nendpoint = "broker.local"\ncert_file = "c"\nkey_file = "k"\n')
+    assert "with a certificate of your own" in summary(_loaded(config))
+
+
+def _loaded(config: str) -> Config:
+    return configuration.load(Path(config), options_of=lambda _: dict, environment={})
 
 
 def test_check_tells_every_problem(config: str, capsys: pytest.CaptureFixture[str]) -> None:
