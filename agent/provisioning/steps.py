@@ -157,18 +157,12 @@ def find_certificate(cloud: Cloud, certificate_id: str) -> KnownCertificate | No
 
 def signed_certificate(cloud: Cloud, key: str) -> NewCertificate:
     """A new certificate for a key of ours, which stays here; inactive until it is in use."""
+    public, request = openssl.public_key(key), openssl.signing_request(key)
     made = cloud.call(
-        "create_certificate_from_csr",
-        "*",
-        certificateSigningRequest=openssl.signing_request(key),
-        setAsActive=False,
+        "create_certificate_from_csr", "*", certificateSigningRequest=request, setAsActive=False
     )
     return NewCertificate(
-        made["certificateArn"],
-        made["certificateId"],
-        made["certificatePem"],
-        key,
-        openssl.public_key(key),
+        made["certificateArn"], made["certificateId"], made["certificatePem"], key, public
     )
 
 

@@ -58,6 +58,26 @@ def test_the_same_key_is_used_again_until_a_certificate_for_it_has_come(device: 
     device.check_whole()
 
 
+@pytest.mark.parametrize("run", [1, 2, 3])
+def test_an_openssl_that_is_killed_is_run_again(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: int
+) -> None:
+    """As by a lack of memory, for the key or for the request; AWS hears of none but the last."""
+    script = tmp_path / "bin" / "openssl"
+    script.parent.mkdir()
+    script.write_text(f"""#!/bin/sh
+echo run >>{tmp_path}/runs
+[ "$(wc -l <{tmp_path}/runs)" = {run} ] && kill -9 $$
+PATH=/usr/bin:/bin exec openssl "$@"
+""")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
+    device.provision()
+    device.check_whole()
+    assert len(device.waited_s) == 1
+    assert device.aws.faults.operations().count("CreateCertificateFromCsr") == 1
+
+
 @pytest.mark.parametrize("method", ["csr", "keys"])
 def test_a_crash_after_any_call_leaves_one_certificate_of_one_key(
     aws: LocalAws, tmp_path: Path, method: str

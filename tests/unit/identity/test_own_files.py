@@ -138,6 +138,7 @@ def test_dates_and_an_open_key_are_warned_of(config: Config, tmp_path: Path) -> 
         (ec.generate_private_key(ec.SECP384R1()), ""),
         (ec.generate_private_key(ec.SECP256K1()), "EC of another curve"),
         (ed25519.Ed25519PrivateKey.generate(), "Ed25519"),
+        (rsa.generate_private_key(public_exponent=65537, key_size=1024), "RSA 1024"),  # noqa: S505
     ],
 )
 def test_a_key_that_aws_does_not_take_is_warned_of(
