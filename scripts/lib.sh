@@ -57,7 +57,8 @@ prepare() {
     command -v strace >/dev/null || missing+=(strace)
     command -v openssl >/dev/null || missing+=(openssl)
     # What tests/tools/cloud makes mosquitto's plugin with.
-    command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+    command -v gcc >/dev/null || missing+=(gcc)
+    [ -e /usr/include/features.h ] || missing+=(libc6-dev)
     [ -e /usr/include/mosquitto_broker.h ] || missing+=(mosquitto-dev libmosquitto-dev)
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
         [ "$(realpath "$(command -v "$python")")" = "$(realpath /usr/bin/python3)" ] ||

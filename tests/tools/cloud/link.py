@@ -52,6 +52,7 @@ class Link:
         self._subscribed = threading.Event()
         self._stop = threading.Event()
         self._wakeup = Wakeup()
+        self._waking = threading.Lock()  # it is not closed while it is set
         self._thread = threading.Thread(target=self._run, name=f"cloud-{name}", daemon=True)
         self.started = False
 
@@ -76,7 +77,8 @@ class Link:
         self._wakeup.set()
         if self._thread.is_alive():
             self._thread.join(5)
-        self._wakeup.close()
+        with self._waking:
+            self._wakeup.close()
 
     def wait_subscribed(self, timeout_s: float) -> bool:
         """Wait until connected with the subscription in place."""
@@ -91,7 +93,8 @@ class Link:
     def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> None:
         """Send it, now or once connected again; any thread may call."""
         self._outgoing.append((topic, payload, qos))
-        self._wakeup.set()
+        with self._waking:
+            self._wakeup.set()
 
     def _run(self) -> None:
         while not self._stop.is_set():
