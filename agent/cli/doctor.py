@@ -39,7 +39,7 @@ def add(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the findings, or write the archive; 1 if one is FAIL. Raises AgentError."""
+    """Print the findings, 1 if one is FAIL; or write the archive, 0 if it is. Raises AgentError."""
     if arguments.with_serial and arguments.bundle is None:
         raise UsageError("--with-serial is for --bundle", hint="see `pi-iot-agent doctor --help`")
     if arguments.bundle is not None:

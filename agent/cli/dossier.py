@@ -11,24 +11,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent import board, config, files
-from agent.cli import evidence, shown_files
+from agent.cli import evidence, shown_files, shown_units
 from agent.cli.evidence import part
 from agent.cli.examination import examine
+from agent.cli.harmless import Shown, is_telling, variable
 from agent.cli.identity_findings import certificate_id
 from agent.cli.main import settings
 from agent.cli.redaction import AWS_KEY, MAC, MACHINE_ID, SERIAL, VALUE, WIFI, Known, Redaction
 from agent.cli.verdict import FAIL, Finding, document
 from agent.errors import AgentError, ConfigError
 from agent.identity import load
+from agent.model import MIB
 from agent.programs import public
-from agent.provisioning import credentials_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from agent.cli.shown_files import Shown
     from agent.config import Config
     from agent.model import Json
 
@@ -38,10 +38,11 @@ PATHS = {
     "credentials_file": "provisioning",
     **dict.fromkeys(("certs", "state", "runtime"), "paths"),
 }
-PATH = re.compile(rf"""(?m)^\s*({"|".join(PATHS)})\s*=\s*["']([^"'\n]*)["']""")
 
-#: What is no secret in a credentials file.
-PUBLIC = {"region", "output"}
+#: What parts the words of a credentials file, and words that are no secret there.
+KEY_LENGTH = 8
+BETWEEN = re.compile(r"""[\s"'`=,;:{}\[\]]+""")
+REGION = re.compile(r"[a-z]{2,8}(-[a-z0-9]+)+-\d")
 
 #: Where the machine's number stands (machine-id(5)).
 MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
@@ -66,13 +67,13 @@ def dossier(
     known, problems = _settings(arguments)
     shown: dict[str, Shown] = {}
     for path, show in (
-        (known.path, shown_files.toml),
+        (known.path, partial(shown_files.toml, base=known.path.parent)),
         (known.path.parent / config.LEGACY_FILE, shown_files.legacy),
     ):
         with suppress(FileNotFoundError):
             shown[path.name] = _shown(arguments, path, show)
     for name, text in evidence.units(root).items():
-        shown[name] = shown_files.unit(str(text))
+        shown[name] = shown_units.unit(str(text))
     redaction = Redaction(
         [
             *(Known(value, VALUE) for one in shown.values() for value in one.kept_back),
@@ -121,18 +122,21 @@ def of_board(
 
 
 def of_keys(known: Config) -> Iterator[Known]:
-    """The AWS keys that this device can read, and the passwords of its proxies."""
-    with suppress(OSError, ConfigError):
-        for section in credentials_file.load(known.provisioning.credentials_file).sections.values():
-            for name, value in section.items():
-                if name not in PUBLIC:
-                    yield Known(value, AWS_KEY)
+    """The AWS keys that this device can read, and the passwords of its proxies.
+
+    Of the credentials file each word, since one with a mistake in it has a secret all the same.
+    """
+    with suppress(OSError):
+        data = files.read(known.provisioning.credentials_file, limit=MIB, follow=True)
+        for word in BETWEEN.split(data.replace(b"\0", b"").decode("utf-8", "replace")):
+            if len(word) >= KEY_LENGTH and is_telling(word) and not REGION.fullmatch(word):
+                yield Known(word, AWS_KEY)
     for name, value in os.environ.items():
         if name.startswith("AWS_") and ("KEY" in name or "TOKEN" in name):
             yield Known(value, AWS_KEY)
-        if name.lower().endswith("_proxy"):
-            for user in shown_files.USER.findall(value):
-                yield from (Known(one, "user and password") for one in user.split(":"))
+        elif name.lower().endswith("_proxy"):
+            kept = filter(is_telling, variable(name, value).kept_back)
+            yield from (Known(one, "user and password") for one in kept)
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Config, list[str]]:
@@ -153,13 +157,13 @@ def _settings(arguments: argparse.Namespace) -> tuple[Config, list[str]]:
 
 def _salvaged(arguments: argparse.Namespace, path: Path) -> dict[str, object]:
     """The paths in a configuration that is spoiled elsewhere."""
-    found: dict[str, object] = {}
+    tables: dict[str, dict[str, object]] = {}
     with suppress(OSError):
         data: bytes = arguments.content.get(path) or files.read(path, follow=True)
-        found = dict(PATH.findall(data.decode("utf-8", "replace"))[::-1])
-    tables: dict[str, dict[str, object]] = {}
-    for key, value in found.items():
-        tables.setdefault(PATHS[key], {})[key] = value
+        for line in shown_files.lines(data.decode("utf-8", "replace")):
+            for key, value in (line.found or {}).items():
+                if PATHS.get(key) == line.table and isinstance(value, str):
+                    tables.setdefault(line.table, {})[key] = value
     return {**tables}
 
 
@@ -176,17 +180,18 @@ def _shown(arguments: argparse.Namespace, path: Path, show: Callable[[str], Show
     except FileNotFoundError:
         raise
     except OSError as error:
-        return shown_files.Shown(f"cannot be read: {error.strerror}\n")
-    return show(data.decode("utf-8", "replace"))
+        return Shown(f"cannot be read: {error.strerror}\n")
+    return show(data.replace(b"\0", b"").decode("utf-8", "replace"))  # it may be UTF-16
 
 
 def _public(known: Config) -> list[str]:
-    """The ids of the device's certificate."""
+    """Names that are shown, and the ids of the device's certificate."""
+    names = [known.thing.name, known.mqtt.endpoint, *(one.name for one in known.sensors)]
     with suppress(AgentError):
         found = load(known)
         own = [found.identity.certificate_id] if found.identity else []
-        return [*own, certificate_id(found)]
-    return []
+        return [*names, *own, certificate_id(found)]
+    return names
 
 
 def _line(path: Path) -> str:

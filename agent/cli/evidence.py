@@ -16,10 +16,12 @@ import stat
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__, files
+from agent.cli.harmless import variable
 from agent.cli.status import read_status
 from agent.clock import Clock
 from agent.config import LEGACY_FILE
@@ -41,8 +43,8 @@ PACKAGES = ("paho-mqtt", "boto3", "botocore", "tenacity", "sdnotify", "tomlkit")
 UNITS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system")
 UNIT = "pi-iot-agent.service"
 
-#: More names than our directories have, unless something is wrong.
-MOST_NAMES = 500
+#: More names than one of our directories has, unless something is wrong.
+MOST_NAMES = 200
 
 #: Variables that may be in the way of a connection.
 VARIABLES = ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "TZ")
@@ -120,7 +122,9 @@ def system(config: Config) -> Json:
         "queue": _queue(config),
         "memory": list(_text("/proc/meminfo").splitlines()[:3]),
         "load": _line("/proc/loadavg"),
-        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "environment": {
+            name: variable(name, os.environ[name]).text for name in VARIABLES if name in os.environ
+        },
     }
 
 
@@ -129,18 +133,12 @@ def modes(config: Config) -> str:
     paths = config.paths
     alone = [config.path.absolute(), config.provisioning.credentials_file]
     store = config.store.path
-    beside = sorted(store.parent.glob(f"{store.name}*"))
-    lines = [
-        *(_described(path) for one in alone for path in (one.parent, one)),
-        *(_described(path) for path in (config.path.absolute().parent / LEGACY_FILE, *beside)),
-        *(
-            line
-            for directory in (paths.certs, paths.state, paths.runtime)
-            for line in _listed(directory)
-        ),
-    ]
-    more = len(lines) - MOST_NAMES
-    return "\n".join([*lines[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])]) + "\n"
+    lines = [_described(path) for one in alone for path in (one.parent, one)]
+    lines.append(_described(config.path.absolute().parent / LEGACY_FILE))
+    lines += _few(map(_described, sorted(store.parent.glob(f"{store.name}*"))))
+    for directory in (paths.certs, paths.state, paths.runtime):
+        lines += _few(_listed(directory))
+    return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
 def directories(config: Config) -> list[Path]:
@@ -158,6 +156,12 @@ def units(root: Path) -> dict[str, Json]:
         if path.exists()
     ]
     return {str(path): part(lambda path=path: _text(path)) for path in paths}  # type: ignore[misc]
+
+
+def _few(lines: Iterator[str]) -> Iterator[str]:
+    yield from islice(lines, MOST_NAMES)
+    if more := sum(1 for _ in lines):
+        yield f"  and {more} more"
 
 
 def _listed(directory: Path) -> Iterator[str]:

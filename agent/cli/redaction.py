@@ -21,8 +21,9 @@ AWS_KEY, VALUE = "AWS key", "value of the configuration"
 
 MARK = re.compile(r"\[redacted: ([^\]\n]+)\]")
 
-#: Shorter ones would be found in every word.
+#: Shorter ones would be found in every text, and in every word.
 KNOWN_LENGTH = 3
+INSIDE_LENGTH = 8
 
 #: Digits of a serial number at the end of a default name.
 TAIL = 8
@@ -30,7 +31,8 @@ TAIL = 8
 #: Names that tell that a secret follows.
 _LABELS = (
     r"(?:secret|token|passw(?:or)?d|passphrase|passcode|api[_-]?key|access[_-]?key(?:[_-]?id)?"
-    r"|private[_-]?key|(?<![a-z])auth(?![a-z])|psk|(?:user|so)[_-]?pin|signature)"
+    r"|private[_-]?key|(?<![a-z])(?:auth|pass|pw)(?![a-z])|pwd|credential(?!s)|psk"
+    r"|(?:user|so)[_-]?pin|signature)"
 )
 _NAMES_SECRET = re.compile(_LABELS, re.IGNORECASE)
 _VALUE = r"""(?:\\"[^\n]*?\\"|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|(?!\[redacted)[^\s,;&}\])"']+)"""
@@ -62,9 +64,29 @@ _PRIVATE_KEY = _rule(
     r"(?:-{4,5} ?END [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,9}-{4,5}|\Z)",
     re.DOTALL,
 )
-_USER = _rule("user and password", r"""(?P<keep>\b\w[\w+.-]{0,20}://)[^\s"'<>]{0,1000}@""")
+#: A password with a blank in it is taken for one unless it looks like a port.
+_USER = _rule(
+    "user and password",
+    r"(?P<keep>\b\w[\w+.-]{0,20}://)(?!\[redacted)"
+    r"(?:[^\s/:@]{1,100}:(?!\d{1,5}[\s/])[^\n@]{0,200}@|(?:[^\s@]{0,300}@){1,9})",
+)
 _RULES = [
-    _rule("PIN", r"""(?P<keep>\bpin-(?:value|source)=)[^;&?\s"']+"""),
+    _rule(
+        "user and password",
+        r"""(?P<keep>(?<![\w-])(?:-u|--(?:proxy-)?user)(?:["',=\s]{1,4}))[^\s:"']+:[^\s"']+""",
+    ),
+    _rule(
+        "token",
+        r"(?<![a-z0-9])(?:[rsp]k_(?:live|test)_|gh[pousr]_|github_pat_|xox[a-z]-|glpat-|AIza|eyJ)"
+        r"[\w.-]{8,}",
+        0,
+    ),
+    _rule("token", r"(?<!\d)\d{6,12}:(?=[\w-]{0,64}[A-Za-z])[\w-]{30,}"),
+    _rule(
+        "PIN",
+        rf"""(?P<keep>\bpin{_SEPARATOR}["'\\]{{0,2}})(?!GPIO)(?=[^\s,;&"']{{0,64}}\d)[^\s,;&"'\[\]]{{4,}}""",
+    ),
+    _rule("PIN", r"""(?P<keep>\bpin(?:-|%2d)(?:value|source)=)(?:\|[^"'\n]+|[^;&?\s"']+)"""),
     _rule(
         "authorization",
         rf"""(?P<keep>\b(?:proxy-)?authorization{_SEPARATOR}["'\\]{{0,2}})(?!\[redacted)[^"'\n\\]+""",
@@ -83,7 +105,9 @@ _RULES = [
     _rule("secret", rf"(?P<keep>pass(?:word|wd|phrase|code){_SEPARATOR}){_TO_THE_END}"),
     _rule("secret", rf"(?P<keep>{_LABELS}[\w.-]{{0,60}}{_SEPARATOR}){_VALUE}"),
     _rule(WIFI, rf"(?P<keep>\be?ssid{_SEPARATOR}){_TO_THE_END}"),
-    _rule(MAC, r"(?<![0-9a-f:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![0-9a-f:-])"),
+    _rule(
+        MAC, r"(?<![0-9a-f])(?:[0-9a-f]{2}(?:[:_-]|\\{1,2}:)\s{0,40}){5,}[0-9a-f]{2}(?![0-9a-f])"
+    ),
     _rule(MAC, r"(?<![\w:])[0-9a-f:]*:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}\b"),
     _rule(
         "long value",
@@ -122,22 +146,22 @@ class Redaction:
             if kind == SERIAL and with_serial:
                 self._public |= {value.lower()}
                 continue
+            if kind == VALUE and value.lower() in self._public:
+                continue
             tail = [value[-TAIL:]] if kind == SERIAL and len(value) > TAIL else []
             for one in (value, *tail):
                 for form in (one, json.dumps(one)[1:-1], quote(one, safe="")):
                     if len(form) >= KNOWN_LENGTH:
                         kinds.setdefault(form.lower(), kind)
-        forms = sorted(kinds, key=len, reverse=True)
-        self._kinds = kinds
-        self._known = re.compile(
-            "|".join(rf"(?<!\w){re.escape(one)}(?!\w)" for one in forms) or r"(?!)", re.IGNORECASE
-        )
+        self._kinds = dict(sorted(kinds.items(), key=lambda one: len(one[0]), reverse=True))
 
     def text(self, text: str) -> str:
         """The text without what should not be seen."""
         for rule in (_PRIVATE_KEY, _USER):
             text = rule.taken_out(text)
-        text = self._known.sub(lambda found: f"[redacted: {self._kinds[found[0].lower()]}]", text)
+        small = text.lower()
+        if forms := [_wherever(one) for one in self._kinds if one in small]:
+            text = re.sub("|".join(forms), self._known, text, flags=re.IGNORECASE)
         for rule in _RULES:
             text = rule.taken_out(text)
         text = _HEX.sub(self._hex, text)
@@ -153,11 +177,27 @@ class Redaction:
             return [self.value(one, name) for one in value]
         if value and not isinstance(value, bool) and _NAMES_SECRET.search(name):
             return "[redacted: secret]"
-        return self.text(value) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, bool) or value is None:
+            return value
+        told = self.text(str(value))
+        return value if told == str(value) else told
+
+    def _known(self, found: re.Match[str]) -> str:
+        return f"[redacted: {self._kinds.get(found[0].lower(), VALUE)}]"
 
     def _hex(self, found: re.Match[str]) -> str:
         kept = found[0].lower() in self._public or found[0].isdecimal()
         return found[0] if kept else "[redacted: long number]"
+
+
+def _wherever(value: str) -> str:
+    """The form of a known value; a short one, which may be in any word, only as a word."""
+    form = re.escape(value)
+    if len(value) >= INSIDE_LENGTH:
+        return form
+    return rf"(?:(?<![^\W_])|(?<=\\[nrt])|(?<=%[0-9a-f]{{2}})){form}(?![^\W_])"
 
 
 def kinds(texts: Iterable[str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""Files of the configuration as they may be shown: what has a known key, and nothing else.
+"""Files of the configuration as they may be shown: keys of ours with harmless values, nothing else.
 
 Whatever a person, or a plug-in, has put there under a name of its own may be a secret. Remarks are
-left out. Each function gives the text to show and the values that it has kept back.
+left out. Each function gives the text to show and the values that were held back.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import re
 import shlex
 import tomllib
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.cli.redaction import VALUE
+from agent.cli.harmless import FILE, HIDDEN, NAME, Shown, is_harmless, words
 from agent.config import (
     Aws,
     Count,
@@ -27,11 +28,21 @@ from agent.config import (
 from agent.sensors import options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from agent.cli.harmless import Check
+
+    #: Keys of a table, and how their values are checked.
+    Checks = Mapping[str, Check]
+
+
+def _checks(kind: type) -> Checks:
+    return {one.name: one.metadata["check"] for one in fields(kind) if "check" in one.metadata}
+
 
 #: The tables and their keys.
-TABLES = {
-    name: {one.name for one in fields(kind) if "check" in one.metadata}
+TABLES: Mapping[str, Checks] = {
+    name: _checks(kind)
     for name, kind in {
         "thing": Thing,
         "aws": Aws,
@@ -44,98 +55,108 @@ TABLES = {
     }.items()
 }
 
+#: Names that stand in a text of lost lines, and are nobody's secret.
+KEYS = {*TABLES, *(key for checks in TABLES.values() for key in checks)}
+
 #: Keys whose values are a person's own: parameters of a template, words of a command.
 OWN = {"parameters", "attributes", "command"}
 
-#: What an older device has in its file.
-OLD = {"THING_NAME", "TOPIC_DETECT", "SENSOR_NO"}
+#: What an older device has in its file, and the form of it.
+OLD = {
+    "THING_NAME": re.compile(r"[a-zA-Z0-9:_-]{1,128}"),
+    "TOPIC_DETECT": re.compile(r"[a-zA-Z0-9:_/-]{1,256}"),
+    "SENSOR_NO": re.compile(r"\d{1,3}"),
+}
 
-#: Variables that a drop-in may set for all to see; of a proxy's, user and password are taken out.
-PUBLIC = re.compile(r"(https?|no|all)_proxy|LANG|LC_\w+|TZ|TERM|PATH", re.IGNORECASE)
-
-#: Directives of a unit with values of their own; of the second, what follows the program.
-ENVIRONMENT = re.compile(r"(Environment|SetCredential\w*)\s*=")
-COMMAND = re.compile(r"(Exec\w+)\s*=\s*(\S*)\s*(.*)")
-
-#: Values, and words of them, that are shorter are found in any text.
-WHOLE_LENGTH = 4
-WORD_LENGTH = 6
-
-USER = re.compile(r"""://([^\s"'@]*)@""")
-PIN = re.compile(r"""pin-value=([^;&?\s"']+)""")
-
-#: Drivers whose keys are shown in a text that is no TOML too.
-COMMON_DRIVERS = ("gpio", "onewire", "iio", "exec")
-
-HIDDEN = f"[redacted: {VALUE}]"
+#: Header of a table; and what begins a text of many lines, in which nothing is what it seems.
+HEADER = re.compile(
+    r"(?P<header>(?P<array>\[)?\[\s*(?P<table>[\w.-]{1,64})\s*\](?(array)\]))\s*(?:#.*)?", re.ASCII
+)
+MANY_LINES = ('"""', "'''")
 
 
-class Shown(NamedTuple):
-    """The text to show, and the values that it was taken from."""
+class Line(NamedTuple):
+    """A line of a text that is no TOML: a header, or what it sets; or neither, where it is lost."""
 
-    text: str
-    kept_back: tuple[str, ...] = ()
+    plain: str
+    table: str
+    header: str = ""
+    found: dict[str, object] | None = None
 
 
-def toml(text: str) -> Shown:
-    """An agent.toml; one that is no TOML is gone through line by line."""
-    kept = _inside(text)
+def toml(text: str, base: Path = Path("/")) -> Shown:
+    """An agent.toml in the directory `base`; one that is no TOML is gone through line by line."""
+    kept: list[str] = []
     try:
-        lines = list(_tables(tomllib.loads(text.removeprefix("\ufeff")), kept))
+        shown = list(_tables(tomllib.loads(text.removeprefix("\ufeff")), base, kept))
     except (ValueError, RecursionError):
-        lines = list(_lines(text, kept))
-    return Shown("\n".join(lines) + "\n", _words(kept))
+        shown = list(_spoiled(text, base, kept))
+    return Shown("\n".join(shown) + "\n", tuple(one for one in words(kept) if one not in KEYS))
 
 
 def legacy(text: str) -> Shown:
     """An iot_prov_config."""
     kept: list[str] = []
-    lines = []
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if not line.strip() or line.lstrip().startswith("#"):
+    shown = []
+    for line in re.split(r"\r\n?|\n", text):
+        plain = line.strip()
+        if not plain or plain.startswith("#"):
             continue
-        if equals and name in OLD:
-            lines.append(f"{name}={value.partition('#')[0].strip()}")
+        name, _, value = plain.removeprefix("export ").partition("=")
+        try:
+            values = shlex.split(value, comments=True)
+        except ValueError:
+            values = []
+        if name in OLD and len(values) == 1 and OLD[name].fullmatch(values[0]):
+            shown.append(f"{name}={values[0]}")
         else:
-            kept.append(value if equals else line)
-            shown = name if equals and re.fullmatch(r"\w+", name) else ""
-            lines.append(f"{shown}={HIDDEN}" if shown else HIDDEN)
-    return Shown("\n".join(lines) + "\n", _words(kept))
+            kept.append(value or plain)
+            shown.append(f"{name}={HIDDEN}" if value and NAME.fullmatch(name) else HIDDEN)
+    return Shown("\n".join(shown) + "\n", words(kept))
 
 
-def unit(text: str) -> Shown:
-    """A unit of systemd, or a drop-in of one."""
-    kept = _inside(text)
-    lines = []
-    for line in text.replace("\\\n", " ").splitlines():
-        if line.lstrip().startswith(("#", ";")):
+def lines(text: str) -> Iterator[Line]:
+    """The lines of a text that is no TOML.
+
+    What follows a bracket that goes with no line's end is lost up to the next header.
+    """
+    table, clear, lost = "", True, False
+    for line in re.split(r"\r\n?|\n", text.removeprefix("\ufeff")):
+        plain = line.strip()
+        if not plain or plain.startswith("#"):
             continue
-        if found := ENVIRONMENT.match(line):
-            lines.append(f"{found[0]}{' '.join(_variables(line[found.end() :], kept))}")
-        elif command := COMMAND.match(line):
-            kept.append(command[3])
-            lines.append(f"{command[1]}={command[2]}" + (f" {HIDDEN}" if command[3] else ""))
+        lost = lost or any(quotes in plain for quotes in MANY_LINES)
+        found = None
+        if not lost and (header := HEADER.fullmatch(plain)):
+            table, clear = header["table"], True
+            yield Line(plain, table, header["header"])
+            continue
+        if clear and not lost:
+            try:
+                found = tomllib.loads(plain)
+            except (ValueError, RecursionError):
+                clear = not re.search(r"[\[{]", plain)
+        yield Line(plain, table, found=found)
+
+
+def _spoiled(text: str, base: Path, kept: list[str]) -> Iterator[str]:
+    checks: Checks = {}
+    for line in lines(text):
+        if line.header:
+            checks = TABLES.get(line.table, {})
+            yield line.header
+        elif line.found is None:
+            kept.append(line.plain)
+            key = line.plain.partition("=")[0].strip()
+            yield f"{key} = {HIDDEN}" if key in checks else HIDDEN
         else:
-            lines.append(line)
-    return Shown("\n".join(lines) + "\n", _words(kept))
+            for key, value in line.found.items():
+                if key == "driver":
+                    checks = {**TABLES.get(line.table, {}), **_options(value)}
+                yield f"{_key(key)} = {_shown(key, value, checks, base, kept)}"
 
 
-def _variables(text: str, kept: list[str]) -> Iterator[str]:
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        words = [text]
-    for word in words:
-        name, _, value = word.partition("=")
-        if PUBLIC.fullmatch(name):
-            yield word
-        else:
-            kept.append(value or word)
-            yield f"{name}={HIDDEN}" if value and re.fullmatch(r"\w+", name) else HIDDEN
-
-
-def _tables(document: dict[str, object], kept: list[str]) -> Iterator[str]:
+def _tables(document: dict[str, object], base: Path, kept: list[str]) -> Iterator[str]:
     for name, value in document.items():
         for table in value if isinstance(value, list) else [value]:
             if name not in TABLES or not isinstance(table, dict):
@@ -143,55 +164,42 @@ def _tables(document: dict[str, object], kept: list[str]) -> Iterator[str]:
                 yield f"{_key(name)} = {HIDDEN}"
                 continue
             yield f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
-            known = TABLES[name] | (_options(table.get("driver")) if name == "sensors" else set())
+            more = _options(table.get("driver")) if name == "sensors" else {}
             for key, one in table.items():
-                yield f"{_key(key)} = {_shown(key, one, known, kept)}"
+                shown = _shown(key, one, {**TABLES[name], **more}, base, kept)
+                yield f"{_key(key)} = {shown}"
             yield ""
 
 
-def _shown(key: str, value: object, known: set[str], kept: list[str]) -> str:
-    if key in known and key not in OWN:
-        return json.dumps(value, default=str)
+def _shown(key: str, value: object, checks: Checks, base: Path, kept: list[str]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if key == "command" and isinstance(value, list) and value:
+    if key in checks and key not in OWN and (value == "" or is_harmless(checks[key], value, base)):
+        return json.dumps(value, default=str)
+    if key == "command" and key in checks and isinstance(value, list) and value:
         kept += _strings(value[1:])
-        return json.dumps([str(value[0]), *[HIDDEN] * (len(value) - 1)])
-    if isinstance(value, dict):
-        kept += _strings(value)
-        return "{" + ", ".join(f"{_key(name)} = {HIDDEN}" for name in value) + "}"
+        program = str(value[0])
+        if not FILE.fullmatch(program):  # a whole line for a shell
+            kept.append(program)
+            program = HIDDEN
+        return json.dumps([program, *[HIDDEN] * (len(value) - 1)])
     kept += _strings(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(name)} = {HIDDEN}" for name in value) + "}"
     return HIDDEN
 
 
-def _options(driver: object) -> set[str]:
+def _options(driver: object) -> Checks:
     """The keys of a driver of ours; none of a plug-in's."""
     try:
         kind = options_of(driver) if isinstance(driver, str) else dict
     except Exception:  # noqa: BLE001 -- a plug-in that is broken is no reason to tell nothing
-        return set()
-    return {one.name for one in fields(kind)} if is_dataclass(kind) else set()
-
-
-def _lines(text: str, kept: list[str]) -> Iterator[str]:
-    """The lines of a text that is no TOML, as far as each is a header, or has a known key."""
-    known = set().union(*TABLES.values(), *map(_options, COMMON_DRIVERS)) - OWN
-    for line in text.splitlines():
-        plain = line.strip()
-        if not plain or plain.startswith("#"):
-            continue
-        key, equals, value = (part.strip() for part in plain.partition("="))
-        if re.fullmatch(r"\[{1,2}\s*[\w.-]+\s*\]{1,2}", plain):
-            yield plain
-        elif equals and key in known:
-            yield f"{key} = {value.partition('#')[0].strip()}"
-        else:
-            kept.append(value if equals else plain)
-            yield f"{key} = {HIDDEN}" if equals and re.fullmatch(r"[\w.-]+", key) else HIDDEN
+        return {}
+    return _checks(kind) if is_dataclass(kind) else {}
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[\w.-]{1,64}", name) else HIDDEN
+    return name if NAME.fullmatch(name) else HIDDEN
 
 
 def _strings(value: object) -> list[str]:
@@ -201,24 +209,3 @@ def _strings(value: object) -> list[str]:
     if isinstance(value, list):
         return [one for inner in value for one in _strings(inner)]
     return [] if isinstance(value, bool) else [str(value)]
-
-
-def _inside(text: str) -> list[str]:
-    """Users and passwords of URLs in a text, and PINs of tokens."""
-    return [one for user in USER.findall(text) for one in user.split(":")] + PIN.findall(text)
-
-
-def _words(kept: list[str]) -> tuple[str, ...]:
-    """The values whole, and words of them that are long enough and no path."""
-    found: dict[str, None] = {}
-    for value in kept:
-        whole = value.strip().strip("\"'")
-        words = re.split(r"""[\s"',;=\[\](){}]+""", value)
-        flags = [one[2:] for one in words if re.match("-[^-]", one)]  # such as -pSECRET
-        for one in (whole, *_inside(value)):
-            if len(one) >= WHOLE_LENGTH and not re.fullmatch(r"\d*\.\d*|/.*", one):
-                found[one] = None
-        for one in (*words, *flags):
-            if len(one) >= WORD_LENGTH and not one.startswith(("/", "-")):
-                found[one] = None
-    return tuple(found)

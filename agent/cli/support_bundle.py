@@ -21,9 +21,10 @@ from agent import __version__, account, files, ownership
 from agent.cli.dossier import encoded
 from agent.cli.evidence import MISSING
 from agent.cli.output import PROGRAM
+from agent.cli.questions import UsageError
 from agent.cli.redaction import SERIAL, kinds
 from agent.cli.service import ask_service
-from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
+from agent.errors import EXIT_OK, AgentError, NotPermittedError, OutputError, explained
 from agent.model import KIB, MIB
 from agent.programs import public
 
@@ -61,22 +62,23 @@ it to anybody.
 
 
 def write(arguments: argparse.Namespace) -> int:
-    """Write the archive to the file that is named. Raises AgentError; then there is no file."""
+    """Write the archive to the file that is named; the findings in it are no failure of that.
+
+    Raises AgentError; then there is no file.
+    """
     target = str(arguments.bundle)
     if target == STDOUT:
         if sys.stdout.isatty():
-            raise AgentError("an archive is not for a terminal", hint="name a file, or use a pipe")
+            raise UsageError("an archive is not for a terminal", hint="name a file, or use a pipe")
     else:
-        check_free(Path(target))
+        check_free(target)
     print(f"{PROGRAM}: collecting, which may take a minute", file=sys.stderr, flush=True)
     seen = journal()
     told = ask_service(lambda: encoded(arguments, seen), longest=LONGEST)
     parts = decoded(told)
     data = archive(parts, time.time(), with_serial=arguments.with_serial)
     if target == STDOUT:
-        sys.stdout.flush()
-        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as out, explained():
-            out.write(data)
+        pour(data, sys.stdout.fileno())
         return EXIT_OK
     save(Path(target), data)
     print(f"{target}: {len(parts) + 1} files, {len(data) // KIB + 1} KiB, for this user to read.")
@@ -84,10 +86,13 @@ def write(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def check_free(path: Path) -> None:
-    """Raise AgentError if the name is taken, or the service's user could lead root there."""
+def check_free(name: str) -> None:
+    """Raise AgentError if there is no such place, it is taken, or it could be led elsewhere."""
+    path = Path(name)
     service = account.of_service()
-    with explained():
+    try:
+        if not path.name:
+            raise UsageError(f"--bundle {name!r}: names no file", hint="name one, or - for a pipe")
         if service and ownership.is_led_by(service.uid, path):
             raise NotPermittedError(
                 f"{path}: the service's user could lead root elsewhere there",
@@ -95,12 +100,18 @@ def check_free(path: Path) -> None:
             )
         if path.is_symlink() or path.exists():
             raise _taken(path)
-    directory = path.absolute().parent
-    if not directory.is_dir():
-        raise AgentError(f"{directory}: is no directory", hint="name another file")
-    if not os.access(directory, os.W_OK | os.X_OK):
+        directory = path.absolute().parent
+        if not directory.is_dir():
+            raise UsageError(f"{directory}: is no directory", hint="name another file")
+        writable = os.access(directory, os.W_OK | os.X_OK)
+    except PermissionError:
+        writable = False
+    except OSError as error:  # such as a name that is too long
+        raise UsageError(f"{path}: {error.strerror}", hint="name another file") from error
+    if not writable:
         raise NotPermittedError(
-            f"{directory}: this user may not write there", hint="name a file in another directory"
+            f"{path.absolute().parent}: this user may not write there",
+            hint="name a file in another directory",
         )
 
 
@@ -111,6 +122,20 @@ def save(path: Path, data: bytes) -> None:
             files.write_new(path, data)
         except FileExistsError:
             raise _taken(path) from None
+
+
+def pour(data: bytes, descriptor: int) -> None:
+    """Write all of it to an open file. Raises OutputError, without words if nobody reads it."""
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+    except BrokenPipeError:
+        raise OutputError("") from None
+    except OSError as error:
+        raise OutputError(
+            f"the archive cannot be written: {error.strerror}", hint="check where it goes to"
+        ) from error
 
 
 def journal(command: list[str] = JOURNAL) -> str:
@@ -177,5 +202,5 @@ def manifest(parts: Mapping[str, str], now_s: float, *, with_serial: bool) -> st
     return "\n".join(lines) + "\n"
 
 
-def _taken(path: Path) -> AgentError:
-    return AgentError(f"{path}: is there already, and is left as it is", hint="name another file")
+def _taken(path: Path) -> UsageError:
+    return UsageError(f"{path}: is there already, and is left as it is", hint="name another file")

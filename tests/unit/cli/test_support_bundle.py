@@ -8,26 +8,21 @@ import json
 import os
 import stat
 import tarfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from agent import config as configuration
-from agent.cli import shown_files, support_bundle
+from agent.cli import support_bundle
 from agent.cli.dossier import dossier, of_board
 from agent.cli.main import main
-from agent.errors import AgentError
+from agent.errors import AgentError, OutputError
 from agent.provisioning.access_key import AccessKey, text_of
 
 SERIAL = "10000000fe1d2c3b"
 MACHINE = "00112233445566778899aabbccddeeff"
 MAC = "b8:27:eb:12:34:56"
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 #: Each stands in one place, and is told again by the journal and by the agent.
 SECRETS = {
@@ -94,6 +89,7 @@ class Place:
     """A device in a directory, with a secret in each place; `root` is its file system."""
 
     def __init__(self, directory: Path, toml: str) -> None:
+        directory.mkdir(exist_ok=True)
         self.config = directory / "agent.toml"
         self.root = directory / "root"
         self.config.write_text(toml)
@@ -233,7 +229,7 @@ def test_the_archive_is_a_new_file_for_one_user(
         assert name.endswith("MANIFEST.txt") or name.partition("/")[2] in manifest
     assert "Taken out:" in manifest
     capsys.readouterr()
-    assert main(command) == 1
+    assert main(command) == 2
     assert f"{target}: is there already" in capsys.readouterr().err
     assert target.read_bytes() == data
 
@@ -243,10 +239,16 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_done(
 ) -> None:
     """Collecting takes a while."""
     target = tmp_path / "none" / "x.tar.gz"
-    assert main(["doctor", "--bundle", str(target), "--config", config]) == 1
-    told = capsys.readouterr().err
-    assert f"{tmp_path / 'none'}: is no directory" in told
-    assert "collecting" not in told
+    for place, why in (
+        (str(target), f"{tmp_path / 'none'}: is no directory"),
+        (str(tmp_path / ("x" * 300)), "File name too long"),
+        ("", "names no file"),
+        (str(tmp_path), "is there already"),
+    ):
+        assert main(["doctor", "--bundle", place, "--config", config]) == 2
+        told = capsys.readouterr().err
+        assert why in told
+        assert "collecting" not in told
 
 
 def test_names_of_wifi_networks_are_known(tmp_path: Path) -> None:
@@ -263,7 +265,7 @@ def test_no_link_is_followed(config: str, tmp_path: Path) -> None:
     """Nor is one that leads nowhere."""
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "elsewhere")
-    assert main(["doctor", "--bundle", str(link), "--config", config]) == 1
+    assert main(["doctor", "--bundle", str(link), "--config", config]) == 2
     assert not (tmp_path / "elsewhere").exists()
     with pytest.raises(AgentError, match="is there already"):
         support_bundle.save(link, b"x")
@@ -275,6 +277,54 @@ def test_the_archive_can_go_down_a_pipe(
     """Nothing else is on stdout."""
     assert main(["doctor", "--bundle", "-", "--config", config]) == 0
     assert "pi-iot-agent-support/doctor.json" in unpacked(capfdbinary.readouterr().out)
+
+
+def test_a_pipe_that_nobody_reads_is_told_without_an_internal_error() -> None:
+    """And one that is full with its cause."""
+    read, write = os.pipe()
+    os.close(read)
+    with pytest.raises(OutputError, match=r"^$"):
+        support_bundle.pour(b"x", write)
+    os.close(write)
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(OutputError, match="No space"),
+    ):
+        support_bundle.pour(b"x", full.fileno())
+
+
+def test_a_credentials_file_with_a_mistake_is_known_all_the_same(tmp_path: Path) -> None:
+    """By its words, in either encoding."""
+    for encoding in ("utf-8", "utf-16"):
+        place = Place(tmp_path / encoding, TOML)
+        lines = [
+            "[default",
+            "region = us-east-1",
+            "aws_access_key_id='AKIAABCDEFGHIJKLMNOP'",
+            'aws_secret_access_key="wJalrXUtnFEMIshort"',
+            "t0ken-of-the-key",
+        ]
+        (tmp_path / encoding / "credentials").write_bytes("\n".join(lines).encode(encoding))
+        assert not [one for one in SECRETS.values() if one in place.dossier()["journal.txt"]]
+
+
+def test_each_file_is_listed_once_and_a_flood_hides_no_other_directory(tmp_path: Path) -> None:
+    """The service can write what it likes into its own."""
+    place = Place(tmp_path, TOML)
+    for number in range(300):
+        (tmp_path / "certs" / f"{number:03}").touch()
+    (tmp_path / "state" / "mine").touch()
+    names = place.dossier()["files.txt"].splitlines()
+    assert len(names) == len(set(names))
+    assert "  and 102 more" in names
+    assert any(line.endswith("/state/mine") for line in names)
+
+
+def test_paths_of_a_spoiled_configuration_are_those_of_their_tables(tmp_path: Path) -> None:
+    """A sensor has a name too."""
+    toml = '[[sensors]]\nname = "web"\n[thing]\nname = "cat"\n[paths]\ncerts = "certs"\n' + "x ="
+    place = Place(tmp_path, toml)
+    assert f"{tmp_path}/certs/cat" in place.dossier()["identity.json"]
 
 
 def test_with_serial_goes_with_an_archive(config: str) -> None:
@@ -306,17 +356,3 @@ def test_names_in_the_archive_are_plain() -> None:
     """None leads out of its directory."""
     told = json.dumps({"../../etc/x": "a", "/x": "a", ".x": "a", "a.txt": "b", "n.txt": 5})
     assert support_bundle.decoded(told) == {"a.txt": "b"}
-
-
-@pytest.mark.parametrize("text", ["", "[", "a = 1", "\ufeff[thing]\nname = 'x'", "[[sensors]]\n"])
-def test_any_configuration_can_be_shown(text: str) -> None:
-    """However little is in it."""
-    assert isinstance(shown_files.toml(text).text, str)
-
-
-@given(
-    st.text(max_size=300), st.sampled_from([shown_files.toml, shown_files.legacy, shown_files.unit])
-)
-def test_any_text_can_be_shown(text: str, show: Callable[[str], shown_files.Shown]) -> None:
-    """Whatever somebody has put there."""
-    assert isinstance(show(text).text, str)
