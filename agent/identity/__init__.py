@@ -10,13 +10,8 @@ from agent.identity.claims import (
     erase_used_claim,
 )
 from agent.identity.credentials import CLAIM, Credentials, Identity, load, tls_context
-from agent.identity.generations import (
-    Generations,
-    NewCertificate,
-    by_hand,
-    has_replaced,
-    other_things,
-)
+from agent.identity.generations import Generations, NewCertificate, by_hand
+from agent.identity.leftovers import has_replaced, other_things
 from agent.identity.naming import forget_name, remember_name
 from agent.identity.own_files import (
     check_token,

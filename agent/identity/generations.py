@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 ID_DIGITS = 12
 HEX = "[0-9a-f]{8}"
 GENERATION = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}|moved-{HEX}")
-NAME = "[a-zA-Z0-9:_-]{1,128}"
-OF_A_THING = re.compile(rf"\.({NAME})\.(?:{GENERATION.pattern}|pending)")
 
 HOLDER = "a registration or removal, the agent's own or another command's,"
 
@@ -69,28 +67,6 @@ def by_hand(certs: Path) -> bool:
     with suppress(OSError):
         return files.is_locked(certs / BY_HAND)
     return False
-
-
-def has_replaced(certs: Path, thing: str) -> bool:
-    """True if there are stale generations, or others at AWS, to be removed. Never raises."""
-    try:
-        generations = Generations(certs, thing)
-        return generations.unproven.exists() or bool(generations.stale())
-    except OSError:
-        return False
-
-
-def other_things(certs: Path, thing: str) -> list[str]:
-    """Names of the other things that have an identity or generations in `<certs>`. Never raises."""
-    names = set()
-    with suppress(OSError):
-        for path in certs.iterdir():
-            if match := OF_A_THING.fullmatch(path.name):
-                names.add(match[1])
-            with suppress(CredentialsError):
-                identity = read_identity(Files(path, path.name).identity)
-                names |= {path.name} & {identity.thing}
-    return sorted(name for name in names - {thing} if re.fullmatch(NAME, name))
 
 
 class Generations:
@@ -127,6 +103,11 @@ class Generations:
                         raise
                     sleep(1.0)
             yield
+
+    @property
+    def waits(self) -> bool:
+        """True if something is pending; what is in use too is what a killed `switch` has left."""
+        return self.pending.is_symlink() and self.pending.resolve() != self.current.resolve()
 
     def prepare(self) -> None:
         """Remove what an interrupted run was still writing."""

@@ -32,12 +32,18 @@ DAY_S = 86400.0
 #: A certificate that ends sooner is told of, whatever the configuration says.
 WARN_DAYS = 30.0
 
+#: But one in the first part of its life is neither told of nor replaced: the next would be as new.
+YOUNG = 0.5
+
 #: Time between two looks, which doubles up to a day where the child fails.
 LOOK_EVERY_S = 3600.0
 
 #: Time between two attempts with the new certificate, which doubles up to an hour. After some
 #: hours of them it is looked at again the next day. AWS heeds a new policy after up to 10 minutes.
 TRY_EVERY_S, TRY_FOR_S = 60.0, 6 * 3600.0
+
+#: Time after a child that the end of a session stopped, which doubles up to a day.
+STOPPED_S = 60.0
 
 #: Time between two looks at the child while it runs, and its longest life: it may hang.
 CHILD_LOOK_S, CHILD_LIVES_S = 1.0, 3600.0
@@ -76,7 +82,7 @@ class Rotation:
         self._child: Child | None = None
         self._child_ends_s = math.inf
         self._trouble = ("", "")  # of the last child: text and hint
-        self._failures = 0
+        self._failures = self._stopped = 0
         self._look_after_s = -math.inf
         self._trial: Credentials | None = None  # what the attempt that goes on is to prove
         self._try_next = self._unswitched = False
@@ -143,14 +149,15 @@ class Rotation:
         if self._child:
             return self._follow(self._child, used)
         now_s = self._monotonic_s()
-        if now_s < self._look_after_s or not idle or used.identity is None:
+        if now_s < self._look_after_s or not idle:
             return False
         self._look_after_s = now_s + LOOK_EVERY_S
-        due = self._tell_end(used) < self._before_days * DAY_S
-        if by_hand(self._certs):
+        due = self._tell_end(used)
+        if used.identity is None or by_hand(self._certs):
             return False
         self._try_next = not self._doubted and self._ready(used) is not None
-        if not self._try_next and (due or self._generations.pending.is_symlink()):
+        begun = self._before_days > 0 and self._generations.waits
+        if not self._try_next and (due or begun):
             self._child_ends_s = now_s + CHILD_LIVES_S
             try:
                 self._child = self._start(self._config, wakeup=self._waits.wakeup, rotate=True)
@@ -159,11 +166,16 @@ class Rotation:
         return self._try_next
 
     def disconnected(self) -> None:
-        """Stop the child if it still runs: it goes on where it was in a later session."""
+        """Stop the child if it still runs: it goes on where it was in a later session.
+
+        Ever later, since the link may flap.
+        """
         if self._child:
             self._child.close()
             self._child = None
-            self._look_after_s = self._monotonic_s() + TRY_EVERY_S
+            wait_s = min(STOPPED_S * 2.0**self._stopped, DAY_S)
+            self._look_after_s = self._monotonic_s() + wait_s
+            self._stopped += 1
 
     def _follow(self, child: Child, used: Credentials) -> bool:
         """Relay the progress of the child; True once the new certificate is ready."""
@@ -179,7 +191,7 @@ class Rotation:
             child.close()
         if child.exit_code is None:
             return False
-        self._child = None
+        self._child, self._stopped = None, 0
         self._doubted = False
         self._try_next = self._ready(used) is not None
         if child.exit_code != EXIT_OK or not self._try_next:
@@ -205,29 +217,33 @@ class Rotation:
         boards = [one.identity.serial for one in (found, used) if one.identity]
         return found if found != used and boards[:1] == boards[1:] else None
 
-    def _tell_end(self, used: Credentials) -> float:
-        """Say when the certificate in use ends, if that is soon; the seconds until then."""
+    def _tell_end(self, used: Credentials) -> bool:
+        """Say when the certificate in use ends, if that is soon; True if it is to be replaced."""
         try:
             pem = files.read(used.certificate, follow=True).decode("ascii", "replace")
-            ends_s = decode_certificate(pem).not_after_s
+            found = decode_certificate(pem)
         except (OSError, ValueError):
-            ends_s = math.inf
-        left_s, text = ends_s - self._clock.wall_s(), ""
-        if left_s < max(self._before_days, WARN_DAYS) * DAY_S:
-            text = f"the certificate {_ending(ends_s, left_s)}"
+            self._health.clear(conditions.CERTIFICATE_EXPIRING)
+            return False
+        left_s, text = found.not_after_s - self._clock.wall_s(), ""
+        old_s = (found.not_after_s - found.not_before_s) * YOUNG
+        if left_s < min(max(self._before_days, WARN_DAYS) * DAY_S, old_s) or left_s <= 0:
+            text = f"the certificate {_ending(found.not_after_s, left_s)}"
+        due = self._before_days > 0 and left_s < min(self._before_days * DAY_S, old_s)
         trouble, hint = self._trouble
         if used.identity is None:
             hint = OWN_HINT
         elif text and trouble:
             text = f"{text}: {trouble}"
-        elif left_s < self._before_days * DAY_S:
+        elif due:
             hint = hint or BY_ITSELF_HINT
         self._health.stand(conditions.CERTIFICATE_EXPIRING, text, hint=hint)
-        return left_s
+        return due
 
 
 def _ending(ends_s: float, left_s: float) -> str:
     day = time.strftime("%Y-%m-%d", time.gmtime(ends_s))
     if left_s <= 0:
         return f"ended on {day}"
-    return f"ends on {day}, {f'in {left_s / DAY_S:.0f} days' if left_s > DAY_S else 'within a day'}"
+    soon = f"in {left_s / DAY_S:.0f} days" if left_s > 1.5 * DAY_S else "within two days"
+    return f"ends on {day}, {soon}"

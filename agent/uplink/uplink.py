@@ -215,6 +215,7 @@ class Uplink:
                 if self._waits.retry_wanted():
                     outbox.retry()
                     self._rotation.retry()
+                    self._retirement.retry()
                 session.step(min(BEAT_S, self._rotation.look_s))
                 self._retirement.tend()
                 if self._rotation.tend(credentials, idle=not self._retirement.running):

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 #: When certificates that AWS IoT issues expire.
 NOT_AFTER = dt.datetime(2049, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
-DAY = dt.timedelta(days=1)
+
+#: Age of what is issued: certificates that end within months are past half of their life.
+AGE = dt.timedelta(days=400)
 
 
 def common_name(certificate_pem: str) -> str:
@@ -61,7 +63,7 @@ class Authority:
     What it issues is good enough for OpenSSL's strict mode (RFC 5280), the default of Python 3.13.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, now: dt.datetime | None = None) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name(
             [
@@ -70,7 +72,7 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
-        self._born = dt.datetime.now(dt.UTC).replace(microsecond=0) - DAY
+        self._born = (now or dt.datetime.now(dt.UTC)).replace(microsecond=0) - AGE
         self._lists = 0
         certificate = (
             self._builder(self._name, self._key.public_key())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,11 +18,10 @@ from agent.identity.credentials import Files
 from agent.uplink.child import Child, ending
 from agent.uplink.waits import Waits
 from agent.wakeup import Wakeup
-from tests.fakes import FakeClock
+from tests.fakes import START_S, FakeClock
 from tests.tools.cloud.authority import NOT_AFTER, Authority
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from agent.health.progress import Progress
 
 NAME = "living-room"
-AUTHORITY = Authority("A root")
+AUTHORITY = Authority("A root", now=dt.datetime.fromtimestamp(START_S, dt.UTC))
 
 
 def write_identity(certs: Path, name: str = NAME, *, serial: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from agent import files
 from agent.health.progress import Progress
 from agent.identity import Generations, load
-from agent.uplink.retirement import TRY_EVERY_S, Retirement
+from agent.uplink.retirement import LOOK_EVERY_S, TRY_EVERY_S, Retirement
 from tests.fakes import Ticks
 from tests.unit.uplink.conftest import NAME, Device, Script, write_identity
 
@@ -20,6 +21,7 @@ CODE = "leftover-certificate"
 REFUSED = Progress("certificate", "AWS refuses it", "provisioning-refused", "grant it")
 NO_KEY = Progress("provision", "there is no AWS key", "no-aws-credentials", "write one")
 DONE = Progress("certificate", "certificate 00, deleted")
+LEFT = Progress("leftover", "certificate 00 is left: a policy", "leftover-certificate", "look")
 
 
 class Retiring:
@@ -39,10 +41,10 @@ class Retiring:
             monotonic_s=self.monotonic_s,
         )
 
-    def session(self) -> dict[str, str]:
+    def session(self, *, steps: int = 5) -> dict[str, str]:
         """Connect, stay for a while, and be thrown out; the conditions after it."""
         self.retirement.connected(load(self.device.config))
-        for _ in range(5):
+        for _ in range(steps):
             self.retirement.tend()
         self.retirement.disconnected()
         return self.device.conditions()
@@ -81,6 +83,79 @@ def test_a_removal_that_fails_is_told_until_one_succeeds(
     assert len(retiring.device.children.started) == 1
     retiring.monotonic_s.now_s += TRY_EVERY_S
     assert retiring.session() == {}
+
+
+def test_what_a_new_certificate_has_replaced_is_removed_at_once(
+    retiring: Retiring, tmp_path: Path
+) -> None:
+    """Though the one before was looked after a moment ago."""
+    retiring.device.children.scripts = [Script([REFUSED], 77), Script([DONE], 0)]
+    retiring.session()
+    (retiring.device.certs / NAME).rename(tmp_path / "older")
+    write_identity(retiring.device.certs, serial="its identity tells them apart")
+    retiring.session()
+    assert len(retiring.device.children.started) == 2
+
+
+def test_a_removal_is_tried_again_within_a_session(retiring: Retiring) -> None:
+    """A good link lasts for months."""
+    retiring.device.children.scripts = [
+        Script([REFUSED], 77),
+        Script([DONE], 0, retiring.stale.rmdir),
+    ]
+    retiring.retirement.connected(load(retiring.device.config))
+    while retiring.monotonic_s.now_s < 2 * TRY_EVERY_S:
+        retiring.retirement.tend()
+        retiring.monotonic_s.now_s += LOOK_EVERY_S
+    assert len(retiring.device.children.started) == 2
+    assert retiring.device.conditions() == {}
+
+
+def test_a_wish_to_try_again_has_it_removed_at_once(retiring: Retiring) -> None:
+    """Such as once AWS grants it."""
+    retiring.device.children.scripts = [
+        Script([REFUSED], 77),
+        Script([DONE], 0, retiring.stale.rmdir),
+    ]
+    retiring.session()
+    retiring.retirement.retry()
+    assert retiring.session() == {}
+
+
+def test_what_the_removal_leaves_is_told_though_the_disk_has_it_no_more(
+    retiring: Retiring,
+) -> None:
+    """Until the next session: nobody looks at AWS again."""
+    retiring.device.children.scripts = [Script([LEFT, DONE], 0, retiring.stale.rmdir)]
+    assert "certificate 00 is left: a policy (look)" in retiring.session()[CODE]
+    assert retiring.session() == {}
+
+
+def test_what_is_replaced_within_a_session_is_removed_in_it(retiring: Retiring) -> None:
+    """As by a card's repair; not at once."""
+    retiring.device.children.scripts = [Script([DONE], 0, retiring.stale.rmdir)]
+    retiring.stale.rmdir()
+    retiring.retirement.connected(load(retiring.device.config))
+    retiring.stale.mkdir()
+    retiring.retirement.tend()
+    assert not retiring.device.children.started
+    retiring.monotonic_s.now_s += LOOK_EVERY_S
+    retiring.retirement.tend()
+    assert len(retiring.device.children.started) == 1
+
+
+def test_a_removal_that_a_lost_link_ends_is_gone_on_with_soon(retiring: Retiring) -> None:
+    """In the next session after a minute, two, four: the link may flap."""
+    retiring.device.children.scripts = [Script([DONE] * 9, 0, retiring.stale.rmdir)]
+    begun_s: list[float] = []
+    while retiring.monotonic_s.now_s < 4 * TRY_EVERY_S:
+        retiring.session(steps=1)
+        if len(retiring.device.children.started) > len(begun_s):
+            begun_s.append(retiring.monotonic_s.now_s)
+        retiring.monotonic_s.now_s += 20.0
+    gaps_s = [later - earlier for earlier, later in pairwise(begun_s)]
+    assert gaps_s[:4] == [60, 120, 240, 480]
+    assert max(gaps_s) == TRY_EVERY_S
 
 
 def test_a_removal_by_hand_ends_the_condition(retiring: Retiring) -> None:

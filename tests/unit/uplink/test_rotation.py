@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,83 +10,17 @@ import pytest
 
 from agent import files
 from agent.health.progress import Progress
-from agent.identity import Generations, load
-from agent.uplink.rotation import DAY_S, LOOK_EVERY_S, TRY_FOR_S, Rotation
-from tests.fakes import Ticks
-from tests.unit.uplink.conftest import NAME, Device, Script, write_generation
+from agent.identity import load
+from agent.uplink.rotation import DAY_S, LOOK_EVERY_S, TRY_FOR_S
+from tests.unit.uplink.conftest import Device, Script
+from tests.unit.uplink.rotating import NEW, OLD, Rotating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.identity import Credentials
-
-CODE = "certificate-expiring"
-OLD, NEW = "0123456789ab", "ba9876543210"
 NO_KEY = Progress("provision", "there is no AWS key", "no-aws-credentials", "write one")
 REFUSED = Progress("certificate", "AWS refuses it", "provisioning-refused", "grant it")
 DONE = Progress("ready", "ready")
-
-
-class Rotating:
-    """A registered device whose certificate ends in `days`; the broker lets in whom it is told."""
-
-    def __init__(self, device: Device, *, days: float = 20.0, before_days: float = 30.0) -> None:
-        self.device = device
-        self.ticks = Ticks()
-        self.generations = Generations(device.certs, NAME)
-        self.write(OLD, days)
-        files.switch_link(self.generations.current, f".{NAME}.{OLD}")
-        self.lets_in = {OLD, NEW}
-        self.tried: list[str] = []
-        self.ended: list[str] = []  # by the rotation: what they were of
-        provisioning = replace(device.config.provisioning, rotate_before_days=before_days)
-        self.rotation = Rotation(
-            replace(device.config, provisioning=provisioning),
-            health=device.health,
-            waits=device.waits,
-            clock=device.clock,
-            start=device.children,
-            monotonic_s=self.ticks,
-        )
-
-    def write(self, digits: str, days: float) -> None:
-        """Have a generation whose certificate ends in so many days."""
-        ends = dt.datetime.fromtimestamp(self.device.clock.wall_s(), dt.UTC)
-        write_generation(self.device.certs, digits, not_after=ends + dt.timedelta(days=days))
-
-    def make_ready(self, *, days: float = 9000.0) -> None:
-        """Have a new certificate be pending, as the child does."""
-        if not (self.device.certs / f".{NAME}.{NEW}").exists():
-            self.write(NEW, days)
-        files.switch_link(self.generations.pending, f".{NAME}.{NEW}")
-
-    def used(self) -> str:
-        """The digits of what is in use."""
-        return self.generations.current.readlink().name.rpartition(".")[2]
-
-    def attempt(self, *, steps: int = 5, idle: bool = True) -> Credentials | None:
-        """Connect, and serve until the rotation ends it or some steps are over; None if refused."""
-        found = self.rotation.credentials(load(self.device.config))
-        digits = found.certificate.parent.name.rpartition(".")[2]
-        self.tried.append(digits)
-        if digits not in self.lets_in:
-            return None
-        self.rotation.connected(found)
-        for _ in range(steps):
-            if self.rotation.tend(found, idle=idle):
-                self.ended.append(digits)
-                break
-        self.rotation.disconnected()
-        return found
-
-    def pass_by(self, seconds: float) -> None:
-        """Let time pass."""
-        self.ticks.now_s += seconds
-        self.device.clock.pass_by(seconds)
-
-    def told(self) -> str:
-        """Text and hint of the condition; "" if there is none."""
-        return self.device.conditions().get(CODE, "")
 
 
 @pytest.fixture
@@ -122,12 +55,39 @@ def test_nothing_begins_before_its_time(device: Device) -> None:
     assert rotating.told() == ""
 
 
-def test_nothing_begins_by_itself_where_that_is_not_wanted(device: Device) -> None:
-    """The end is told all the same, thirty days before, with what a person does."""
-    rotating = Rotating(device, before_days=0)
+@pytest.mark.parametrize(("days", "text"), [(20, "in 20 days"), (-1, "ended on")])
+def test_nothing_begins_by_itself_where_that_is_not_wanted(
+    device: Device, days: int, text: str
+) -> None:
+    """The end is told all the same, thirty days before and after it, with what a person does."""
+    rotating = Rotating(device, days=days, before_days=0)
     rotating.attempt()
     assert not device.children.started
+    assert text in rotating.told()
     assert "run `sudo pi-iot-agent rotate`" in rotating.told()
+
+
+def test_what_a_person_has_begun_is_not_finished_by_itself_where_that_is_not_wanted(
+    device: Device,
+) -> None:
+    """It waits for the person."""
+    rotating = Rotating(device, days=9000, before_days=0)
+    rotating.make_ready()
+    (rotating.generations.pending / "AmazonRootCA1.pem").unlink()
+    rotating.attempt()
+    assert not device.children.started
+
+
+def test_one_that_is_young_is_not_replaced_however_soon_it_ends(device: Device) -> None:
+    """The next would end as soon: each lasts for half of its life."""
+    rotating = Rotating(device, days=8000, before_days=36_500)
+    device.children.scripts = [Script([DONE], 0, rotating.make_ready)]
+    rotating.attempt()
+    assert not device.children.started
+    assert rotating.told() == ""
+    rotating.pass_by(3900 * DAY_S)
+    rotating.attempt()
+    assert len(device.children.started) == 1
 
 
 def test_a_longer_time_before_the_end_counts_for_the_warning_too(device: Device) -> None:
@@ -182,6 +142,16 @@ def test_what_a_killed_run_has_made_ready_is_tried_without_a_child(device: Devic
     rotating.attempt()
     assert rotating.used() == NEW
     assert not device.children.started
+
+
+def test_a_switch_that_was_killed_is_no_rotation_that_waits(device: Device) -> None:
+    """What is pending is in use already."""
+    rotating = Rotating(device, days=9000)
+    rotating.generations.pending.symlink_to(rotating.generations.current.readlink())
+    rotating.attempt()
+    rotating.attempt()
+    assert not device.children.started
+    assert rotating.tried == [OLD, OLD]
 
 
 def test_what_a_killed_run_has_begun_is_finished_by_a_child(device: Device) -> None:
@@ -266,6 +236,23 @@ def test_a_child_that_hangs_is_ended(rotating: Rotating) -> None:
     assert "ended with exit code 1" in rotating.told()
 
 
+def test_a_link_that_flaps_has_children_ever_more_seldom(rotating: Rotating) -> None:
+    """Each session ends before its child; the work is gone on with after a minute, two, four."""
+    rotating.device.children.scripts = [Script([DONE] * 9, 0, rotating.make_ready)]
+    begun_s: list[float] = []
+    while rotating.ticks.now_s < 5 * LOOK_EVERY_S:
+        rotating.attempt(steps=1)
+        if len(rotating.device.children.started) > len(begun_s):
+            begun_s.append(rotating.ticks.now_s)
+        rotating.pass_by(60.0)
+    gaps_s = [later - earlier for earlier, later in pairwise(begun_s)]
+    assert gaps_s[:4] == [60, 120, 240, 480]
+    rotating.pass_by(DAY_S)
+    rotating.attempt(steps=12)
+    rotating.attempt()
+    assert rotating.used() == NEW
+
+
 def test_a_persons_command_goes_first(rotating: Rotating) -> None:
     """No child, no attempt with the new one, and a child that runs is ended."""
     with files.lock(rotating.device.certs / ".by-hand", "a person"):
@@ -341,6 +328,20 @@ def test_the_owners_own_certificate_is_told_of_and_left_alone(device: Device) ->
     rotating.rotation.connected(used)
     assert not rotating.rotation.tend(used, idle=True)
     assert "put a new one at cert_file" in rotating.told()
+    assert not device.children.started
+
+
+def test_the_end_of_ones_own_certificate_is_told_within_a_session(device: Device) -> None:
+    """Which may last for months."""
+    rotating = Rotating(device, days=59)
+    used = rotating.rotation.credentials(replace(load(device.config), identity=None))
+    rotating.rotation.connected(used)
+    for _ in range(58):
+        assert not rotating.rotation.tend(used, idle=True)
+        rotating.pass_by(DAY_S)
+    assert "in 2 days" in rotating.told()
+    rotating.rotation.tend(used, idle=True)
+    assert "within two days" in rotating.told()
     assert not device.children.started
 
 
