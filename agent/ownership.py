@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
 
 #: More than any way to a file has.
 MOST_STEPS = 400
@@ -68,6 +72,18 @@ def is_led_by(uid: int, path: Path) -> bool:
 
     A file of his leads nowhere. Raises OSError.
     """
+    return _leads(path, lambda owner: owner == uid)
+
+
+def is_led_by_others(uids: Container[int], path: Path) -> bool:
+    """True if a directory or a link on the way to `path` is of anybody but these. Raises OSError.
+
+    `path` itself counts too.
+    """
+    return _leads(path, lambda owner: owner not in uids)
+
+
+def _leads(path: Path, wrong: Callable[[int], bool]) -> bool:
     at, rest = Path("/"), list(path.absolute().parts[1:])
     for _ in range(MOST_STEPS):
         if not rest:
@@ -78,7 +94,7 @@ def is_led_by(uid: int, path: Path) -> bool:
             found = at.stat(follow_symlinks=False)
         except FileNotFoundError:
             return False
-        if found.st_uid == uid and not stat.S_ISREG(found.st_mode):
+        if wrong(found.st_uid) and not stat.S_ISREG(found.st_mode):
             return True
         if stat.S_ISLNK(found.st_mode):
             target = at.readlink()

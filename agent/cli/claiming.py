@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import argparse
+import os
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import files
+from agent import account, files, ownership
+from agent.cli.output import tell
 from agent.cli.questions import ENDPOINT, TEMPLATE, UsageError
-from agent.errors import EXIT_OK, explained
-from agent.identity import CLAIM, CLAIM_DIRECTORY
+from agent.cli.service import as_service, ask_service
+from agent.errors import EXIT_OK, ConfigError, CredentialsError, explained
+from agent.identity import CLAIM, CLAIM_DIRECTORY, erase_claim, load
 from agent.provisioning import claim_given
 
 if TYPE_CHECKING:
-    import argparse
-
     from agent.cli.draft import Draft
     from agent.cli.questions import Questions
     from agent.config import Config
     from agent.provisioning.claim_given import ClaimGiven
 
-#: Names below `<certs>/.claim`.
+#: Names below `<certs>/.claim`; and of the directory of one that has to prove itself first.
 CERTIFICATE, KEY = "certificate.pem.crt", "private.pem.key"
+ON_TRIAL = f"{CLAIM_DIRECTORY}.new"
+
+#: The user for whom root runs this, as sudo(8) tells.
+INVOKER = "SUDO_UID"
+
+
+def _directory(text: str) -> Path:
+    """A path. Raises ArgumentTypeError."""
+    if not text:  # which would stand for where one is
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of a claim."""
     parser.add_argument(
         "--claim",
-        type=Path,
+        type=_directory,
         metavar="DIR",
         help="register by this claim, without an AWS key: a directory with the certificate and its"
         " private key, or what `aws iot create-provisioning-claim` printed",
@@ -51,10 +65,26 @@ class ClaimAnswers:
     endpoint: str = ""
     erase: bool = False
 
-    def write(self, draft: Draft) -> None:
-        """Have the configuration say so. Raises ConfigError."""
+    def use(self, draft: Draft) -> ClaimGiven | None:
+        """Have the configuration say so; the claim that is to be placed then, if one is.
+
+        A device that a claim has registered gets a new certificate by this one first; where that
+        fails, nothing has changed. One that is erased after that leaves the configuration alone.
+        Raises AgentError.
+        """
         if not self.given:
-            return
+            return None
+        made_by = ask_service(partial(_made_by, draft.config))
+        if made_by == CLAIM:
+            self._renew(draft.config, self.given)
+            if self.erase:
+                return None
+        elif made_by:
+            raise UsageError(
+                "--claim: this device is registered already, with an AWS key",
+                hint="`sudo pi-iot-agent rotate` replaces its certificate; to have the claim"
+                " register it, `sudo pi-iot-agent deprovision` first",
+            )
         certs = draft.config.paths.certs / CLAIM_DIRECTORY
         for key, value in (
             (("provisioning", "method"), CLAIM),
@@ -65,11 +95,58 @@ class ClaimAnswers:
             (ENDPOINT, self.endpoint),
         ):
             draft.set(key, value)
+        return self.given
+
+    def _renew(self, config: Config, given: ClaimGiven) -> None:
+        """Replace the certificate in use by one of the claim that is given."""
+        if config.mqtt.endpoint and self.endpoint != config.mqtt.endpoint:
+            raise UsageError(
+                f"--endpoint: this device is registered at {config.mqtt.endpoint}",
+                hint="to have it registered elsewhere, `sudo pi-iot-agent deprovision` first",
+            )
+        tell("This device is registered: the claim gets it a new certificate.")
+        trial = config.paths.certs / ON_TRIAL
+        about = replace(
+            config.provisioning,
+            method=CLAIM,
+            template=self.template,
+            claim_cert_file=trial / CERTIFICATE,
+            claim_key_file=trial / KEY,
+            erase_claim=False,
+        )
+        tried = replace(config, provisioning=about)
+        as_service(partial(_try, tried, given, keep=not self.erase))
 
 
-def place(certs: Path, given: ClaimGiven) -> int:
+def _try(config: Config, given: ClaimGiven, *, keep: bool) -> int:
+    """Rotate by a claim, as the service's user; it is placed for good only if it has done that."""
+    from agent.cli.rotate import rotate  # noqa: PLC0415 -- all of it is the service's part
+
+    certs = config.paths.certs
+    try:
+        place(certs, given, name=ON_TRIAL)
+        rotate(config)
+        if keep:
+            place(certs, given)
+    finally:
+        erased = erase_claim(config)
+    if not keep:
+        tell(erased)
+    return EXIT_OK
+
+
+def _made_by(config: Config) -> str:
+    """How this device has been registered, to be asked as the service; "" if it has not been."""
+    try:
+        identity = load(config).identity
+    except CredentialsError:
+        return ""
+    return (identity.method or "keys") if identity else ""
+
+
+def place(certs: Path, given: ClaimGiven, *, name: str = CLAIM_DIRECTORY) -> int:
     """Write a claim below `certs`, as the service's user; the exit code. Raises OSError."""
-    directory = certs / CLAIM_DIRECTORY
+    directory = certs / name
     files.make_directory(directory)
     files.replace(directory / CERTIFICATE, given.certificate.encode())
     files.replace(directory / KEY, given.key.encode())
@@ -92,7 +169,28 @@ def answers(
     for flag in ("access_key_id", "secret_file", "secret_stdin", "session_token_file", "keep_key"):
         if getattr(arguments, flag):
             raise UsageError(f"--{flag.replace('_', '-')}: with --claim no AWS key is needed")
-    with explained():
-        given = claim_given.read(path)
+    given = _read(path)
     template, endpoint = questions.of_claim(known)
     return ClaimAnswers(given, template, endpoint, arguments.erase_claim or given.temporary)
+
+
+def _read(path: Path) -> ClaimGiven:
+    """The claim that a flag names; root reads no files of users but its own and who called it."""
+    owners = None
+    if account.of_service():
+        owners = {0, int(os.environ.get(INVOKER) or 0)}
+    try:
+        if owners and ownership.is_led_by_others(owners, path):
+            raise UsageError(
+                f"--claim: {path}: another user can lead root elsewhere on the way there",
+                hint="copy the claim to a directory of yours, or of root's",
+            )
+        return claim_given.read(path, owners=owners)
+    except PermissionError:
+        with explained():
+            raise
+    except ConfigError as error:
+        raise UsageError(f"--claim: {error.text}", hint=error.hint) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"--claim: {error.filename or path}: {why}") from error

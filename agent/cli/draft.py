@@ -56,6 +56,14 @@ class Draft:
         """The configuration that it is, plug-ins' options unchecked. Raises ConfigError."""
         return self._interpret(built_in, self._name)
 
+    @property
+    def own_name(self) -> str:
+        """The thing's name as the owner's files, or else the host's, have it. Raises ConfigError.
+
+        Never what the service has written down.
+        """
+        return self._interpret(built_in, "").thing.name
+
     def set(self, key: tuple[str, str], value: object) -> None:
         """Give `key` this value. Raises ConfigError where only a person should change the text."""
         table = read_toml(self._path, self._data).get(key[0])

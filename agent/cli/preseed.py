@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import files, sensors
+from agent import account, files, sensors
 from agent.cli import claiming
 from agent.cli.allow import allow
 from agent.cli.output import complain, tell
@@ -106,7 +106,7 @@ class Preseed:
             text, config, key = self._read()
             check_writable(self.target)
             if self._has_claim(read_toml(self.path, contents(self.path))):
-                given = claim_given.read(self.claim)
+                given = claim_given.read(self.claim, owners={0} if account.of_service() else None)
                 make_certs(config.paths.certs)
                 as_service(partial(claiming.place, config.paths.certs, given))
             if key:

@@ -78,12 +78,13 @@ class Questions:
         *,
         own_certificate: bool,
         registered: tuple[str, str] = ("", ""),
+        own_name: str = "",
     ) -> Answers:
         """All answers. Raises UsageError, and OSError for a file with a secret.
 
         `registered` are name and region that this device is registered with: these need no key.
         The service's files tell them, so that such a region is taken from there only if a person
-        sees it; else it is "".
+        sees it; else it is "". So it is with a name, where the owner's own would be `own_name`.
         """
         own = known.aws.region or stored.region
         name = self._answer(
@@ -102,6 +103,11 @@ class Questions:
         )
         stays = (name, region) == registered
         key = None if own_certificate else self._key(stored, optional=stays)
+        seen = self._asking or self._arguments.name
+        if not seen and own_name not in ("", name):
+            name = ""
+            if key or stored.key:
+                self._missing.append("--name")
         if not (own or self._asking or self._arguments.region):
             region = ""
             if (key or stored.key) and "--region" not in self._missing:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.cli.main import Subparsers
+    from agent.config import Config
     from agent.provisioning.access_key import AccessKey
 
 #: What the service's part says where there is no AWS key.
@@ -64,6 +65,16 @@ def _key_there(arguments: argparse.Namespace) -> str:
 
 def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
     """Rotate as the service's user. Raises AgentError."""
+    config = settings(arguments)
+    if config.mqtt.cert_file:
+        print("[mqtt] cert_file is set: put a new certificate and its key there to replace them")
+        return EXIT_OK
+    rotate(config, key)
+    return EXIT_OK
+
+
+def rotate(config: Config, key: AccessKey | None = None) -> None:
+    """Replace the certificate in use by a new one that has connected. Raises AgentError."""
     from agent.cli import renewal  # noqa: PLC0415 -- boto3 is never loaded as root
     from agent.cli.proof import prove  # noqa: PLC0415 -- as above
     from agent.cli.registration import (  # noqa: PLC0415
@@ -74,10 +85,6 @@ def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
     )
     from agent.provisioning import handover  # noqa: PLC0415
 
-    config = settings(arguments)
-    if config.mqtt.cert_file:
-        print("[mqtt] cert_file is set: put a new certificate and its key there to replace them")
-        return EXIT_OK
     if problems := mqtt_problems(config):
         raise ConfigError([f"{config.path}: {problem}" for problem in problems], hint="see [mqtt]")
     with (
@@ -88,4 +95,3 @@ def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
         handover.switch(config, retry, prove=partial(prove, config, pending=True))
         renewal.retire(config, retry, serial=board.serial(), key=key)
         settle_claim(config, retry)
-    return EXIT_OK

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from agent.cli.questions import Answers
     from agent.cli.sensor_flags import Table
     from agent.config import Config, SensorConfig
+    from agent.provisioning.claim_given import ClaimGiven
     from agent.sensors.discovery import Pin
 
 #: Groups that the service will have once a sensor at a pin is configured.
@@ -111,20 +112,25 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
     if not (own_certificate or claim):
         check_writable(known.provisioning.credentials_file)
     _refuse_held(tables, pins)
+    new_claim: ClaimGiven | None = None
     draft.wire(tables, count=arguments.count, window_s=arguments.window_s)
     with explained():
         if claim:
             stored, answers = Profile(), questions.beside_claim()
-            claim.write(draft)
+            new_claim = claim.use(draft)
         else:
             stored = access_key.read(known.provisioning.credentials_file, enrol.profile_of(known))
             registered = pair(ask_service(lambda: _registered(known)))
             answers = questions.all(
-                known, stored, own_certificate=own_certificate, registered=registered
+                known,
+                stored,
+                own_certificate=own_certificate,
+                registered=registered,
+                own_name=draft.own_name,
             )
         _write(draft, answers, tables, known)
-    if claim and claim.given:
-        as_service(partial(claiming.place, draft.config.paths.certs, claim.given))
+    if new_claim:
+        as_service(partial(claiming.place, draft.config.paths.certs, new_claim))
     allow(draft.config)  # also where the registration fails: the agent goes on with it
     _finish(
         draft,
@@ -143,10 +149,10 @@ def _write(draft: Draft, answers: Answers, tables: Mapping[str, Table], known: C
         if value:
             draft.set(key, value)
     if draft.save():
-        told = [f"name {draft.config.thing.name}"]
+        told = [f"name {answers.name}"] if answers.name else []
         told += [f"region {answers.region}"] if answers.region else []
         told += [f"sensors {', '.join(tables)}"] if tables else []
-        tell(f"{draft.config.path}: {', '.join(told)}")
+        tell(f"{draft.config.path}: {', '.join(told) or 'is written'}")
         _warn(draft.config, known)
     make_certs(draft.config.paths.certs)
 
@@ -164,7 +170,7 @@ def _finish(draft: Draft, answers: Answers, *, enrols: bool, asks: bool, keep: b
         if enrols:
             enrol.enrol(draft.config, answers.key, keep=keep)
         elif draft.config.mqtt.cert_file is None:
-            stays = f"{answers.name} stays registered as it is"
+            stays = f"{draft.config.thing.name} stays registered as it is"
             tell(f"{stays}; a new AWS key would register it anew.")
         if asks and _wire(draft):
             allow(draft.config)

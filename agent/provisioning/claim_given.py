@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
+import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import product
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -14,11 +16,16 @@ from agent.identity import certificates, decode_certificate
 from agent.provisioning import openssl
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
-#: More files, and larger ones, are not looked into.
+#: More files, and larger ones, are not looked into; more of what is in them is no claim.
 MOST_FILES = 100
 LONGEST = 65536
+MOST_FOUND = 10
+
+#: What stands for the date in AWS's JSON of a temporary claim.
+EXPIRES = '"expiration"'
 
 #: A claim that ends so soon after its begin is a temporary one.
 TEMPORARY_S = 3600.0
@@ -26,7 +33,8 @@ TEMPORARY_S = 3600.0
 PRIVATE_KEY = re.compile(
     r"-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----[^-]+-----END \1-----", re.DOTALL
 )
-LOCKED = "ENCRYPTED PRIVATE KEY"
+LOCKED = re.compile(r"ENCRYPTED PRIVATE KEY|^Proc-Type: 4,ENCRYPTED", re.MULTILINE)
+YAML = re.compile(r"^certificatePem:", re.MULTILINE)
 HINT = (
     "give a directory with the certificate and the private key of one claim, as PEM files, or with"
     " what `aws iot create-provisioning-claim` printed"
@@ -42,46 +50,64 @@ class ClaimGiven:
     temporary: bool
 
 
-def read(path: Path) -> ClaimGiven:
-    """The one claim in a directory, or in a file. Raises ConfigError, OSError."""
-    texts = [_text(one) for one in _files(path)]
+def read(path: Path, *, owners: Container[int] | None = None) -> ClaimGiven:
+    """The one claim in a directory, or in a file. Raises ConfigError, OSError.
+
+    No link in it is followed. With `owners` (numbers of users), what anybody else owns is not read
+    either, nor a file that has other names: root reads what it is led to, and hands it on.
+    """
+    texts, passed_over = _texts(path, owners)
     keys = {f"{match[0]}\n": None for text in texts for match in PRIVATE_KEY.finditer(text)}
     pems = {pem: None for text in texts for pem, _ in certificates(text)}
-    pairs = [(pem, key) for pem, key in product(pems, keys) if openssl.belongs(key, pem)]
+    counts = f"{len(pems)} certificates and {len(keys)} private keys"
+    if max(len(keys), len(pems)) > MOST_FOUND:
+        raise ConfigError([f"{path}: has {counts}"], hint=HINT)
+    pairs = [(pem, key) for key in keys for pem in pems if openssl.belongs(key, pem)]
     if len(pairs) == 1:
         ((certificate, key),) = pairs
-        printed = any(key in text and '"expiration"' in text for text in texts)
+        printed = any(key in text and EXPIRES in text for text in texts)
         return ClaimGiven(certificate, key, printed or _is_short(certificate))
     if pairs:
         raise ConfigError([f"{path}: has {len(pairs)} claims"], hint="leave one of them there")
-    if any(LOCKED in text for text in texts):
+    if any(LOCKED.search(text) for text in texts):
         raise ConfigError(
             [f"{path}: the private key has a passphrase, which nobody can type in at a start"],
             hint="take it away: `openssl pkey -in KEY -out NEW-KEY`",
         )
-    counts = f"{len(pems)} certificates and {len(keys)} private keys"
-    raise ConfigError([f"{path}: has no claim: of {counts}, none go together"], hint=HINT)
+    if any(YAML.search(text) for text in texts):
+        raise ConfigError(
+            [f"{path}: has what AWS printed as YAML"], hint="print it with `--output json`"
+        )
+    more = f"; not read: {', '.join(passed_over)}" if passed_over else ""
+    raise ConfigError([f"{path}: has no claim: of {counts}, none go together{more}"], hint=HINT)
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(one for one in path.iterdir() if one.is_file())
+def _texts(path: Path, owners: Container[int] | None) -> tuple[list[str], list[str]]:
+    """The texts in a directory, or in a file; and what was passed over there, with the reason."""
+    found = sorted(path.iterdir()) if path.is_dir() else [path]
     if len(found) > MOST_FILES:
         raise ConfigError([f"{path}: has {len(found)} files"], hint=HINT)
-    return [one for one in found if one.stat().st_size <= LONGEST]
+    texts, passed_over = [], []
+    for one in found:
+        about = one.stat(follow_symlinks=False)
+        if stat.S_ISLNK(about.st_mode):
+            passed_over.append(f"{one.name} (a link)")
+        elif owners is not None and (about.st_uid not in owners or about.st_nlink > 1):
+            passed_over.append(f"{one.name} (others may have put it there)")
+        elif stat.S_ISREG(about.st_mode) and about.st_size <= LONGEST:
+            texts.append(_text(files.read(one, limit=LONGEST)))
+    return texts, passed_over
 
 
-def _text(path: Path) -> str:
+def _text(data: bytes) -> str:
     """The text of a file; of AWS's JSON, with its line ends as they are meant."""
-    text = files.read(path, limit=LONGEST, follow=True).decode("utf-8-sig", "replace")
-    try:
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell writes
+    text = data.decode("utf-16" if wide else "utf-8-sig", "replace")
+    with suppress(ValueError, LookupError, TypeError, RecursionError):
         found = json.loads(text)
-        pair = [found["certificatePem"], found["keyPair"]["PrivateKey"]]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return text.replace("\r\n", "\n")
-    kept = ['"expiration"'] if "expiration" in found else []
-    return "\n".join([*map(str, pair), *kept])
+        pair = [str(found["certificatePem"]), str(found["keyPair"]["PrivateKey"])]
+        text = "\n".join([*pair, EXPIRES if "expiration" in found else ""])
+    return text.replace("\r\n", "\n")
 
 
 def _is_short(certificate: str) -> bool:

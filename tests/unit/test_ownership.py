@@ -83,3 +83,16 @@ def test_root_lends_only_what_nobody_could_have_led_it_to(tmp_path: Path) -> Non
     everybodys.chmod(0o1777)
     (everybodys / "agent.toml").write_text("root's, put there by somebody")
     assert ownership.lend(NUMBER, everybodys / "agent.toml") is None
+
+
+def test_others_lead_where_a_directory_or_a_link_is_theirs(tmp_path: Path) -> None:
+    """What is root's, or of who called it, leads nobody astray."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    known = {0, NUMBER}
+    assert not ownership.is_led_by_others(known, tmp_path / "link" / "b")
+    for theirs in (tmp_path / "a" / "b", tmp_path / "a", tmp_path / "link"):
+        os.chown(theirs, NUMBER, 0, follow_symlinks=False)
+        assert not ownership.is_led_by_others(known, tmp_path / "link" / "b")
+        assert ownership.is_led_by_others({0}, tmp_path / "link" / "b")
+        os.chown(theirs, 0, 0, follow_symlinks=False)

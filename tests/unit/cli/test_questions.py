@@ -160,6 +160,21 @@ def test_a_region_that_only_the_service_tells_is_not_taken_unseen(known: Config)
         Questions(arguments).all(known, stored, own_certificate=False, registered=registered)
 
 
+def test_a_name_that_only_the_service_tells_is_not_taken_unseen(known: Config) -> None:
+    """With an AWS key it would become whatever that says; without one nothing is written."""
+    region = "eu-west-1"
+    stays = Questions(parsed("--region", region)).all(
+        known, Profile(), own_certificate=False, registered=(known.thing.name, region), own_name="x"
+    )
+    assert (stays.name, stays.key) == ("", None)
+    arguments = parsed("--region", region)
+    stored = Profile(AccessKey(KEY_ID, SECRET))
+    with pytest.raises(UsageError, match="this is missing: --name"):
+        Questions(arguments).all(known, stored, own_certificate=False, own_name="x")
+    named = parsed("--region", region, "--name", "cat")
+    assert Questions(named).all(known, stored, own_certificate=False, own_name="x").name == "cat"
+
+
 def test_what_is_there_already_is_looked_at_too(known: Config) -> None:
     """Where nobody is asked, a default that cannot be is refused."""
     stored = Profile(region='evil"\n[x]')

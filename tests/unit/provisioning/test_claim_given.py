@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -76,16 +77,21 @@ def test_files_as_the_console_gives_them(tmp_path: Path, end: str, *, old_form: 
 
 
 @pytest.mark.parametrize("expiration", [True, False])
-def test_what_the_command_line_printed(tmp_path: Path, *, expiration: bool) -> None:
-    """Of a temporary claim, or of a certificate that was made for this."""
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_the_command_line_printed(
+    tmp_path: Path, encoding: str, end: str, *, expiration: bool
+) -> None:
+    """Of a temporary claim, or of a certificate that was made for this; in any system's text."""
     certificate, key = claim()
     printed = {
         "certificateId": "ab",
-        "certificatePem": certificate,
-        "keyPair": {"PublicKey": "", "PrivateKey": key},
+        "certificatePem": certificate.replace("\n", end),
+        "keyPair": {"PublicKey": "", "PrivateKey": key.replace("\n", end)},
         **({"expiration": "2026-11-26T16:30:00+09:00"} if expiration else {}),
     }
-    (tmp_path / "claim.json").write_text(json.dumps(printed))
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    (tmp_path / "claim.json").write_bytes((mark + json.dumps(printed)).encode(encoding))
     for path in (tmp_path, tmp_path / "claim.json"):
         found = claim_given.read(path)
         assert (found.certificate, found.key, found.temporary) == (certificate, key, expiration)
@@ -123,16 +129,52 @@ def test_other_text_is_no_claim(tmp_path: Path, text: str) -> None:
         claim_given.read(tmp_path)
 
 
-def test_a_passphrase_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("old_form", [False, True])
+def test_a_passphrase_is_told(tmp_path: Path, *, old_form: bool) -> None:
     """Nobody could type it in at a start."""
-    (tmp_path / "both.pem").write_text("".join(claim(passphrase=b"secret")))
+    (tmp_path / "both.pem").write_text("".join(claim(passphrase=b"secret", old_form=old_form)))
     with pytest.raises(ConfigError, match="has a passphrase"):
         claim_given.read(tmp_path)
 
 
-def test_a_crowd_of_files_is_not_looked_into(tmp_path: Path) -> None:
-    """It must be another directory."""
-    for number in range(claim_given.MOST_FILES + 1):
+def test_yaml_is_told(tmp_path: Path) -> None:
+    """With the flag that makes it JSON."""
+    certificate, key = (one.replace("\n", "\n\n  ") for one in claim())
+    text = f"certificatePem: '{certificate}'\nkeyPair:\n  PrivateKey: '{key}'\n"
+    (tmp_path / "claim.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="as YAML") as told:
+        claim_given.read(tmp_path)
+    assert "--output json" in told.value.hint
+
+
+def test_a_crowd_is_not_looked_into(tmp_path: Path) -> None:
+    """Of files, or of keys: it must be another directory."""
+    (tmp_path / "keys").write_text("".join(claim()[1] for _ in range(claim_given.MOST_FOUND + 1)))
+    with pytest.raises(ConfigError, match="has 0 certificates and 11 private keys"):
+        claim_given.read(tmp_path)
+    for number in range(claim_given.MOST_FILES):
         (tmp_path / str(number)).touch()
     with pytest.raises(ConfigError, match="has 101 files"):
         claim_given.read(tmp_path)
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """It is named, since the claim may be what it leads to."""
+    (tmp_path / "elsewhere").write_text("".join(claim()))
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "key.pem").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=r"not read: key\.pem \(a link\)"):
+        claim_given.read(tmp_path / "given")
+
+
+def test_root_reads_what_nobody_else_has_put_there(tmp_path: Path) -> None:
+    """Neither a file of another user's, nor another name of one that lies elsewhere."""
+    path = tmp_path / "both.pem"
+    path.write_text("".join(claim()))
+    mine = {os.getuid()}
+    assert claim_given.read(tmp_path, owners=mine)
+    with pytest.raises(ConfigError, match=r"both\.pem \(others may have put it there\)"):
+        claim_given.read(tmp_path, owners={os.getuid() + 1})
+    (tmp_path / "name").hardlink_to(path)
+    with pytest.raises(ConfigError, match=r"not read: both\.pem .*, name "):
+        claim_given.read(tmp_path, owners=mine)
