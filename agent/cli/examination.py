@@ -14,6 +14,7 @@ from agent.cli.status import conditions_of, read_status
 from agent.cli.verdict import FAIL, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError
+from agent.health import conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Longest wait for a connection that was lost just now, such as to a command's proof.
 RETURN_S, LOOK_S = 10.0, 0.5
+
+#: Is seen here and at AWS.
+COPIED = conditions.IDENTITY_COPIED.code
 
 #: A fault of these is in nobody's way.
 APART = {"store"}
@@ -39,6 +43,9 @@ class _Told:
     def __call__(self, finding: Finding) -> Finding:
         self.findings.append(finding)
         return finding
+
+    def __contains__(self, code: str) -> bool:
+        return any(one.what == code for one in self.findings)
 
     @property
     def blocked(self) -> bool:
@@ -109,6 +116,8 @@ def _way(
             from agent.cli import cloud_findings  # noqa: PLC0415 -- boto3 only where it is asked
 
             if known := identity_findings.certificate_id(found):
-                yield from cloud_findings.of_aws(config, known, found.identity)
+                for one in cloud_findings.of_aws(config, known, found.identity):
+                    if one.what != COPIED or COPIED not in told:
+                        yield one
         if not told.blocked:
             yield from way.connection(running=running)

@@ -10,7 +10,7 @@ import pytest
 
 from agent.cli.examination import examine
 from agent.identity import ROOT_CA_1, amazon_roots
-from tests.integration.provisioning.device import spoil_key
+from tests.integration.provisioning.device import edit_identity, spoil_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +57,9 @@ def inactive(device: Device) -> None:
 
 
 def inactive_untold(device: Device) -> None:
-    """The same, and no AWS key is here to ask with."""
+    """The same a day after the registration, and no AWS key is here to ask with."""
     inactive(device)
+    edit_identity(device, created=1)
     without_key(device)
 
 

@@ -11,6 +11,7 @@ from agent.cli.cloud_findings import PATIENCE_S, of_aws
 from agent.cli.examination import examine
 from agent.cli.identity_findings import certificate_id
 from agent.identity import load
+from tests.integration.provisioning.device import edit_identity
 from tests.tools.cloud.faults import ACCESS_DENIED, CONNECTION_RESET, INVALID_TOKEN, THROTTLED
 
 if TYPE_CHECKING:
@@ -91,6 +92,18 @@ def test_a_thing_of_another_board_is_told(aws: LocalAws, device: Device) -> None
     )
     assert "has the serial number other" in told(found(device))[0]
     assert found(device)[0].what == "identity-copied"
+
+
+def test_a_copied_card_is_told_once(aws: LocalAws, device: Device) -> None:
+    """Its identity and the thing at AWS say the same."""
+    device.provision()
+    edit_identity(device, serial="other")
+    aws.iot.update_thing(
+        thingName=device.name, attributePayload={"attributes": {"serial": "other"}, "merge": True}
+    )
+    (copied,) = (one for one in examine(device.config) if one.what == "identity-copied")
+    assert "this is" in copied.text
+    assert "sudo pi-iot-agent provision --take-over" in copied.hint
 
 
 def test_a_certificate_that_aws_does_not_know_is_told_with_the_region(
