@@ -113,9 +113,9 @@ def replace(
         _write_new(directory, beside, data, mode=mode, owner=owner, durable=durable)
         try:
             os.replace(beside, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-        except OSError:
+        except OSError as error:
             os.unlink(beside, dir_fd=directory)
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from error
         if durable:
             os.fsync(directory)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from agent.cli.questions import UsageError
 from agent.cli.registration import register
 from agent.config import KeyUri
 from agent.errors import EXIT_OK, RefusedError
-from agent.identity import CLAIM
+from agent.identity import CLAIM, claim_warnings
 from agent.provisioning.policy import policy_document, policy_name
 from agent.provisioning.registration import MADE_BY_AWS
 
@@ -106,15 +107,19 @@ def plan_of_a_claim(config: Config) -> str:
     provisioning = config.provisioning
     parameters = {"SerialNumber": board.serial() or "(no board tells)"}
     parameters.update(provisioning.parameters or {})
+    there = os.path.lexists(provisioning.claim_cert_file or "")
+    erases = there and provisioning.erase_claim
+    wrong = "".join(f"; {warning}" for warning in claim_warnings(config))
+    gone = "" if there or wrong else ", which is not there any more"
     return _lines(
         {
-            "claim": f"{provisioning.claim_cert_file}, at {config.mqtt.endpoint}",
+            "claim": f"{provisioning.claim_cert_file}, at {config.mqtt.endpoint}{gone}{wrong}",
             "template": provisioning.template,
             "parameters": ", ".join(f"{name} = {value}" for name, value in parameters.items()),
             "thing": f"named by the template; until then {config.thing.name}",
             "certificate": f"kept if it is sound, else made anew, {_whose(config)}",
             "files": Path(config.paths.certs) / "<thing>",
-            "afterwards": "connect" + (", and erase the claim" if provisioning.erase_claim else ""),
+            "afterwards": "connect" + (", and erase the claim that made it" if erases else ""),
         }
     )
 

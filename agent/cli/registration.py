@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 #: Longest time that a step is tried again: a person waits.
 BY_HAND_S = 120.0
+
+#: What the disk says where a directory is to be a file, or the other way round.
+IN_THE_WAY = {errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.ELOOP}
 
 #: What a device with a claim can do where its certificate does not connect.
 SHUT_OUT = (
@@ -164,9 +168,11 @@ def retrying(say: Callable[[Progress], None], *, patience_s: float) -> Iterator[
         except OSError as error:
             if isinstance(error, AgentError):
                 raise
+            hint = "check who owns it, and that the card is neither full nor read-only"
+            if error.errno in IN_THE_WAY:
+                hint = "something else has its place: move that away"
             raise CredentialsError(
-                f"{error.filename or 'the certificates'}: {error.strerror or error}",
-                hint="check who owns it, and that the card is neither full nor read-only",
+                f"{error.filename or 'the certificates'}: {error.strerror or error}", hint=hint
             ) from error
         finally:
             signal.signal(signal.SIGHUP, before)

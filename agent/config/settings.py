@@ -97,6 +97,8 @@ class Provisioning:
             for key in ("template", "claim_cert_file", "claim_key_file"):
                 if not getattr(self, key):
                     yield f'{key}: is missing; it goes with method = "claim"'
+            if (self.parameters or {}).get("SerialNumber") == "":
+                yield "parameters: SerialNumber is empty, and would be on each device"
             return
         if self.key_type == "made-by-aws":
             yield 'key_type: "made-by-aws" goes with method = "claim"; or set "keys"'

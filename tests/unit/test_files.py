@@ -163,7 +163,7 @@ def test_a_reader_sees_the_old_file_or_the_new_never_a_part(
 def test_a_directory_is_not_replaced(tmp_path: Path, *, durable: bool) -> None:
     """Replacing a directory by a file is an error that leaves no trace."""
     (tmp_path / "certs").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
         files.replace(tmp_path / "certs", b"data", durable=durable)
     assert names(tmp_path) == ["certs"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent import config as configuration
 from agent.cli.main import main
-from agent.cli.provision import plan
+from agent.cli.provision import plan, plan_of_a_claim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,12 +101,25 @@ def test_the_plan_of_a_claim_has_no_aws_key(
 ) -> None:
     """But what the template is told."""
     (tmp_path / "agent.toml").write_text(CLAIM)
+    (tmp_path / "c").touch()
     assert main(["provision", "--dry-run", "--config", str(tmp_path / "agent.toml")]) == 0
     told = capsys.readouterr().out
     assert "AWS key" not in told
     assert "Floor = 2" in told
     assert f"{tmp_path / 'c'}, at broker.local" in told
     assert "erase the claim" in told
+
+
+def test_the_plan_of_a_claim_tells_what_is_wrong_with_it(tmp_path: Path) -> None:
+    """While it is needed; later, only that it is gone."""
+    toml = tmp_path / "agent.toml"
+    toml.write_text(CLAIM + '[paths]\ncerts = "certs"\n')
+    config = configuration.load(toml, options_of=lambda _: dict, environment={})
+    told = plan_of_a_claim(config)
+    assert "broker.local; provisioning.claim_cert_file: " in told
+    assert "erase the claim" not in told
+    (tmp_path / "certs" / "x").mkdir(parents=True)
+    assert "broker.local, which is not there any more\n" in plan_of_a_claim(config)
 
 
 @pytest.mark.parametrize("flag", ["--take-over", "--reset-policy"])

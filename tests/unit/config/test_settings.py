@@ -28,6 +28,10 @@ SHIPPED = Path(__file__).parents[3] / "etc" / "agent.toml"
             "provisioning={method='claim',template='t',claim_cert_file='c',claim_key_file='k'}",
             "mqtt.endpoint: is missing; with [provisioning] method",
         ),
+        (
+            "provisioning={method='claim',parameters={SerialNumber=''}}",
+            "provisioning.parameters: SerialNumber is empty",
+        ),
         ("[provisioning.attributes]\nserial = 'x'", "provisioning.attributes: serial: expected"),
         ("[provisioning.attributes]\nroom = 'a b'", "provisioning.attributes: room: expected"),
         ("[provisioning.attributes]\nroom = 1", "provisioning.attributes: room: expected a string"),
