@@ -57,6 +57,7 @@ def test_files_have_the_names_and_modes_of_the_design(device: Device) -> None:
         "created",
         "serial",
         "method",
+        "claim",
     }
 
 
