@@ -14,6 +14,7 @@ from agent.cli.examination import LOOK_S, RETURN_S, examine
 from agent.cli.identity_findings import of_credentials, of_dates, of_needless_key
 from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
+from tests.fakes import bound_by_modes
 from tests.unit.cli.conftest import add
 
 KEY = AccessKey("AKIAABCDEFGHIJKLMNOP", "the/secret")
@@ -56,6 +57,19 @@ def test_a_region_that_does_not_exist_is_the_cause(
     (found,) = of_credentials(known, known=names.__contains__)
     assert (found.verdict, found.what) == ("FAIL", verdict)
     assert told in f"{found.text} {found.hint}"
+
+
+def test_a_file_of_keys_that_this_user_may_not_read_is_told(config: str, tmp_path: Path) -> None:
+    """Root's command may: it is done as the service's user, who may."""
+    add(config, '[provisioning]\ncredentials_file = "credentials"\n')
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    (tmp_path / "credentials").write_text(text_of("default", KEY))
+    (tmp_path / "credentials").chmod(0)
+    with bound_by_modes():
+        (found,) = of_credentials(known)
+    assert (found.verdict, found.what) == ("FAIL", "unprovisioned")
+    assert f"{tmp_path / 'credentials'}: Permission denied" in found.text
+    assert found.hint == "run this with sudo"
 
 
 def test_a_claim_that_is_not_there_is_the_cause(config: str, tmp_path: Path) -> None:
