@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from agent.cli.traffic import HANDSHAKE, SESSION
 from tests.integration.agent.conftest import PROTOCOLS, QUICK, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.conftest import MakeAgent
     from tests.tools.cloud import LocalAws
 
@@ -31,27 +33,42 @@ class Meter:
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets = ExitStack()
+        self._listener = self._sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.port = int(self._listener.getsockname()[1])
         self.bytes = 0
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         """Itself, relaying."""
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Relay nothing more."""
-        self._listener.close()
+        """Relay nothing more; who has connected has gone by now."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self.finish()
+        self._sockets.close()
+
+    def finish(self) -> None:
+        """Wait until all is relayed of connections that have ended."""
+        for thread in self._threads[1:] or self._threads:
+            thread.join(10)
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                near, _ = self._listener.accept()
+                near = self._sockets.enter_context(self._listener.accept()[0])
                 far = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets.enter_context(far)
                 for ends in ((near, far), (far, near)):
-                    threading.Thread(target=self._relay, args=ends, daemon=True).start()
+                    self._start(self._relay, *ends)
 
     def _relay(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -75,6 +92,7 @@ def test_each_field_and_the_bytes_are_told(
         told = json.loads(agent.command("privacy", "--json").stdout)
         agent.start().wait_status(lambda status: status["acked"] >= 100 and status["confirmed"])
         assert agent.stop() == 0
+        meter.finish()
     name = name_of(agent)
     topics = {one["topic"]: one for one in told["topics"]}
     assert topics.keys() == {f"{name}/{kind}" for kind in ("count", "status")} | {
