@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
@@ -43,6 +44,9 @@ VARIABLE = re.compile(r"[\w.:,/*+ -]{0,1000}", re.ASCII)
 USER = re.compile(r"://(\S*)@")
 PIN = re.compile(r"""pin-value=([^;&?\s"']+)""")
 
+#: So much of a long value is quoted where it is wrong, which may cut a word (config/fields.py).
+QUOTED = 79
+
 #: Shorter words are found in any text; and these say nothing of anybody.
 WORD_LENGTH = 6
 VOCABULARY = {
@@ -70,7 +74,7 @@ class Shown(NamedTuple):
 def is_harmless(check: Check, value: object, base: Path) -> bool:
     """True if a value of the configuration passes its own check, and has the form of its kind.
 
-    A relative path, which starts at `base`, must lead somewhere: it may be anything else.
+    A relative path, which starts at `base`, must lead somewhere: it could be anything else.
     """
     try:
         found = check(value, base)
@@ -79,8 +83,10 @@ def is_harmless(check: Check, value: object, base: Path) -> bool:
     if isinstance(found, KeyUri):  # which holds no PIN
         return True
     if isinstance(found, Path):
-        known = Path(str(value)).is_absolute() or os.path.lexists(found)
-        return bool(FILE.fullmatch(str(value))) and known
+        plain = str(value)
+        beside = "/" in plain and found.parent.is_dir()  # such as a store that is yet to be made
+        known = plain.startswith("/") or beside or os.path.lexists(found)
+        return bool(FILE.fullmatch(plain)) and known
     if isinstance(found, str):
         return bool(PLAIN.fullmatch(found))
     if isinstance(found, tuple | Mapping):
@@ -104,7 +110,7 @@ def variable(name: str, value: str) -> Shown:
 def words(values: Iterable[str]) -> tuple[str, ...]:
     """Values whole and their words, as far as they are long enough, no paths, and not our own."""
     found: dict[str, None] = {}
-    for value in values:
+    for value in chain.from_iterable((one, one[:QUOTED]) for one in values):
         whole = value.strip().strip("\"'")
         parts = re.split(r"""[\s"',;=&?\[\](){}]+""", value)
         flags = [one[2:] for one in parts if re.match("-[^-]", one)]  # such as -pSECRET

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.cli.harmless import HIDDEN, variable, words
+from agent.cli.redaction import VALUE, Known, Redaction
 from agent.cli.shown_units import unit
+from agent.config import Aws
 
 ROOT = Path(__file__).parents[3]
 
@@ -80,6 +82,15 @@ def test_words_that_are_short_or_our_own_are_no_secrets() -> None:
     """They stand in every text."""
     told = words(["online", "8883", "--api-token hunter2", "/usr/lib/program", "21.50000"])
     assert told == ("hunter2",)
+
+
+def test_a_word_that_an_error_cuts_is_known_cut_too() -> None:
+    """As the configuration quotes a long value."""
+    value = "x" * 60 + " s3cret-" + "y" * 40
+    with pytest.raises(ValueError, match="s3cret") as error:
+        Aws.__dataclass_fields__["region"].metadata["check"](value, ROOT)
+    redaction = Redaction([Known(one, VALUE) for one in words([value])])
+    assert "s3cret" not in redaction.text(str(error.value))
 
 
 @given(st.text(max_size=300))

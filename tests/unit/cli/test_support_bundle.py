@@ -308,6 +308,23 @@ def test_a_credentials_file_with_a_mistake_is_known_all_the_same(tmp_path: Path)
         assert not [one for one in SECRETS.values() if one in place.dossier()["journal.txt"]]
 
 
+def test_a_configuration_in_another_encoding_is_known_all_the_same(tmp_path: Path) -> None:
+    """As an editor on Windows may have saved it."""
+    place = Place(tmp_path, TOML)
+    place.config.write_bytes(TOML.encode("utf-16"))
+    assert SECRETS["password of a plug-in"] not in place.dossier()["journal.txt"]
+
+
+def test_of_the_environment_a_proxy_is_shown_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing says that it is a URL."""
+    monkeypatch.setenv("https_proxy", "j:w1t@proxy:3128")
+    parts = Place(tmp_path, TOML).dossier()
+    assert "w1t" not in parts["system.json"]
+    assert "proxy:3128" in parts["system.json"]
+
+
 def test_each_file_is_listed_once_and_a_flood_hides_no_other_directory(tmp_path: Path) -> None:
     """The service can write what it likes into its own."""
     place = Place(tmp_path, TOML)
