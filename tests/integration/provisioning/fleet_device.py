@@ -54,7 +54,10 @@ class Killer:
 
 
 class FleetDevice:
-    """A device with a claim in a directory of its own; `settings` are those of [provisioning]."""
+    """A device with a claim in a directory of its own; `settings` are those of [provisioning].
+
+    `claim` is one that there is, as on the cards of a fleet.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class FleetDevice:
         directory: Path,
         *,
         temporary: bool = False,
+        claim: tuple[Path, Path] | None = None,
         mqtt: dict[str, Any] | None = None,
         parameters: dict[str, str] | None = None,
         **settings: Any,  # noqa: ANN401
@@ -71,10 +75,9 @@ class FleetDevice:
         directory.mkdir(exist_ok=True)
         self.serial = f"{next(SERIALS):016x}"
         self.name = f"host-{self.serial[-8:]}"
-        certificate, key = aws.fleet.claim(
+        certificate, key = self.claim = claim or aws.fleet.claim(
             directory / "claim", template=TEMPLATE, temporary=temporary
         )
-        self.claim = (certificate, key)
         about = {
             "method": "claim",
             "template": TEMPLATE,

@@ -122,12 +122,12 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
     aws: LocalAws, tmp_path: Path
 ) -> None:
     """Before each change of the disk in turn."""
-    at = 0
+    claim, at = aws.fleet.claim(tmp_path / "claim", template=TEMPLATE), 0
     while True:
         at += 1
         directory = tmp_path / str(at)
         directory.mkdir()
-        device = FleetDevice(aws, directory)
+        device = FleetDevice(aws, directory, claim=claim)
         KILLER.arm(at)
         try:
             device.provision()
