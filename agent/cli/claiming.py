@@ -169,16 +169,24 @@ def answers(
     for flag in ("access_key_id", "secret_file", "secret_stdin", "session_token_file", "keep_key"):
         if getattr(arguments, flag):
             raise UsageError(f"--{flag.replace('_', '-')}: with --claim no AWS key is needed")
-    given = _read(path)
+    given = read(path, owners=_trusted())
     template, endpoint = questions.of_claim(known)
     return ClaimAnswers(given, template, endpoint, arguments.erase_claim or given.temporary)
 
 
-def _read(path: Path) -> ClaimGiven:
-    """The claim that a flag names; root reads no files of users but its own and who called it."""
-    owners = None
-    if account.of_service():
-        owners = {0, int(os.environ.get(INVOKER) or 0)}
+def _trusted() -> set[int] | None:
+    """The users whose files root reads here: its own, and who called it; None for all."""
+    if account.of_service() is None:
+        return None
+    invoker = os.environ.get(INVOKER, "")
+    return {0, int(invoker)} if invoker.isdecimal() else {0}
+
+
+def read(path: Path, *, owners: set[int] | None) -> ClaimGiven:
+    """The claim that a flag names; with `owners`, unless others can lead there. Raises AgentError.
+
+    What is wrong with the flag is a UsageError.
+    """
     try:
         if owners and ownership.is_led_by_others(owners, path):
             raise UsageError(
