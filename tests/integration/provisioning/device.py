@@ -319,7 +319,7 @@ def copy_card(original: Device, directory: Path, *, name: str = "") -> Device:
     """Another board with a copy of the card; the copy has another name where one is given."""
     directory.mkdir()
     copy = Device(original.aws, directory)
-    copy.serial = "another board"
+    copy.serial = "another-board"
     copy.name = name or original.name
     copy.toml.write_text(original.aws.agent_toml(directory, name=copy.name, sensors=[]))
     shutil.copytree(original.certs, copy.certs, symlinks=True)
