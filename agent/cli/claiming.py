@@ -136,7 +136,7 @@ def _try(config: Config, given: ClaimGiven, *, keep: bool) -> int:
 
 
 def _made_by(config: Config) -> str:
-    """How this device has been registered, to be asked as the service; "" if it has not been."""
+    """Method that registered this device, to be asked as the service; "" if none has."""
     try:
         identity = load(config).identity
     except CredentialsError:

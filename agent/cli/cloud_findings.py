@@ -35,7 +35,7 @@ BY_THING = "iot:Connection.Thing."
 
 
 class _Hints(NamedTuple):
-    """What to do about a certificate that is not in use, has no policy, or no thing."""
+    """Advice on a certificate that is not in use, has no policy, or no thing."""
 
     activate: str
     allow: str

@@ -177,7 +177,7 @@ def _unprovisioned(
 
 
 def _of_key(config: Config, still: Finding, known: Callable[[str], bool]) -> Finding:
-    """What is wrong with the AWS key that is to register this device, or with its region."""
+    """Fault of the AWS key that is to register this device, or of its region."""
     file = config.provisioning.credentials_file
     profile = config.aws.profile or access_key.DEFAULT_PROFILE
     try:

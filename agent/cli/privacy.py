@@ -107,7 +107,7 @@ def method(config: Config) -> str:
 
 
 def registration(config: Config) -> list[str]:
-    """What AWS is told at the registration."""
+    """Facts that AWS is told at the registration."""
     about, how = config.provisioning, method(config)
     told = list(REGISTRATION[how])
     if how == "claim":
@@ -124,7 +124,7 @@ def registration(config: Config) -> list[str]:
 
 
 def elsewhere(config: Config) -> list[str]:
-    """What the network hears besides."""
+    """Facts that the network hears besides."""
     told = [*ELSEWHERE, *([ROOTS] if method(config) else [])]
     own = [one.name for one in config.sensors if one.driver == "exec" or one.driver not in BUILT_IN]
     programs = f"what the programs and plug-ins of {', '.join(own)} send by themselves"

@@ -92,7 +92,7 @@ def plan(config: Config) -> str:
 
 
 def _chosen(about: Provisioning) -> dict[str, str]:
-    """What the thing is to be besides, as far as somebody has chosen it."""
+    """Type, groups and attributes of the thing, as far as somebody has chosen them."""
     attributes = (f"{name} = {value}" for name, value in (about.attributes or {}).items())
     rows = {
         "thing type": about.thing_type,

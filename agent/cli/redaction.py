@@ -201,7 +201,7 @@ def _wherever(value: str) -> str:
 
 
 def kinds(texts: Iterable[str]) -> dict[str, int]:
-    """How often each kind has been taken out of the texts."""
+    """Count of what has been taken out of the texts, by kind."""
     found: dict[str, int] = {}
     for text in texts:
         for mark in MARK.finditer(text):

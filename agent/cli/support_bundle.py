@@ -188,7 +188,7 @@ def archive(parts: Mapping[str, str], now_s: float, *, with_serial: bool) -> byt
 
 
 def manifest(parts: Mapping[str, str], now_s: float, *, with_serial: bool) -> str:
-    """What is in the archive, what is not, and why."""
+    """Manifest: the parts of the archive, and those that it lacks, with the reason."""
     made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
     serial = f"The {SERIAL} was asked for, and is in it." if with_serial else ""
     lines = [ABOUT.format(version=__version__, made=made, serial=serial).strip(), ""]

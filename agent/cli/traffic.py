@@ -145,7 +145,7 @@ def excess(config: Config, month: Month) -> str:
 
 
 def _pace(config: Config, kind: str) -> tuple[str, Span]:
-    """How often a message of this kind goes, in words, and in a month."""
+    """Frequency of messages of this kind, in words, and in a month."""
     if kind == COUNT:
         window_s = config.count.window_s
         each = MONTH_S / window_s
