@@ -63,7 +63,7 @@ def provision(
     wanted = Wanted(thing, caller, endpoint, serial or "", about, key)
     before = generations.identity(generations.current)
     registered = before is not None and wanted.reaches(before)
-    if not reactivate and (registered or before is None):
+    if not reactivate:  # whoever registered it: what another account has is not known here
         ids = generations.certificate_ids(generations.current)
         retry.run("certificate", lambda: check_admitted(cloud, thing, ids, steps.SHUT_OUT))
 

@@ -12,6 +12,7 @@ from agent.health import conditions
 from agent.identity import CLAIM, Generations, forget_name, has_replaced
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import steps
+from agent.provisioning.belonging import Rule
 from agent.provisioning.handover import PROOF_S, destroy_replaced, remove_whole
 from agent.provisioning.remover import AFRESH, Remover
 
@@ -88,15 +89,25 @@ def _retire(
         ids, identity = generations.certificate_ids(path), generations.identity(path)
         if _may_remove(remover, ids, identity, caller, owner=owner, serial=serial):
             adopt = None if identity else partial(_adopt, generations, path, used)
-            if remover.generation(ids, but=needed, adopt=adopt):
+            if remover.generation(ids, but=needed, rule=_rule(generations, path), adopt=adopt):
                 remove_whole(generations, path)
-    if replaced and remover.generation(replaced, but=needed):
+    if replaced and remover.generation(replaced, but=needed, rule=Rule(any_policy=True)):
         generations.remove(generations.replaced)
     if generations.unproven.exists():
         found = remover.lost(generations.noted_s(), but=needed)
         if remover.others(but=needed, ours=bool(owner) and owner == serial) & found:
             generations.remove(generations.unproven)
     remover.raise_first()
+
+
+def _rule(generations: Generations, path: Path) -> Rule:
+    """The rule for what was replaced; a template or another configuration gave it policies."""
+    identity = generations.identity(path)
+    return Rule(
+        held=frozenset({generations.fingerprint(path)}),
+        any_policy=identity is not None and identity.method == CLAIM,
+        policies=frozenset({identity.policy} if identity else ()),
+    )
 
 
 def _may_remove(
@@ -177,9 +188,13 @@ def deprovision(
 
     remover = Remover(thing, cloud, retry, also=lambda: [config.provisioning.policy])
     named = [path for path in known if generations.identity(path)]
-    ids = {*generations.replaced_ids()}.union(*map(generations.certificate_ids, named))
-    remover.generation(ids, only_ours=False)
-    remover.generation(set().union(*map(generations.certificate_ids, known)) - ids)
+    ids = set().union(*map(generations.certificate_ids, named))
+    held = frozenset(map(generations.fingerprint, known)) - {""}
+    remover.generation(ids, rule=Rule(held, only_ours=False, any_policy=True))
+    lost = set().union(*map(generations.certificate_ids, known)) - ids
+    remover.generation(lost, rule=Rule(held))
+    replaced = set(generations.replaced_ids()) - ids - lost
+    remover.generation(replaced, rule=Rule(any_policy=True))
     remover.lost(generations.noted_s(), but=set())
     if ours:  # certificates of this very board that the disk has lost
         remover.others(but=set(), ours=True)

@@ -10,6 +10,7 @@ from agent.errors import CloudError
 from agent.health import conditions
 from agent.health.progress import Progress
 from agent.provisioning import steps
+from agent.provisioning.belonging import OURS
 from agent.provisioning.failures import NotFoundError, StillAttachedError
 from agent.provisioning.lost import SETTLED_S, lost_certificates
 from agent.provisioning.policy import policy_name
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
+    from agent.provisioning.belonging import Rule
     from agent.provisioning.cloud import Cloud
     from agent.provisioning.retry import Retry
     from agent.provisioning.steps import KnownCertificate
@@ -111,17 +113,17 @@ class Remover:
         ids: AbstractSet[str],
         *,
         but: AbstractSet[str] = frozenset(),
-        only_ours: bool = True,
+        rule: Rule = OURS,
         adopt: Callable[[KnownCertificate], None] | None = None,
     ) -> bool:
         """Remove the certificates of a generation; True if none is left.
 
-        With `only_ours` one that carries more than our policy and this thing is left, and said.
-        With `adopt`, so is one that AWS does not know here; it is called before a removal.
+        One that the `rule` does not let go is left, and said. With `adopt`, so is one that AWS does
+        not know here; it is called before a removal.
         """
         what = f"certificate {', '.join(sorted(ids))}"
         whole, found = self._look(what, lambda: steps.whole_ids(self._cloud, self._thing, ids))
-        removed = self._certificates(whole - but, only_ours=only_ours, adopt=adopt)
+        removed = self._certificates(whole - but, rule=rule, adopt=adopt)
         return found & removed and not whole & self.left
 
     def others(self, *, but: AbstractSet[str], ours: bool) -> bool:
@@ -141,7 +143,7 @@ class Remover:
         self,
         ids: AbstractSet[str],
         *,
-        only_ours: bool = True,
+        rule: Rule = OURS,
         adopt: Callable[[KnownCertificate], None] | None = None,
     ) -> bool:
         """Remove each, whatever becomes of the others; True if no try has failed."""
@@ -149,7 +151,7 @@ class Remover:
         self._tried |= ids
         for one in sorted(ids):
             what = f"certificate {one}"
-            remove = partial(self._remove, one, what, only_ours=only_ours, adopt=adopt)
+            remove = partial(self._remove, one, what, rule=rule, adopt=adopt)
             done.append(self._attempt(what, remove))
         return all(done)
 
@@ -158,7 +160,7 @@ class Remover:
         certificate_id: str,
         what: str,
         *,
-        only_ours: bool,
+        rule: Rule,
         adopt: Callable[[KnownCertificate], None] | None,
     ) -> None:
         """Deactivate, detach and delete; one of another thing's is left, or only detached."""
@@ -178,14 +180,15 @@ class Remover:
         arn, which = found.arn, {"certificateId": certificate_id}
         things = self._list(step, "list_principal_things", resource, "things", principal=arn)
         others = [thing for thing in things if thing != self._thing]
-        policies = [self._policy]
-        if not others or only_ours:
-            policies = self._list(step, "list_attached_policies", resource, "policies", target=arn)
-        more = [*others, *self._not_ours(policies)]
-        if more and only_ours:
+        policies = self._list(step, "list_attached_policies", resource, "policies", target=arn)
+        more = {*policies} - {self._policy}
+        foreign = more - {*self._also()} if more else more
+        if why := rule.why_left(certificate_id, self._thing, things, foreign):
             self.left.add(certificate_id)
-            self.leave(what, f"it is also attached to {', '.join(more)}", hint=MORE_HINT)
+            self.leave(what, why, hint=MORE_HINT)
             return
+        if others:
+            policies = [self._policy]
         if adopt:
             adopt(found)
         # First, so that it cannot connect even where the rest is refused. AWS changes the status of
@@ -205,11 +208,6 @@ class Remover:
         self._do(step, "delete_certificate", resource, **which)
         self._deleted[what] = lambda: steps.find_certificate(self._cloud, certificate_id) is None
         self._say(step, f"{what}, deleted")
-
-    def _not_ours(self, policies: list[str]) -> list[str]:
-        """Those that the device's own certificate has no need of."""
-        found = {*policies} - {self._policy}
-        return sorted(found - {*self._also()} if found else found)
 
     def lost(self, calls_s: Sequence[float], *, but: AbstractSet[str]) -> bool:
         """Remove certificates that nobody has the key of; True if no try has failed.
@@ -238,6 +236,9 @@ class Remover:
 
     def _delete_policy(self, what: str) -> None:
         step, resource, which = "policy", f"policy/{self._policy}", {"policyName": self._policy}
+        if not self._retry.run(step, lambda: steps.policy_exists(self._cloud, self._policy)):
+            self._say(step, f"{what}, not known to AWS (any more)")
+            return
         targets = self._list(step, "list_targets_for_policy", resource, "targets", **which)
         if any(target.rpartition("/")[2] not in self._detached for target in targets):
             self.kept[what] = "other certificates have it"
