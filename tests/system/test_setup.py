@@ -74,9 +74,17 @@ def test_a_claim_makes_it_a_device_without_an_aws_key(fresh: Device) -> None:
     fresh.box.write(CA_FILE, fresh.cloud.ca_file.read_text())
     fresh.box.write(CONFIG, fresh.toml_with(thing={"name": None}, aws={"region": None}))
     flags = ["--claim", "/root/claim", "--template", "home", "--endpoint", fresh.cloud.endpoint]
+    # What the service can lead root to is not read, wherever it leads.
+    lead = "mkdir d && ln -s /root/claim/key d/ && ln -s /root/claim l"
+    service = ("setpriv", "--reuid=pi-iot-agent", "--regid=pi-iot-agent", "--clear-groups")
+    fresh.box.run(*service, "sh", "-c", f"cd /var/lib/pi-iot-agent && {lead}")
+    for name in ("d", "l"):
+        led = ["--claim", f"/var/lib/pi-iot-agent/{name}", *flags[2:]]
+        refused = fresh.box.run("pi-iot-agent", "setup", *led, check=False)
+        assert (refused.returncode, "lead root elsewhere" in refused.stderr) == (2, True)
+
     done = fresh.box.run("pi-iot-agent", "setup", *flags)
     fresh.wait_online()
-
     assert done.stdout.rstrip().endswith("Done. `pi-iot-agent status` tells how it is.")
     assert fresh.status()["thing"] == f"{fresh.name}-named"
     claim = "/etc/pi-iot-agent/certs/.claim/private.pem.key"
