@@ -14,7 +14,7 @@ from agent.cli.output import tell
 from agent.cli.questions import ENDPOINT, TEMPLATE, UsageError
 from agent.cli.service import as_service, ask_service
 from agent.errors import EXIT_OK, ConfigError, CredentialsError, explained
-from agent.identity import CLAIM, CLAIM_DIRECTORY, erase_claim, load
+from agent.identity import CLAIM, CLAIM_DIRECTORY, CLAIM_ON_TRIAL, erase_claim, load
 from agent.provisioning import claim_given
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.provisioning.claim_given import ClaimGiven
 
-#: Names below `<certs>/.claim`; and of the directory of one that has to prove itself first.
+#: Names below `<certs>/.claim`.
 CERTIFICATE, KEY = "certificate.pem.crt", "private.pem.key"
-ON_TRIAL = f"{CLAIM_DIRECTORY}.new"
 
 #: The user for whom root runs this, as sudo(8) tells.
 INVOKER = "SUDO_UID"
@@ -105,7 +104,7 @@ class ClaimAnswers:
                 hint="to have it registered elsewhere, `sudo pi-iot-agent deprovision` first",
             )
         tell("This device is registered: the claim gets it a new certificate.")
-        trial = config.paths.certs / ON_TRIAL
+        trial = config.paths.certs / CLAIM_ON_TRIAL
         about = replace(
             config.provisioning,
             method=CLAIM,
@@ -124,7 +123,7 @@ def _try(config: Config, given: ClaimGiven, *, keep: bool) -> int:
 
     certs = config.paths.certs
     try:
-        place(certs, given, name=ON_TRIAL)
+        place(certs, given, name=CLAIM_ON_TRIAL)
         rotate(config)
         if keep:
             place(certs, given)

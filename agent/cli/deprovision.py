@@ -14,7 +14,7 @@ from agent.cli.service import as_service, check_writable, key_owner
 from agent.cli.status import UnreadableError, read_status
 from agent.config import Thing, load, problem_with
 from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermittedError, explained
-from agent.identity import CLAIM, Generations, erase_claim
+from agent.identity import CLAIM, CLAIM_ON_TRIAL, Generations, erase_claim
 from agent.provisioning import access_key, claimed
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ def _deprovision(config: Config, retry: Retry, thing: str) -> None:
 def _settle_claim(config: Config, *, erase: bool) -> None:
     """Erase the claim, or say that it is still there: with it the device would come back."""
     claimed.forget(config.paths.certs)
+    files.remove_tree(config.paths.certs / CLAIM_ON_TRIAL)  # what a killed `setup` has left
     key = config.provisioning.claim_key_file
     if config.provisioning.method != CLAIM or not key or not key.exists():
         return

@@ -2,6 +2,7 @@
 
 from agent.identity.claims import (
     CLAIM_DIRECTORY,
+    CLAIM_ON_TRIAL,
     claim_ended,
     claim_id,
     claim_left,
@@ -34,6 +35,7 @@ __all__ = [
     "AMAZON_ROOTS",
     "CLAIM",
     "CLAIM_DIRECTORY",
+    "CLAIM_ON_TRIAL",
     "ROOT_CA_1",
     "SYSTEM_BUNDLES",
     "Certificate",

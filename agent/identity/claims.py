@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
-from agent.identity.credentials import CLAIM
+from agent.errors import CredentialsError
+from agent.identity.credentials import CLAIM, Files, read_identity
 from agent.identity.own_files import pair_problems
 from agent.identity.roots import certificates
 from agent.identity.x509 import decode_certificate
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Name below `<certs>` of where `setup` puts a claim.
 CLAIM_DIRECTORY = ".claim"
+
+#: The same, of one that has to prove itself first.
+CLAIM_ON_TRIAL = ".claim.new"
 
 KEEP = "`sudo rm {}`, or erase_claim = false"
 USE = "`sudo pi-iot-agent rotate` uses it, and erases it then; or `sudo rm {}`"
@@ -72,7 +76,11 @@ def claim_left(config: Config) -> tuple[str, str]:
     key = about.claim_key_file
     if about.method != CLAIM or not about.erase_claim or not key or not os.path.lexists(key):
         return "", ""
-    if claim_id(about.claim_cert_file):
+    used, claim = "", claim_id(about.claim_cert_file)
+    with suppress(CredentialsError):
+        thing = config.thing.name
+        used = read_identity(Files(config.paths.certs / thing, thing).identity).claim
+    if claim and claim != used:
         told = f"{key}: the claim is to be erased once it is used, and can register other devices"
         return told, USE.format(key)
     told = f"{key}: the claim was to be erased, and is there still: it can register other devices"

@@ -150,7 +150,7 @@ class Retirement:
 
     def _tell_replaced(self) -> None:
         ids = Generations(self._certs, self._thing).replaced_ids()
-        what = f"certificate {', '.join(ids)} was replaced and its key destroyed; it is left at AWS"
+        what = f"certificate {', '.join(ids)} is not used, and its key destroyed; it is left at AWS"
         self._health.stand(conditions.REPLACED_CERTIFICATE, what if ids else "")
 
     def _tell_others(self) -> None:

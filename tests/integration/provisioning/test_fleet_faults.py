@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.errors import AgentError, LinkLostError, RefusedError, TransientCloudError
-from agent.identity import Generations
+from agent.identity import CLAIM_ON_TRIAL, Generations
 from tests.integration.provisioning.device import CrashError
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice, Killer
 from tests.tools.cloud.faults import (
@@ -232,6 +232,8 @@ def test_without_an_aws_key_the_files_alone_are_removed(aws: LocalAws, tmp_path:
     device = FleetDevice(aws, tmp_path, credentials_file=str(tmp_path / "none"))
     assert device.finish("provision")[0] == 77
     assert (device.certs / ".claimed").exists()
+    (device.certs / CLAIM_ON_TRIAL).mkdir()
     code, told = device.finish("deprovision", "--forget")
+    assert not (device.certs / CLAIM_ON_TRIAL).exists()
     assert (code, "the claim is still there" in told) == (0, True), told
     assert not (device.certs / ".claimed").exists()

@@ -19,6 +19,7 @@ from agent.identity import (
     erase_claim,
     erase_used_claim,
 )
+from agent.identity.credentials import Files
 from tests.tools.cloud.authority import Authority
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ def test_a_claim_that_cannot_be_removed_is_told_with_the_command(config: Config)
     key.unlink()
     key.mkdir()
     assert f"sudo rm {config.provisioning.claim_cert_file}" in erase_claim(config)
+
+
+def test_the_claim_that_was_used_is_told_as_such_where_it_is_still_there(config: Config) -> None:
+    """It is of no use here any more."""
+    used = Files(config.paths.certs / "cat", "cat").identity
+    used.parent.mkdir(parents=True)
+    used.write_bytes(identity(claim_id(config.provisioning.claim_cert_file)).encode())
+    assert "was to be erased, and is there still" in claim_left(config)[0]
 
 
 def test_half_a_claim_was_to_be_erased(config: Config) -> None:
