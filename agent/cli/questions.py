@@ -25,6 +25,9 @@ TOKEN_VARIABLE = "AWS_SESSION_TOKEN"  # noqa: S105 -- its name only
 SECRET_FLAGS = f"--secret-file, --secret-stdin or {SECRET_VARIABLE}"
 TOKEN_FLAGS = f"--session-token-file, a second line of --secret-stdin, or {TOKEN_VARIABLE}"
 
+#: Bytes of a file with a secret or a session token, or of a line of it, at most.
+LONGEST = 16384
+
 NAME, REGION = ("thing", "name"), ("aws", "region")
 TEMPLATE, ENDPOINT = ("provisioning", "template"), ("mqtt", "endpoint")
 
@@ -226,14 +229,14 @@ class Questions:
         temporary = key_id.startswith(access_key.TEMPORARY)
         secret, token = None, ""
         if arguments.secret_file:
-            secret = _content(arguments.secret_file)
+            secret = _content("--secret-file", arguments.secret_file)
         elif arguments.secret_stdin:
-            secret = sys.stdin.readline().strip()
-            token = sys.stdin.readline().strip() if temporary else ""
+            secret = sys.stdin.readline(LONGEST).strip()
+            token = sys.stdin.readline(LONGEST).strip() if temporary else ""
         elif key_id:
             secret = os.environ.pop(SECRET_VARIABLE, None)  # no other process is to have it
         if arguments.session_token_file:
-            token = _content(arguments.session_token_file)
+            token = _content("--session-token-file", arguments.session_token_file)
         elif temporary:
             token = token or os.environ.pop(TOKEN_VARIABLE, "")
         return secret, token
@@ -248,9 +251,24 @@ def _problem(kind: type, key: tuple[str, str], text: str) -> str:
     return problem_with(kind, *key, text).removeprefix(f"{'.'.join(key)}: ")
 
 
-def _content(path: Path) -> str:
-    """The one word in a file, which may be a pipe. Raises OSError."""
-    return path.read_bytes().decode("utf-8-sig", errors="replace").strip()
+def key_given(arguments: argparse.Namespace) -> bool:
+    """True if any flag gives a part of an AWS key."""
+    given = (arguments.access_key_id, arguments.secret_file, arguments.session_token_file)
+    return bool(arguments.secret_stdin) or any(one is not None for one in given)
+
+
+def _content(flag: str, path: Path) -> str:
+    """The one word in a file, which may be a pipe. Raises UsageError, PermissionError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{flag}: {path}: {error.strerror}") from None
+    if len(data) > LONGEST:
+        raise UsageError(f"{flag}: {path}: is longer than {LONGEST} bytes: it holds one word")
+    return data.decode("utf-8-sig", errors="replace").strip()
 
 
 def _asked(what: str, check: Callable[[str], str], *, keeps: bool = False) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
-from agent.cli.questions import Questions, add_key_flags
+from agent.cli.questions import Questions, add_key_flags, key_given
 from agent.cli.service import as_service, ask_service
 from agent.errors import EXIT_OK, ConfigError, NoAwsCredentialsError, RefusedError, explained
 from agent.identity import CLAIM, Generations, mqtt_problems
@@ -39,7 +39,7 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make, prove, switch, and remove what was replaced. Raises AgentError."""
     key = None
-    if arguments.access_key_id or ask_service(partial(_key_there, arguments)) == NO_KEY:
+    if key_given(arguments) or ask_service(partial(_key_there, arguments)) == NO_KEY:
         with explained():
             key = Questions(arguments).key(
                 hint="give it, write an AWS key to the credentials file, or run this at a terminal"
@@ -67,8 +67,10 @@ def work(arguments: argparse.Namespace, key: AccessKey | None) -> int:
     """Rotate as the service's user. Raises AgentError."""
     config = settings(arguments)
     if config.mqtt.cert_file:
-        print("[mqtt] cert_file is set: put a new certificate and its key there to replace them")
-        return EXIT_OK
+        raise ConfigError(
+            [f"{config.path}: [mqtt] cert_file is set: its owner's certificate is not replaced"],
+            hint="put a new certificate and its key there; the next connection uses them",
+        )
     rotate(config, key)
     return EXIT_OK
 

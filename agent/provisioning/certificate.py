@@ -78,9 +78,10 @@ def certificate(
     if refuse:
         retry.run("certificate", lambda: _check_policies(cloud, generations, wanted))
     identity = retry.run("certificate", lambda: new_certificate(cloud, generations, wanted))
+    where = "in hardware" if wanted.key else "on disk"
     retry.done(
         "certificate",
-        f"certificate {identity.certificate_id}, new and inactive, its key is on disk",
+        f"certificate {identity.certificate_id}, new and inactive, its key is {where}",
     )
     return generations.pending, identity, True
 

@@ -9,7 +9,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from agent.errors import CredentialsError, LinkLostError
+from agent.errors import LinkLostError, RefusedError
 from agent.health import conditions
 from agent.identity import CLAIM, Generations
 from agent.mqtt import BETWEEN_CONNECTS_S
@@ -35,17 +35,17 @@ def in_use(
     """The identity that is to be replaced, with what killed runs have left cleared away.
 
     What a claim has made, and has not been let in for a day, counts as such: AWS cannot be asked.
-    Raises CredentialsError where there is none to replace, or it was made on another board.
+    Raises RefusedError where there is none to replace, or it was made on another board.
     """
     generations.prepare()
     used = generations.sound(generations.current)
     if used is None:
-        raise CredentialsError(
+        raise RefusedError(
             f"{generations.current}: there is no sound certificate to replace",
             hint="run `sudo pi-iot-agent provision`",
         )
     if used.serial not in ("", serial or ""):
-        raise CredentialsError(
+        raise RefusedError(
             f"this card was made on the board {used.serial}: its certificate is not replaced here",
             hint=conditions.IDENTITY_COPIED.hint,
         )

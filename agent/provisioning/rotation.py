@@ -57,7 +57,8 @@ def make_ready(
         generations.drop_pending()
         identity = retry.run("certificate", lambda: new_certificate(cloud, generations, wanted))
     new, arn = identity.certificate_id, identity.certificate_arn
-    retry.done("certificate", f"certificate {new}, new, its key is on disk")
+    where = "in hardware" if key else "on disk"
+    retry.done("certificate", f"certificate {new}, new, its key is {where}")
 
     def attach() -> None:
         for policy in policies:
@@ -82,10 +83,10 @@ def _policies(cloud: Cloud, wanted: Wanted, used: Identity) -> list[str]:
     known = steps.find_certificate(cloud, used.certificate_id)
     if known is None:
         where = f"{wanted.caller.account}, region {wanted.caller.region}"
-        raise RefusedError(
-            f"{which}: not known to AWS in account {where}",
-            hint="use an AWS key of the account and region that the device is registered in",
-        )
+        hint = "use an AWS key of the account and region that the device is registered in"
+        if wanted.reaches(used):
+            hint = "it was deleted there; `sudo pi-iot-agent provision` has a new one made"
+        raise RefusedError(f"{which}: not known to AWS in account {where}", hint=hint)
     if known.status != steps.ACTIVE:
         raise RefusedError(
             f"this device has been shut out: {which} is {known.status}; it is not replaced",

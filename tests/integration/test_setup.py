@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import stat
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +20,13 @@ from agent.config import load
 from agent.files import lock
 from agent.sensors import options_of
 from tests.integration.agent_process import AgentProcess
+from tests.integration.terminal import Terminal
 from tests.tools.cloud.faults import ACCESS_DENIED, INVALID_TOKEN
 from tests.tools.cloud.local_aws import ACCESS_KEY
 from tests.tools.cloud.mosquitto import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tests.tools.cloud import LocalAws
 
@@ -177,8 +175,8 @@ def test_what_is_wrong_on_the_command_line_changes_nothing(
 def test_a_secret_file_that_is_not_there_is_told(device: Fresh) -> None:
     """By its name."""
     done = device.setup(*flags("x"), "--secret-file", "/none")
-    assert done.returncode == 75
-    assert "/none: No such file" in done.stderr
+    assert done.returncode == 2
+    assert "--secret-file: /none: No such file" in done.stderr
 
 
 def test_a_configuration_that_is_wrong_elsewhere_is_mended_first(device: Fresh) -> None:
@@ -290,55 +288,6 @@ def test_an_agent_without_a_key_says_what_to_do(device: Fresh) -> None:
             f"run `sudo pi-iot-agent setup`, or write an AWS key to {device.credentials}"
         )
         assert agent.stop() == 0
-
-
-class Terminal:
-    """A command at a pseudo-terminal, as a person sees and answers it."""
-
-    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
-        self.seen = ""
-        self._pid, self._screen = pty.fork()
-        if self._pid == 0:
-            os.chdir(ROOT)
-            os.execve(command[0], command, environment)  # noqa: S606 -- no shell
-            os._exit(1)
-
-    def answer(self, question: str, text: str) -> None:
-        """Wait until the question is the last thing on the screen, and type."""
-        answered = len(self.seen)
-        self._read(lambda: _plain(self.seen[answered:]).endswith(question))
-        self.type(text)
-
-    def type(self, text: str) -> None:
-        """Press these keys."""
-        os.write(self._screen, text.encode())
-
-    def end(self, *, pressing: str = "") -> int:
-        """The exit code, once it has ended; until then these keys are pressed twice a second."""
-        self.type(pressing)
-        self._read(lambda: False, pressing)
-        os.close(self._screen)
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-
-    def _read(self, enough: Callable[[], bool], pressing: str = "") -> None:
-        until_s = time.monotonic() + 60
-        while not enough():
-            assert time.monotonic() < until_s, self.seen
-            if not select.select([self._screen], [], [], 0.5)[0]:
-                self.type(pressing)
-            else:
-                try:
-                    data = os.read(self._screen, 65536)
-                except OSError:  # EIO: nobody has the other end any more
-                    return
-                if not data:
-                    return
-                self.seen += data.decode()
-
-
-def _plain(seen: str) -> str:
-    """Without the default, which may be this machine's name."""
-    return re.sub(r"\[[^\]]*\]: $", "[]: ", seen)
 
 
 def test_at_a_terminal_it_asks(device: Fresh) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.errors import EXIT_OK, EXIT_USAGE
+from agent.errors import EXIT_CONFIG, EXIT_OK, EXIT_USAGE
 from tests.integration.agent.conftest import FAST, QUICK, name_of, numbers
 from tests.integration.agent_process import ROOT
+from tests.integration.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,9 @@ def test_without_an_aws_key_a_person_gives_one(aws: LocalAws, make_agent: MakeAg
     without = rotate(agent)
     assert without.returncode == EXIT_USAGE
     assert "--access-key-id" in without.stderr
+    half = rotate(agent, "--secret-stdin", given="local\n")
+    assert half.returncode == EXIT_USAGE
+    assert "this is missing: --access-key-id" in half.stderr
     assert own(aws, agent) == [old]
 
     done = rotate(
@@ -115,6 +119,15 @@ def test_without_an_aws_key_a_person_gives_one(aws: LocalAws, make_agent: MakeAg
     assert new != old
     agent.wait_status(lambda status: CODE not in {one["code"] for one in status["conditions"]})
     agent.wait_online()
+    command = [sys.executable, "-m", "agent", "rotate", "--config", str(agent.config)]
+    terminal = Terminal(command, agent.environment)
+    terminal.answer("AWS access key id: ", "AKIALOCALCLOUD000000\n")
+    terminal.answer("AWS secret access key (not shown): ", "local\n")
+    assert terminal.end() == EXIT_OK, terminal.seen
+    assert "in use now" in terminal.seen
+    assert "local\r" not in terminal.seen
+    (newest,) = own(aws, agent)
+    assert newest not in {old, new}
     assert not (agent.directory / "none").exists()
     assert agent.stop() == EXIT_OK
 
@@ -122,10 +135,10 @@ def test_without_an_aws_key_a_person_gives_one(aws: LocalAws, make_agent: MakeAg
 def test_a_certificate_of_ones_own_is_for_its_owner_to_replace(
     cloud: LocalAws, make_agent: MakeAgent
 ) -> None:
-    """The command says so, and asks for nothing."""
+    """The command says so, asks for nothing, and does nothing."""
     agent = make_agent(
         mqtt={"endpoint": cloud.endpoint, "cert_file": "/own.crt", "key_file": "/own.key"}
     )
     done = rotate(agent)
-    assert done.returncode == EXIT_OK
-    assert "cert_file is set" in done.stdout
+    assert done.returncode == EXIT_CONFIG
+    assert "cert_file is set" in done.stderr

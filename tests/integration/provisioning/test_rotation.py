@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.errors import CloudError, CredentialsError, LinkLostError, RefusedError
+from agent.errors import CloudError, LinkLostError, RefusedError
 from agent.identity import decode_certificate
 from agent.provisioning.policy import policy_name
 from tests.integration.provisioning.device import (
@@ -18,6 +18,7 @@ from tests.integration.provisioning.device import (
     add_policy,
     edit_identity,
     make,
+    remove,
     state,
     take,
 )
@@ -246,14 +247,14 @@ def test_a_copied_card_replaces_nothing(device: Device) -> None:
     """The certificate is the other board's too."""
     device.provision()
     device.serial = "another"
-    with pytest.raises(CredentialsError, match="this card was made on the board"):
+    with pytest.raises(RefusedError, match="this card was made on the board"):
         device.rotate()
     assert len(device.aws.certificates()) == 1
 
 
 def test_a_device_without_a_certificate_has_none_to_replace(device: Device) -> None:
     """It says what makes one."""
-    with pytest.raises(CredentialsError, match="no sound certificate") as caught:
+    with pytest.raises(RefusedError, match="no sound certificate") as caught:
         device.rotate()
     assert "provision" in caught.value.hint
 
@@ -274,6 +275,37 @@ def test_another_certificate_of_the_thing_is_removed_too(device: Device) -> None
     make(device, thing=device.name, active=True)
     device.rotate()
     check_one(device)
+
+
+def test_one_that_was_deleted_at_aws_is_made_anew_by_a_registration(device: Device) -> None:
+    """The hint says so, for it is this very account."""
+    device.provision()
+    remove(device, used(device))
+    with pytest.raises(RefusedError, match="not known to AWS in account") as caught:
+        device.rotate()
+    assert "`sudo pi-iot-agent provision` has a new one made" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", FAULTS[:-1], ids=lambda kind: kind.code or "reset")
+def test_one_that_aws_makes_with_its_key_is_replaced_whatever_fails(
+    device: Device, kind: fault.Fault
+) -> None:
+    """The old one is in use until then, and a lost answer leaves no other."""
+    text = device.toml.read_text()
+    device.toml.write_text(text.replace("[provisioning]", '[provisioning]\nmethod = "keys"'))
+    device.provision()
+    for operation in ("CreateKeysAndCertificate", "AttachPolicy", "UpdateCertificate"):
+        before = used(device)
+        device.aws.faults.clear()
+        device.aws.faults.inject(kind, operation, nth=1)
+        try:
+            device.rotate()
+        except CloudError:
+            assert used(device) == before
+            device.aws.faults.clear()
+            device.rotate()
+        assert used(device) != before
+        check_one(device)
 
 
 def test_one_of_whose_key_aws_knows_is_replaced_by_one_of_its_own(device: Device) -> None:

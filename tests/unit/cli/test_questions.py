@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,13 +141,6 @@ def test_what_is_no_part_of_a_key_is_told_without_it(  # noqa: PLR0917 -- a tabl
     assert TOKEN not in caught.value.text + caught.value.hint
 
 
-@pytest.mark.parametrize("flag", ["--secret-file", "--session-token-file"])
-def test_a_file_that_cannot_be_read_is_told(known: Config, tmp_path: Path, flag: str) -> None:
-    """By its name."""
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/none"):
-        key(known, "--access-key-id", TEMPORARY, flag, str(tmp_path / "none"))
-
-
 def test_a_region_that_only_the_service_tells_is_not_taken_unseen(known: Config) -> None:
     """Without a key nothing needs it; with one, the flag is missing."""
     arguments = parsed("--name", "cat")
@@ -189,3 +183,25 @@ def test_a_name_in_quotes_is_told_without_its_key(known: Config) -> None:
             key(known, "--name", quoted)
     with pytest.raises(UsageError, match=r"^--name: expected 1 to 128 of the characters"):
         key(known, "--name", "a cat")
+
+
+@pytest.mark.parametrize("flag", ["--secret-file", "--session-token-file"])
+def test_a_file_that_never_ends_or_is_missing_is_told(known: Config, flag: str) -> None:
+    """By its flag; no more is read than a secret can be long."""
+    more: tuple[str, ...] = ("--access-key-id", TEMPORARY)
+    if flag != "--secret-file":
+        more = (*more, "--secret-file", "/proc/self/comm")
+    with pytest.raises(UsageError, match=f"{flag}: /dev/zero: is longer than"):
+        key(known, *more, flag, "/dev/zero")
+    with pytest.raises(UsageError, match=f"{flag}: /none: No such file"):
+        key(known, *more, flag, "/none")
+
+
+def test_a_line_that_never_ends_is_no_secret(
+    known: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more is read than a secret can be long."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("x y" * 100_000))
+    with pytest.raises(UsageError, match="the secret access key"):
+        key(known, "--access-key-id", KEY_ID, "--secret-stdin")
+    assert len(sys.stdin.read()) > 200_000
