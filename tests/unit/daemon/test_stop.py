@@ -38,15 +38,15 @@ def ended(
     """The exit code of a process that does `main`, and what it printed."""
     program = PROGRAM.format(main=main, stop_s=stop_s, kernel_s=kernel_s)
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    with subprocess.Popen(  # without a buffer, in which more than the first line would stay
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     ) as process:
         assert process.stdout
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == b"ready\n"
         for number in numbers:
             process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+    return process.returncode, out.decode(), err.decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
