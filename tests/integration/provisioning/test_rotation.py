@@ -259,13 +259,20 @@ def test_a_device_without_a_certificate_has_none_to_replace(device: Device) -> N
     assert "provision" in caught.value.hint
 
 
-def test_an_aws_key_of_another_account_replaces_nothing(device: Device) -> None:
-    """There the certificate is not known."""
+@pytest.mark.parametrize(
+    ("account", "hint"),
+    [("", "it was deleted there"), ("999999999999", "an AWS key of the account and region")],
+)
+def test_a_certificate_that_aws_does_not_know_is_not_replaced(
+    device: Device, account: str, hint: str
+) -> None:
+    """It was deleted, or the AWS key is of another account."""
     device.provision()
-    edit_identity(device, certificate_id="0" * 64)
+    known = {"account": account} if account else {}
+    edit_identity(device, certificate_id="0" * 64, **known)
     with pytest.raises(RefusedError, match="not known to AWS in account") as caught:
         device.rotate()
-    assert "an AWS key of the account" in caught.value.hint
+    assert hint in caught.value.hint
     assert len(device.aws.certificates()) == 1
 
 
