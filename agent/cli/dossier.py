@@ -81,6 +81,7 @@ def dossier(
             *of_keys(known),
         ],
         public=_public(known),
+        directories=[known.path.parent, known.paths.certs, known.paths.state, known.paths.runtime],
         with_serial=arguments.with_serial,
     )
     parts: dict[str, Json] = {

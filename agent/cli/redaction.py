@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from agent.model import Json
 
@@ -109,12 +110,13 @@ _RULES = [
         MAC, r"(?<![0-9a-f])(?:[0-9a-f]{2}(?:[:_-]|\\{1,2}:)\s{0,40}){5,}[0-9a-f]{2}(?![0-9a-f])"
     ),
     _rule(MAC, r"(?<![\w:])[0-9a-f:]*:[0-9a-f]{0,2}ff:fe[0-9a-f]{2}:[0-9a-f]{1,4}\b"),
-    _rule(
-        "long value",
-        r"(?<![\w+/=-])(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[0-9])[\w+/=-]{40,}",
-        0,
-    ),
 ]
+
+_LONG = _rule(
+    "long value",
+    r"(?<![\w+/=-])(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[0-9])[\w+/=-]{40,}",
+    0,
+)
 
 #: A number of hexadecimal digits that may be anything; behind `cert/` it is a certificate's id.
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?<!cert/)[0-9A-Fa-f]{16,}(?![0-9A-Za-z])")
@@ -133,13 +135,22 @@ class Known(NamedTuple):
 class Redaction:
     """Redaction with what is known of this device; `public` are values that are shown anyhow.
 
-    Serial numbers are taken out unless `with_serial`. Is used from any thread.
+    The paths of `directories` are never taken for a long value that may be anything. Serial numbers
+    are taken out unless `with_serial`. Is used from any thread.
     """
 
     def __init__(
-        self, known: Iterable[Known] = (), *, public: Iterable[str] = (), with_serial: bool = False
+        self,
+        known: Iterable[Known] = (),
+        *,
+        public: Iterable[str] = (),
+        directories: Iterable[Path] = (),
+        with_serial: bool = False,
     ) -> None:
         self._with_serial = with_serial
+        deep = (str(one) for one in directories if len(one.parts) > len(("/", "var")))
+        paths = sorted(deep, key=len, reverse=True)
+        self._paths = re.compile(f"({'|'.join(map(re.escape, paths))})") if paths else None
         self._public = {one.lower() for one in public}
         kinds: dict[str, str] = {}
         for value, kind in known:
@@ -164,6 +175,8 @@ class Redaction:
             text = re.sub("|".join(forms), self._known, text, flags=re.IGNORECASE)
         for rule in _RULES:
             text = rule.taken_out(text)
+        parts = self._paths.split(text) if self._paths else [text]
+        text = "".join(part if n % 2 else _LONG.taken_out(part) for n, part in enumerate(parts))
         text = _HEX.sub(self._hex, text)
         if self._with_serial:
             return text

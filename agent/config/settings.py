@@ -63,7 +63,7 @@ class Provisioning:
 
     method: str = choice("csr", "csr", "keys", "claim")
     key_type: str = choice("ec-p256", "ec-p256", "rsa-2048", "made-by-aws")
-    rotate_before_days: float = number(30.0, 0, 36_500)
+    rotate_before_days: float = number(30.0, 0, 3650)
     credentials_file: Path = file(Path("/etc/pi-iot-agent/aws/credentials"))
     policy: str = text(
         "", r"[a-zA-Z0-9_+=,.@-]{1,128}", "1 to 128 of the characters a-z A-Z 0-9 _ + = , . @ -"

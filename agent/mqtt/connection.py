@@ -75,6 +75,15 @@ class Connection:
         Raises LinkLostError, ConnectRefusedError if the broker says no, and StoppingError if the
         dialer was interrupted.
         """
+        try:
+            return self._opened()
+        except ClosedError:  # also while CONNECT was being written
+            raise UnansweredError(
+                f"{self._options.host} ended the connection instead of answering CONNECT",
+                hint=f"the certificate may be inactive or lack its policy: {ANEW}",
+            ) from None
+
+    def _opened(self) -> Accepted:
         options = self._options
         self._send(self._client.open, options)
         self.asked = True
@@ -86,13 +95,7 @@ class Connection:
                 )
             if self._waiter.interrupted():
                 raise StoppingError
-            try:
-                self._pump(until_s)
-            except ClosedError:
-                raise UnansweredError(
-                    f"{options.host} ended the connection instead of answering CONNECT",
-                    hint=f"the certificate may be inactive or lack its policy: {ANEW}",
-                ) from None
+            self._pump(until_s)
         return self._accepted
 
     def takes(self, topic: str, payload: bytes) -> bool:

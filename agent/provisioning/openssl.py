@@ -52,7 +52,7 @@ def public_key(key: str) -> str:
 
 def signing_request(key: str) -> str:
     """A request for a certificate (CSR) of a private key, PEM. Raises as above."""
-    whose = ("-key", "/dev/stdin", "-subj", SUBJECT)
+    whose = ("-key", "/proc/self/fd/0", "-subj", SUBJECT)
     return _openssl("req", "-new", "-sha256", *whose, "-config", os.devnull, given=key)
 
 

@@ -16,6 +16,7 @@ from agent import files
 from agent.errors import EXIT_OK, BusyError, CredentialsError
 from agent.health import conditions
 from agent.identity import Generations, by_hand, decode_certificate, load
+from agent.model import DAY_S
 from agent.uplink.child import Child
 
 if TYPE_CHECKING:
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     from agent.identity import Credentials
     from agent.uplink.waits import Waits
 
-DAY_S = 86400.0
-
 #: A certificate that ends sooner is told of, whatever the configuration says.
 WARN_DAYS = 30.0
 
-#: But one in the first part of its life is neither told of nor replaced: the next would be as new.
-YOUNG = 0.5
+#: Part of its remaining life in which a certificate that was just made is not replaced by itself.
+RESTS = 0.5
 
 #: Time between two looks, which doubles up to a day where the child fails.
 LOOK_EVERY_S = 3600.0
@@ -83,7 +82,7 @@ class Rotation:
         self._child_ends_s = math.inf
         self._trouble = ("", "")  # of the last child: text and hint
         self._failures = self._stopped = 0
-        self._look_after_s = -math.inf
+        self._look_after_s = self._rests_until_s = -math.inf
         self._trial: Credentials | None = None  # what the attempt that goes on is to prove
         self._try_next = self._unswitched = False
         self._doubted = False  # whether the new ones are what they seem
@@ -126,8 +125,10 @@ class Rotation:
         log.info("the new certificate is in use")
         self._trials = self._failures = 0
         self._trouble = ("", "")
-        self._look_after_s = self._monotonic_s() + DAY_S  # also for one that ends as soon
-        self._tell_end(credentials)
+        now_s = self._monotonic_s()
+        self._look_after_s = now_s + DAY_S
+        # One that ends as soon as the last is used for a while, or there would be no end of them.
+        self._rests_until_s = now_s + RESTS * self._tell_end(credentials)
 
     def retry(self) -> None:
         """Look again now."""
@@ -152,12 +153,13 @@ class Rotation:
         if now_s < self._look_after_s or not idle:
             return False
         self._look_after_s = now_s + LOOK_EVERY_S
-        due = self._tell_end(used)
+        left_s = self._tell_end(used)
         if used.identity is None or by_hand(self._certs):
             return False
         self._try_next = not self._doubted and self._ready(used) is not None
-        begun = self._before_days > 0 and self._generations.waits
-        if not self._try_next and (due or begun):
+        due = left_s < self._before_days * DAY_S and now_s >= self._rests_until_s
+        wanted = self._before_days > 0 and (due or self._generations.waits)
+        if not self._try_next and wanted:
             self._child_ends_s = now_s + CHILD_LIVES_S
             try:
                 self._child = self._start(self._config, wakeup=self._waits.wakeup, rotate=True)
@@ -217,28 +219,25 @@ class Rotation:
         boards = [one.identity.serial for one in (found, used) if one.identity]
         return found if found != used and boards[:1] == boards[1:] else None
 
-    def _tell_end(self, used: Credentials) -> bool:
-        """Say when the certificate in use ends, if that is soon; True if it is to be replaced."""
+    def _tell_end(self, used: Credentials) -> float:
+        """Say when the certificate in use ends, if that is soon; the seconds until then."""
         try:
             pem = files.read(used.certificate, follow=True).decode("ascii", "replace")
-            found = decode_certificate(pem)
+            ends_s = decode_certificate(pem).not_after_s
         except (OSError, ValueError):
-            self._health.clear(conditions.CERTIFICATE_EXPIRING)
-            return False
-        left_s, text = found.not_after_s - self._clock.wall_s(), ""
-        old_s = (found.not_after_s - found.not_before_s) * YOUNG
-        if left_s < min(max(self._before_days, WARN_DAYS) * DAY_S, old_s) or left_s <= 0:
-            text = f"the certificate {_ending(found.not_after_s, left_s)}"
-        due = self._before_days > 0 and left_s < min(self._before_days * DAY_S, old_s)
+            ends_s = math.inf
+        left_s, text = ends_s - self._clock.wall_s(), ""
+        if left_s < max(self._before_days, WARN_DAYS) * DAY_S:
+            text = f"the certificate {_ending(ends_s, left_s)}"
         trouble, hint = self._trouble
         if used.identity is None:
             hint = OWN_HINT
         elif text and trouble:
             text = f"{text}: {trouble}"
-        elif due:
+        elif self._before_days > 0 and left_s < self._before_days * DAY_S:
             hint = hint or BY_ITSELF_HINT
         self._health.stand(conditions.CERTIFICATE_EXPIRING, text, hint=hint)
-        return due
+        return left_s
 
 
 def _ending(ends_s: float, left_s: float) -> str:

@@ -105,7 +105,7 @@ def test_a_claim_that_is_needed_is_looked_at(config: Config) -> None:
 @pytest.fixture
 def closed() -> Iterator[Path]:
     """A configuration that all may read, and certificates that only their owner may see."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         directory = Path(name)
         directory.chmod(0o755)
         (directory / "certs").mkdir(mode=0o700 if os.geteuid() == 0 else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ import pytest
 from agent import files
 from agent.health.progress import Progress
 from agent.identity import load
-from agent.uplink.rotation import DAY_S, LOOK_EVERY_S, TRY_FOR_S
+from agent.model import DAY_S
+from agent.uplink.rotation import LOOK_EVERY_S, TRY_FOR_S
 from tests.unit.uplink.conftest import Device, Script
 from tests.unit.uplink.rotating import NEW, OLD, Rotating
 
@@ -78,16 +80,21 @@ def test_what_a_person_has_begun_is_not_finished_by_itself_where_that_is_not_wan
     assert not device.children.started
 
 
-def test_one_that_is_young_is_not_replaced_however_soon_it_ends(device: Device) -> None:
-    """The next would end as soon: each lasts for half of its life."""
-    rotating = Rotating(device, days=8000, before_days=36_500)
-    device.children.scripts = [Script([DONE], 0, rotating.make_ready)]
+def test_a_new_one_that_ends_as_soon_is_used_for_half_of_its_life(device: Device) -> None:
+    """An authority may make no others; the end is told all the same."""
+    rotating = Rotating(device, days=20, before_days=30)
+    make_short = partial(rotating.make_ready, days=24)
+    device.children.scripts = [Script([DONE], 0, make_short), Script([REFUSED], 77)]
     rotating.attempt()
-    assert not device.children.started
-    assert rotating.told() == ""
-    rotating.pass_by(3900 * DAY_S)
+    rotating.attempt()
+    assert rotating.used() == NEW
+    assert "in 24 days" in rotating.told()
+    rotating.pass_by(11 * DAY_S)
     rotating.attempt()
     assert len(device.children.started) == 1
+    rotating.pass_by(2 * DAY_S)
+    rotating.attempt()
+    assert len(device.children.started) == 2
 
 
 def test_a_longer_time_before_the_end_counts_for_the_warning_too(device: Device) -> None:
@@ -290,22 +297,6 @@ def test_a_switch_that_fails_leaves_the_old_one_in_use(rotating: Rotating) -> No
     rotating.attempt()
     assert rotating.tried == [OLD, NEW, OLD, OLD, NEW]
     assert rotating.used() == NEW
-
-
-def test_a_new_one_that_ends_as_soon_is_not_replaced_at_once(rotating: Rotating) -> None:
-    """An authority may give none that last: one a day is enough."""
-    rotating.device.children.scripts = [
-        Script([DONE], 0, lambda: rotating.make_ready(days=10)),
-        Script([NO_KEY], 77),
-    ]
-    rotating.attempt()
-    rotating.attempt()
-    rotating.pass_by(DAY_S - LOOK_EVERY_S)
-    rotating.attempt()
-    assert len(rotating.device.children.started) == 1
-    rotating.pass_by(LOOK_EVERY_S)
-    rotating.attempt()
-    assert len(rotating.device.children.started) == 2
 
 
 def test_one_that_was_made_ready_on_another_board_is_not_tried(device: Device) -> None:
