@@ -285,7 +285,7 @@ def test_bash_completes_its_commands_and_options(fresh: Device) -> None:
         return fresh.box.output("bash", "-c", COMPLETE, "bash", *words).split()
 
     assert completed("pi-iot-agent", "set") == ["setup"]
-    assert completed("pi-iot-agent", "setup", "--erase") == ["--erase-key"]
+    assert completed("pi-iot-agent", "setup", "--erase-k") == ["--erase-key"]
     assert completed("pi-iot-agent", "run", "--config", "/etc/pi-iot-agent/agent.t") == [CONFIG]
 
 
