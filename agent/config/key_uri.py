@@ -74,7 +74,7 @@ class KeyUri(str):
 
     @property
     def name(self) -> str:
-        """What names the key, without the query."""
+        """Attributes that name the key, without the query."""
         return self.partition("?")[0]
 
     @property

@@ -92,7 +92,7 @@ class Provisioning:
             raise ValueError(*problems)
 
     def _problems(self) -> Iterator[str]:
-        """What its keys lack of each other."""
+        """Problems of keys that need each other."""
         if self.method == "claim":
             for key in ("template", "claim_cert_file", "claim_key_file"):
                 if not getattr(self, key):

@@ -71,7 +71,7 @@ def erase_used_claim(config: Config, identity: Identity | None) -> str:
 
 
 def claim_left(config: Config) -> tuple[str, str]:
-    """What is left of a claim that is to be erased, in words, and a hint; "" if that is nothing."""
+    """Rest of a claim that is to be erased, in words, and a hint; "" if that is nothing."""
     about = config.provisioning
     key = about.claim_key_file
     if about.method != CLAIM or not about.erase_claim or not key or not os.path.lexists(key):
@@ -88,7 +88,7 @@ def claim_left(config: Config) -> tuple[str, str]:
 
 
 def claim_warnings(config: Config, *, now_s: float | None = None) -> list[str]:
-    """What is wrong with the files of a claim that is needed still, each begun with its key.
+    """Faults of the files of a claim that is needed still, each begun with its key.
 
     None for who may not see whether it is needed. `now_s` is by this machine's clock.
     """

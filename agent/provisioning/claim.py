@@ -67,7 +67,7 @@ _Taken = TypeVar("_Taken")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: `<topic>/json` is where, `<topic>/json/accepted` and `/rejected` answer."""
+    """Request to AWS: `<topic>/json` is where, `<topic>/json/accepted` and `/rejected` answer."""
 
     topic: str
     body: Mapping[str, Json]
@@ -117,7 +117,7 @@ class Claim:
         *,
         sending: Callable[[], object] = lambda: None,
     ) -> _Taken:
-        """What `take` makes of the answer, which AWS has accepted.
+        """Result that `take` makes of the answer, which AWS has accepted.
 
         What `take` refuses with ValueError is no answer to us, and the wait goes on. `sending` is
         called before the request leaves. Raises RefusedError, TransientCloudError, and

@@ -1,4 +1,4 @@
-"""What a claim has brought so far, in a file below `<certs>`, so that a killed run is gone on with.
+"""Progress of a claim so far, in a file below `<certs>`, so that a killed run is gone on with.
 
 First the key, then the certificate with the token that proves it ours, then the thing's name. The
 file goes once all that is in it lies in a generation. Its first line is the sum of the rest: what
@@ -72,7 +72,7 @@ class Claimed:
 
 
 def read(certs: Path, nothing: Claimed, *, now_s: float) -> Claimed:
-    """What is there and not too old; `nothing` where there is nothing of its kind. Never raises."""
+    """Progress that is there and not too old; `nothing` where there is nothing of its kind. Never raises."""
     known = found(certs)
     if known is None or not known.is_like(nothing):
         return nothing
@@ -81,7 +81,7 @@ def read(certs: Path, nothing: Claimed, *, now_s: float) -> Claimed:
 
 
 def found(certs: Path) -> Claimed | None:
-    """What is there, of whatever board and age; None where nothing is, or is whole."""
+    """Progress that is there, of whatever board and age; None where nothing is, or is whole."""
     with suppress(OSError, ValueError, TypeError, RecursionError):
         total, text = files.read(certs / NAME).split(b"\n", 1)
         if total == hashlib.sha256(text).hexdigest().encode():

@@ -210,7 +210,7 @@ def _save(generations: Generations, made: Claimed, *, claim: str) -> Identity:
 
 
 def _credentials(config: Config, trusted: Mapping[str, str]) -> Credentials:
-    """What a session with the claim certificate needs."""
+    """Credentials for a session with the claim certificate."""
     ca_file = config.mqtt.ca_file
     return Credentials(
         *claim_files.paths(config),

@@ -77,7 +77,7 @@ class Remover:
         return True
 
     def _look(self, what: str, ask: Callable[[], Iterable[str]]) -> tuple[set[str], bool]:
-        """What `ask` finds, and True; else `what` is left."""
+        """Answer of `ask`, and True; else `what` is left."""
         found: set[str] = set()
         asked = self._attempt(what, lambda: found.update(self._retry.run("certificate", ask)))
         return found, asked

@@ -30,7 +30,7 @@ def endpoint(config: Config, credentials: Credentials) -> str:
 
 
 def advice(config: Config, credentials: Credentials) -> str:
-    """What to do about a broker's name that cannot be right, or may well be wrong; or ""."""
+    """Advice on a broker's name that cannot be right, or may well be wrong; or ""."""
     host = endpoint(config, credentials)
     named = OF_A_REGION.search(host)
     return endpoint_problem(config.mqtt, host) or region_doubt(named[1] if named else "")
