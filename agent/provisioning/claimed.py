@@ -72,7 +72,7 @@ class Claimed:
 
 
 def read(certs: Path, nothing: Claimed, *, now_s: float) -> Claimed:
-    """Progress that is there and not too old; `nothing` where there is nothing of its kind. Never raises."""
+    """Progress that is there and not too old; `nothing` if there is none. Never raises."""
     known = found(certs)
     if known is None or not known.is_like(nothing):
         return nothing

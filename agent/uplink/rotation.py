@@ -90,7 +90,7 @@ class Rotation:
         self._trials_end_s = math.inf
 
     def credentials(self, used: Credentials) -> Credentials:
-        """Credentials to connect with next: those in `used`, or new ones that are to prove themselves.
+        """Credentials to connect with next: `used`, or new ones that are to prove themselves.
 
         Says too when the certificate in use ends.
         """
