@@ -2,7 +2,7 @@
 
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents, read_toml
-from agent.config.endpoints import endpoint_problem
+from agent.config.endpoints import endpoint_problem, region_of
 from agent.config.key_uri import KeyUri
 from agent.config.legacy import FILE_NAME as LEGACY_FILE
 from agent.config.loading import DEFAULT_PATH, OptionsOf, interpret, load
@@ -47,6 +47,7 @@ __all__ = [
     "problem_with",
     "read_toml",
     "region_doubt",
+    "region_of",
     "registered_name",
     "resolved",
 ]

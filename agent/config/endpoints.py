@@ -29,6 +29,12 @@ _OTHERS = [
 ]
 
 
+def region_of(host: str) -> str:
+    """The region in the name of an endpoint of AWS IoT; "" for any other name."""
+    found = _OF_AWS.fullmatch(host.lower().rstrip("."))
+    return found["region"] if found else ""
+
+
 def endpoint_problem(mqtt: Mqtt, host: str = "") -> str:
     """The problem with `host`, by default the configured one, as a device's endpoint; or "".
 

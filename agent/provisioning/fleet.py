@@ -6,12 +6,11 @@ Nothing here needs an AWS key. The template at AWS decides the thing's name, its
 from __future__ import annotations
 
 import json
-import re
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agent.config import registered_name
+from agent.config import region_of, registered_name
 from agent.errors import RefusedError
 from agent.identity import (
     CLAIM,
@@ -39,8 +38,6 @@ MISNAMED = (
     "have the template give one name to one SerialNumber, and delete that certificate at AWS; then"
     " `sudo pi-iot-agent rotate` asks again"
 )
-
-REGION = re.compile(r"\.iot\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$")
 
 
 def provision(
@@ -183,11 +180,10 @@ class _Names:
 
 def _save(generations: Generations, made: Claimed, *, claim: str) -> Identity:
     """The identity of what was made, on disk as pending; a run that was killed did it by half."""
-    region = REGION.search(made.endpoint)
     identity = Identity(
         thing=made.thing,
         account="",
-        region=region[1] if region else "",
+        region=region_of(made.endpoint),
         endpoint=made.endpoint,
         certificate_arn="",
         certificate_id=made.certificate_id,

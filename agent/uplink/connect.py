@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from agent.config import endpoint_problem, region_doubt
+from agent.config import endpoint_problem, region_doubt, region_of
 from agent.identity import tls_context
 from agent.model import encode
 from agent.mqtt import Connection, Options
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from agent.identity import Credentials
     from agent.wakeup import Wakeup
 
-OF_A_REGION = re.compile(r"\.iot\.([a-z0-9-]+)\.amazonaws\.")
-
 
 def endpoint(config: Config, credentials: Credentials) -> str:
     """The broker's host name: as configured, else as AWS told when the device was registered."""
@@ -32,8 +29,7 @@ def endpoint(config: Config, credentials: Credentials) -> str:
 def advice(config: Config, credentials: Credentials) -> str:
     """Advice on a broker's name that cannot be right, or may well be wrong; or ""."""
     host = endpoint(config, credentials)
-    named = OF_A_REGION.search(host)
-    return endpoint_problem(config.mqtt, host) or region_doubt(named[1] if named else "")
+    return endpoint_problem(config.mqtt, host) or region_doubt(region_of(host))
 
 
 def longest_s(config: Config) -> float:

@@ -80,7 +80,36 @@ def one_root(directory: Path) -> Path:
     return path
 
 
-class Device:
+class Commanded:
+    """A device whose configuration is a file: the agent's commands with it, and what was told."""
+
+    aws: LocalAws
+    toml: Path
+    reports: list[Progress]
+
+    def said(self, code: str = "") -> str:
+        """The texts and hints of the reports with this condition; of outcomes, where none."""
+        return "\n".join(each.line() for each in self.reports if each.code == code)
+
+    def command(self, *words: str) -> subprocess.Popen[str]:
+        """A command of the agent as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "agent", *words, "--config", str(self.toml)],
+            cwd=ROOT,
+            env=self.aws.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, *words: str) -> tuple[int, str]:
+        """A command's exit code and all that it printed."""
+        process = self.command(*words)
+        out, err = process.communicate(timeout=100)
+        return process.returncode, out + err
+
+
+class Device(Commanded):
     """One device with a directory and a name of its own."""
 
     def __init__(self, aws: LocalAws, directory: Path, **sections: Any) -> None:  # noqa: ANN401
@@ -186,27 +215,6 @@ class Device:
         with self.generations.locked():
             removal.deprovision(self.config, cloud, self.retry(), serial=self.serial, thing=thing)
         return cloud.made
-
-    def said(self, code: str = "") -> str:
-        """The texts and hints of the reports with this condition; of outcomes, where none."""
-        return "\n".join(each.line() for each in self.reports if each.code == code)
-
-    def command(self, *words: str) -> subprocess.Popen[str]:
-        """A command of the agent as a process of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "agent", *words, "--config", str(self.toml)],
-            cwd=ROOT,
-            env=self.aws.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(self, *words: str) -> tuple[int, str]:
-        """A command's exit code and all that it printed."""
-        process = self.command(*words)
-        out, err = process.communicate(timeout=100)
-        return process.returncode, out + err
 
     def own(self) -> list[Any]:
         """Its certificates at AWS: those that are its thing's."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from agent import config as configuration
 from agent.identity import Generations, load
 from agent.provisioning import fleet
 from agent.provisioning.retry import Retry
-from tests.integration.provisioning.device import ROOT, CrashError, one_root
+from tests.integration.provisioning.device import Commanded, CrashError, one_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +52,7 @@ class Killer:
                 raise CrashError(event)
 
 
-class FleetDevice:
+class FleetDevice(Commanded):
     """A device with a claim in a directory of its own; `settings` are those of [provisioning].
 
     `claim` is one that there is, as on the cards of a fleet.
@@ -149,27 +148,6 @@ class FleetDevice:
                 bundles=[one_root(self.directory)],
                 **more,
             )
-
-    def command(self, *words: str) -> subprocess.Popen[str]:
-        """A command of the agent as a process of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "agent", *words, "--config", str(self.toml)],
-            cwd=ROOT,
-            env=self.aws.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(self, *words: str) -> tuple[int, str]:
-        """A command's exit code and all that it printed."""
-        process = self.command(*words)
-        out, err = process.communicate(timeout=100)
-        return process.returncode, out + err
-
-    def said(self, code: str = "") -> str:
-        """The texts and hints of the reports with this condition; of outcomes, where none."""
-        return "\n".join(each.line() for each in self.reports if each.code == code)
 
     def own(self) -> list[Any]:
         """Its certificates at AWS: those that are its thing's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.config import Mqtt, control_plane, endpoint_problem, region_doubt
+from agent.config import Mqtt, control_plane, endpoint_problem, region_doubt, region_of
 from tests.unit.config.conftest import read, write
 
 OLD = "a1b2c3d4e5f6g7.iot.us-east-1.amazonaws.com"
@@ -95,3 +95,17 @@ def test_known_regions_are_not_doubted() -> None:
     for region in ("", "us-east-1", "ap-northeast-1", "us-gov-west-1", "cn-northwest-1"):
         assert not region_doubt(region)
     assert control_plane("cn-north-1") == "iot.cn-north-1.amazonaws.com.cn"
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("abc123-ats.iot.ap-northeast-1.amazonaws.com", "ap-northeast-1"),
+        ("ABC123.ats.iot.cn-north-1.amazonaws.com.cn.", "cn-north-1"),
+        ("localhost", ""),
+        ("iot.example.org", ""),
+    ],
+)
+def test_an_endpoint_of_aws_names_its_region(host: str, region: str) -> None:
+    """A broker elsewhere names none."""
+    assert region_of(host) == region
