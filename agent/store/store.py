@@ -142,10 +142,11 @@ class Store(AbstractContextManager["Store"]):
                 return sound(row, self.epoch, content.boots.known)
             return None
 
-    def acknowledge(self, seq: int) -> None:
-        """Let a waiting record go, in memory; it leaves the file in the next commit."""
+    def acknowledge(self, *numbers: int) -> None:
+        """Let waiting records go, in memory; they leave the file in the next commit."""
         with self._locked() as content:
-            content.acknowledge(seq)
+            for seq in numbers:
+                content.acknowledge(seq)
             if content.congested:
                 content.flush()
 

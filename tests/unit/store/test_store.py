@@ -126,6 +126,20 @@ def test_acknowledgements_do_not_pile_up_in_memory(limits: StoreLimits) -> None:
         assert store.queued == 0
 
 
+def test_what_is_acknowledged_together_goes_together(limits: StoreLimits) -> None:
+    """In one commit at most; numbers that do not wait do no harm."""
+    with open_store(replace(limits, commit_after_s=99.0)) as store:
+        for _ in range(2001):
+            store.append(new())
+        store.flush()
+        statements: list[str] = []
+        store._write_behind.db.set_trace_callback(statements.append)
+        store.acknowledge(0, *range(1, 2001), 2000, 9999)
+        store.acknowledge()
+        assert (numbers(store), inspect(limits.path, 10).queued) == ([2001], 1)
+        assert statements.count("COMMIT") == 1
+
+
 def test_the_newest_of_a_kind_is_found(limits: StoreLimits) -> None:
     """As long as it waits: what it would go ahead of is then on its way already."""
     with open_store(limits) as store:
