@@ -22,6 +22,7 @@ from agent.mqtt.answers import (
     reason_text,
 )
 from agent.uplink.forbidden import SUBSCRIBE, Flight
+from agent.uplink.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from agent.store import Store
     from agent.uplink.forbidden import Forbidden
     from agent.uplink.waits import Backoff
-
-#: AWS IoT takes this much in a second on one connection ("AWS IoT Core message broker quotas").
-BYTES_PER_S = 512 * 1024
 
 #: While the store cannot take acknowledgements, the backlog waits; this long at a time.
 CONGESTED_S = 1.0
@@ -78,7 +76,7 @@ class Outbox:
         self._hopeless = {TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID}
         if accepted.maximum_packet_size >= PACKET_MAX:
             self._hopeless.add(PACKET_TOO_LARGE)
-        self._interval_s = 1.0 / per_s
+        self._quota = Quota(per_s)
         self._backoff = backoff
         self._forbidden = forbidden
         self._monotonic_s = monotonic_s
@@ -92,8 +90,7 @@ class Outbox:
         self._refused: set[str] = set()
         forbidden.connected()
         self._held = forbidden.held()
-        self._next_s = 0.0
-        self._held_until_s = -math.inf
+        self._next_s = self._held_until_s = -math.inf
         #: What was set aside since it was read from the file: number, kind and reason.
         self.spoiled: list[tuple[int, str, str]] = []
 
@@ -134,9 +131,6 @@ class Outbox:
         if record and not self.may_send(record.kind):
             self._begin_again()
             return None
-        if record:
-            # A burst of a tenth of a second is allowed, so that a late wake-up costs no throughput.
-            self._next_s = max(self._next_s, now_s - 0.1) + self._interval_s
         return record
 
     def retry(self) -> None:
@@ -145,9 +139,10 @@ class Outbox:
         self._forbidden.retry()
 
     def sent(self, mid: int, name: str, record: Record | None = None, size: int = 0) -> None:
-        """Note that a packet went out, which carries `size` bytes of `record`, if it is one."""
-        self._flying[mid] = Flight(name, self._monotonic_s(), record)
-        self._next_s += size / BYTES_PER_S
+        """Note that a packet of `size` bytes went out, with `record`, if it is one."""
+        now_s = self._monotonic_s()
+        self._flying[mid] = Flight(name, now_s, record)
+        self._next_s = max(self._next_s, self._quota.spend(size, now_s))
 
     def answered(self, mid: int, reason: int) -> Outcome | None:
         """Act on the broker's answer to packet `mid`; None if it is none of ours.

@@ -486,6 +486,6 @@ def test_bytes_are_paced_too(store: Store, ticks: Ticks) -> None:
         record = box.take()
         assert record
         box.sent(record.seq, record.kind, record, 128 * 1024)
-        assert 0.15 <= box.wait_s() <= 0.26
+        assert 0.2 <= box.wait_s() <= 0.28
         assert box.take() is None
-        ticks.now_s += 0.26
+        ticks.now_s += 0.28
