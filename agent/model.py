@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeGuard
+
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +42,7 @@ _KIND = re.compile(r"(?=.{1,127}\Z)[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,6
 GRACE_MIN_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Value):
     """One instant on both clocks, and the boot that `boot_s` counts from."""
 
     wall_s: float
@@ -50,8 +50,7 @@ class Moment:
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Value):
     """Quantities of one sensor at one moment, in base units, named with their unit.
 
     A few values are words that say what the device is, such as its model.
@@ -62,8 +61,7 @@ class Reading:
     moment: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(Value):
     """A message for the cloud that has no number yet.
 
     `kind` is its topic below the thing's name (`count`, `sensors/room`), `timestamp_s` what its
@@ -73,11 +71,10 @@ class NewRecord:
     kind: str
     timestamp_s: float
     moment: Moment
-    body: Mapping[str, Json] = field(default_factory=dict)
+    body: Mapping[str, Json] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Value):
     """A message that the store has numbered: `epoch` and `seq` name it for ever."""
 
     epoch: str

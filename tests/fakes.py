@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.clock import Clock
@@ -23,6 +23,7 @@ from agent.health.health import Health
 from agent.sampling import Recorder, Sampler
 from agent.sensors import Sensor
 from agent.store import open_store
+from agent.value import replace
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from agent.cli.service import as_service, ask_service
 from agent.errors import EXIT_OK, ConfigError, CredentialsError, explained
 from agent.identity import CLAIM, CLAIM_DIRECTORY, CLAIM_ON_TRIAL, erase_claim, load
 from agent.provisioning import claim_given
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from agent.cli.draft import Draft
@@ -55,8 +55,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimAnswers:
+class ClaimAnswers(Value):
     """A claim that is given, if one is, with what has been answered of it."""
 
     given: ClaimGiven | None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +23,7 @@ from agent.config import (
 )
 from agent.config.editor import UneditableError, with_sensor, with_value
 from agent.errors import ConfigError
+from agent.value import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,7 +15,6 @@ import ssl
 import stat
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from agent.errors import AgentError
 from agent.identity import decode_certificate, load
 from agent.model import MIB
 from agent.store.inspection import inspect
+from agent.value import asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

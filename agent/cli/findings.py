@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent import board
@@ -12,6 +11,7 @@ from agent.cli.units import plain, sign
 from agent.errors import SensorError
 from agent.sensors import discovery
 from agent.sensors.discovery import Device, Pin
+from agent.value import Value, asdict, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,8 +32,7 @@ KEYS = ("id", "device", "at")
 PLACES = {gpio: place for place, gpio in board.HEADER.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Board:
+class Board(Value):
     """Devices and pins that are there: devices that can be read, and the pins of the header.
 
     Where no pin is seen, `trouble` and `hint` say why, and what to do.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import board, files
@@ -30,6 +29,7 @@ from agent.identity import (
 )
 from agent.model import DAY_S
 from agent.provisioning import access_key, credentials_file
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -7,7 +7,6 @@ at times is known too. Nothing is written, and nothing is asked but the sensors.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.config import StoreLimits
@@ -18,6 +17,7 @@ from agent.sensors import Detections, open_sensor, quantities
 from agent.store import Store
 from agent.uplink import Birth
 from agent.uplink.announcement import OFFLINE, ONLINE, STATUS, STOPPED, WILL, announcement
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,8 +36,7 @@ LOST = Detections(0, 0.0, edges=2, lost=1)
 LATE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Payloads:
+class Payloads(Value):
     """Payloads of one kind: an example, and the names of all fields that one may have.
 
     Those in `at_times` are in some only. `unknown` says why there may be more fields than these.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from agent.cli import traffic
@@ -19,6 +18,7 @@ from agent.clock import Clock
 from agent.errors import EXIT_OK
 from agent.model import COUNT, encode
 from agent.sensors import BUILT_IN
+from agent.value import asdict
 
 if TYPE_CHECKING:
     import argparse

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from agent.config import Aws, Mqtt, Provisioning, Thing, problem_with
 from agent.errors import EXIT_USAGE, AgentError
 from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey, Profile
+from agent.value import Value
 
 if TYPE_CHECKING:
     import argparse
@@ -38,8 +38,7 @@ class UsageError(AgentError):
     exit_code = EXIT_USAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Value):
     """Answers to the questions; `key` is None where the present one stays.
 
     `region` is "" where that of the registration stays, and nobody but the service tells it.

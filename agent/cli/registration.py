@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import signal
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import board
@@ -36,6 +35,7 @@ from agent.identity import (
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import fleet
 from agent.provisioning.retry import Retry
+from agent.value import replace
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:

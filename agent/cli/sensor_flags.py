@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 import tomllib
@@ -14,6 +13,7 @@ from agent import sensors
 from agent.cli.questions import UsageError
 from agent.config import SensorConfig, parts
 from agent.config.lines import number_of
+from agent.value import Value, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,7 +104,7 @@ def problem(driver: str, key: str, value: object) -> str:
     """The problem with a value for a key of a sensor, in words; "" if it fits, or nobody knows."""
     told = ""
     for kind in (SensorConfig, built_in(driver)):
-        for one in dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ():
+        for one in fields(kind) if issubclass(kind, Value) else ():
             if one.name == key and "check" in one.metadata:
                 try:
                     one.metadata["check"](value, Path())

@@ -10,7 +10,6 @@ import json
 import re
 import shlex
 import tomllib
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +25,7 @@ from agent.config import (
     Thing,
 )
 from agent.sensors import options_of
+from agent.value import Value, ValueClass, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     Checks = Mapping[str, Check]
 
 
-def _checks(kind: type) -> Checks:
+def _checks(kind: ValueClass) -> Checks:
     return {one.name: one.metadata["check"] for one in fields(kind) if "check" in one.metadata}
 
 
@@ -195,7 +195,7 @@ def _options(driver: object) -> Checks:
         kind = options_of(driver) if isinstance(driver, str) else dict
     except Exception:  # noqa: BLE001 -- a plug-in that is broken is no reason to tell nothing
         return {}
-    return _checks(kind) if is_dataclass(kind) else {}
+    return _checks(kind) if issubclass(kind, Value) else {}
 
 
 def _key(name: str) -> str:

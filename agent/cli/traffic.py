@@ -8,12 +8,12 @@ nor do pings at 30 s or more ("AWS IoT Core pricing, additional metering details
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.model import COUNT, DAY_S, KIB, MINUTE_S, encode
 from agent.mqtt import publish_size
 from agent.sampling import INTERVAL_S
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,7 @@ PRICE = (
 UNIT = 5 * KIB
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Value):
     """The least and the most of something."""
 
     least: float
@@ -71,8 +70,7 @@ class Span:
         return Span(self.least * factor, self.most * factor)
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Value):
     """Messages of one kind in a month: how often, in words and numbers; bytes of each.
 
     `payload` is the JSON alone, `tls` what one message and its acknowledgement put into TCP, both
@@ -88,8 +86,7 @@ class Flow:
     metered: int
 
 
-@dataclass(frozen=True, slots=True)
-class Month:
+class Month(Value):
     """Traffic of 30 days: pings, bytes in TCP and on the wire, AWS's units and minutes, dollars."""
 
     messages: Span

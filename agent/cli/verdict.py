@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agent import __version__
+from agent.value import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value):
     """The verdict on one thing; `hint` says what to do, which nobody must where it is OK.
 
     `what` is the code of a condition where there is one for it.

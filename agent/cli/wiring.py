@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from agent.cli.sensor_flags import ARGUMENT, built_in, problem
 from agent.cli.units import plain
 from agent.config import MOTION, SensorConfig
 from agent.sensors.discovery import USUAL_PIN as PIN
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping

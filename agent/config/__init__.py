@@ -1,4 +1,4 @@
-"""Configuration: TOML in, frozen dataclasses out, every problem at once, with its line."""
+"""Configuration: TOML in, frozen values out, every problem at once, with its line."""
 
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents, read_toml

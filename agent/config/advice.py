@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import difflib
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.config.characters import QUOTES, TYPED, strange, told
@@ -22,6 +21,7 @@ from agent.config.settings import (
     StoreLimits,
     Thing,
 )
+from agent.value import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """Fields of the settings: each declares its default and the check of its values.
 
-A dataclass declares each key beside its name: `port: int = integer(8883, 1, 65535)`. `...` as the
+A value class declares each key beside its name: `port: int = integer(8883, 1, 65535)`. `...` as the
 default makes a key required. Rules between keys go into `__post_init__`, which raises
-`ValueError("key: what is wrong")`. `tables.read` fills the dataclass from a TOML table.
+`ValueError("key: what is wrong")`. `tables.read` makes one from a TOML table.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
+
+from agent.value import field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -224,12 +225,9 @@ def dotted(*parts: str) -> str:
 
 
 def declare(default: T | EllipsisType | None, check: Check, *, blank: bool = False) -> T:
-    """A dataclass field with its check; with `blank`, an empty string counts as not given."""
-    metadata = {"check": check, "blank": blank}
-    if default is ...:
-        required: T = field(metadata=metadata)
-        return required
-    return field(default=cast("T", default), metadata=metadata)
+    """A field with its check; with `blank`, an empty string counts as not given."""
+    declared: T = field(default=default, metadata={"check": check, "blank": blank})
+    return declared
 
 
 def misfit(

@@ -7,13 +7,13 @@ import os
 import re
 import shlex
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents
 from agent.config.fields import THING_NAME, show
 from agent.errors import ConfigError
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,7 @@ _CODE_LENGTH = 4096
 _ADVICE = "; correct it, or set [thing] name in agent.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Legacy:
+class Legacy(Value):
     """Settings of an older device; `thing` is empty and `sensor` None where it had none.
 
     `sensor` has the keys of a [[sensors]] table. `problem` says why it gives no name though it has

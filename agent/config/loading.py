@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from agent.config.settings import (
     Thing,
 )
 from agent.config.tables import Tables
+from agent.value import Value, fields, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
 
-#: The Options dataclass of a driver, or `dict` for one that checks its own.
+#: The Options of a driver, a value class, or `dict` for one that checks its own.
 #: Raises KeyError(driver, *known drivers).
 OptionsOf = Callable[[str], type | None]
 
@@ -241,7 +241,7 @@ def _sensor(tables: Tables, table: object, key: str, options_of: OptionsOf) -> S
                 told = f"no driver {seen(driver)}{advice}; known: {', '.join(known)}"
                 tables.note(f"{key}.driver: {told}")
         else:
-            if kind and is_dataclass(kind):
+            if kind and issubclass(kind, Value):
                 shared = {one.name for one in fields(kind)} & own.keys()  # such as timeout_s
                 rest |= {name: own[name] for name in shared}
                 options = tables.read(kind, rest, key, {})

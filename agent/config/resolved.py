@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from agent.value import asdict
 
 if TYPE_CHECKING:
     from agent.config.settings import Config

@@ -1,12 +1,10 @@
-"""Settings: a frozen dataclass for each table, and one for them all.
+"""Settings: a value class for each table, and one for them all.
 
 Field names are TOML keys and say their unit; their defaults and bounds stand beside them.
 """
 
-# ruff: noqa: RUF009 -- file() declares a field, as dataclasses.field() does
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from agent.config.fields import (
 from agent.config.hosts import host, url
 from agent.config.key_uri import KeyUri, key_file
 from agent.model import DAY_S
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,15 +34,13 @@ NAMED = "1 to 128 of the characters a-z A-Z 0-9 : _ -"
 GROUPS_MAX, ATTRIBUTES_MAX, TYPED_ATTRIBUTES_MAX = 10, 2, 49
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
+class Thing(Value, kw_only=True):
     """Name of this device: of its thing, its client id and the first level of its topics."""
 
     name: str = text("", THING_NAME, NAMED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aws:
+class Aws(Value, kw_only=True):
     """AWS to register with; an empty string means that the AWS credentials say so."""
 
     region: str = text(
@@ -53,8 +50,7 @@ class Aws:
     profile: str = text("")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provisioning:
+class Provisioning(Value, kw_only=True):
     """Registration with AWS: its method, what the thing is to be there, and what it is made with.
 
     `policy` is one that exists and stays as it is; without it, the device has one of its own.
@@ -111,8 +107,7 @@ class Provisioning:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mqtt:
+class Mqtt(Value, kw_only=True):
     """The session with the broker."""
 
     endpoint: str = host("")
@@ -143,8 +138,7 @@ class Mqtt:
             raise ValueError("endpoint: is missing; with cert_file nothing else tells it")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreLimits:
+class StoreLimits(Value, kw_only=True):
     """Store of the records: its file, the longest time to a commit, and its bounds."""
 
     path: Path = file(Path("/var/lib/pi-iot-agent/store.db"))
@@ -154,8 +148,7 @@ class StoreLimits:
     max_age_days: float = number(90.0, 0.001, 36_500)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class Count(Value, kw_only=True):
     """Counting: the sensors whose detections are counted, and the length of a window.
 
     `sensor` is never more than is there; `asked` says that the file has something about it.
@@ -166,8 +159,7 @@ class Count:
     asked: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paths:
+class Paths(Value, kw_only=True):
     """Directories that the agent works in."""
 
     certs: Path = file(Path("/etc/pi-iot-agent/certs"))
@@ -185,8 +177,7 @@ class Paths:
         return self.runtime / "status.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorConfig:
+class SensorConfig(Value, kw_only=True):
     """One sensor; `options` is its driver's Options, a plain dict for a plug-in's.
 
     `interval_s` is None where it is not given: 60 s, and no reading of a detector that is counted.
@@ -205,8 +196,7 @@ class SensorConfig:
     options: object = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Value, kw_only=True):
     """The whole configuration; `warnings` are worth mending but stop nothing."""
 
     path: Path

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.config.fields import dotted
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,7 @@ _ENDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Value):
     """A statement: whole lines; `table` is the one that they stand in, None in an array's.
 
     `key` is what it sets, or the name in a header; empty for remarks and blank lines.

@@ -1,17 +1,17 @@
-"""The tables of a configuration document, turned into dataclasses with every problem noted."""
+"""The tables of a configuration document, turned into values with every problem noted."""
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from agent.config.fields import dotted, show
+from agent.value import Value, fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Value)
 
 
 class Tables:
@@ -31,10 +31,10 @@ class Tables:
 
     def table(self, name: str, kind: type[T], given: Mapping[str, object] | None = None) -> T:
         """The table `name`; where it has problems an empty one stands in to find the others."""
-        mine = {one.name for one in fields(cast("type", kind))}
+        mine = {one.name for one in fields(kind)}
         ours = {key: value for key, value in (given or {}).items() if key in mine}
         found = self.read(kind, self._document.get(name, {}), name, ours)
-        return found or cast("Callable[..., T]", kind)(**ours)
+        return found or kind(**ours)
 
     def array(self, name: str, default: list[object]) -> list[object] | None:
         """The tables of the array `name`; None, and a problem noted, if it is something else."""
@@ -67,7 +67,7 @@ def read(
     problems: list[str],
     given: Mapping[str, object] | None = None,
 ) -> T | None:
-    """The TOML `table` as an instance of the dataclass `kind`; None if it has problems.
+    """The TOML `table` as a `kind`; None if it has problems.
 
     Each problem is added to `problems` and begins with its key, itself begun with `key`. An empty
     string where a string is expected counts as not given. `given` holds values for fields that the
@@ -76,7 +76,7 @@ def read(
     if not isinstance(table, dict):
         problems.append(f"{key}: expected a table [{key}], got {show(table)}")
         return None
-    keys = {one.name: one for one in fields(cast("type", kind)) if "check" in one.metadata}
+    keys = {one.name: one for one in fields(kind) if "check" in one.metadata}
     before = len(problems)
     unknown = [
         f"{key}.{dotted(name)}: {_unknown(name, keys)}" for name in table if name not in keys
@@ -86,7 +86,7 @@ def read(
     for name, one in keys.items():
         value = table.get(name)
         if value is None or (value == "" and one.metadata["blank"]):
-            if one.default is MISSING and name not in values:
+            if one.default is ... and name not in values:
                 problems.append(f"{key}.{name}: is missing")
             continue
         try:
@@ -96,7 +96,7 @@ def read(
     if len(problems) > before + len(unknown):
         return None
     try:
-        made = cast("Callable[..., T]", kind)(**values)
+        made = kind(**values)
     except ValueError as error:  # such as a key that is missing since another stands for it
         problems += [f"{key}.{problem}" for problem in error.args]
         return None

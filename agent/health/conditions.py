@@ -6,16 +6,15 @@ Whoever meets a trouble reports one of these to `Health`; there is no other way 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from agent.errors import ANEW
+from agent.value import Value
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 LEVELS = {INFO: logging.INFO, WARNING: logging.WARNING, ERROR: logging.ERROR}
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Value):
     """One thing that can be wrong, and what a person does about it unless told better.
 
     `patience_s` is how long it stays information only; 0 means that `severity` holds at once.

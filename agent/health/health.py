@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.health.conditions import INFO, LEVELS, Condition
+from agent.value import Value, asdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +31,7 @@ SAMPLER, UPLINK = "sampler", "uplink"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value):
     """A condition that stands now: since when, in which words, how severe by now."""
 
     code: str
@@ -42,8 +41,7 @@ class Standing:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Value):
     """The agent at one moment; a copy that nothing changes."""
 
     facts: dict[str, Json]
@@ -72,8 +70,7 @@ class Snapshot:
         return "; ".join(parts)
 
 
-@dataclass(slots=True)
-class _Raised:
+class _Raised(Value, frozen=False):
     condition: Condition
     text: str
     hint: str

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 
 from agent.errors import AgentError, NoAwsCredentialsError, RefusedError
 from agent.health import conditions
+from agent.value import Value, asdict
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Value):
     """Outcome of a step, or trouble in it; `code` is that of a condition, or "" for an outcome.
 
     The text says it all by itself.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from agent import files
@@ -24,6 +23,7 @@ from agent.identity.unusable import (
     unusable,
 )
 from agent.identity.wrapping import unwrapped_uri
+from agent.value import Value, asdict, fields
 
 if TYPE_CHECKING:
     import ssl
@@ -38,8 +38,7 @@ UNTOLD = OPTIONAL | {"account", "region", "certificate_arn", "policy"}
 CLAIM = "claim"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Value):
     """Names of the device at AWS: the content of `identity.json`; `created` in epoch seconds.
 
     `serial` is the board that it was made on; "" where an older version made it, or no board tells.
@@ -64,8 +63,7 @@ class Identity:
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Value):
     """A certificate with its key, and whom to trust.
 
     `roots` are files that the owner names, whatever they hold. Without them `pinned` is trusted,
@@ -80,8 +78,7 @@ class Credentials:
     pinned: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Value):
     """The names in one generation's directory: those of AWS's tutorial, and `identity.json`."""
 
     directory: Path

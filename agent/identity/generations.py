@@ -22,7 +22,6 @@ import secrets
 import ssl
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -30,6 +29,7 @@ from agent.errors import BusyError, CredentialsError
 from agent.identity.credentials import Files, read_identity
 from agent.identity.roots import certificates
 from agent.identity.tls import load_pair
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,8 +51,7 @@ BY_HAND_S = 15
 MOST_CALLS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class NewCertificate:
+class NewCertificate(Value):
     """A certificate that AWS has just made: PEM texts, and its names there."""
 
     arn: str

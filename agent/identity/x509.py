@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+from agent.value import Value
 
 #: A certificate in PEM; in OpenSSL's own two other forms, too.
 PEM = re.compile(
@@ -44,8 +45,7 @@ LENGTH_MAX = 4
 SIGNED = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Value):
     """Facts of a certificate: times in epoch seconds, its key such as "EC P-256" or "RSA 2048".
 
     `subject` and `issuer` are such as "CN=AWS IoT Certificate"; "" for names without a known part.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from paho.mqtt.packettypes import PacketTypes
@@ -12,6 +11,7 @@ from paho.mqtt.properties import Properties
 
 from agent.model import MIB
 from agent.mqtt.lean_paho import paho
+from agent.value import Value
 
 if TYPE_CHECKING:
     import ssl
@@ -36,8 +36,7 @@ RESEND_S = 10.0
 DUP = 0x08
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Value):
     """Options of a connection; `will` is the payload of the last will on `will_topic`, if any.
 
     A `clean` one takes up no session and leaves none behind.
@@ -60,8 +59,7 @@ class Options:
         return self.protocol == "5"
 
 
-@dataclass(slots=True)
-class Unanswered:
+class Unanswered(Value, frozen=False):
     """A packet as it was sent, when (time.monotonic), and whether it was sent again."""
 
     packet: bytes

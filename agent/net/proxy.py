@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from agent.errors import LinkLostError
 from agent.net.failures import UnreachableError
+from agent.value import Value, field
 
 if TYPE_CHECKING:
     import socket
@@ -28,13 +28,12 @@ OK, WANTS_CREDENTIALS = 200, 407
 HINT = "check https_proxy in the environment of the service (`systemctl edit pi-iot-agent`)"
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Value):
     """Address of the proxy, and the value of the Proxy-Authorization header, if any."""
 
     host: str
     port: int
-    authorization: str = field(default="", repr=False)
+    authorization: str = field(default="", secret=True)
 
 
 def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:

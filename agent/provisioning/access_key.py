@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent import files
@@ -19,6 +18,7 @@ from agent.provisioning.credentials_file import (
     option_name,
     parse,
 )
+from agent.value import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +46,12 @@ _ELSEWHERE = {
 QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessKey:
+class AccessKey(Value):
     """An access key, with its session token if it is a temporary one; the repr has only the id."""
 
     id: str
-    secret: str = field(repr=False)
-    token: str = field(default="", repr=False)
+    secret: str = field(secret=True)
+    token: str = field(default="", secret=True)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Problems with it, each as the name in the file and the problem in words."""
@@ -67,8 +66,7 @@ class AccessKey:
         yield from ((name, problem) for name, problem in problems.items() if problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Value):
     """Content of a profile; `key` is None and `region` empty where it has none that can be used."""
 
     key: AccessKey | None = None

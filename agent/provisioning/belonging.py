@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Value):
     """Rule by which a certificate that a file names is the device's own.
 
     A file may name any, and the claim of a whole fleet lies here too. So what AWS shows at no thing

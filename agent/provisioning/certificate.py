@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.errors import CloudError, RefusedError
 from agent.identity import Identity, certificates
 from agent.provisioning import openssl, steps
 from agent.provisioning.policy import policy_name
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from agent.provisioning.retry import Retry
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Value):
     """Content of an identity beside its certificate, and what `about` it is configured.
 
     `key` is the PEM text of the one to use; "" where a new one is to be made.

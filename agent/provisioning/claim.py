@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from agent.errors import LinkLostError, RefusedError, TransientCloudError
@@ -31,6 +30,7 @@ from agent.mqtt.answers import (
 )
 from agent.net import DETOUR_PORT, CertificateRefusedError, Dialer, Ports, Waiter
 from agent.provisioning.rejection import rejected
+from agent.value import Value
 from agent.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ ALLOW = "the policy of the claim certificate must allow it: see provisioning.md,
 _Taken = TypeVar("_Taken")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value):
     """Request to AWS: `<topic>/json` is where, `<topic>/json/accepted` and `/rejected` answer."""
 
     topic: str

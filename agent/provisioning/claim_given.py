@@ -7,13 +7,13 @@ import json
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import ConfigError
 from agent.identity import certificates, decode_certificate
 from agent.provisioning import openssl
+from agent.value import Value, field
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -41,12 +41,11 @@ HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimGiven:
+class ClaimGiven(Value):
     """A claim's certificate and key (PEM); whether it lives for minutes. The repr has no key."""
 
     certificate: str
-    key: str = field(repr=False)
+    key: str = field(secret=True)
     temporary: bool
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Self
 
 from agent import files
+from agent.value import Value, asdict, fields, replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +25,7 @@ NAME = ".claimed"
 TOKEN_S = 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Value):
     """Key and certificate (PEM), its token and when (epoch seconds) it came; "" for what is not.
 
     `serial` is the board, `endpoint` whose account it is for, `key_type` as the settings have it.

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -21,6 +20,7 @@ from agent.provisioning import answer
 from agent.provisioning.access_key import DEFAULT_PROFILE, AccessKey, check, text_of
 from agent.provisioning.credentials_file import FORM, load
 from agent.provisioning.failures import NEW_KEY_HINT, Call, failure, key_failure
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,7 @@ CLIENT_CONFIG = ClientConfig(
 Answer = answer.Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Value):
     """Principal of the AWS key in use; partition, account and region go into every name at AWS."""
 
     account: str

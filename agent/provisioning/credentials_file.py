@@ -10,11 +10,11 @@ import codecs
 import configparser
 import io
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import ConfigError
+from agent.value import Value, field
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,13 +44,12 @@ _OTHER_FORMS = {
 _SHOWN = re.compile(r"[a-zA-Z][\w.@ -]{0,30}")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CredentialsFile:
+class CredentialsFile(Value):
     """A file that has been read: its text, and what each of its sections holds."""
 
     path: Path
-    text: str
-    sections: dict[str, dict[str, str]]
+    text: str = field(secret=True)
+    sections: dict[str, dict[str, str]] = field(secret=True)
 
     def profile(self, name: str) -> dict[str, str]:
         """Content of a profile, as AWS's tools see it; empty if there is none."""

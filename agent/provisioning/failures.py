@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from botocore import exceptions
@@ -22,6 +21,7 @@ from agent.errors import (
     RefusedError,
     TransientCloudError,
 )
+from agent.value import Value
 
 LONGEST_MESSAGE = 200
 
@@ -93,8 +93,7 @@ class ClockError(TransientCloudError):
         super().__init__(f"{text}; here it is {now}", hint=CLOCK_HINT)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Value):
     """A call to AWS: the IAM action, the resource that it is on, and where it goes."""
 
     action: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.config import region_of, registered_name
@@ -26,6 +25,7 @@ from agent.provisioning import claim_files, claimed, openssl, roots
 from agent.provisioning.claim import ANSWER_S, Claim
 from agent.provisioning.claimed import Claimed
 from agent.provisioning.registration import Registration, sent
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -136,8 +136,7 @@ def give_up(generations: Generations) -> None:
     claimed.forget(generations.certs)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(Value):
     """The name that a device has to keep: `only`, if one is given."""
 
     config: Config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from agent.provisioning.rejection import (
     TokenEndedError,
     topic_of,
 )
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,8 +35,7 @@ MADE_BY_AWS = "made-by-aws"
 CERTIFICATE_ID = r"[0-9a-f]{64}"
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Value):
     """Steps over MQTT, each of whose results is on the disk before the next.
 
     `wall_s` is by this machine's clock.

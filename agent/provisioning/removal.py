@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from agent.provisioning import steps
 from agent.provisioning.belonging import Rule
 from agent.provisioning.handover import PROOF_S, destroy_replaced, remove_whole
 from agent.provisioning.remover import AFRESH, Remover
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

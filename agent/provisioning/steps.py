@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from agent.identity import NewCertificate
 from agent.provisioning import openssl
 from agent.provisioning.failures import ExistsError, NotFoundError
 from agent.provisioning.policy import same_policy
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +33,7 @@ USABLE = (ACTIVE, INACTIVE)
 SHUT_OUT = (INACTIVE, REVOKED)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Value):
     """Host name that devices connect to, and what AWS's clock said at our monotonic `at_s`."""
 
     host: str
@@ -46,8 +45,7 @@ class Endpoint:
         return self.time_s + time.monotonic() - self.at_s
 
 
-@dataclass(frozen=True, slots=True)
-class KnownCertificate:
+class KnownCertificate(Value):
     """A certificate as AWS describes it."""
 
     arn: str

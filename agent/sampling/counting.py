@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT, HOUR_S, NewRecord, next_by
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -27,8 +27,7 @@ SLEPT_S = HOUR_S
 FAULT = "sensor_fault"
 
 
-@dataclass(slots=True)
-class _Watch:
+class _Watch(Value, frozen=False):
     """Share of one sensor in a window; times are of the boot clock.
 
     It has watched for `earlier_s` in spans that are over, and since `since_s` (None: not at this
@@ -217,8 +216,7 @@ class CountWindow:
         return Report(name, record, bool(present), blank=not present and quality != FAULT)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Value):
     """A span of `window_s` that ends at `end_s`, a multiple of it on the wall clock.
 
     `opened_boot_s` is when observing began, `closes_boot_s` when to close; `whole` says that it

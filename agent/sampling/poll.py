@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from agent.errors import NoDataError, SensorError
-from agent.sampling.leaks import Leaks
 from agent.sensors import BUILT_IN
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.config import SensorConfig
     from agent.model import Moment
+    from agent.sampling.leaks import Leaks
     from agent.sensors import Detections, Sensor
 
 
-@dataclass(slots=True)
-class Poll:
+class Poll(Value, frozen=False):
     """A poll and what came of it; `due`: it is for a reading; `error` says where it ended early.
 
     `sensor` is what is open, None before an opening and after a failure. `seen` holds the
@@ -38,7 +37,7 @@ class Poll:
     seen: tuple[Detections, Moment] | None = None
     quiet_s: float = math.inf
     values: Mapping[str, float | str] | None = None
-    missing: Mapping[str, SensorError] = field(default_factory=dict)
+    missing: Mapping[str, SensorError] = {}
     values_at: Moment | None = None
     took_s: float = 0.0
     error: SensorError | None = None
@@ -56,8 +55,7 @@ class Poll:
                 sensor.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Poller:
+class Poller(Value):
     """Polls the sensor that `config` describes.
 
     A `counted` detector is read only if it was given an interval. The methods are called in any
@@ -68,8 +66,8 @@ class Poller:
     clock: Clock
     open_sensor: Callable[..., Sensor]
     counted: bool
-    monotonic_s: Callable[[], float] = field(default=time.monotonic)
-    leaks: Leaks = field(default_factory=Leaks)
+    leaks: Leaks
+    monotonic_s: Callable[[], float] = time.monotonic
 
     def poll(self, poll: Poll, call: Callable[[], None] = lambda: None) -> Poll:
         """Open the sensor if it is None, drain its detections, and read it if a reading is due.

@@ -18,6 +18,7 @@ from agent.health import conditions
 from agent.health.health import SAMPLER
 from agent.model import reading_record
 from agent.sampling.counting import CountWindow
+from agent.sampling.leaks import Leaks
 from agent.sampling.poll import Poller
 from agent.sampling.pool import Pool
 from agent.sampling.target import BETWEEN_S, LOST_HINT, Target
@@ -88,7 +89,7 @@ class Sampler:
             tested=[one.name for one in config.sensors if one.test],
         )
         self._targets = [
-            Target(Poller(one, clock, open_sensor, counted=one.name in self._window), wakeup.set)
+            Target(Poller(one, clock, open_sensor, one.name in self._window, Leaks()), wakeup.set)
             for one in config.sensors
         ]
         self._told: dict[str, tuple[float | None, str]] = {}  # what health knows of each

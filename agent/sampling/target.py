@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ from agent.sampling.dead_band import DeadBand
 from agent.sampling.lacks import NO_DATA_MAX, Lacks
 from agent.sampling.poll import Poll
 from agent.sensors import BUILT_IN, Plausibility
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,13 +10,13 @@ import fcntl
 import re
 import threading
 from collections import Counter
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agent import board
 from agent.errors import SensorError
 from agent.sensors import gpio_chips, gpio_line, hwmon, iio, onewire, sysfs, system
 from agent.sensors.sensor import Sensor
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,8 +43,7 @@ PINS = sorted(board.HEADER.values())
 USUAL_PIN = 21
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Value):
     """One that a built-in driver reads: the driver's options, and what it says now, in words."""
 
     driver: str
@@ -52,8 +51,7 @@ class Device:
     says: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Value):
     """A pin of the header: the number of its GPIO, and whether and by whom it is held."""
 
     number: int

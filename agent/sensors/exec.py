@@ -16,13 +16,13 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from agent.config.fields import command, number, text
 from agent.errors import NoDataError, SensorError
 from agent.programs import public
 from agent.sensors import scripts
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +44,7 @@ _COMMA = re.compile(r"(^|[:\s])[+-]?\d+,\d", re.ASCII)
 HINT = "run the command by hand, as the user pi-iot-agent; the service's sandbox holds for it too"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table; `quantity` names the value if only a number is printed."""
 
     command: tuple[str, ...] = command(...)

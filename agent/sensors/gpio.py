@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from agent import board
@@ -19,6 +18,7 @@ from agent.model import DAY_S
 from agent.sensors import gpio_chips, gpio_line, sysfs
 from agent.sensors.gpio_chips import Wanted
 from agent.sensors.plausibility import Limits
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +52,7 @@ _OLD_PULLS = {"up": "pull-up", "down": "pull-down", "none": "off"}
 QUANTITIES = ("active",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table: a `pin` of the header by its GPIO (BCM) number, or a line.
 
     `chip` is a name such as gpiochip4, a path or a label, `line` an offset or the line's name.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from agent.config.fields import text
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
 from agent.sensors.plausibility import believed
+from agent.value import Value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +40,7 @@ KINDS = {
 ONE_WIRE = "w1_slave_temp"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table: the content of the device's `name` file, and its place."""
 
     device: str = text(..., r"\S{1,64}", "a name such as cpu_thermal")

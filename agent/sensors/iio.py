@@ -6,13 +6,13 @@ Names of files and their units: the kernel's Documentation/ABI/testing/sysfs-bus
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import text
 from agent.errors import SensorError
 from agent.sensors import sysfs
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,16 +54,14 @@ HECTOPASCALS_FROM_KPA = 200.0
 UNSCALED = "its overlay may want a reference voltage; a program run by exec can scale it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table: the content of the device's `name` file, and its place."""
 
     device: str = text(..., r"\S{1,64}", "a name such as bme280")
     at: str = text("", r"\S{1,64}", "a place such as 1-0076")
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Value):
     """Files of one quantity: `(value + offset) * scale` is in the kernel's unit."""
 
     quantity: str

@@ -6,13 +6,13 @@ Files and families: the kernel's Documentation/w1/slaves/w1_therm.rst.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import text as words
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
+from agent.value import Value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +50,7 @@ _HINT = f"add dtoverlay=w1-gpio to {board.CONFIG_TXT} and restart; check the 4.7
 QUANTITIES = ("temperature_c",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table; without `id` the only thermometer on the bus is meant."""
 
     id: str = words("", ID, "an id such as 28-0000072b5c8e")

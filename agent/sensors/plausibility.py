@@ -9,10 +9,10 @@ says by its `limits` that it wants to be judged.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.model import DAY_S, HOUR_S, MINUTE_S
+from agent.value import Value
 
 #: Lowest and highest value by base and unit, generous for sensors of a Raspberry Pi.
 RANGES = {
@@ -85,8 +85,7 @@ HISTORY_DETECTIONS = 20
 SLACK_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value):
     """Limits of a detector: seconds active without a break, detections a minute."""
 
     active_max_s: float

@@ -52,7 +52,7 @@ def quantities(driver: str) -> tuple[str, ...]:
 
 
 def options_of(driver: str) -> type:
-    """The Options dataclass of a driver, `dict` for a plug-in.
+    """The Options of a driver, a value class, `dict` for a plug-in.
 
     Raises KeyError(driver, *known drivers) for a name that nobody has.
     """

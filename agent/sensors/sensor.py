@@ -1,6 +1,6 @@
 """Sensor: one guarded face over each driver, and the methods that a driver has.
 
-A driver is a module with a frozen dataclass `Options` and `open_driver(options, *, clock)`. A
+A driver is a module with a value class `Options` and `open_driver(options, *, clock)`. A
 plug-in is an entry point of the group `pi_iot_agent.sensors` that names such a function; its
 options are a plain dict. Its result needs only the methods below and imports nothing of ours.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
 from agent.sensors.plausibility import Limits, believed
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +45,7 @@ MEND = "mend the driver, or the program that it runs"
 UNQUOTE = f"a number stands without quotes: {MEND}"
 
 
-@dataclass(frozen=True, slots=True)
-class Detections:
+class Detections(Value):
     """Detections since the last call: their number, and their seconds in all.
 
     `edges` is the number of edges, `lost` of those that happened and could not be looked at, where

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.config.fields import number
 from agent.model import DAY_S
+from agent.value import Value
 
 if TYPE_CHECKING:
     from agent.clock import Clock
@@ -18,8 +18,7 @@ DRAUGHT_S = 900.0
 QUANTITIES = ("temperature_c",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table; with `detections_per_s` it detects, evenly spaced."""
 
     detections_per_s: float | None = number(None, 0, 10_000)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from agent.config.fields import file
 from agent.errors import SensorError
 from agent.model import KIB
 from agent.sensors import sysfs
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,11 +70,10 @@ def under_voltage(root: Path = board.ROOT) -> bool | None:
     return None if known is None else bool(known)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table: a directory on the disk that is measured."""
 
-    disk: Path = file(Path("/"))  # noqa: RUF009 -- file() declares a field
+    disk: Path = file(Path("/"))
 
 
 class System:

@@ -5,13 +5,13 @@ Files and units: the kernel's Documentation/driver-api/thermal/sysfs-api.rst.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import text
 from agent.errors import SensorError
 from agent.sensors import sysfs
+from agent.value import Value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 QUANTITIES = ("temperature_c",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """Keys of its `[[sensors]]` table; without `zone` the only one is meant."""
 
     zone: str = text("", r"\S{1,64}", "the type of a zone, such as cpu-thermal")

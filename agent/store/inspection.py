@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from agent.store import database
 from agent.store.records import Records
 from agent.store.timestamps import Boots
 from agent.store.validation import plain, shown, sound
+from agent.value import Value
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,8 +32,7 @@ class StoreForbiddenError(StoreError):
     exit_code = EXIT_REFUSED
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(Value):
     """Result of an inspection: the oldest `records`, and of dead ones why each was set aside.
 
     `queued` may count records that were acknowledged in the last minute.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.model import MIB
+from agent.value import Value
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,12 +29,11 @@ def is_number(fact: object) -> bool:
     return isinstance(fact, int) and 0 <= fact <= NUMBER_MAX
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(Value):
     """Facts that are known, and those of them that the file has to learn in the next commit."""
 
     known: Mapping[str, Fact]
-    pending: Mapping[str, Fact] = field(default_factory=dict)
+    pending: Mapping[str, Fact] = {}
 
     def number(self, name: str) -> int:
         """A fact that is a number, 0 if it is not known."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.model import DAY_S, KIB, MIB, Moment, is_time
 from agent.store.validation import COLUMNS
+from agent.value import Value
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,8 +46,7 @@ YOUNG_ROWS = 10
 SLACK = 1000
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(Value, frozen=False):
     """Figures of the file: its rows that wait, the bytes it takes, and drops by reason.
 
     The row `last_seq` is `marked` if it only holds the number. No row up to `dropped_seq` is left.

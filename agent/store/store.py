@@ -11,7 +11,6 @@ import sqlite3
 import threading
 import time
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import replace
 from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +20,7 @@ from agent.model import MIB, Record
 from agent.store import database
 from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

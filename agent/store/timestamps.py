@@ -8,10 +8,10 @@ clock was set at last, and how far it then was from the boot clock.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT, LATEST_S, is_time, moved_window
+from agent.value import Value
 
 if TYPE_CHECKING:
     import sqlite3
@@ -73,8 +73,7 @@ def _bounds(boot_id: str, boots: Mapping[str, Boot]) -> dict[str, Json]:
     return known
 
 
-@dataclass(frozen=True, slots=True)
-class Boots:
+class Boots(Value):
     """The boots that are known, oldest first, and the one that the file has to learn of."""
 
     known: Mapping[str, Boot]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import sqlite3
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.model import COUNT, Moment, encode
@@ -20,6 +19,7 @@ from agent.store.pending import MIB_MAX, ROWS_MAX, Buffer, Meta
 from agent.store.records import ROW_BYTES, Records, Retention
 from agent.store.reserve import NumberReserve, give_room, keep_room
 from agent.store.timestamps import Boots
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent import __version__
+from agent.value import Value
 
 if TYPE_CHECKING:
     from agent.model import Json, Moment
     from agent.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(Value):
     """Reason why this process began at `began`, and the moment since when none ran, if known.
 
     `reason`: first start, power cut, reboot, watchdog, out of memory, crash, upgrade, restart or

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
@@ -21,6 +20,7 @@ from agent.mqtt.answers import (
     ServerEndedError,
     reason_text,
 )
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -52,8 +52,7 @@ class Flight(NamedTuple):
     record: Record | None = None
 
 
-@dataclass(slots=True)
-class _Doubt:
+class _Doubt(Value, frozen=False):
     """Doubt in a name: it ended so many connections alone, is held until then, was for so long."""
 
     ends: int = 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
 from agent.model import COUNT
 from agent.mqtt.answers import WithheldError
 from agent.store import BlockedError
+from agent.value import Value
 
 if TYPE_CHECKING:
     from agent.health.health import Health
@@ -88,8 +88,7 @@ def _set_total(value: object, command_id: str | None) -> SetTotal | Foreign:
     return Foreign("not an integer from 0 to 2^53-1")
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(Value, frozen=False):
     """Figures of this process over all its sessions: sent, acknowledged, come back, ignored.
 
     `subscribed` names what the broker's session is subscribed to, as far as a SUBACK was seen.
@@ -104,7 +103,7 @@ class Totals:
     last_ack: float | None = None
     echoed_seq: int = 0
     #: Of counts without an echo: the number, and when acknowledged (time.monotonic).
-    unconfirmed: list[tuple[int, float]] = field(default_factory=list)
+    unconfirmed: tuple[tuple[int, float], ...] = ()
     announced: bool = False  # the cloud knows that this process began, and why
 
     def was_published(self) -> None:
@@ -119,7 +118,7 @@ class Totals:
     def was_confirmed(self, seq: int) -> None:
         """Count a record that came back."""
         self.confirmed += 1
-        self.unconfirmed = [one for one in self.unconfirmed if one[0] > seq]
+        self.unconfirmed = tuple(one for one in self.unconfirmed if one[0] > seq)
         self.echoed_seq = max(self.echoed_seq, seq)
 
     def unconfirmed_since_s(self, seq: int, now_s: float) -> float:
@@ -128,7 +127,7 @@ class Totals:
         Over all connections, since one may be too short for so many.
         """
         if seq > self.echoed_seq and len(self.unconfirmed) < UNCONFIRMED:
-            self.unconfirmed.append((seq, now_s))
+            self.unconfirmed += ((seq, now_s),)
         return self.unconfirmed[0][1] if len(self.unconfirmed) >= UNCONFIRMED else math.inf
 
     def was_ignored(self) -> bool:

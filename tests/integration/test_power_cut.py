@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 #: Says after each step what is durable by then: the numbers given out and acknowledged, the total.
 LIFE = """
 import os, sys
-from dataclasses import replace
 from pathlib import Path
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 #: A room is a file of `agent/`, or a package in it. It imports only from lower floors.
 FLOORS = {
+    0: ("value",),
     1: ("errors", "model", "board", "wakeup", "programs"),
     2: ("files", "clock", "config", "health", "net"),
     3: ("account", "ownership", "store", "sensors", "identity", "mqtt"),
@@ -77,7 +78,7 @@ LOADING = {"__import__", "exec", "eval", "import_module", "modules", "resolve_na
 #: What costs too much, or does too much, for a process that runs for years on 512 MiB.
 NEVER_IN_THE_DAEMON = {
     *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
-    "tomlkit",
+    *("tomlkit", "dataclasses", "inspect", "ast", "dis"),
 }
 
 LINES_MAX = 300
@@ -114,7 +115,8 @@ def room(module: str) -> str:
 def defined(source: str) -> set[str]:
     """The names at the top of a source that are its own, not those that it imports."""
     names: set[str] = set()
-    for node in ast.parse(source).body:
+    top = ast.parse(source).body
+    for node in [*top, *(late for one in top if isinstance(one, ast.If) for late in one.orelse)]:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):

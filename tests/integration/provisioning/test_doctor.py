@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.cli.cloud_findings import PATIENCE_S, of_aws
 from agent.cli.examination import examine
 from agent.cli.identity_findings import certificate_id
 from agent.identity import load
+from agent.value import replace
 from tests.integration.provisioning.device import edit_identity
 from tests.tools.cloud.faults import ACCESS_DENIED, CONNECTION_RESET, INVALID_TOKEN, THROTTLED
 

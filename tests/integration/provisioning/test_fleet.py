@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from agent.errors import RefusedError
 from agent.identity import Generations
 from agent.provisioning import fleet
+from agent.value import replace
 from tests.integration.provisioning.device import ROOT, one_root
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from agent.errors import AgentError, LinkLostError, RefusedError
 from agent.identity import Generations
 from agent.provisioning import claimed, fleet, openssl
 from agent.provisioning.registration import MADE_BY_AWS
+from agent.value import replace
 from tests.integration.provisioning.device import one_root
 from tests.integration.provisioning.fleet_device import TEMPLATE, FleetDevice
 from tests.tools.cloud.faults import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from agent import config, sensors
 from agent.cli.allow import HEADER, allow
 from agent.errors import AgentError, StorageError
+from agent.value import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

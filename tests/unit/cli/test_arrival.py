@@ -6,7 +6,6 @@ import fcntl
 import json
 import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from agent.cli.arrival import Arrival, expected
 from agent.config import Count, SensorConfig
 from agent.sensors.simulated import Options
+from agent.value import replace
 from tests import fakes
 from tests.fakes import START_S, FakeClock
 

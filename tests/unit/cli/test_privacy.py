@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from agent import sensors
 from agent.cli import traffic
 from agent.cli.main import main
 from agent.cli.payloads import payloads
+from agent.value import replace
 from tests.fakes import FakeClock
 from tests.unit.cli.conftest import add
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -21,13 +20,14 @@ from agent.config import (
     load,
 )
 from agent.errors import EXIT_CONFIG, ConfigError
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import FrameType
 
-TABLES: dict[str, type] = {
+TABLES: dict[str, type[Value]] = {
     "thing": Thing,
     "aws": Aws,
     "provisioning": Provisioning,
@@ -40,8 +40,7 @@ SENSOR = '[[sensors]]\nname = "room"\ndriver = "probe"\n'
 GPIO = '[[sensors]]\nname = "motion"\ndriver = "gpio"\n'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpio:
+class Gpio(Value, kw_only=True):
     """The options of a driver with a required key and a rule of its own."""
 
     detects: ClassVar[bool] = True
@@ -54,8 +53,7 @@ class Gpio:
             raise ValueError("pin: 13 brings bad luck")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class Probe(Value, kw_only=True):
     """The options of a driver that uses every other kind of field."""
 
     command: tuple[str, ...] = fields.command(("true",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.config import Aws, Count, Mqtt, Paths
 from agent.errors import ConfigError
+from agent.value import fields
 from tests.unit.config.conftest import DRIVERS, TABLES, Gpio, read, write
 
 
@@ -147,7 +147,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PLAIN, inner, max_size=3),
     max_leaves=5,
 )
-KEYS = st.sampled_from([one.name for table in TABLES.values() for one in dataclasses.fields(table)])
+KEYS = st.sampled_from([one.name for table in TABLES.values() for one in fields(table)])
 SENSOR_KEYS = st.sampled_from(["name", "driver", "interval_s", "pin", "active", "command"])
 DOCUMENTS = st.dictionaries(
     st.sampled_from([*TABLES, "sensors"]) | PLAIN,

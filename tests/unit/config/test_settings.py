@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import sensors
 from agent.config import load
+from agent.value import fields, replace
 from tests.unit.config.conftest import TABLES, check_told, read, write
 
 SHIPPED = Path(__file__).parents[3] / "etc" / "agent.toml"
@@ -73,5 +72,5 @@ def test_the_shipped_file_has_every_key(table: str) -> None:
     """A key that is not in the file would be found by nobody."""
     section = SHIPPED.read_text().partition(f"\n[{table}]\n")[2].partition("\n[")[0]
     shown = set(re.findall(r"^# (\w+) = ", section.partition("\n# [[")[0], flags=re.MULTILINE))
-    keys = [one.name for one in dataclasses.fields(TABLES[table]) if "check" in one.metadata]
+    keys = [one.name for one in fields(TABLES[table]) if "check" in one.metadata]
     assert shown == {*keys}

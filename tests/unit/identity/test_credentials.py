@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +26,7 @@ from agent.identity import (
 from agent.identity.credentials import Files, read_identity
 from agent.identity.tls import SUITES
 from agent.identity.unusable import forbidden
+from agent.value import asdict, replace
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 

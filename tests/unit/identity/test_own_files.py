@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,7 @@ from agent.identity import (
     mqtt_warnings,
     wrapped_uri,
 )
+from agent.value import replace
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
 

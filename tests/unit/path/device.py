@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +16,7 @@ from agent.uplink.birth import Birth
 from agent.uplink.session import Session
 from agent.uplink.uplink import Uplink
 from agent.uplink.waits import Waits
+from agent.value import replace
 from agent.wakeup import Wakeup
 from tests.fakes import FakeClock, config, live_facts
 from tests.tools.cloud.authority import Authority, key_pem

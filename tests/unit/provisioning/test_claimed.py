@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent.provisioning import claimed
 from agent.provisioning.claimed import TOKEN_S, Claimed
+from agent.value import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +11,7 @@ from agent import config as configuration
 from agent.errors import NoAwsCredentialsError, RefusedError
 from agent.provisioning.access_key import AccessKey
 from agent.provisioning.cloud import Cloud, readable_by_others
+from agent.value import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

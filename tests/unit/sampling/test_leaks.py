@@ -44,7 +44,8 @@ def poller(driver: type[FakeDriver] | FakeDriver, kind: str = "leaking") -> Poll
         del clock
         return Sensor(config.name, driver() if isinstance(driver, type) else driver)
 
-    return Poller(SensorConfig(name="well", driver=kind), FakeClock(), open_sensor, counted=False)
+    well = SensorConfig(name="well", driver=kind)
+    return Poller(well, FakeClock(), open_sensor, counted=False, leaks=Leaks())
 
 
 def test_what_is_given_back_is_no_leak() -> None:

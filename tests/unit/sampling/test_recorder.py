@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from contextlib import suppress
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +20,7 @@ from agent.sampling import open_windows
 from agent.sampling.pool import Job, Pool
 from agent.sensors import Detections
 from agent.store import BlockedError, open_store
+from agent.value import replace
 from agent.wakeup import Wakeup
 from tests.fakes import START_S, FakeClock, House, live_facts
 from tests.unit.sampling.conftest import Bench

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -13,6 +12,7 @@ from agent.errors import StoreError
 from agent.sampling import Pool, Sampler
 from agent.sensors.simulated import Options
 from agent.store.inspection import inspect
+from agent.value import replace
 from tests import fakes
 from tests.fakes import START_S, FakeDetector
 from tests.unit.sampling.conftest import Bench, told

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -15,12 +14,14 @@ import pytest
 from agent.config import Count, SensorConfig
 from agent.errors import NoDataError, SensorError
 from agent.sampling import open_windows
+from agent.sampling.leaks import Leaks
 from agent.sampling.poll import Poller
 from agent.sampling.pool import Job, Pool
 from agent.sampling.sampler import SHORT_TURN_S, TURN_S
 from agent.sampling.target import LOST, Target
 from agent.sensors import Detections
 from agent.sensors.plausibility import Limits
+from agent.value import replace
 from tests.fakes import START_S, FakeDetector, FakeDriver, House
 from tests.unit.sampling.conftest import Bench, told
 
@@ -682,7 +683,9 @@ def test_a_sensor_is_proven_by_its_last_poll(bench: Bench) -> None:
     driver = bench.drivers["motion"] = Prompt()
     driver.quiet_s = lambda: float("inf")  # type: ignore[method-assign]
     config = SensorConfig(name="motion", driver="fake", interval_s=60.0)
-    target = Target(Poller(config, bench.clock, bench.open, counted=True), wake=lambda: None)
+    target = Target(
+        Poller(config, bench.clock, bench.open, counted=True, leaks=Leaks()), wake=lambda: None
+    )
     pool = Doorman()
     driver.release.set()
     for now_s in (0.0, 60.0):

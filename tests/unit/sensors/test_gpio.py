@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from agent.config import load
 from agent.errors import ConfigError, NoDataError, SensorError
 from agent.sensors import Detections, Sensor, gpio, options_of
+from agent.value import replace
 from tests import fake_kernel
 from tests.fake_kernel import FakeKernel, FakeLine
 from tests.fakes import FakeClock

@@ -6,11 +6,11 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.store import database, open_store
+from agent.value import replace
 from tests.unit.store.conftest import new, numbers
 
 if TYPE_CHECKING:

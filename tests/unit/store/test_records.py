@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from agent import BUILT_S
 from agent.config import StoreLimits
 from agent.model import Moment
 from agent.store import open_store
+from agent.value import replace
 from tests.unit.store.conftest import new, numbers, reasons
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 
 from agent.store import open_store
 from agent.store.reserve import BLOCK, SIZE, NumberReserve
+from agent.value import replace
 from tests.unit.store.conftest import crash, fill_the_disk, new, numbers
 
 if TYPE_CHECKING:

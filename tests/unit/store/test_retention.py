@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from agent.model import KIB, MIB, Moment
 from agent.store import open_store
 from agent.store.database import WAL_BYTES
 from agent.store.records import SLICE_ROWS, YOUNG_ROWS
+from agent.value import replace
 from tests.unit.store.conftest import new, numbers
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import pytest
 from agent.errors import StoreError
 from agent.model import Moment
 from agent.store import open_store, usable_again
+from agent.value import replace
 from tests.unit.store.conftest import new, numbers, spoil_with_text, waiting
 
 if TYPE_CHECKING:

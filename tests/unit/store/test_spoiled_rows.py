@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from agent.errors import StoreError
 from agent.model import KIB, PAYLOAD_MAX, Moment
 from agent.store import open_store
 from agent.store.inspection import inspect, revive
+from agent.value import replace
 from tests.unit.store.conftest import WALL_S, new, numbers
 
 if TYPE_CHECKING:

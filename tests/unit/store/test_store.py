@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from agent.errors import StoreError
 from agent.model import NewRecord
 from agent.store import open_store
 from agent.store.inspection import inspect
+from agent.value import replace
 from tests.unit.store.conftest import MOMENT, WALL_S, new, numbers, waiting
 
 if TYPE_CHECKING:

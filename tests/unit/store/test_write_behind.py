@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from agent.model import MIB
 from agent.store import open_store
 from agent.store.inspection import inspect
 from agent.store.pending import ROWS_MAX
+from agent.value import replace
 from tests.fakes import Ticks
 from tests.unit.store.conftest import MOMENT, new, numbers
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.identity import Generations, load
 from agent.uplink.rotation import Rotation
+from agent.value import replace
 from tests.fakes import Ticks
 from tests.unit.uplink.conftest import NAME, Device, write_generation
 

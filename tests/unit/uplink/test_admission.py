@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -24,6 +23,7 @@ from agent.uplink.birth import Birth
 from agent.uplink.diagnosis import AT_FIRST, NEVER, OURS, REGISTERED_WITHIN_S, cause_of
 from agent.uplink.uplink import Uplink
 from agent.uplink.waits import Backoff
+from agent.value import replace
 from tests.fakes import Ticks
 from tests.unit.uplink.broker import Broker, BrokerConnection
 from tests.unit.uplink.conftest import NAME, Device, write_identity

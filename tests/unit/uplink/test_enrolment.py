@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from agent.health.progress import Progress
 from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.enrolment import REFUSED_RETRY_S, Enrolment
 from agent.uplink.waits import Backoff
+from agent.value import replace
 from tests.unit.uplink.conftest import NAME, Device, Script, write_identity
 
 BACKOFF_S = 7.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from agent.identity import claim_id, remember_name
 from agent.uplink.clock_watch import LOOK_AGAIN_S, ClockWatch
 from agent.uplink.enrolment import Enrolment
 from agent.uplink.waits import Backoff
+from agent.value import replace
 from tests.unit.uplink.conftest import AUTHORITY, NAME, Device, Script, write_identity
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from agent.health.progress import Progress
 from agent.identity import load
 from agent.model import DAY_S
 from agent.uplink.rotation import LOOK_EVERY_S, TRY_FOR_S
+from agent.value import replace
 from tests.unit.uplink.conftest import Device, Script
 from tests.unit.uplink.rotating import NEW, OLD, Rotating
 
