@@ -1,0 +1,70 @@
+"""Row `idle`: wake-ups and CPU of a contestant while next to nothing happens."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from bench.contestants import thermometers
+from bench.process import switches
+from bench.rounds import rounds
+from bench.table import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.contestants import Bench
+
+WINDOW_S = 60.0
+SETTLE_S = 8.0
+PEERS = ("bare", "tutorial", "awsiotsdk", "awsiotsdk 5", "AWSIoTPythonSDK", "mqtt-io")
+AGENTS = {"agent": "deb", "agent, paho 2.2": "v2"}
+SWITCHES, CPU = "switches", "CPU"
+
+
+def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
+    """Switches between threads and CPU milliseconds in windows of a minute, all side by side."""
+    names = [*AGENTS, *bench.available(*PEERS)]
+    windows = 1 if quick else 8
+    with ExitStack() as stack:
+        running = {}
+        for name in names:
+            home = bench.home(sensors=thermometers(1, 60.0))
+            running[name] = stack.enter_context(
+                bench.contestant(
+                    "agent" if name in AGENTS else name, paho=AGENTS.get(name, "deb"), home=home
+                )
+            )
+        for contestant in running.values():
+            contestant.wait_connected()
+        time.sleep(SETTLE_S)
+
+        def window() -> dict[tuple[str, str], float]:
+            before = {name: (switches(one.pid), one.cpu_s) for name, one in running.items()}
+            time.sleep(WINDOW_S)
+            after = {name: (switches(one.pid), one.cpu_s) for name, one in running.items()}
+            for contestant in running.values():
+                contestant.check()
+            return {
+                (name, figure): value
+                for name in running
+                for figure, value in (
+                    (SWITCHES, after[name][0] - before[name][0]),
+                    (CPU, (after[name][1] - before[name][1]) * 1000),
+                )
+            }
+
+        found = rounds(windows, window, name="idle")
+    condition = (
+        "windows of 60 s, all threads, side by side; the agent reads, stores and sends one sensor"
+        " once in 60 s and feeds systemd's watchdog, its peers only keep their connection"
+    )
+    for figure, unit, target in (
+        (SWITCHES, "switches/min", "≤ 10"),
+        (CPU, "ms/min", "≤ 0.4 x tutorial"),
+    ):
+        values = {name: one for (name, of), one in found.items() if of == figure}
+        yield Row(f"idle, {figure}", condition, unit, "tutorial", values, target)
+    most = {name: [max(one)] for (name, of), one in found.items() if of == SWITCHES}
+    yield Row("idle, worst window", condition, "switches/min", "", most, "≤ 14")

@@ -1,0 +1,125 @@
+"""Row `memory`: what a contestant takes while it does its work."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.contestants import UNIT, thermometers
+from bench.environment import unit_environment
+from bench.process import memory
+from bench.rounds import rounds
+from bench.table import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.contestants import Bench
+
+SENSORS, INTERVAL_S = 3, 1.0
+PEERS = (
+    "bare",
+    "tutorial",
+    "awsiotsdk",
+    "awsiotsdk 5",
+    "AWSIoTPythonSDK",
+    "mqtt-io",
+    "mosquitto_pub",
+)
+WITHOUT = "agent, without the unit's Environment="
+
+
+class Case(NamedTuple):
+    """A contestant in an environment of its own; `label` is what a row calls it."""
+
+    name: str
+    paho: str = "deb"
+    as_unit: bool = True
+
+    @property
+    def label(self) -> str:
+        """Its name in a row, which is of one paho."""
+        return self.name if self.as_unit else WITHOUT
+
+
+#: Those that are measured for each paho; the second only where the unit sets something.
+EACH = (("agent", True), ("agent", False), ("lean", True), ("bare", True))
+
+
+def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
+    """PSS, RSS and USS; all side by side, and but for `quick` also one at a time."""
+    sets = bool(unit_environment(UNIT.read_text()))
+    ours = [
+        Case(name, paho, as_unit)
+        for paho in ("deb", "v2")
+        for name, as_unit in EACH
+        if sets or as_unit
+    ]
+    others = [Case(name) for name in bench.available(*PEERS) if name != "bare"]
+    after_s = 10.0 if quick else 25.0
+    together = rounds(
+        1 if quick else 3, lambda: _measure(bench, [*ours, *others], after_s), name="memory"
+    )
+    condition = (
+        f"{SENSORS} simulated sensors at {INTERVAL_S:g} s, connected, after {after_s:g} s;"
+        " peers connected and idle; "
+    )
+    yield from _rows(together, "memory", f"{condition}all side by side: they share libraries")
+    if quick:
+        return
+    cases = [case for case in [*ours, *others] if case.name in ALONE]
+    alone = rounds(
+        3,
+        lambda: {
+            key: value for case in cases for key, value in _measure(bench, [case], after_s).items()
+        },
+        name="memory alone",
+    )
+    yield from _rows(
+        alone, "memory alone", f"{condition}one at a time: only the bench itself runs Python too"
+    )
+
+
+#: Who is worth the time.
+ALONE = {"agent", "lean", "awsiotsdk", "mqtt-io"}
+
+Key = tuple[Case, str]
+
+
+def _measure(bench: Bench, cases: list[Case], after_s: float) -> dict[Key, float]:
+    """Each figure of each of them, once all have run for `after_s`."""
+    with ExitStack() as stack:
+        running = {}
+        for case in cases:
+            home = bench.home(sensors=thermometers(SENSORS, INTERVAL_S))
+            running[case] = stack.enter_context(
+                bench.contestant(case.name, paho=case.paho, home=home, as_unit=case.as_unit)
+            )
+        for contestant in running.values():
+            contestant.wait_connected()
+        time.sleep(after_s)
+        found = {case: memory(contestant.pid) for case, contestant in running.items()}
+    return {
+        (case, figure): getattr(taken, f"{figure.lower()}_mib")
+        for case, taken in found.items()
+        for figure in ("PSS", "RSS", "USS")
+    }
+
+
+def _rows(values: dict[Key, list[float]], name: str, condition: str) -> Iterator[Row]:
+    for figure in ("PSS", "RSS", "USS"):
+        for paho, version in (("deb", "paho 1.6"), ("v2", "paho 2.2")):
+            shown = {
+                case.label: one
+                for (case, of), one in values.items()
+                if of == figure
+                and (case.paho == paho or case.name not in ("agent", "lean", "bare"))
+            }
+            target = ""
+            if figure == "PSS":
+                peers = "".join(
+                    f", ≤ 1 x {one}" for one in ("awsiotsdk", "mqtt-io") if one in shown
+                )
+                target = f"≤ 1.15 x lean{peers}"
+            yield Row(f"{name}, {figure}, {version}", condition, "MiB", "lean", shown, target)

@@ -1,0 +1,39 @@
+"""AWS's awsiotsdk with MQTT 5: HOST PORT CA CERTIFICATE KEY CLIENT_ID MODE."""
+
+import sys
+import threading
+import time
+
+from awscrt import mqtt5  # type: ignore[import-not-found]
+from awsiot import mqtt5_client_builder  # type: ignore[import-not-found]
+
+WINDOW = 100
+PAYLOAD = b"x" * 200
+
+
+def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, mode: str) -> None:
+    """Connect, publish what the mode says, and stay."""
+    online = threading.Event()
+    client = mqtt5_client_builder.mtls_from_path(
+        endpoint=host,
+        port=int(port),
+        ca_filepath=ca,
+        cert_filepath=certificate,
+        pri_key_filepath=key,
+        client_id=name,
+        keep_alive_interval_sec=60,
+        on_lifecycle_connection_success=lambda _: online.set(),
+    )
+    client.start()
+    online.wait()
+    window = threading.Semaphore(WINDOW)
+    packet = mqtt5.PublishPacket(
+        topic=f"{name}/sensors/room", payload=PAYLOAD, qos=mqtt5.QoS.AT_LEAST_ONCE
+    )
+    for _ in range(1 if mode == "sit" else int(mode.split()[1])):
+        window.acquire()
+        client.publish(packet).add_done_callback(lambda _: window.release())
+    time.sleep(1e6)
+
+
+main(*sys.argv[1:])
