@@ -1,12 +1,12 @@
 """Commands: one small file each, loaded when it is chosen, so that every start is cheap.
 
 A command's file has `add(subparsers)`, which declares its arguments except `--config`, and
-`run(arguments) -> int`, which does its work and returns the exit code.
+`run(arguments) -> int`, which does its work and returns the exit code. The daemon's process, which
+lives for years, never loads argparse: what is no plain `run --config FILE` does.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from agent import __version__, config, sensors
 from agent.cli.output import PROGRAM, guarded, streams
 from agent.errors import AgentError
+from agent.value import Value
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     #: What root has read for a process that could not: the bytes of each file.
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     # argparse gives what add_subparsers() returns no public name
     Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+    Arguments: TypeAlias = "argparse.Namespace | PlainRun"
 
 #: Each command's file is agent/cli/<command>.py; this is its line in the help.
 COMMANDS = {
@@ -66,8 +69,15 @@ class Command(Protocol):
     def add(self, subparsers: Subparsers) -> None:
         """Declare the command and its own arguments."""
 
-    def run(self, arguments: argparse.Namespace) -> int:
+    def run(self, arguments: Arguments) -> int:
         """Do the work; the exit code. Raises AgentError for what a person can mend."""
+
+
+class PlainRun(Value):
+    """Arguments of `run` that need no parser."""
+
+    config: Path
+    content: Content
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,21 +102,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(chosen: list[str], content: Content) -> int:
     with _packages_named(chosen):
+        if path := _of_plain_run(chosen):
+            return _load("run").run(PlainRun(path, content))
         command, parsed = _parse(chosen)
         parsed.content = content
         return command.run(parsed)
 
 
+def _of_plain_run(chosen: list[str]) -> Path | None:
+    """The configuration of `run`; None for another command, and for whatever argparse judges."""
+    match chosen:
+        case ["run"]:
+            return config.DEFAULT_PATH
+        case ["run", "--config", path] if not path.startswith("-"):
+            return Path(path)
+        case ["run", option] if option.startswith("--config="):
+            return Path(option.removeprefix("--config="))
+    return None
+
+
 def _lent(chosen: list[str], lend: Callable[[Path], bytes | None]) -> Content:
     """The text of the configuration that is named, as far as root lends it."""
+    path = _of_plain_run(chosen) or _named(chosen)
+    paths = (path, path.parent / config.LEGACY_FILE) if path else ()
+    return {one: data for one in paths if (data := lend(one)) is not None}
+
+
+def _named(chosen: list[str]) -> Path | None:
+    """The configuration of any command; None where it is not given as it must be."""
+    import argparse  # noqa: PLC0415 -- the daemon does without
+
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     _add_config(parser)
     try:
         path: Path = parser.parse_known_args(chosen)[0].config
     except argparse.ArgumentError:
-        return {}
-    paths = (path, path.parent / config.LEGACY_FILE)
-    return {one: data for one in paths if (data := lend(one)) is not None}
+        return None
+    return path
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +151,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(arguments: argparse.Namespace) -> config.Config:
+def settings(arguments: Arguments) -> config.Config:
     """The configuration that `--config` names. Raises ConfigError."""
     path: Path = arguments.config
     return config.load(path, options_of=sensors.options_of, content=arguments.content)
@@ -127,6 +159,8 @@ def settings(arguments: argparse.Namespace) -> config.Config:
 
 def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
     """The chosen command and its arguments; SystemExit as argparse has it."""
+    import argparse  # noqa: PLC0415 -- the daemon does without
+
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description="A headless Raspberry Pi's agent for AWS IoT Core."
     )

@@ -11,9 +11,7 @@ from agent.cli.main import COMMANDS, settings
 from agent.errors import RenamedError
 
 if TYPE_CHECKING:
-    import argparse
-
-    from agent.cli.main import Subparsers
+    from agent.cli.main import Arguments, Subparsers
 
 
 def add(subparsers: Subparsers) -> None:
@@ -21,7 +19,7 @@ def add(subparsers: Subparsers) -> None:
     subparsers.add_parser("run", help=COMMANDS["run"], description=__doc__)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises AgentError when it cannot start.
 
     A device that gets another name starts anew in the same process, which is the same to systemd,

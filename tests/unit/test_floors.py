@@ -78,7 +78,7 @@ LOADING = {"__import__", "exec", "eval", "import_module", "modules", "resolve_na
 #: What costs too much, or does too much, for a process that runs for years on 512 MiB.
 NEVER_IN_THE_DAEMON = {
     *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
-    *("tomlkit", "dataclasses", "inspect", "ast", "dis"),
+    *("tomlkit", "dataclasses", "inspect", "ast", "dis", "argparse", "gettext"),
 }
 
 LINES_MAX = 300

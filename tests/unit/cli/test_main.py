@@ -138,6 +138,46 @@ def test_a_small_command_loads_nothing_big(command: str) -> None:
     assert not {"paho", "boto3", "botocore", "tenacity"}.intersection(done.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [
+        (["run", "--config", "/none"], False),
+        (["run", "--config=/none"], False),
+        (["run", "--conf", "/none"], True),
+        (["run", "--config", "/some", "--config", "/none"], True),
+        (["check", "--config", "/none"], True),
+    ],
+)
+def test_the_daemon_is_started_without_argparse(arguments: list[str], *, loaded: bool) -> None:
+    """What is written in another way means the same, and takes more memory."""
+    program = (
+        "import sys; from agent.cli.main import main; "
+        f"code = main({arguments}); print(code, {{'argparse', 'gettext'}} <= sys.modules.keys())"
+    )
+    done = subprocess.run(python("-c", program), capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["78", str(loaded)]
+    assert done.stderr.startswith("/none: there is no such file\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--config"], "argument --config: expected one argument"),
+        (["--config", "--debug"], "argument --config: expected one argument"),
+        (["--debug"], "unrecognized arguments: --debug"),
+        (["fast"], "unrecognized arguments: fast"),
+    ],
+)
+def test_what_is_wrong_with_run_is_told_as_with_every_command(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And its help is there."""
+    assert main(["run", *arguments]) == 2
+    assert capsys.readouterr().err.endswith(f"error: {told}\n")
+    assert main(["run", "--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: pi-iot-agent run [-h] [--config FILE]\n")
+
+
 def test_a_defect_is_one_line_unless_asked_for_more() -> None:
     """An error that nobody foresaw shows its traceback only with PI_IOT_AGENT_DEBUG."""
     program = (
