@@ -98,7 +98,7 @@ class Dialer:
         until_s = self.waiter.now_s() + self._timeout_s
         try:
             secure = self._tls(port).wrap_socket(
-                link, server_hostname=host, do_handshake_on_connect=False
+                link, server_hostname=tcp.spelled(host), do_handshake_on_connect=False
             )
         except BaseException as error:
             link.close()
