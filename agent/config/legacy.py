@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import shlex
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -26,13 +25,13 @@ FILE_NAME = "iot_prov_config"
 #: The pin that every older device has its motion sensor on (BCM numbering).
 PIN = 21
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 #: A line up to its remark, which begins with a "#" outside of quotes and behind a blank.
-_CODE = re.compile(r"""(?:[^#'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.|(?<=\S)\#)*""")
+_CODE = r"""(?:[^#'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.|(?<=\S)\#)*"""
 
 #: A line that cannot be understood, and yet is meant to give the device its name.
-_NAMES_THING = re.compile(r"(?<![$\w{])THING_NAME\b")
+_NAMES_THING = r"(?<![$\w{])THING_NAME\b"
 
 #: Longer than any name or topic that AWS takes, and than any line that sets some.
 _VALUE_LENGTH = 256
@@ -90,7 +89,7 @@ def read(path: Path, data: bytes | None = None) -> Legacy:
         try:
             values |= _assignments(line, values)
         except ValueError:
-            if _NAMES_THING.search(line.replace("\0", "")):
+            if re.search(_NAMES_THING, line.replace("\0", "")):
                 problems.append(f"line {place}: THING_NAME is not set as NAME=value")
             else:
                 warnings.append(f"{path}: line {place}: is not NAME=value and is left out")
@@ -132,7 +131,9 @@ def _assignments(line: str, known: dict[str, str]) -> dict[str, str]:
 
     It is read as a shell reads it, but for blanks round the "=", which are forgiven.
     """
-    code = _CODE.match(line)
+    import shlex  # noqa: PLC0415 -- only older devices need it
+
+    code = re.match(_CODE, line)
     end = code.end() if code else 0
     if line[end : end + 1] not in {"", "#"} or end > _CODE_LENGTH:
         raise ValueError("a quote is not closed, or the line is too long")
@@ -151,7 +152,7 @@ def _assignments(line: str, known: dict[str, str]) -> dict[str, str]:
             equals, value = "=", words.popleft()[1:]
         if not equals and exported:
             continue  # it was assigned before
-        if not equals or not _NAME.fullmatch(name):
+        if not equals or not re.fullmatch(_NAME, name):
             raise ValueError("no assignment")
         if not value and words and "=" not in words[0]:
             value = words.popleft()

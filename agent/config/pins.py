@@ -36,7 +36,7 @@ OVERLAY_KEYS = {"dtoverlay", "device_tree_overlay"}
 PARAMETER_KEYS = {"dtparam", "device_tree_param"}
 
 #: What the chip with the header's pins is compatible with (drivers/pinctrl: -bcm2835.c, -rp1.c).
-HEADER_CHIPS = re.compile(rb"brcm,bcm2(71[12]|83[5-7])-gpio|raspberrypi,rp1-gpio")
+HEADER_CHIPS = rb"brcm,bcm2(71[12]|83[5-7])-gpio|raspberrypi,rp1-gpio"
 
 HEADER_LAST = max(HEADER.values())
 
@@ -84,7 +84,7 @@ def _on_header(line: str, root: Path) -> str:
     if named:
         with suppress(OSError):
             node = root / "sys/bus/gpio/devices" / named[1] / "of_node/compatible"
-            if any(map(HEADER_CHIPS.fullmatch, node.read_bytes().split(b"\0"))):
+            if any(re.fullmatch(HEADER_CHIPS, one) for one in node.read_bytes().split(b"\0")):
                 return f"GPIO{named[2]}"
     return line
 

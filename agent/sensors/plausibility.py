@@ -56,15 +56,12 @@ NOTHING_C = -273.14
 #: A name by base and unit, with a label between or around them. Pressure is that of the air only
 #: without one: a pipe's is higher, that of a gauge is 0.
 _LABEL = r"(^|_){base}\d*_(.*_)?{unit}\d*(_|$)"
-_NAMES = {
-    (base, unit): re.compile(_LABEL.format(base=base, unit=unit), re.IGNORECASE)
-    for base, unit in RANGES
-}
-_NAMES["pressure", "pa"] = re.compile(r"^pressure(_?\d+)?_pa(_?\d+)?$", re.IGNORECASE)
-_TEMPERATURE = re.compile(r"(^|_)temperature\d*_(.*_)?c(_?\d+)?$", re.IGNORECASE)
+_NAMES = {(base, unit): _LABEL.format(base=base, unit=unit) for base, unit in RANGES}
+_NAMES["pressure", "pa"] = r"^pressure(_?\d+)?_pa(_?\d+)?$"
+_TEMPERATURE = r"(^|_)temperature\d*_(.*_)?c(_?\d+)?$"
 
 #: A name with one of these words tells how far something moved: it has no bounds.
-_DIFFERENCE = re.compile(r"(^|_)(change|delta|difference|offset|rate|per)(_|$)", re.IGNORECASE)
+_DIFFERENCE = r"(^|_)(change|delta|difference|offset|rate|per)(_|$)"
 
 
 #: Rates are taken over at least this time.
@@ -182,7 +179,7 @@ def believed(quantity: str, value: float) -> float | None:
     if not low <= value <= high:
         return None
     if (value == DISCONNECTED_C or value <= NOTHING_C) and (
-        unit == "c" or _TEMPERATURE.search(quantity)
+        unit == "c" or re.search(_TEMPERATURE, quantity, re.IGNORECASE)
     ):
         return None
     low, high = CROPPED.get((base, unit), (value, value))
@@ -192,10 +189,10 @@ def believed(quantity: str, value: float) -> float | None:
 @lru_cache(maxsize=256)
 def _kind(quantity: str) -> tuple[str, str]:
     """The base and the unit of a name such as `humidity_1_pct`; each empty if it is not known."""
-    if _DIFFERENCE.search(quantity):
+    if re.search(_DIFFERENCE, quantity, re.IGNORECASE):
         return "", ""
     for kind, name in _NAMES.items():
-        if name.search(quantity):
+        if re.search(name, quantity, re.IGNORECASE):
             return kind
     found = re.search(rf"(^|_)({'|'.join(UNIT_RANGES)})(_?\d+)?$", quantity, re.IGNORECASE)
     return "", found[2].lower() if found else ""
