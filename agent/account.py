@@ -8,14 +8,12 @@ right, and can tell its parent nothing but text, from which the terminal's contr
 from __future__ import annotations
 
 import codecs
-import ctypes
 import grp
 import os
 import pwd
 import re
 import select
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from agent.errors import EXIT_FAILURE, NotPermittedError, OutputError
 
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Callable, Iterable
 
     from agent import files
@@ -89,6 +88,8 @@ def _unit_groups() -> Iterable[int]:
     """The groups that drop-ins of the unit add, such as that of the pins (systemd.exec(5))."""
     if not Path("/run/systemd/system").is_dir():
         return
+    import subprocess  # noqa: PLC0415 -- 0.3 MiB that few machines need
+
     ask = ["/usr/bin/systemctl", "show", "--value", "--property=SupplementaryGroups", UNIT]
     with suppress(OSError, subprocess.TimeoutExpired):
         told = subprocess.run(ask, capture_output=True, text=True, timeout=5, check=False)
@@ -243,8 +244,15 @@ def _leave_keyring() -> None:
     """Join an empty session keyring: that of root's login may hold keys (session-keyring(7))."""
     system = (os.uname().machine[:3], sys.maxsize > 2**32)
     if number := KEYCTL.get(system):
-        ctypes.CDLL(None, use_errno=True).syscall(number, KEYCTL_JOIN_SESSION_KEYRING, 0)
+        _system().syscall(number, KEYCTL_JOIN_SESSION_KEYRING, 0)
 
 
 def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    _system().prctl(option, value, 0, 0, 0)
+
+
+def _system() -> ctypes.CDLL:
+    """The C library."""
+    import ctypes  # noqa: PLC0415 -- 0.3 MiB that a daemon of root's does not need
+
+    return ctypes.CDLL(None, use_errno=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +39,8 @@ def kernel_synchronized() -> bool:
     systemd is asked, since the service's sandbox keeps it from the system call. Takes a tenth of a
     second, at most five.
     """
+    import subprocess  # noqa: PLC0415 -- 0.3 MiB that few machines need
+
     ask = ["/usr/bin/timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
         told = subprocess.run(

@@ -17,8 +17,8 @@ thing's files are never taken for another's. Imports neither boto3 nor anything 
 from __future__ import annotations
 
 import json
+import os
 import re
-import secrets
 import ssl
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -154,7 +154,7 @@ class Generations:
 
     def save(self, new: NewCertificate, identity: Identity) -> None:
         """Write a new generation and have `pending` point at it; it is whole or absent."""
-        beside = self.certs / f".{self.thing}.new-{secrets.token_hex(4)}"
+        beside = self.certs / f".{self.thing}.new-{os.urandom(4).hex()}"
         final = self.certs / f".{self.thing}.{new.id[:ID_DIGITS]}"
         beside.mkdir(mode=files.PRIVATE_DIRECTORY)
         made = Files(beside, self.thing)
@@ -212,7 +212,7 @@ class Generations:
         """
         target = self.pending.readlink().name
         if not self._ours(self.current) and (self.current.exists() or self.current.is_symlink()):
-            self.current.rename(self.certs / f".{self.thing}.moved-{secrets.token_hex(4)}")
+            self.current.rename(self.certs / f".{self.thing}.moved-{os.urandom(4).hex()}")
         files.switch_link(self.current, target)
         self.drop_pending()
 

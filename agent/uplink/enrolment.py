@@ -31,8 +31,8 @@ from agent.identity import (
     erase_used_claim,
     load,
 )
-from agent.uplink.child import Child
 from agent.uplink.clock_watch import LOOK_AGAIN_S
+from agent.uplink.starting import start_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from agent.health.health import Health
     from agent.health.progress import Progress
     from agent.identity import Credentials
+    from agent.uplink.child import Child
     from agent.uplink.clock_watch import ClockWatch
     from agent.uplink.waits import Backoff, Waits
 
@@ -83,7 +84,7 @@ class Enrolment:
         waits: Waits,
         backoff: Backoff,
         clock_watch: ClockWatch,
-        start: Callable[..., Child] = Child,
+        start: Callable[..., Child] = start_child,
     ) -> None:
         self._config = config
         self._serial = serial

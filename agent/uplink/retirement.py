@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.errors import EXIT_OK, CredentialsError
 from agent.health import conditions
 from agent.identity import Generations, by_hand, has_replaced, load, other_things
-from agent.uplink.child import Child
+from agent.uplink.starting import start_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.health.health import Health
     from agent.health.progress import Progress
     from agent.identity import Credentials
+    from agent.uplink.child import Child
     from agent.uplink.waits import Waits
 
 #: There may be no AWS key any more, for ever.
@@ -43,7 +44,7 @@ class Retirement:
         *,
         health: Health,
         waits: Waits,
-        start: Callable[..., Child] = Child,
+        start: Callable[..., Child] = start_child,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config

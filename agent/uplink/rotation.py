@@ -17,7 +17,7 @@ from agent.errors import EXIT_OK, BusyError, CredentialsError
 from agent.health import conditions
 from agent.identity import Generations, by_hand, decode_certificate, load
 from agent.model import DAY_S
-from agent.uplink.child import Child
+from agent.uplink.starting import start_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.config import Config
     from agent.health.health import Health
     from agent.identity import Credentials
+    from agent.uplink.child import Child
     from agent.uplink.waits import Waits
 
 #: A certificate that ends sooner is told of, whatever the configuration says.
@@ -66,7 +67,7 @@ class Rotation:
         health: Health,
         waits: Waits,
         clock: Clock,
-        start: Callable[..., Child] = Child,
+        start: Callable[..., Child] = start_child,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
