@@ -112,7 +112,7 @@ def reading_record(reading: Reading) -> NewRecord:
 def encode(value: Mapping[str, Json]) -> bytes:
     """Compact UTF-8 JSON. Raises ValueError for NaN and all else that JSON does not have."""
     try:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = _encoder.encode(value)
     except RecursionError:
         raise ValueError("JSON that is too deep") from None
     return text.encode()
@@ -183,4 +183,5 @@ def _finite(text: str) -> float:
     return value
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _decoder = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)

@@ -145,8 +145,7 @@ class Store(AbstractContextManager["Store"]):
     def acknowledge(self, *numbers: int) -> None:
         """Let waiting records go, in memory; they leave the file in the next commit."""
         with self._locked() as content:
-            for seq in numbers:
-                content.acknowledge(seq)
+            content.acknowledge(numbers)
             if content.congested:
                 content.flush()
 

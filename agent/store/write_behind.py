@@ -22,7 +22,7 @@ from agent.store.timestamps import Boots
 from agent.value import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from agent.config import StoreLimits
     from agent.errors import StoreError
@@ -67,10 +67,12 @@ class WriteBehind:
                 database.spare_the_card(self.db, limits.path)
             self.buffer = Buffer(self.figures.last_seq)
             self.records = Records(self.db)
-            self.newest = {COUNT: self.records.newest(COUNT)}  # numbers of the newest, by kind
             self.retention = Retention(self.db, self.records, limits)
             self.retention.measure(self.figures)
             self.meta = Meta(known)
+            if "newest_count" not in known:  # an older agent's file
+                self.meta = self.meta.changed(newest_count=self.records.newest(COUNT))
+            self.newest = {COUNT: self.meta.number("newest_count")}  # their numbers, by kind
             self.boots = Boots.read(self.db)
             if not memory_only:
                 epoch = self.meta.text("epoch")
@@ -120,16 +122,16 @@ class WriteBehind:
             raise
         return seq
 
-    def acknowledge(self, seq: int) -> bool:
-        """Let a record go, in memory; the next commit takes it out. False if it does not wait."""
-        if self.buffer.remove(seq):
-            return True
-        there = self.figures.dropped_seq < seq <= self.figures.last_waiting_seq
-        waits = there and seq not in self.acknowledged
-        if waits:
-            self.acknowledged.add(seq)
+    def acknowledge(self, numbers: Collection[int]) -> int:
+        """Let records go, in memory; the next commit takes them out. How many of them waited."""
+        filed = range(self.figures.dropped_seq + 1, self.figures.last_waiting_seq + 1)
+        different = set(numbers)
+        others = {seq for seq in different if not self.buffer.remove(seq)}
+        new = {seq for seq in others if seq in filed} - self.acknowledged
+        if new:
+            self.acknowledged |= new
             self._acknowledged_boot_s = min(self._acknowledged_boot_s, self._boot_s())
-        return waits
+        return len(different) - len(others) + len(new)
 
     def set_aside(self, reasons: list[tuple[int, str]], *, now_s: float) -> None:
         """Move waiting records to the table `dead`, or let them go where nothing can be moved."""
@@ -138,7 +140,7 @@ class WriteBehind:
                 for seq, reason in reasons:
                     self.records.set_aside(figures, seq, reason=reason, now_s=now_s)
         except BlockedError:
-            self._given_up += sum(self.acknowledge(seq) for seq, _ in reasons)
+            self._given_up += self.acknowledge([seq for seq, _ in reasons])
 
     def note_clock(self, now: Moment, *, is_set: bool) -> None:
         """Note how the clocks of this boot stand, and commit it if that is new."""
@@ -180,6 +182,8 @@ class WriteBehind:
         Yields figures to change; nothing counts unless the commit succeeds.
         """
         meta, boots = meta or self.meta, boots or self.boots
+        if counts := [row[0] for row in self.buffer if row[1] == COUNT]:
+            meta = meta.changed(newest_count=counts[-1])
         try:
             with self._letting_go() as figures:
                 self._take_along(figures, boots)

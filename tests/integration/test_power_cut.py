@@ -95,6 +95,8 @@ def check(limits: StoreLimits, said: list[str], every: list[str]) -> None:
         waiting = {record.seq for record in store.page(0, 10_000).records}
         soon = every[: len(said) + 1]
         assert numbers(said, "append") - numbers(soon, "acknowledge") <= waiting
+        if store.newest_seq in waiting:
+            assert store.newest("count") == store.page(store.newest_seq - 1, 1).records[0]
         assert store.total in {int(said[-1].split()[2]), int(soon[-1].split()[2])}
         new = NewRecord("count", 1.8e9, Moment(1.8e9, 1.0, "b"))
         assert store.append(new).seq > max(numbers(said, "append"))

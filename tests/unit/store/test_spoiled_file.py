@@ -187,10 +187,9 @@ def test_what_is_no_file_is_told_and_left_alone(
     assert not elsewhere.exists() or elsewhere.read_text() == "mine"
 
 
-def spoil_a_serial_type(data: bytearray, page: int) -> None:
-    """The first row on a page says that a column is longer than the row."""
-    cell = page * 1024 + int.from_bytes(data[page * 1024 + 8 :][:2], "big") % 1024
-    data[cell + 4] = 0x79
+def spoil_a_page(data: bytearray, page: int) -> None:
+    """It is no page of rows."""
+    data[page * 1024] = 0xFF
 
 
 def spoil_a_boot(data: bytearray, page: int) -> None:
@@ -199,7 +198,7 @@ def spoil_a_boot(data: bytearray, page: int) -> None:
     data[data.index(b"a boot of a name") // 1024 * 1024] = 0xFF
 
 
-@pytest.mark.parametrize("spoil", [spoil_a_serial_type, spoil_a_boot])
+@pytest.mark.parametrize("spoil", [spoil_a_page, spoil_a_boot])
 def test_damage_that_anything_at_the_start_meets_is_damage(
     limits: StoreLimits,
     monkeypatch: pytest.MonkeyPatch,
@@ -226,11 +225,34 @@ def test_damage_that_anything_at_the_start_meets_is_damage(
         assert (store.memory_only, "corrupt" in store.reset) == ("", True)
 
 
-@pytest.mark.parametrize("high", [0x81, 0x9E])
-def test_rows_out_of_order_are_damage(
-    limits: StoreLimits, monkeypatch: pytest.MonkeyPatch, high: int
+def lower(data: bytearray, cell: int) -> None:
+    """The number of a row, in two bytes, is one that was before."""
+    assert 0x81 < data[cell + 1] < 0x9E
+    data[cell + 1] = 0x81
+
+
+def higher(data: bytearray, cell: int) -> None:
+    """The number of a row is one that comes later."""
+    assert 0x81 < data[cell + 1] < 0x9E
+    data[cell + 1] = 0x9E
+
+
+def longer(data: bytearray, cell: int) -> None:
+    """A row says that a column is longer than itself."""
+    data[cell + 4] = 0x79
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [(lower, "out of order"), (higher, "out of order"), (longer, "malformed")],
+)
+def test_damage_that_is_met_in_use_is_the_end_of_that_file(
+    limits: StoreLimits,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[bytearray, int], None],
+    why: str,
 ) -> None:
-    """Else the same page would be sent for ever; met in use, it is the end of that file."""
+    """Else the same page would be sent for ever; the next start begins a new one."""
     monkeypatch.setattr("agent.store.database.CHECK_S", -1.0)
     with open_store(replace(limits, commit_after_s=1e6)) as store:
         for _ in range(4000):
@@ -239,16 +261,14 @@ def test_rows_out_of_order_are_damage(
     page = len(data) // 1024 * 2 // 3
     while data[page * 1024] != 13:
         page += 1
-    cell = page * 1024 + int.from_bytes(data[page * 1024 + 8 :][:2], "big") % 1024
-    assert 0x81 < data[cell + 1] < 0x9E, "the number of the first row on it, in two bytes"
-    data[cell + 1] = high
+    spoil(data, page * 1024 + int.from_bytes(data[page * 1024 + 8 :][:2], "big") % 1024)
     limits.path.write_bytes(data)
     with open_store(limits) as store:
         assert not store.reset
-        with pytest.raises(StoreError, match="out of order"):
+        with pytest.raises(StoreError, match=why):
             waiting(store)
     with open_store(limits) as store:
-        assert "out of order" in store.reset
+        assert why in store.reset
         assert store.append(new()).seq == 1
 
 
