@@ -186,7 +186,7 @@ class House:
         )
         self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
         self.recorder = Recorder(
-            settings, self.store, clock=self.clock, health=self.health, on_record=lambda: None
+            settings, self.store, clock=self.clock, health=self.health, on_records=lambda: False
         )
         self.recorder.begin()
         self.wakeup = Wakeup()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
 from agent import files
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 EXIT_NOT_RUNNING = 3
 
-#: The agent touches its status once a minute; one that is older tells of another time.
-STALE_S = 150.0
+#: The agent writes its status every 75 s at least; one that is older tells of another time.
+STALE_S = 180.0
 
 #: More than any number of sensors needs.
 LONGEST = 16 * MIB
@@ -67,18 +66,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(status, indent=2))
     else:
         print("\n".join(sentences(status, time.time())))
-    if stale := _stale(paths.status_file, time.time()):
+    if stale := _stale(status, paths.status_file, time.time()):
         print(f"{PROGRAM}: {stale}", file=sys.stderr)
         print("hint: see `df /run` and `journalctl -u pi-iot-agent`", file=sys.stderr)
     return EXIT_FAILURE if stale or degraded(status) else EXIT_OK
 
 
-def _stale(path: Path, now_s: float) -> str:
+def _stale(status: Mapping[str, Json], path: Path, now_s: float) -> str:
     """The complaint about a status that is old by now; empty for a fresh one."""
-    with suppress(OSError):
-        written_s = path.stat().st_mtime
-        if now_s - written_s > STALE_S:
-            return f"this is as of {ago(written_s, now_s)}; the agent cannot write {path}"
+    written_s = status.get("written")
+    if _is_number(written_s) and now_s - written_s > STALE_S:
+        return f"this is as of {ago(written_s, now_s)}; the agent cannot write {path}"
     return ""
 
 
@@ -127,7 +125,8 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     yield (
         f"{status.get('queued')} queued, {status.get('dropped')} dropped; since the start "
         f"{status.get('published')} published, {status.get('acked')} acknowledged, "
-        f"{status.get('confirmed')} confirmed by their echo."
+        f"{status.get('confirmed')} confirmed by their echo, as of "
+        f"{ago(status.get('written'), now_s)}."
     )
     yield f"Last acknowledgement: {ago(status.get('last_ack'), now_s)}."
     yield f"The running total is {status.get('total')}."

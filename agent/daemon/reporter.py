@@ -1,6 +1,7 @@
 """The reporter: tells systemd and `status.json` how the agent is, and feeds the watchdog.
 
-`status.json` is written when something has changed, and touched once a minute.
+`status.json` is written when something has turned, or figures have changed and a worker rests, and
+else about once a minute; it says when.
 """
 
 from __future__ import annotations
@@ -8,14 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import select
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import files
 from agent.daemon.notify import watchdog_interval_s
+from agent.model import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from agent.wakeup import Wakeup
 
 #: status.json is replaced at most this often, and where that fails, tried again after AGAIN_S; what
-#: changes within BURST_S is shown together.
+#: turns within BURST_S is shown together.
 STATUS_EVERY_S = 1.0
 AGAIN_S = 5.0
 BURST_S = 0.1
 
-#: The longest sleep, for conditions and heartbeats that change by themselves.
-TICK_S = 60.0
+#: The longest sleep. Longer than a minute, so that the reading of each minute ends it.
+TICK_S = 75.0
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Runs in one thread; `stop` belongs to any.
 
-    `changed` is set by each change of health, `urgent` by one that a person would want to know at
-    once.
+    `turned` is set by what a person would want to know at once, `rested` by a worker that rests
+    after figures have changed.
     """
 
     name = "reporter"
@@ -52,27 +52,25 @@ class Reporter:
         health: Health,
         notifier: Notifier,
         *,
-        changed: Wakeup,
-        urgent: Wakeup,
+        rested: Wakeup,
+        turned: Wakeup,
         status_file: Path,
         config_watch: ConfigWatch,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
         self._notifier = notifier
-        self._changed = changed
-        self._urgent = urgent
+        self._rested = rested
+        self._turned = turned
         self._status_file = status_file
         self._config_watch = config_watch
         self._monotonic_s = monotonic_s
         self._stopping = False
-        self._written = b""
         self._trouble = ""
         self._tried_s = -math.inf
-        self._changed_s = -math.inf
+        self._turned_s = -math.inf
         self._pending = False
-        interval_s = watchdog_interval_s()
-        self._feed_every_s = interval_s / 3 if interval_s else math.inf
+        self._watchdog_s = watchdog_interval_s() or DAY_S
         self._fed_s = -math.inf
 
     def run(self) -> None:
@@ -84,35 +82,46 @@ class Reporter:
     def stop(self) -> None:
         """End `run`."""
         self._stopping = True
-        self._urgent.set()
+        self._turned.set()
 
     def tick(self) -> float:
         """Feed the watchdog and tell the status; the seconds to the next call at the latest."""
         now_s = self._monotonic_s()
-        if now_s - self._fed_s >= self._feed_every_s and not self._late():
-            self._notifier.watchdog()
-            self._fed_s = now_s
+        self._feed(now_s)
         self._config_watch.look()
-        self._changed.clear()
+        self._rested.clear()
         due_s = self._tried_s + (AGAIN_S if self._trouble else STATUS_EVERY_S)
-        due_s = max(self._changed_s + BURST_S, due_s)
+        due_s = max(self._turned_s + BURST_S, due_s)
         self._pending = now_s < due_s
         if self._pending:
             self._notifier.status(self._health.snapshot().line())
         else:
             self._show()
-        longest_s = min(TICK_S, self._feed_every_s, self._health.next_change_s())
+        longest_s = min(TICK_S, self._unfed_s(now_s), self._health.next_change_s())
         if self._pending:
             return min(longest_s, due_s - now_s)
         return min(longest_s, AGAIN_S) if self._trouble else longest_s
 
     def _wait(self, wait_s: float) -> None:
-        """Wait for a change; while one is about to be written, for an urgent one only."""
-        watched = [self._urgent] if self._pending else [self._changed, self._urgent]
+        """Wait for a change; while one is about to be written, for a turn only."""
+        watched = [self._turned] if self._pending else [self._turned, self._rested]
         ready, _, _ = select.select(watched, [], [], wait_s)
-        self._urgent.clear()
-        if ready and not self._pending:
-            self._changed_s = self._monotonic_s()
+        self._turned.clear()
+        if self._turned in ready and not self._pending:
+            self._turned_s = self._monotonic_s()
+
+    def _feed(self, now_s: float) -> None:
+        """Feed the watchdog if a quarter of its interval has gone, and no worker is late.
+
+        So the wake-ups that there are do it, and there are none for it alone (see `_unfed_s`).
+        """
+        if now_s - self._fed_s >= self._watchdog_s / 4 and not self._late():
+            self._notifier.watchdog()
+            self._fed_s = now_s
+
+    def _unfed_s(self, now_s: float) -> float:
+        """Seconds until it is to be fed at the latest, at half its interval; or not, once more."""
+        return max(self._fed_s + self._watchdog_s / 2 - now_s, self._watchdog_s / 4)
 
     def _late(self) -> bool:
         late = self._health.late()
@@ -127,15 +136,10 @@ class Reporter:
 
     def _write(self, snapshot: Snapshot) -> None:
         content = (json.dumps(snapshot.as_json(), indent=1) + "\n").encode()
-        if content == self._written:
-            with suppress(OSError):  # where it was removed, it is written again
-                os.utime(self._status_file)  # a reader sees that it is true still
-                return
         self._tried_s = self._monotonic_s()
         trouble = ""
         try:
             files.replace(self._status_file, content, mode=files.PUBLIC_FILE, durable=False)
-            self._written = content
         except OSError as error:
             trouble = error.strerror or str(error)
         if trouble != self._trouble:

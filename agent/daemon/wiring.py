@@ -48,15 +48,15 @@ def run(config: Config) -> int:
     with ExitStack() as stack:
         _claim(config.paths, stack)
         clock = Clock()
-        events, changed, urgent, sampler_wakeup, uplink_wakeup = (
+        events, rested, turned, sampler_wakeup, uplink_wakeup = (
             stack.enter_context(Wakeup()) for _ in range(5)
         )
         store = stack.enter_context(
             open_store(config.store, wall_s=clock.wall_s, boot_s=clock.boot_s)
         )
         health = Health(
-            on_change=changed.set,
-            on_turn=urgent.set,
+            on_rest=rested.set,
+            on_turn=turned.set,
             live=lambda: {"queued": store.queued, "dropped": store.dropped, "total": store.total},
             wall_s=clock.wall_s,
             boot_s=clock.boot_s,
@@ -80,8 +80,8 @@ def run(config: Config) -> int:
             serial=board.serial(),
             under_voltage=under_voltage,
         )
-        on_record = uplink.record_waits
-        recorder = Recorder(config, store, clock=clock, health=health, on_record=on_record)
+        on_records = uplink.records_wait
+        recorder = Recorder(config, store, clock=clock, health=health, on_records=on_records)
         recorder.begin()
         sampler = Sampler(config, recorder, clock=clock, health=health, wakeup=sampler_wakeup)
         _tell_first(health, config, store)
@@ -89,8 +89,8 @@ def run(config: Config) -> int:
         reporter = Reporter(
             health,
             notifier,
-            changed=changed,
-            urgent=urgent,
+            rested=rested,
+            turned=turned,
             status_file=config.paths.status_file,
             config_watch=config_watch,
         )

@@ -8,6 +8,7 @@ be wrong. A condition that does not stand is healthy. Every reader (systemd, `st
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -27,6 +28,14 @@ FSYNC_S = 120.0
 
 #: The workers that beat.
 SAMPLER, UPLINK = "sampler", "uplink"
+
+#: Facts that change with each reading: they are shown when a worker rests, all others at once.
+FIGURES = frozenset(
+    {"queued", "published", "acked", "confirmed", "ignored", "dropped", "last_ack", "total", "card"}
+)
+
+#: However little a worker rests, its figures are shown within this time.
+SHOWN_WITHIN_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -81,30 +90,33 @@ class _Raised(Value, frozen=False):
 class Health:
     """Collects what the workers report; any thread may call it.
 
-    `on_change` is called after each change, `on_turn` too where a person would want to know at once
-    (a state, a step, a condition); neither may block. `live` gives the facts that are asked for at
-    each snapshot, without a wait, since only their owner knows them; `touch` says that they have
-    changed. `wall_s` and `boot_s` are the clocks.
+    `on_turn` is called after each change that a person would want to know at once (a state, a step,
+    a condition), `on_rest` once for all figures that have changed, when a worker rests: a reading
+    wakes nobody in the middle of its way. Neither may block. `live` gives the facts that are asked
+    for at each snapshot, without a wait, since only their owner knows them; `touch` says that they
+    have changed. `wall_s` and `boot_s` are the clocks.
     """
 
     def __init__(
         self,
         *,
-        on_change: Callable[[], None] = lambda: None,
+        on_rest: Callable[[], None] = lambda: None,
         on_turn: Callable[[], None] = lambda: None,
         live: Callable[[], Mapping[str, Json]] = dict,
         wall_s: Callable[[], float] = time.time,
         boot_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._on_change = on_change
+        self._on_rest = on_rest
         self._on_turn = on_turn
         self._live = live
         self._wall_s = wall_s
         self._boot_s = boot_s
         self._lock = threading.Lock()
+        self._unshown_boot_s = math.inf  # since then there are figures that were not shown
         self._raised: dict[tuple[str, str], _Raised] = {}
         self._beat_by: dict[str, float] = {}
         self._sensors: dict[str, Json] = {}
+        self._how: dict[str, tuple[bool, str]] = {}  # whether each works, and why not
         self._facts: dict[str, Json] = {
             "state": "starting",
             "progress": "",
@@ -140,7 +152,6 @@ class Health:
                 self._raised[name] = raised
             standing = self._standing(raised)
         log.log(LEVELS[standing.severity], "%s: %s (%s)", standing.code, text, standing.hint)
-        self._on_change()
         self._on_turn()
 
     def clear(self, condition: Condition, *, key: str = "") -> None:
@@ -149,7 +160,6 @@ class Health:
             raised = self._raised.pop((condition.code, key), None)
         if raised:
             log.info("%s: over (%s)", condition.code, raised.text)
-            self._on_change()
             self._on_turn()
 
     def stand(self, condition: Condition, text: str, *, hint: str = "", key: str = "") -> None:
@@ -170,18 +180,27 @@ class Health:
                 facts.pop("state", None)  # from there is no way back
             state = facts.get("state")
             moved = state is not None and state != self._facts["state"]
-            stepped = facts.get("progress", self._facts["progress"]) != self._facts["progress"]
+            turned = any(self._facts[name] != facts[name] for name in facts.keys() - FIGURES)
             self._facts.update(facts)
         # An offline agent goes to and fro between these two for weeks; the condition tells of it.
         if moved and state not in {"connecting", "offline"}:
             log.info("state: %s", state)
-        self._on_change()
-        if moved or stepped:
+        self.touch()
+        if turned:
             self._on_turn()
 
     def touch(self) -> None:
         """Say that something that `live` tells has changed."""
-        self._on_change()
+        self._unshown_boot_s = min(self._unshown_boot_s, self._boot_s())
+
+    def rest(self, *, more: bool = False) -> None:
+        """Have the figures shown that have changed: said by a worker last of all before it waits.
+
+        Where `more` change in a moment, they wait for those, but not for longer than a second.
+        """
+        if self._boot_s() >= self._unshown_boot_s + SHOWN_WITHIN_S * more:
+            self._unshown_boot_s = math.inf
+            self._on_rest()
 
     def sensor(
         self,
@@ -192,11 +211,18 @@ class Health:
         error: str = "",
         took_s: float | None = None,
     ) -> None:
-        """Note how the sensor `name` does: when it last gave a value, how long the poll took."""
+        """Note how the sensor `name` does: when it last gave a value, how long the poll took.
+
+        Whether it works, and why not, is shown at once, the figures when a worker rests.
+        """
         took_ms = None if took_s is None else round(took_s * 1000)
         with self._lock:
+            turned = self._how.get(name) != (ok, error)
+            self._how[name] = ok, error
             self._sensors[name] = {"last": last_s, "ok": ok, "error": error, "took_ms": took_ms}
-        self._on_change()
+        self.touch()
+        if turned:
+            self._on_turn()
 
     def beat(self, worker: str, within_s: float) -> None:
         """Say that `worker` makes progress and will say so again within `within_s`."""
@@ -213,7 +239,8 @@ class Health:
         """A copy of all that is known now."""
         live = self._live()
         with self._lock:
-            facts = {**self._facts, **live, "sensors": dict(self._sensors)}
+            written = {"written": round(self._wall_s(), 3)}
+            facts = {**self._facts, **live, **written, "sensors": dict(self._sensors)}
             conditions = tuple(self._standing(raised) for raised in self._raised.values())
         return Snapshot(facts, conditions)
 

@@ -45,8 +45,9 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Keeps records in `store`; `on_record` is called after each. Belongs to the sampler's thread.
+    """Keeps records in `store`. Belongs to the sampler's thread.
 
+    `on_records` is called once for all that `hand_on` hands on; True: they go up now.
     Methods raise StoreError, which ends the process, when a record cannot be kept.
     """
 
@@ -57,14 +58,15 @@ class Recorder:
         *,
         clock: Clock,
         health: Health,
-        on_record: Callable[[], None],
+        on_records: Callable[[], bool],
     ) -> None:
         self._limits = config.store
         self._returning = False
         self._store = store
         self._clock = clock
         self._health = health
-        self._on_record = on_record
+        self._on_records = on_records
+        self._kept = False  # something that was not handed on
         self._runtime = config.paths.runtime
         self.mirror = partial(mirror, self._runtime)  # of open windows, should this process die
         self._card_wear = CardWear(clock.boot_s)
@@ -90,7 +92,23 @@ class Recorder:
             self._store.append(record, detections=detections, **facts)
         self._tell()
         self._health.touch()
-        self._on_record()
+        self._kept = True
+
+    def flush(self) -> None:
+        """Commit what is due, behind the records of a step, which may have taken it along."""
+        if self._clock.boot_s() >= self._store.flush_due_s():
+            self._health.beat(SAMPLER, within_s=FSYNC_S)
+            self._store.flush()
+            self._tell()
+
+    def hand_on(self) -> None:
+        """Have what was kept go up, or shown; last of all before a wait.
+
+        Who is woken any sooner takes turns with this thread, which holds the interpreter.
+        """
+        kept, self._kept = self._kept, False
+        if not (kept and self._on_records()):
+            self._health.rest()
 
     def report(self, report: Report) -> bool:
         """Keep the report of a window, whose detections add to the total, once for its name.
@@ -103,7 +121,7 @@ class Recorder:
         return not self._returning
 
     def due_s(self) -> float:
-        """The time on the boot clock at which `tend` is to be called; once a minute at least."""
+        """The time on the boot clock at which `flush` is to be called; once a minute at least."""
         due_s = self._store.flush_due_s()
         return due_s if self._clock.is_set() else min(due_s, self._clock.boot_s() + CLOCK_AGAIN_S)
 
@@ -111,9 +129,6 @@ class Recorder:
         """Do what is due, before new records come; what may take long in a thread of `pool`."""
         now = self._clock.now()
         self._store.note_clock(now, is_set=self._clock.is_set())
-        if now.boot_s >= self._store.flush_due_s():
-            self._health.beat(SAMPLER, within_s=FSYNC_S)
-            self._store.flush()
         if self._store.memory_only and self._may_return(pool, now.boot_s):
             self._returning = True
             # Crash-only: the way back to the file is the way in.

@@ -115,6 +115,7 @@ class Sampler:
     def wait(self, timeout_s: float) -> None:
         """Wait until something happens: at a descriptor, in a poll, or that `stop` is called."""
         waits = {one.descriptor: one for one in self._targets if one.descriptor is not None}
+        self._recorder.hand_on()
         for descriptor in self._wakeup.wait_for(timeout_s, *waits):
             if target := waits.get(descriptor):
                 target.detected()
@@ -136,6 +137,7 @@ class Sampler:
             due = sorted(self._targets, key=lambda target: target.next_boot_s)
             self._settle([target for target in due if self._begin(target)], self._settle_s)
             now_s = self._report_due()
+            self._recorder.flush()
             waits = any(target.busy or target.hangs for target in self._targets)
             sys.setswitchinterval(SHORT_TURN_S if waits else TURN_S)
             due_s = min(self._recorder.due_s(), self._next_boot_s(now_s))
@@ -153,6 +155,7 @@ class Sampler:
             if not self._closed:
                 self._closed = True
                 self._close()
+                self._recorder.hand_on()
         finally:
             self._working.release()
 

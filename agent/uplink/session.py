@@ -86,6 +86,7 @@ class Session:
         self._publish_records()
         more_s = math.inf if self._leaving else self._outbox.wait_s()
         self._tell()
+        self._health.rest(more=bool(self._outbox.unanswered()))
         for answer in self._connection.step(max(0.0, min(at_most_s, more_s, self._silence_s()))):
             reason = answer.reason if isinstance(answer, Published) else answer.reasons[0]
             if outcome := self._outbox.answered(answer.mid, reason):

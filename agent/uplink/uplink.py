@@ -58,7 +58,7 @@ log = logging.getLogger(__name__)
 
 
 class Uplink:
-    """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `record_waits()`.
+    """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `records_wait()`.
 
     `serial` is the board's number. `under_voltage` tells whether the board had too little since it
     started, None if unknown. No other thread asks `clock` whether it is set. `open_connection` is
@@ -124,10 +124,14 @@ class Uplink:
         """End whatever wait is going on and try again now."""
         self._waits.retry()
 
-    def record_waits(self) -> None:
-        """A record was stored; it goes up now if there is a connection, and wakes nobody if not."""
+    def records_wait(self) -> bool:
+        """Say that records were stored; True if they go up now, since there is a connection.
+
+        Nobody is woken where there is none.
+        """
         if self._online:
             self._wakeup.set()
+        return self._online
 
     def run(self) -> None:
         """Keep the device connected until stopped; an exception that leaves it is a defect."""

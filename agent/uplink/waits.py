@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from agent.health.health import Health
     from agent.wakeup import Wakeup
 
-#: The longest sleep between two heartbeats.
-BEAT_S = 60.0
+#: The longest sleep between two heartbeats: more than a minute, so that the reading of each minute
+#: ends it.
+BEAT_S = 75.0
 
 #: A session shorter than this is no success: the delay goes on growing.
 STABLE_S = 60.0

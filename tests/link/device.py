@@ -69,7 +69,7 @@ class Device:
         toml = write_toml(directory, files, port, protocol, endpoint=endpoint, mqtt=numbers)
         #: All conditions that ever stood, by code with text and hint.
         self.history: list[tuple[str, str]] = []
-        self.health = Health(on_change=self._note)
+        self.health = Health(on_turn=self._note)
         self.store = open_store(config.load(toml, options_of=options_of).store)
         self._clock = Clock()
         self._wakeup = Wakeup()
@@ -130,7 +130,7 @@ class Device:
             self.store.append(NewRecord(kind, now.wall_s, now, body), detections=1)
             for _ in range(number)
         ]
-        self._uplink.record_waits()
+        self._uplink.records_wait()
         return records
 
     def fact(self, name: str) -> Json:

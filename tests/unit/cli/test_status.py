@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import time
 from contextlib import contextmanager
@@ -57,11 +56,13 @@ def test_status_of_a_healthy_agent_ends_with_0(
     health.update(thing="cat", state="online", endpoint="a.b", queued=3, published=9, total=118)
     health.sensor("motion", last_s=1.0, ok=True)
     health.report(conditions.OFFLINE, "no answer from a.b")
-    with running(config, report(health)):
+    written = report(health)
+    with running(config, written):
         assert main(["status", "--config", config]) == 0
         text = capsys.readouterr().out
         assert main(["status", "--config", config, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == json.loads(report(health))
+        assert json.loads(capsys.readouterr().out) == json.loads(written)
+    assert "confirmed by their echo, as of 0 s ago." in text
     for fact in ("cat is online (a.b)", "3 queued", "9 published", "118", "Sensor motion works"):
         assert fact in text
     assert re.search(r"info: offline, for \d+ s: no answer from a\.b", text)
@@ -71,10 +72,12 @@ def test_an_old_status_is_not_told_as_the_present(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The agent runs and cannot write it any more, as where its directory is full."""
-    file = Path(config).parent / "run" / "status.json"
-    with running(config, report(Health())):
-        for age_s, code in ((100.0, 0), (400.0, 1)):
-            os.utime(file, times=(time.time() - age_s,) * 2)
+    now_s = time.time()
+    for health, code in (
+        (Health(wall_s=lambda: now_s - 100.0), 0),
+        (Health(wall_s=lambda: now_s - 400.0), 1),
+    ):
+        with running(config, report(health)):
             assert main(["status", "--config", config]) == code
             captured = capsys.readouterr()
             assert "is starting" in captured.out

@@ -84,10 +84,10 @@ class Yard:
     """A supervisor of two fake workers."""
 
     def __init__(self, directory: Path, *wakeups: Wakeup) -> None:
-        changed, urgent, events = wakeups
+        rested, turned, events = wakeups
         self.ticks = Ticks()
         self.health = Health(
-            on_change=changed.set, on_turn=urgent.set, wall_s=self.ticks, boot_s=self.ticks
+            on_rest=rested.set, on_turn=turned.set, wall_s=self.ticks, boot_s=self.ticks
         )
         self.told: list[str] = []
         self.sampler = FakeWorker("sampler", self.told)
@@ -97,8 +97,8 @@ class Yard:
         self.reporter = Reporter(
             self.health,
             notifier,
-            changed=changed,
-            urgent=urgent,
+            rested=rested,
+            turned=turned,
             status_file=directory / "status.json",
             config_watch=ConfigWatch((), health=self.health),
         )
@@ -121,8 +121,8 @@ def yard(tmp_path: Path, systemd: Systemd) -> Iterator[Yard]:
     """All well."""
     del systemd
     before = signal.getsignal(signal.SIGHUP)
-    with Wakeup() as changed, Wakeup() as urgent, Wakeup() as events:
-        yield Yard(tmp_path, changed, urgent, events)
+    with Wakeup() as rested, Wakeup() as turned, Wakeup() as events:
+        yield Yard(tmp_path, rested, turned, events)
     signal.signal(signal.SIGHUP, before)
 
 
@@ -171,8 +171,8 @@ def test_a_worker_that_dies_slowly_ends_the_process(tmp_path: Path, systemd: Sys
     """It tells of its end while its thread is still alive."""
     del systemd
     before = signal.getsignal(signal.SIGHUP)
-    with Wakeup() as changed, Wakeup() as urgent, Lingering() as events:
-        yard = Yard(tmp_path, changed, urgent, events)
+    with Wakeup() as rested, Wakeup() as turned, Lingering() as events:
+        yard = Yard(tmp_path, rested, turned, events)
         yard.uplink.error = FileBackError("it can be used again")
         hung = threading.Timer(30.0, yard.stop.begin)
         hung.start()

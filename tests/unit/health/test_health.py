@@ -88,7 +88,7 @@ def test_a_snapshot_is_json_with_every_fact(health: Health) -> None:
             "confirmed",
             "dropped",
         ],
-        *["last_ack", "conditions", "sensors", "total", "version", "pid"],
+        *["last_ack", "conditions", "sensors", "total", "version", "pid", "written"],
     }
 
 
@@ -100,15 +100,57 @@ def test_an_unknown_fact_is_a_defect(health: Health) -> None:
 
 def test_only_changes_are_told(ticks: Ticks) -> None:
     """Saying the same again wakes nobody."""
-    changes: list[int] = []
-    health = Health(on_change=lambda: changes.append(1), wall_s=ticks, boot_s=ticks)
+    turns: list[int] = []
+    rests: list[int] = []
+    health = Health(
+        on_turn=lambda: turns.append(1), on_rest=lambda: rests.append(1), wall_s=ticks, boot_s=ticks
+    )
     for _ in range(2):
         health.update(queued=1)
         health.report(conditions.OFFLINE, "down")
+        health.rest()
 
-    assert len(changes) == 2
+    assert (len(turns), len(rests)) == (1, 1)
     health.clear(conditions.SENSOR_FAILING, key="never raised")
-    assert len(changes) == 2
+    assert len(turns) == 1
+
+
+def test_a_turn_is_told_at_once_and_figures_when_a_worker_rests(ticks: Ticks) -> None:
+    """A reading changes several, which are told once: a person waits for none of them."""
+    told: list[str] = []
+    health = Health(
+        on_turn=lambda: told.append("turn"),
+        on_rest=lambda: told.append("rest"),
+        wall_s=ticks,
+        boot_s=ticks,
+    )
+    health.update(state="online", published=1)
+    health.sensor("room", last_s=1.0, ok=True)
+    assert told == ["turn", "turn"]
+    health.update(acked=1, last_ack=1.0)
+    health.sensor("room", last_s=2.0, ok=True)
+    health.touch()
+    assert told == ["turn", "turn"]
+    health.rest()
+    health.rest()
+    assert told == ["turn", "turn", "rest"]
+    health.sensor("room", last_s=2.0, ok=False, error="no such device")
+    health.sensor("room", last_s=2.0, ok=False, error="no such bus")
+    assert told[3:] == ["turn", "turn"]
+
+
+def test_where_more_figures_come_they_are_told_together(ticks: Ticks) -> None:
+    """A backlog that drains for hours is seen to drain, second by second."""
+    rests: list[float] = []
+    health = Health(on_rest=lambda: rests.append(ticks.now_s), wall_s=ticks, boot_s=ticks)
+    began_s = ticks.now_s
+    for number in range(1, 26):
+        health.update(acked=number)
+        health.rest(more=True)
+        ticks.now_s += 0.1
+    assert [round(at_s - began_s, 1) for at_s in rests] == [1.0, 2.1]
+    health.rest()
+    assert len(rests) == 3
 
 
 def test_a_worker_that_does_not_beat_is_late(health: Health, ticks: Ticks) -> None:
@@ -136,7 +178,7 @@ def test_live_facts_are_asked_for_at_each_snapshot(ticks: Ticks) -> None:
     changes: list[int] = []
     waiting = [1, 2]
     health = Health(
-        on_change=lambda: changes.append(1),
+        on_rest=lambda: changes.append(1),
         live=lambda: {"queued": len(waiting)},
         wall_s=ticks,
         boot_s=ticks,
@@ -144,6 +186,7 @@ def test_live_facts_are_asked_for_at_each_snapshot(ticks: Ticks) -> None:
     assert health.snapshot().facts["queued"] == 2
     waiting.clear()
     health.touch()
+    health.rest()
 
     assert changes == [1]
     assert health.snapshot().facts["queued"] == 0

@@ -65,7 +65,7 @@ class Ledger:
             self.total += detections
             assert record.body["total"] == self.total
         self._told(record)
-        self.device.uplink.record_waits()
+        self.device.uplink.records_wait()
         self.settle()
 
     def _told(self, record: Record) -> None:

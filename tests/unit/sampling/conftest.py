@@ -66,15 +66,16 @@ class Bench:
     def recorder(self, config: Config) -> Recorder:
         """What keeps the records of a sampler, as a start of the agent makes it."""
         recorder = Recorder(
-            config, self.store, clock=self.clock, health=self.health, on_record=self.on_record
+            config, self.store, clock=self.clock, health=self.health, on_records=self.on_records
         )
         recorder.begin()
         self.recorders.append(recorder)
         return recorder
 
-    def on_record(self) -> None:
-        """Count the calls."""
+    def on_records(self) -> bool:
+        """Count the calls; nothing goes up."""
         self.stored += 1
+        return False
 
     def open(self, config: SensorConfig, *, clock: Clock) -> Sensor:
         """The fake driver of that name, or the refusal that was set."""
@@ -121,6 +122,7 @@ class Bench:
             steps += 1
             while self.ended(sampler):  # which would wake the sampler
                 wait_s = sampler.step()
+            sampler.wait(0.0)
             if self.clock.now_boot_s + wait_s > end_s:
                 self.clock.pass_by(end_s - self.clock.now_boot_s)
                 return steps
