@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pytest
 
 from agent.model import COUNT
 from agent.store import database, open_store
+from agent.value import replace
 from tests.unit.store.conftest import MOMENT, new, numbers
 
 if TYPE_CHECKING:
