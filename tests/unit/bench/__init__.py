@@ -1,0 +1,1 @@
+"""Tests of `bench/`: what its figures are made of."""
