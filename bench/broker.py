@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -116,6 +117,12 @@ class Broker:
         """Of the process that was started last."""
         assert self._process
         return self._process.pid
+
+    def reached_by(self, port: int) -> Broker:
+        """The same broker, by another port that leads to it."""
+        other = copy.copy(self)
+        other.port = port
+        return other
 
     def start(self) -> float:
         """Start it; when it began to listen (time.monotonic). Raises TimeoutError."""
