@@ -131,8 +131,8 @@ else:
 
     def replace(value: Value, /, **changes: object) -> Value:
         """The value with other values of some fields."""
-        named = {one.name: getattr(value, one.name) for one in fields(value)}
-        return type(value)(**named | changes)
+        given = [changes.pop(one.name, getattr(value, one.name)) for one in fields(value)]
+        return type(value)(*given, **changes)
 
 
 def _values(value: Value) -> tuple[object, ...]:

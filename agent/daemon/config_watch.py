@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent import files
 from agent.health import conditions
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from agent.health.health import Health
 
 
-class _Seen(NamedTuple):
+class _Seen(Value):
     """A file as it was seen: what stat(2) tells of it, and a hash of its content."""
 
     state: tuple[int, ...]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from agent.value import Value
 
@@ -58,7 +57,7 @@ class Certificate(Value):
     issuer: str
 
 
-class Element(NamedTuple):
+class Element(Value):
     """An element of DER; `content` without its tag and length."""
 
     tag: int

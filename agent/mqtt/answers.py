@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agent.errors import ANEW, LinkLostError
 from agent.net import tls_broke
+from agent.value import Value
 
 #: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.
 PAYLOAD_MAX = 131_072
@@ -139,7 +140,7 @@ class ServerEndedError(LinkLostError):
         self.reason = reason
 
 
-class Accepted(NamedTuple):
+class Accepted(Value):
     """CONNACK: whether the broker kept our session, and its limits; a `keepalive_s` of 0 is ours.
 
     `receive_maximum` is how much it takes unacknowledged, `maximum_packet_size` is in bytes.
@@ -158,7 +159,7 @@ class Published(NamedTuple):
     reason: int
 
 
-class Subscribed(NamedTuple):
+class Subscribed(Value):
     """SUBACK for packet `mid`, one reason for each filter."""
 
     mid: int

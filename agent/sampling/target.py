@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.errors import NoDataError, SensorError
 from agent.model import Reading
@@ -13,7 +13,7 @@ from agent.sampling.dead_band import DeadBand
 from agent.sampling.lacks import NO_DATA_MAX, Lacks
 from agent.sampling.poll import Poll
 from agent.sensors import BUILT_IN, Plausibility
-from agent.value import replace
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ HANGS = "check the wiring; a restart of the agent lets go of what hangs"
 NO_THREAD = "other sensors hang: see what is said of them; a restart lets go of them"
 
 
-class Verdict(NamedTuple):
+class Verdict(Value):
     """State of a sensor, in words: why it fails, what to do, why a detector is not to be believed.
 
     It gave its last value at `last_s` of the wall clock; the last poll took `took_s` seconds.
@@ -196,7 +196,7 @@ class Target:
 
     def take(self, poll: Poll, now_s: float) -> Reading | None:
         """Take what came of a poll into the verdict; the reading that is worth sending, if any."""
-        self.verdict = self.verdict._replace(took_s=poll.took_s)
+        self.verdict = replace(self.verdict, took_s=poll.took_s)
         if poll.due:
             self._pace(now_s)
         if isinstance(poll.error, NoDataError):
@@ -223,11 +223,11 @@ class Target:
                 active_s=seen.active_s,
                 edges=seen.edges,
             )
-            self.verdict = self.verdict._replace(doubt=doubt)
+            self.verdict = replace(self.verdict, doubt=doubt)
         if seen.lost:
             self._lost_boot_s = now.boot_s
         loss = LOST if now.boot_s < self._lost_boot_s + LOSS_TOLD_S else ""
-        self.verdict = self.verdict._replace(loss=loss)
+        self.verdict = replace(self.verdict, loss=loss)
 
     def fail(self, error: SensorError, now_s: float) -> None:
         """Note that it fails, and be due again after the interval, doubled with each failure.
@@ -240,11 +240,11 @@ class Target:
         self._due_boot_s = now_s + delay_s
         self._dead_band.forget()
         self._lack({})  # nothing at all is left
-        self.verdict = self.verdict._replace(error=error.text, hint=error.hint)
+        self.verdict = replace(self.verdict, error=error.text, hint=error.hint)
 
     def watched(self, wall_s: float) -> None:
         """Note that it has watched until then: that counts as a value."""
-        self.verdict = self.verdict._replace(last_s=wall_s)
+        self.verdict = replace(self.verdict, last_s=wall_s)
 
     def _wait(self, now_s: float) -> None:
         """Wait for a thread, and say so once it takes long."""
@@ -256,19 +256,19 @@ class Target:
 
     def _reading(self, poll: Poll) -> Reading | None:
         self._failures = self._missing = 0
-        self.verdict = self.verdict._replace(error="", hint="")
+        self.verdict = replace(self.verdict, error="", hint="")
         self._lack(poll.missing)
         if not (poll.values and poll.values_at):
             return None
-        self.verdict = self.verdict._replace(last_s=poll.values_at.wall_s)
+        self.verdict = replace(self.verdict, last_s=poll.values_at.wall_s)
         news = self._dead_band.is_news(poll.values, poll.values_at.boot_s)
         return Reading(self.name, poll.values, poll.values_at) if news else None
 
     def _lack(self, missing: Mapping[str, SensorError]) -> None:
         """Note what is missing while the rest is there."""
         self._lacks.note(missing)
-        self.verdict = self.verdict._replace(
-            missing=self._lacks.text, missing_hint=self._lacks.hint
+        self.verdict = replace(
+            self.verdict, missing=self._lacks.text, missing_hint=self._lacks.hint
         )
 
     def _pace(self, now_s: float) -> None:

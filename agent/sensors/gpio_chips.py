@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from agent.board import CONFIG_TXT, W1_PIN
 from agent.errors import SensorError
 from agent.sensors import gpio_line
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ BY_HAND = f"{ALLOW} (the service); for a try by hand: sudo, or the group gpio"
 LIST = "gpioinfo of the package gpiod lists chips and lines"
 
 
-class Wanted(NamedTuple):
+class Wanted(Value):
     """A line as a person names it: `line` of `chip` ("": of any), or a pin of the header."""
 
     pin: int | None

@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
+
+from agent.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +57,7 @@ BUFFER_EVENTS = 1024
 CONSUMER = b"pi-iot-agent"
 
 
-class ChipInfo(NamedTuple):
+class ChipInfo(Value):
     """A chip: its name in the kernel, what its driver calls it, and the number of its lines."""
 
     name: str
@@ -63,7 +65,7 @@ class ChipInfo(NamedTuple):
     lines: int
 
 
-class LineInfo(NamedTuple):
+class LineInfo(Value):
     """A line: its name, who holds it (both may be empty), and whether anybody does."""
 
     name: str
@@ -71,7 +73,7 @@ class LineInfo(NamedTuple):
     used: bool
 
 
-class Event(NamedTuple):
+class Event(Value):
     """A change of the line: its time on CLOCK_MONOTONIC, and its number, which goes up by one."""
 
     at_s: float

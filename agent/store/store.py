@@ -13,14 +13,14 @@ import time
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.errors import StoreError
 from agent.model import MIB, Record
 from agent.store import database
 from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
-from agent.value import replace
+from agent.value import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -36,7 +36,7 @@ COMMANDS_MAX = 1000
 PAGE_ROWS = 1000
 
 
-class Page(NamedTuple):
+class Page(Value):
     """Waiting `records` up to number `up_to_seq`; number, kind and reason of rows `set_aside`."""
 
     records: list[Record]

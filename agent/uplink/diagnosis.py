@@ -5,7 +5,7 @@ The daemon and `doctor` say it in the same words.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.health import conditions
 from agent.mqtt.answers import NOT_AUTHORIZED as REASON_NOT_AUTHORIZED
@@ -17,6 +17,7 @@ from agent.mqtt.answers import (
     UnansweredError,
 )
 from agent.net import CertificateRefusedError
+from agent.value import Value
 
 if TYPE_CHECKING:
     from agent.errors import LinkLostError
@@ -42,7 +43,7 @@ OURS = "the certificate must be active and have a policy that allows iot:Connect
 POLICY_SETTLES_S = 600.0
 
 
-class Cause(NamedTuple):
+class Cause(Value):
     """Cause of a lost connection: `condition` is None where `offline` says it all."""
 
     condition: Condition | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.health import conditions
 from agent.model import COUNT
@@ -27,20 +27,20 @@ UNCONFIRMED = 3
 log = logging.getLogger(__name__)
 
 
-class Echo(NamedTuple):
+class Echo(Value):
     """Our own record `seq`, come back from the broker: the whole way works."""
 
     seq: int
 
 
-class SetTotal(NamedTuple):
+class SetTotal(Value):
     """A command: the running total is to be `value`; once for each `command_id`, if it has one."""
 
     value: int
     command_id: str | None
 
 
-class Foreign(NamedTuple):
+class Foreign(Value):
     """A message that means nothing to us; `reason` says why not."""
 
     reason: str
