@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def unit_environment(unit: str) -> dict[str, str]:
     words = [
         word for key, _, rest in lines if key.strip() == "Environment" for word in rest.split()
     ]
-    return dict(word.strip('"').split("=", 1) for word in words)
+    return dict(word.split("=", 1) for word in words)
 
 
 def machine() -> str:

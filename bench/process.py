@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,13 +36,17 @@ def parse_smaps(text: str) -> Memory:
     return Memory(kib["Pss"] / KIB_A_MIB, kib["Rss"] / KIB_A_MIB, unshared / KIB_A_MIB)
 
 
-def switches(pid: int) -> int:
-    """Context switches so far, voluntary or not, of all threads that live."""
-    total = 0
+def switches(pid: int) -> Counter[str]:
+    """Context switches so far, voluntary or not, of each thread that lives, by its number.
+
+    What a later count has more is `(later - earlier).total()`: a thread that ended takes nothing
+    away.
+    """
+    found: Counter[str] = Counter()
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):  # a thread that has just ended
-            total += parse_switches((task / "status").read_text())
-    return total
+            found[task.name] = parse_switches((task / "status").read_text())
+    return found
 
 
 def parse_switches(text: str) -> int:

@@ -11,8 +11,9 @@ from agent.value import Value, asdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: A part of a target: the agent's median, or its ratio to another's, is at most that.
-BOUND = re.compile(r"≤ ([\d.]+)(?: x (.+))?")
+#: A part of a target: the agent's median (or each of its figures), or that of its ratios to
+#: another's, is at most that.
+BOUND = re.compile(r"(every round )?≤ ([\d.]+)(?: x (.+))?")
 
 #: From here on a figure is shown without a fraction.
 WHOLE = 100
@@ -25,7 +26,8 @@ class Row(Value):
     """One figure of each contestant.
 
     `condition` says what exactly was measured, `of` names the contestant whom ratios are to.
-    `values` has one figure a round. `target` reads "≤ 10" or "≤ 1.15 x lean, ≤ 1 x mqtt-io", or "".
+    `values` has one figure a round. `target` reads "≤ 10, every round ≤ 14" or
+    "≤ 1.15 x lean, ≤ 1 x mqtt-io", or is "".
     """
 
     name: str
@@ -82,10 +84,10 @@ def verdicts(row: Row) -> Iterator[Verdict]:
         if not bound:
             continue
         for contestant, values in row.values.items():
-            figures = ratios(values, row.values.get(bound[2], ())) if bound[2] else list(values)
+            figures = ratios(values, row.values.get(bound[3], ())) if bound[3] else list(values)
             if contestant.startswith(BOUND_ONE) and figures:
-                figure = median(figures)
-                yield Verdict(contestant, part, figure, figure <= float(bound[1]))
+                figure = max(figures) if bound[1] else median(figures)
+                yield Verdict(contestant, part, figure, figure <= float(bound[2]))
 
 
 def lines(row: Row) -> Iterator[str]:

@@ -23,6 +23,10 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
         client_id=name,
         keep_alive_interval_sec=60,
         on_lifecycle_connection_success=lambda _: online.set(),
+        # Else it holds itself to AWS's 100 messages a second.
+        extended_validation_and_flow_control_options=(
+            mqtt5.ExtendedValidationAndFlowControlOptions.NONE
+        ),
     )
     client.start()
     online.wait()
