@@ -30,6 +30,10 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+#: The environments that have what the agent needs, and what rows call them.
+PAHO = {"deb": "paho 1.6", "v2": "paho 2.2"}
+
+
 class MissingError(Exception):
     """A contestant that cannot run here; the text says why."""
 
@@ -65,7 +69,7 @@ def unit_environment(unit: str) -> dict[str, str]:
     """The variables that the Environment= lines of a systemd unit's text set."""
     lines = (line.partition("=") for line in unit.splitlines())
     words = [
-        word for key, _, rest in lines if key.strip() == "Environment" for word in rest.split()
+        word for key, _, rest in lines if key.strip() == "Environment" for word in shlex.split(rest)
     ]
     return dict(word.split("=", 1) for word in words)
 

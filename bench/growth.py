@@ -66,7 +66,7 @@ def _by_sensors(bench: Bench, *, quick: bool) -> Iterator[Row]:
                 cpu_s, switched, readings = before[count]
                 readings = max(1, arrived[count].count() - readings)
                 found[count, CPU] = (one.cpu_s - cpu_s) * 1e6 / readings
-                found[count, SWITCHES] = (switches(one.pid) - switched) / readings
+                found[count, SWITCHES] = (switches(one.pid) - switched).total() / readings
                 found[count, PSS] = memory(one.pid).pss_mib
             return found
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.contestants import UNIT, thermometers
-from bench.environment import unit_environment
+from bench.environment import PAHO, unit_environment
 from bench.process import memory
 from bench.rounds import rounds
 from bench.table import Row
@@ -50,12 +50,7 @@ EACH = (("agent", True), ("agent", False), ("lean", True), ("bare", True))
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """PSS, RSS and USS; all side by side, and but for `quick` also one at a time."""
     sets = bool(unit_environment(UNIT.read_text()))
-    ours = [
-        Case(name, paho, as_unit)
-        for paho in ("deb", "v2")
-        for name, as_unit in EACH
-        if sets or as_unit
-    ]
+    ours = [Case(name, paho, as_unit) for paho in PAHO for name, as_unit in EACH if sets or as_unit]
     others = [Case(name) for name in bench.available(*PEERS) if name != "bare"]
     after_s = 10.0 if quick else 25.0
     together = rounds(
@@ -109,7 +104,7 @@ def _measure(bench: Bench, cases: list[Case], after_s: float) -> dict[Key, float
 
 def _rows(values: dict[Key, list[float]], name: str, condition: str) -> Iterator[Row]:
     for figure in ("PSS", "RSS", "USS"):
-        for paho, version in (("deb", "paho 1.6"), ("v2", "paho 2.2")):
+        for paho, version in PAHO.items():
             shown = {
                 case.label: one
                 for (case, of), one in values.items()
