@@ -153,8 +153,8 @@ def is_known(host: str) -> bool:
 def _subscription(topic: str, answers: list[Answer]) -> Finding:
     for answer in answers:
         if isinstance(answer, Subscribed):
-            if answer.reasons[0] < REFUSED:
+            if answer.reason < REFUSED:
                 return Finding(OK, "subscription", f"{topic} is granted")
-            text = f"the broker refuses SUBSCRIBE to {topic}: {reason_text(answer.reasons[0])}"
+            text = f"the broker refuses SUBSCRIBE to {topic}: {reason_text(answer.reason)}"
             return verdict.of(conditions.NOT_SUBSCRIBED, WARN, text)
     raise UnansweredError(f"the broker does not answer SUBSCRIBE to {topic}")

@@ -159,11 +159,11 @@ class Published(NamedTuple):
     reason: int
 
 
-class Subscribed(Value):
-    """SUBACK for packet `mid`, one reason for each filter."""
+class Subscribed(NamedTuple):
+    """SUBACK for packet `mid`, whose reason is that of its one filter."""
 
     mid: int
-    reasons: tuple[int, ...]
+    reason: int
 
 
 Answer = Published | Subscribed

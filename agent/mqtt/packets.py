@@ -64,10 +64,9 @@ def suback(body: bytes, *, five: bool) -> Subscribed:
     """SUBACK with a reason for our one filter."""
     (mid,) = struct.unpack_from("!H", body)
     at = _skip_properties(body, 2) if five else 2
-    reasons = tuple(body[at:])
-    if len(reasons) != 1:
+    if len(body) != at + 1:
         raise MalformedError("a SUBACK that does not answer our one filter")
-    return Subscribed(mid, reasons)
+    return Subscribed(mid, body[at])
 
 
 def publish(command: int, body: bytes, *, five: bool) -> Message:

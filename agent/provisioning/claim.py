@@ -169,8 +169,7 @@ class Claim:
         waiting = {connection.subscribe(f"{topic}/json/{end}") for end in ("accepted", "rejected")}
         for answer in self._until_late(connection):
             if isinstance(answer, Subscribed):
-                for reason in answer.reasons:
-                    self._check(reason)
+                self._check(answer.reason)
                 waiting.discard(answer.mid)
             if not waiting:
                 self._subscribed.add(topic)

@@ -23,7 +23,7 @@ from agent.mqtt.answers import (
 from agent.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from agent.errors import LinkLostError
     from agent.health.health import Health
@@ -42,6 +42,8 @@ FIRST_S, LAST_S = 60.0, 3600.0
 #: Reasons of a DISCONNECT that speak of a packet: malformed, protocol error, not authorized,
 #: topic name, too large, payload format; and those that say nothing.
 TELLING = frozenset({0x80, 0x81, 0x82, 0x83, NOT_AUTHORIZED, 0x90, 0x95, 0x99})
+
+NONE_HELD = frozenset[str]()
 
 
 class Flight(NamedTuple):
@@ -74,12 +76,14 @@ class Forbidden:
         self._monotonic_s = monotonic_s
         self._doubts: dict[str, _Doubt] = {}
 
-    def doubts(self, name: str) -> bool:
-        """True if a packet of that name is to go alone."""
-        return name in self._doubts
+    def doubts(self, names: Iterable[str]) -> bool:
+        """True if a packet of one of these names is to go alone."""
+        return bool(self._doubts) and not self._doubts.keys().isdisjoint(names)
 
     def held(self) -> frozenset[str]:
         """The names of what may not go now."""
+        if not self._doubts:
+            return NONE_HELD
         now_s = self._monotonic_s()
         return frozenset(name for name, doubt in self._doubts.items() if now_s < doubt.until_s)
 

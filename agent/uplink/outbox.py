@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT
@@ -25,10 +26,10 @@ from agent.uplink.forbidden import SUBSCRIBE, Flight
 from agent.uplink.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.model import Record
-    from agent.mqtt.answers import Accepted
+    from agent.mqtt.answers import Accepted, Answer
     from agent.store import Store
     from agent.uplink.forbidden import Forbidden
     from agent.uplink.waits import Backoff
@@ -105,8 +106,9 @@ class Outbox:
         """
         if self._monotonic_s() < self._held_until_s or name in self.held():
             return False
-        names = (name, *(flight.name for flight in self._flying.values()))
-        self._make_way |= bool(self._flying) and any(map(self._forbidden.doubts, names))
+        if self._flying and not self._make_way:
+            flying = (flight.name for flight in self._flying.values())
+            self._make_way = self._forbidden.doubts(chain([name], flying))
         return not self._make_way and len(self._flying) < self._receive_maximum
 
     def wait_s(self) -> float:
@@ -144,21 +146,26 @@ class Outbox:
         self._flying[mid] = Flight(name, now_s, record)
         self._next_s = max(self._next_s, self._quota.spend(size, now_s))
 
-    def answered(self, mid: int, reason: int) -> Outcome | None:
-        """Act on the broker's answer to packet `mid`; None if it is none of ours.
+    def answered(self, answers: Iterable[Answer]) -> dict[int, Outcome]:
+        """Act on the broker's answers; the outcome of each that is ours, by the packet's id.
 
         A reason that says yes lets a record go. Else it stays, and is sent again: what is forbidden
         after a while, anything after the backoff; or, where the record is at fault, set aside.
         """
-        flight = self._flying.pop(mid, None)
-        if flight is None:
-            return None
+        outcomes = {
+            mid: self._outcome(flight, reason)
+            for mid, reason in answers
+            if (flight := self._flying.pop(mid, None))
+        }
+        arrived = [one.flight.record for one in outcomes.values() if not one.reason]
+        self._store.acknowledge(*(record.seq for record in arrived if record))
+        return outcomes
+
+    def _outcome(self, flight: Flight, reason: int) -> Outcome:
         self._forbidden.answered(flight.name, reason)
         self._make_way = False
         if reason < REFUSED:
             self._refused.discard(flight.name)
-            if flight.record:
-                self._store.acknowledge(flight.record.seq)
             return Outcome(flight)
         if reason in self._hopeless:
             if flight.record:
@@ -173,6 +180,12 @@ class Outbox:
     def unanswered(self) -> list[Flight]:
         """The packets without an answer, oldest first."""
         return list(self._flying.values())
+
+    @property
+    def owed_since_s(self) -> float:
+        """The time from which on the broker owes an answer (monotonic); infinite if it does not."""
+        oldest = next(iter(self._flying.values()), None)
+        return oldest.sent_s if oldest else math.inf
 
     def _full(self) -> bool:
         return self._make_way or len(self._flying) >= self._window

@@ -10,7 +10,7 @@ from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.health.health import FSYNC_S
 from agent.model import COUNT
-from agent.mqtt.answers import Published, SilentError
+from agent.mqtt.answers import SilentError
 from agent.uplink.announcement import OFFLINE, STATUS, STOPPED, announcement
 from agent.uplink.forbidden import SUBSCRIBE
 from agent.uplink.inbox import UNCONFIRMED
@@ -87,10 +87,9 @@ class Session:
         more_s = math.inf if self._leaving else self._outbox.wait_s()
         self._tell()
         self._health.rest(more=bool(self._outbox.unanswered()))
-        for answer in self._connection.step(max(0.0, min(at_most_s, more_s, self._silence_s()))):
-            reason = answer.reason if isinstance(answer, Published) else answer.reasons[0]
-            if outcome := self._outbox.answered(answer.mid, reason):
-                self._answered(answer.mid, outcome)
+        answers = self._connection.step(max(0.0, min(at_most_s, more_s, self._silence_s())))
+        for mid, outcome in self._outbox.answered(answers).items():
+            self._answered(mid, outcome)
         self._tell()
         self._check_answers()
         if self._inbox.withheld and not (self._store.blocked or self._store.memory_only):
@@ -207,8 +206,7 @@ class Session:
 
     def _silence_s(self) -> float:
         """Seconds for which the broker may still owe what it owes now."""
-        oldest_s = min((one.sent_s for one in self._outbox.unanswered()), default=math.inf)
-        return ANSWER_WITHIN_S - (self._monotonic_s() - oldest_s)
+        return ANSWER_WITHIN_S - (self._monotonic_s() - self._outbox.owed_since_s)
 
     def _check_answers(self) -> None:
         """Take the broker for gone if it owes an answer, and none lies unread in the socket."""

@@ -192,8 +192,7 @@ class BrokerConnection:
         if not (answers or delivered or self._wakeup.wait(0.0)):
             broker.ticks.now_s += min(timeout_s, 3600.0)
         for answer in answers:
-            reason = answer.reason if isinstance(answer, Published) else answer.reasons[0]
-            broker.event("answered", *self.unanswered.pop(answer.mid), reason)
+            broker.event("answered", *self.unanswered.pop(answer.mid), answer.reason)
         return answers
 
     def finish(self) -> None:
@@ -223,7 +222,7 @@ class BrokerConnection:
         if topic == SUBSCRIBE:
             broker.subscribes += 1
             broker.subscribed |= not reason
-            answer = Subscribed(mid, (reason,))
+            answer = Subscribed(mid, reason)
         elif not reason:
             broker.taken.append((topic, json.loads(payload)))
             if topic.endswith("/count"):

@@ -79,7 +79,7 @@ class ScriptedConnection:
         self._mid += 1
         self.subscribed.append(topic_filter)
         if self.suback is not None:
-            self._answers.append(Subscribed(self._mid, (self.suback,)))
+            self._answers.append(Subscribed(self._mid, self.suback))
         return self._mid
 
     def step(self, timeout_s: float) -> list[Answer]:
@@ -493,14 +493,13 @@ def test_after_a_sudden_end_what_was_unanswered_goes_alone(bench: Bench) -> None
     bench.begin(session_present=False)
     bench.session.step(0.0)
     assert [topic for topic, _ in bench.connection.published] == [f"{THING}/status"]
-    bench.outbox.answered(1, 0)
+    bench.outbox.answered([Published(1, 0)])
     bench.session.step(0.0)
     assert [topic for topic, _ in bench.connection.published[1:]] == [f"{THING}/count"]
-    bench.outbox.answered(2, 0)
+    bench.outbox.answered([Published(2, 0)])
     bench.session.step(0.0)
     assert len(bench.connection.published) == 4
-    for mid in (3, 4):
-        bench.outbox.answered(mid, 0)
+    bench.outbox.answered([Published(3, 0), Published(4, 0)])
     bench.ticks.now_s += 5.0
     bench.session.step(0.0)
     assert bench.connection.subscribed == [f"{THING}/count"]
