@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import math
+import ssl
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from agent.model import MIB
+from agent.mqtt import packets
 from agent.mqtt.lean_paho import paho
+from agent.mqtt.packets import LARGEST_PACKET
 from agent.value import Value
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable
-
     from agent.net import Dialer
-
-#: The largest packet that is read; AWS IoT sends payloads up to 128 KiB. A hostile broker could
-#: announce 256 MiB.
-LARGEST_PACKET = MIB
-
-#: The same for all but PUBLISH, which have no payload, but properties that paho reads slowly.
-LARGEST_ANSWER = 16_384
 
 #: Packets that wait to be written because the broker does not read: no more is read from it then.
 BACKLOG = 1000
@@ -33,7 +25,11 @@ BACKLOG = 1000
 #: allows 15 s ("MQTT_Long_Duration"); MQTT 5 forbids it on a live connection ([MQTT-4.4.0-1]).
 RESEND_S = 10.0
 
-DUP = 0x08
+#: What a socket raises that has to be waited for.
+WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+#: Bytes that are read at once.
+CHUNK = 16_384
 
 
 class Options(Value):
@@ -59,39 +55,35 @@ class Options(Value):
         return self.protocol == "5"
 
 
-class Unanswered(Value, frozen=False):
-    """A packet as it was sent, when (time.monotonic), and whether it was sent again."""
-
-    packet: bytes
-    sent_s: float
-    again: bool = False
-
-
 class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
-    """paho's client without acting of its own accord; each packet goes to `on_packet` first.
+    """paho's client, without acting of its own accord: it writes CONNECT and DISCONNECT.
 
-    Private methods are overridden that are the same in 1.6 and 2.x (the link tests run on both):
-    how the socket is made, since paho can neither bound nor interrupt that; receiving and sending,
-    since 2.x hides what the socket raised; the handling of a packet, since 1.6 hides the reasons of
-    PUBACK and DISCONNECT; the queueing of a packet, to send it again.
+    What goes over the socket, and when, is ours: packets wait in a buffer for `flush()`, which puts
+    those of a step into one write, and `read()` gives what came in. Private methods are overridden
+    that are the same in 1.6 and 2.x (the link tests run on both): how the socket is made, since
+    paho can neither bound nor interrupt that, and the queueing of a packet.
     """
 
     dialer: Dialer
-    on_packet: Callable[[int, bytes], None]
-    #: The error that the socket raised when it broke.
-    broken: OSError | None = None
+    five: bool
     #: Infinite until CONNACK, before which nothing else may be sent.
     keepalive_s = math.inf
-    # Times of the last bytes in and out; paho's own notes are not kept up in every branch.
+    #: True if no packet that came in waits to be read, as far as is known.
+    dry = True
+    # Times of the last bytes in and out, and of a ping without an answer.
     _heard_s = _said_s = 0.0
-    #: By packet id, what waits for its answer and may be sent again; empty under MQTT 5.
-    unanswered: dict[int, Unanswered]
-    resends: bool
+    _pinged_s = math.inf
+    _mid = 0
+    #: What came in, and what is to go out: bytes, and the number of packets since it was empty.
+    _incoming: bytearray
+    _unsent: bytearray
+    _packets = 0
+    #: By packet id, what waits for its answer and may be sent again, oldest first, with the time
+    #: at which it was sent (time.monotonic); empty under MQTT 5.
+    _unanswered: dict[int, tuple[float, bytes]]
 
     @classmethod
-    def make(
-        cls, options: Options, dialer: Dialer, on_packet: Callable[[int, bytes], None]
-    ) -> Self:
+    def make(cls, options: Options, dialer: Dialer) -> Self:
         """A client that has not connected yet; a new one is made for every connection."""
         arguments: dict[str, Any] = {"client_id": options.client_id, "reconnect_on_failure": False}
         if hasattr(paho, "CallbackAPIVersion"):
@@ -101,10 +93,9 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         else:
             client = cls(protocol=paho.MQTTv311, clean_session=options.clean, **arguments)
         client.dialer = dialer
-        client.on_packet = on_packet
-        client.resends = not options.five
-        client.unanswered = {}
-        client.max_inflight_messages_set(0)  # the window is ours
+        client.five = options.five
+        client._incoming, client._unsent = bytearray(), bytearray()
+        client._unanswered = {}
         if options.will_topic:
             client.will_set(options.will_topic, options.will, qos=1)
         return client
@@ -118,106 +109,128 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
             properties.MaximumPacketSize = LARGEST_PACKET
             extra = {"clean_start": options.clean, "properties": properties}
         self.connect(options.host, options.port, options.keepalive_s, **extra)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, as far as the socket takes it. Raises what the socket does."""
+        link = self.socket()
+        try:
+            while self._unsent and link:
+                del self._unsent[: link.send(self._unsent)]
+                self._said_s = time.monotonic()
+        except WAIT:
+            return
+        self._packets = 0
+
+    def read(self) -> tuple[int, bytes] | None:
+        """The next packet, first byte and body; None if there is no whole one yet.
+
+        Raises EOFError where the broker has closed, MalformedError, and what the socket does.
+        """
+        link = self.socket()
+        while not (packet := packets.taken_off(self._incoming)):
+            try:
+                data = link.recv(CHUNK) if link else b""
+            except WAIT:
+                break
+            if not data:
+                raise EOFError
+            self._incoming += data
+            self._heard_s = time.monotonic()
+        self.dry = packet is None
+        return packet
+
+    @property
+    def writing(self) -> bool:
+        """True if something waits to be written."""
+        return bool(self._unsent)
+
+    @property
+    def congested(self) -> bool:
+        """True if more than BACKLOG packets wait for the broker to read them."""
+        return self._packets > BACKLOG
+
+    def message(self, topic: str, payload: bytes) -> int:
+        """Have PUBLISH sent at QoS 1; its packet id."""
+        mid = self._next_mid()
+        self._ask(mid, packets.publish_packet(topic, payload, mid, five=self.five))
+        return mid
+
+    def filter(self, topic_filter: str) -> int:
+        """Have SUBSCRIBE sent at QoS 1; its packet id."""
+        mid = self._next_mid()
+        self._ask(mid, packets.subscribe_packet(topic_filter, mid, five=self.five))
+        return mid
+
+    def acknowledge(self, mid: int) -> None:
+        """Send PUBACK."""
+        self._put(packets.puback_packet(mid))
+        self.flush()
+
+    def answered(self, mid: int) -> None:
+        """Note that packet `mid` has its answer."""
+        self._unanswered.pop(mid, None)
+
+    def accepted(self, keepalive_s: float) -> None:
+        """Note CONNACK: pings are due from now on."""
+        self.keepalive_s = keepalive_s
 
     @property
     def pinging(self) -> bool:
         """True if a PINGREQ is out that has no answer yet."""
-        return bool(self._ping_t)
+        return self._pinged_s < math.inf
 
     def ping_due_s(self) -> float:
         """Time to send PINGREQ, or to give up waiting for its answer (time.monotonic).
 
         Half a keep-alive after the ping makes the 1.5 that brokers use too.
         """
-        if self._ping_t:
-            return float(self._ping_t + self.keepalive_s / 2)
+        if self.pinging:
+            return self._pinged_s + self.keepalive_s / 2
         return min(self._heard_s, self._said_s) + self.keepalive_s
 
-    def ping(self) -> int:
-        """Send PINGREQ; paho's error code. Its own clock would obey a keep-alive of 0."""
-        return int(self._send_pingreq())
+    def ping(self) -> None:
+        """Send PINGREQ."""
+        self._pinged_s = time.monotonic()
+        self._put(packets.PINGREQ)
 
-    def accepted(self, keepalive_s: float) -> None:
-        """Note CONNACK: pings are due from now on."""
-        self.keepalive_s = keepalive_s
-
-    def acknowledge(self, mid: int) -> None:
-        """Send PUBACK."""
-        self._send_puback(mid)
-
-    @property
-    def oversize(self) -> int:
-        """The length of the packet that is coming in, if it is too long to be read; else 0."""
-        length = int(self._in_packet["remaining_length"])
-        publish = self._in_packet["command"] & 0xF0 == paho.PUBLISH
-        return length if length > (LARGEST_PACKET if publish else LARGEST_ANSWER) else 0
-
-    @property
-    def congested(self) -> bool:
-        """True if more than BACKLOG packets wait for the broker to read them."""
-        return len(self._out_packet) > BACKLOG
-
-    def answered(self, mid: int) -> None:
-        """Note that packet `mid` has its answer."""
-        self.unanswered.pop(mid, None)
+    def ponged(self) -> None:
+        """Note PINGRESP."""
+        self._pinged_s = math.inf
 
     def resend_due_s(self) -> float:
         """Time to send the next packet again (time.monotonic); infinite if none is to be."""
-        due = (one.sent_s + RESEND_S for one in self.unanswered.values() if not one.again)
-        return min(due, default=math.inf)
+        return next((sent_s + RESEND_S for sent_s, _ in self._unanswered.values()), math.inf)
 
     def resend(self) -> None:
         """Send again, once, what has waited long for its answer: the same packet, the same id."""
-        now_s = time.monotonic()
-        for mid, one in self.unanswered.items():
-            if not one.again and one.sent_s + RESEND_S <= now_s:
-                one.again = True
-                packet = bytearray(one.packet)
-                if packet[0] & 0xF0 == paho.PUBLISH:
-                    packet[0] |= DUP
-                super()._packet_queue(packet[0], packet, mid, 1)
+        while self.resend_due_s() <= time.monotonic():
+            _, packet = self._unanswered.pop(next(iter(self._unanswered)))
+            again = packets.DUP if packet[0] & 0xF0 == packets.PUBLISH else 0
+            self._put(bytes([packet[0] | again]) + packet[1:])
 
     def drop(self) -> None:
         """Close the socket without a word."""
         self._sock_close()
+
+    def _next_mid(self) -> int:
+        self._mid = self._mid % 0xFFFF + 1
+        return self._mid
+
+    def _ask(self, mid: int, packet: bytes) -> None:
+        if not self.five:
+            self._unanswered[mid] = time.monotonic(), packet
+        self._put(packet)
+
+    def _put(self, packet: bytes) -> None:
+        self._unsent += packet
+        self._packets += 1
 
     def _create_socket_connection(self) -> ssl.SSLSocket:
         link = self.dialer.dial(self._host)
         self._heard_s = self._said_s = time.monotonic()
         return link
 
-    def _sock_recv(self, bufsize: int) -> bytes:
-        try:
-            data = bytes(super()._sock_recv(bufsize))
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            self.broken = error
-            raise
-        self._heard_s = time.monotonic()
-        return data
-
-    def _sock_send(self, buf: bytes) -> int:
-        try:
-            sent = int(super()._sock_send(buf))
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            self.broken = error
-            raise
-        self._said_s = time.monotonic()
-        return sent
-
-    def _packet_handle(self) -> int:
-        command = self._in_packet["command"]
-        self.on_packet(command, bytes(self._in_packet["packet"]))
-        if command & 0xF0 == paho.PUBLISH:
-            return 0  # paho would read its properties, in a time that grows with their square
-        return int(super()._packet_handle())
-
-    def _packet_queue(
-        self, command: int, packet: bytes, mid: int, qos: int, info: object = None
-    ) -> int:
-        if self.resends and command & 0xF0 in {paho.PUBLISH, paho.SUBSCRIBE}:
-            self.unanswered[mid] = Unanswered(packet, time.monotonic())
-        return int(super()._packet_queue(command, packet, mid, qos, info))
+    def _packet_queue(self, _command: int, packet: bytes, *_: object) -> int:
+        self._put(packet)
+        return 0

@@ -1,4 +1,4 @@
-"""The connection, from CONNECT to its end, over paho 1.6 and 2.x, MQTT 5 and 3.1.1.
+"""The connection, from CONNECT to its end, MQTT 5 and 3.1.1.
 
 The connection lives in one thread, which waits in `step()`. What the broker answers comes back as
 values; only a message is handed to a callback, since it is acknowledged when that returns.
@@ -25,7 +25,6 @@ from agent.mqtt.answers import (
     link_broke,
 )
 from agent.mqtt.client import Client
-from agent.mqtt.lean_paho import paho
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +54,7 @@ class Connection:
         self._options = options
         self._waiter = dialer.waiter
         self._on_message = on_message
-        self._client = Client.make(options, dialer, self._packet)
+        self._client = Client.make(options, dialer)
         self._handler_error: Exception | None = None
         self._accepted: Accepted | None = None
         self._lost: LinkLostError | None = None
@@ -110,24 +109,20 @@ class Connection:
         socket: ssl.SSLSocket | None = self._client.socket()
         if socket is None:
             return True
-        return not (socket.pending() or select.select([socket], [], [], 0.0)[0])
+        return self._client.dry and not select.select([socket], [], [], 0.0)[0]
 
     def publish(self, topic: str, payload: bytes) -> int:
-        """Send at QoS 1; the packet id that its `Published` will carry.
+        """Send at QoS 1, in the next `step()`; the packet id that its `Published` will carry.
 
         Raises LinkLostError, and sends nothing, once the connection is known to be of no use.
         """
         self._check_link()
-        info = self._send(self._client.publish, topic, payload, 1)
-        self._check(info.rc)
-        return int(info.mid)
+        return self._send(self._client.message, topic, payload)
 
     def subscribe(self, topic_filter: str) -> int:
-        """Ask for `topic_filter` at QoS 1; the packet id that its `Subscribed` will carry."""
+        """Ask for `topic_filter` at QoS 1, in the next `step()`; the packet id of `Subscribed`."""
         self._check_link()
-        code, mid = self._send(self._client.subscribe, topic_filter, 1)
-        self._check(code)
-        return int(mid)
+        return self._send(self._client.filter, topic_filter)
 
     def step(self, timeout_s: float) -> list[Answer]:
         """Wait for traffic or the wake-up, at most `timeout_s`; what the broker answered meanwhile.
@@ -152,6 +147,7 @@ class Connection:
     def finish(self) -> None:
         """Send DISCONNECT, so that the broker keeps the session and does not send the will."""
         self._send(self._client.disconnect)
+        self._send(self._client.flush)
 
     def close(self) -> None:
         """End the connection without a word; more than once does no harm."""
@@ -162,47 +158,44 @@ class Connection:
         socket: ssl.SSLSocket | None = client.socket()
         if socket is None:
             raise ClosedError("the connection was lost")
-        # select does not see what TLS has decrypted already.
+        self._send(client.flush)
         reading = not client.congested
-        pending = reading and socket.pending()
+        # select does not see what was read already.
+        pending = reading and not client.dry
         until_s = 0.0 if pending else min(until_s, client.ping_due_s(), client.resend_due_s())
         watched: list[Wakeup | ssl.SSLSocket] = [self._waiter.wakeup]
         if reading:
             watched.append(socket)
-        readable, writable, _ = select.select(
+        readable, _, _ = select.select(
             watched,
-            [socket] if client.want_write() else [],
+            [socket] if client.writing else [],
             [],
             max(0.0, until_s - time.monotonic()),
         )
         if self._waiter.wakeup in readable:
             self._waiter.wakeup.clear()
-        if writable:
-            self._check(self._send(client.loop_write))
         if socket in readable or pending:
-            self._read(socket)
-        now_s = time.monotonic()
+            self._read()
+        self._ask_again(reading=reading)
+        self._send(client.flush)
+
+    def _ask_again(self, *, reading: bool) -> None:
+        """Send what is due again, and the ping; raises SilentError where that has no answer."""
+        client, now_s = self._client, time.monotonic()
         if now_s >= client.resend_due_s():
             self._send(client.resend)
-        if now_s >= client.ping_due_s():
-            if client.pinging and reading and not self.drained:
-                return  # the answer may be there: we were held up
-            if client.pinging:
-                raise SilentError(
-                    f"the broker did not answer a ping for {client.keepalive_s / 2:g} s"
-                )
-            self._check(self._send(client.ping))
+        if now_s < client.ping_due_s():
+            return
+        if not client.pinging:
+            self._send(client.ping)
+        elif not reading or self.drained:  # else the answer may be there: we were held up
+            raise SilentError(f"the broker did not answer a ping for {client.keepalive_s / 2:g} s")
 
-    def _read(self, socket: ssl.SSLSocket) -> None:
-        """Read packets until none is pending, but not for ever: a flood may not starve the rest."""
+    def _read(self) -> None:
+        """Read packets until none is there, but not for ever: a flood may not starve the rest."""
         read_until_s = time.monotonic() + READ_S
-        while True:
-            self._check(self._receive())
-            if length := self._client.oversize:
-                raise MalformedError(f"a packet of {length} bytes")
-            if self._client.socket() is None or self._client.congested or not socket.pending():
-                return
-            if time.monotonic() >= read_until_s:
+        while self._read_packet():
+            if self._client.congested or time.monotonic() >= read_until_s:
                 return
 
     def _send(self, call: Callable[..., _Result], *arguments: object) -> _Result:
@@ -211,7 +204,7 @@ class Connection:
             return call(*arguments)
         except (AgentError, StoppingError):
             raise
-        except OSError as error:  # 1.6 raises what the socket raised
+        except OSError as error:
             raise link_broke(error) from None
         except Exception as error:
             raise LinkLostError(
@@ -219,28 +212,27 @@ class Connection:
                 hint="this is a defect of the agent; a new connection is made",
             ) from error
 
-    def _receive(self) -> int:
-        """Have paho read what the broker sent; its error code."""
+    def _read_packet(self) -> bool:
+        """Read one packet and act on it; False if there is none."""
         try:
-            return int(self._client.loop_read())
+            packet = self._client.read()
+            if packet:
+                self._packet(*packet)
         except (AgentError, StoppingError):
             raise
+        except EOFError:
+            raise self._closed() from None
         except Exception as error:
             if error is self._handler_error:
                 raise
-            if isinstance(error, OSError):  # 1.6 raises what the socket raised
+            if isinstance(error, OSError):
                 raise link_broke(error) from None
-            # paho raises struct.error, KeyError and others on a malformed packet.
+            # struct.error, IndexError, and what paho raises for properties.
             raise MalformedError("a malformed packet") from None
+        return packet is not None
 
-    def _check(self, code: int) -> None:
-        if code == paho.MQTT_ERR_SUCCESS:
-            return
-        if self._client.broken:
-            raise link_broke(self._client.broken)
-        if code == paho.MQTT_ERR_PROTOCOL:
-            raise MalformedError("a malformed packet")
-        raise ClosedError(
+    def _closed(self) -> ClosedError:
+        return ClosedError(
             "the broker closed the connection",
             hint=""
             if self._options.five
@@ -251,23 +243,27 @@ class Connection:
     def _packet(self, command: int, body: bytes) -> None:
         """Note what the broker sent; called for each packet."""
         kind, five = command & 0xF0, self._options.five
-        if kind == paho.DISCONNECT:
+        if kind == packets.DISCONNECT:
             raise ServerEndedError(body[0] if body else 0)
-        if (kind == paho.CONNACK) == (self._accepted is not None):
+        if (kind == packets.CONNACK) == (self._accepted is not None):
             raise MalformedError("CONNACK twice, or something before it")
-        if kind == paho.CONNACK:
+        if kind == packets.CONNACK:
             self._accepted = packets.connack(body, five=five)
             self._client.accepted(self._accepted.keepalive_s or self._options.keepalive_s)
-        elif kind == paho.PUBACK:
+        elif kind == packets.PUBACK:
             answer = packets.puback(body, five=five)
             self._client.answered(answer.mid)
             self._answers.append(answer)
-        elif kind == paho.SUBACK:
+        elif kind == packets.SUBACK:
             granted = packets.suback(body, five=five)
             self._client.answered(granted.mid)
             self._answers.append(granted)
-        elif kind == paho.PUBLISH:
+        elif kind == packets.PUBLISH:
             self._message(packets.publish(command, body, five=five))
+        elif kind == packets.PINGRESP:
+            self._client.ponged()
+        else:
+            raise MalformedError("a malformed packet")
 
     def _message(self, message: packets.Message) -> None:
         try:

@@ -1,13 +1,18 @@
-"""Packets that come in, read from their bytes: MQTT 5 and 3.1.1, sections 3.2, 3.3, 3.4, 3.9."""
+"""Packets as bytes, read and written: MQTT 5 and 3.1.1, sections 3.2, 3.3, 3.4, 3.8, 3.9, 3.12.
+
+What comes in is trusted in nothing. CONNECT and DISCONNECT are written by paho.
+"""
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agent.model import MIB
 from agent.mqtt.answers import (
     CONNECT_REFUSALS_3,
     PACKET_MAX,
@@ -22,8 +27,26 @@ from agent.mqtt.answers import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: The first byte of a packet, without its flags.
+CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xD0, 0xE0
+
+PINGREQ = b"\xc0\0"
+
+#: Flags of a PUBLISH: sent again, and QoS 1.
+DUP, QOS_1 = 0x08, 0x02
+
+#: The largest packet that is read; AWS IoT sends payloads up to 128 KiB. A hostile broker could
+#: announce 256 MiB.
+LARGEST_PACKET = MIB
+
+#: The same for all but PUBLISH, which have no payload, but properties that paho reads slowly.
+LARGEST_ANSWER = 16_384
+
 #: The longest topic, in bytes of UTF-8 (MQTT 5, section 1.5.4).
 TOPIC_MAX = 65_535
+
+#: What the name of a topic does not have.
+_NO_NAME = re.compile("[+#\0]")
 
 
 class Message(NamedTuple):
@@ -32,6 +55,25 @@ class Message(NamedTuple):
     topic: str
     payload: bytes
     mid: int
+
+
+def taken_off(data: bytearray) -> tuple[int, bytes] | None:
+    """The first packet of `data`, which loses it: first byte and body; None until it is whole.
+
+    Raises MalformedError for one that is too large, as soon as its length is there.
+    """
+    try:
+        length, at = _variable(data, 1)
+    except IndexError:
+        return None
+    kind, end = data[0] & 0xF0, at + length
+    if length > (LARGEST_PACKET if kind == PUBLISH else LARGEST_ANSWER):
+        raise MalformedError(f"a packet of {length} bytes")
+    if end > len(data):
+        return None
+    packet = data[0], bytes(data[at:end])
+    del data[:end]
+    return packet
 
 
 def connack(body: bytes, *, five: bool) -> Accepted:
@@ -92,11 +134,29 @@ def publish(command: int, body: bytes, *, five: bool) -> Message:
 
 def publish_size(topic: str, payload: bytes, *, five: bool) -> int:
     """Bytes of a PUBLISH at QoS 1 without properties."""
-    remaining = 2 + len(topic.encode()) + 2 + five + len(payload)
-    length_bytes = 1
-    while remaining >> 7 * length_bytes:
-        length_bytes += 1
-    return 1 + length_bytes + remaining
+    length = 2 + len(topic.encode()) + 2 + five + len(payload)
+    return 1 + -(-length.bit_length() // 7) + length
+
+
+def publish_packet(topic: str, payload: bytes, mid: int, *, five: bool) -> bytes:
+    """PUBLISH at QoS 1 without properties. Raises ValueError for what is no topic."""
+    if not is_topic_name(topic):
+        raise ValueError(f"no topic: {topic}")
+    name = topic.encode()
+    head = struct.pack(f"!H{len(name)}sH", len(name), name, mid)
+    return _packet(PUBLISH | QOS_1, head + bytes(five) + payload)
+
+
+def subscribe_packet(topic_filter: str, mid: int, *, five: bool) -> bytes:
+    """SUBSCRIBE to one filter at QoS 1."""
+    name = topic_filter.encode()
+    head = struct.pack("!H", mid) + bytes(five)
+    return _packet(0x82, head + struct.pack(f"!H{len(name)}sB", len(name), name, 1))
+
+
+def puback_packet(mid: int) -> bytes:
+    """PUBACK that says yes."""
+    return struct.pack("!BBH", PUBACK, 2, mid)
 
 
 def is_topic_name(topic: str) -> bool:
@@ -105,7 +165,16 @@ def is_topic_name(topic: str) -> bool:
         size = len(topic.encode())
     except UnicodeEncodeError:
         return False
-    return 0 < size <= TOPIC_MAX and not any(one in topic for one in "+#\0")
+    return 0 < size <= TOPIC_MAX and not _NO_NAME.search(topic)
+
+
+def _packet(command: int, body: bytes) -> bytes:
+    """A packet with its length in front of the body."""
+    length, head = len(body), [command]
+    while length >> 7:
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([*head, length]) + body
 
 
 def _skip_properties(body: bytes, at: int) -> int:
@@ -165,7 +234,7 @@ def _text(body: bytes, at: int) -> tuple[str, int]:
     return text, end
 
 
-def _variable(body: bytes, at: int) -> tuple[int, int]:
+def _variable(body: bytes | bytearray, at: int) -> tuple[int, int]:
     """A variable byte integer, and its end (MQTT 5, section 1.5.5)."""
     value = 0
     for position in range(4):

@@ -152,7 +152,7 @@ class Session:
             topic, payload = record.topic(self._thing), record.payload()
             if self._connection.takes(topic, payload):
                 mid = self._connection.publish(topic, payload)
-                self._outbox.sent(mid, record.kind, record, len(payload))
+                self._outbox.sent(mid, record.kind, record, len(topic) + len(payload))
                 self._totals.was_published()
             else:
                 self._store.set_aside(record.seq, TOO_LARGE)

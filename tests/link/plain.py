@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 
 class Plain(socket.socket):
-    """A socket as TLS would be, without it."""
+    """A socket as TLS would be, without it; `written` has the size of each write."""
+
+    written: list[int]
+
+    def send(self, data: bytes | bytearray, flags: int = 0) -> int:  # type: ignore[override]
+        """Write, and note it."""
+        self.written.append(super().send(data, flags))
+        return self.written[-1]
 
     def pending(self) -> int:
         """How many bytes wait to be read."""
@@ -27,8 +34,9 @@ class PlainDialer:
     def __init__(self, waiter: Waiter) -> None:
         self.waiter = waiter
         ours, self.theirs = socket.socketpair()
-        self._ours = Plain(fileno=ours.detach())
+        self.ours = Plain(fileno=ours.detach())
+        self.ours.written = []
 
     def dial(self, _host: str) -> Plain:
         """The one end."""
-        return self._ours
+        return self.ours

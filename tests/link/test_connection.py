@@ -22,7 +22,7 @@ from tests.link.plain import PlainDialer
 from tests.timing import allowed_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TOPIC = "living-room/count"
 
@@ -31,8 +31,9 @@ class Line:
     """A connection that is open, and the broker's end of it."""
 
     def __init__(self, wakeup: Wakeup) -> None:
-        self._dialer = PlainDialer(Waiter(wakeup, lambda: False))
-        self.broker = self._dialer.theirs
+        self.dialer = PlainDialer(Waiter(wakeup, lambda: False))
+        self.broker = self.dialer.theirs
+        self.take: Callable[[str, bytes], None] = self._take
         self.messages: list[bytes] = []
         self.trouble: Exception | None = None
         self.connection: Connection
@@ -42,8 +43,8 @@ class Line:
         options = Options("broker", 8883, "living-room", protocol, keepalive_s, 60, 5.0)
         self.connection = Connection(
             options,
-            self._dialer,  # type: ignore[arg-type]
-            on_message=self._take,
+            self.dialer,  # type: ignore[arg-type]
+            on_message=self.take,
         )
         five = protocol == "5"
         self.broker.sendall(wire.connack(five=five, properties=properties))
@@ -57,7 +58,7 @@ class Line:
 
     def waiting(self) -> int:
         """How many packets wait to be written."""
-        return len(self.connection._client._out_packet)
+        return self.connection._client._packets
 
 
 @pytest.fixture
@@ -170,8 +171,8 @@ def test_nothing_is_sent_before_connack(line: Line) -> None:
     options = Options("broker", 8883, "living-room", "5", 1, 60, 2.5)
     line.connection = Connection(
         options,
-        line._dialer,  # type: ignore[arg-type]
-        on_message=line._take,
+        line.dialer,  # type: ignore[arg-type]
+        on_message=line.take,
     )
     with pytest.raises(SilentError, match="did not answer CONNECT within"):
         line.connection.open()
@@ -182,13 +183,13 @@ def test_nothing_is_sent_before_connack(line: Line) -> None:
 
 def test_credentials_that_were_spoiled_meanwhile_are_told_as_that(line: Line) -> None:
     """The dialer reads them at each connection; that is no fault of the broker."""
-    link = line._dialer.dial("unused")
+    link = line.dialer.dial("unused")
 
     def dial(_host: str) -> socket.socket:
         link.close()
         raise CredentialsError("the key is gone")
 
-    line._dialer.dial = dial  # type: ignore[method-assign, assignment]
+    line.dialer.dial = dial  # type: ignore[method-assign, assignment]
     with pytest.raises(CredentialsError, match="the key is gone"):
         line.open()
 
@@ -216,6 +217,7 @@ def test_only_what_fits_is_sent(line: Line) -> None:
     for size in range(100, 200):
         if line.connection.takes(TOPIC, b"x" * size):
             line.connection.publish(TOPIC, b"x" * size)
+            line.connection.step(0.0)
             sent = line.broker.recv(1000)
             assert len(sent) <= 200
     assert len(sent) == 200
@@ -227,6 +229,7 @@ def test_a_packet_is_sent_again_once(line: Line, monkeypatch: pytest.MonkeyPatch
     line.open(protocol="3.1.1")
     line.broker.settimeout(1)
     mid = line.connection.publish(TOPIC, b"x")
+    line.connection.step(0.0)
     first = line.broker.recv(100)
     for _ in range(5):
         line.connection.step(0.1)
@@ -239,6 +242,61 @@ def test_a_packet_is_sent_again_once(line: Line, monkeypatch: pytest.MonkeyPatch
     line.broker.settimeout(0)
     with pytest.raises(BlockingIOError):
         line.broker.recv(100)
+
+
+def test_what_is_sent_in_a_step_is_one_write(line: Line) -> None:
+    """TLS costs by the write: a hundred packets at once cost little more than one."""
+    line.open()
+    before = len(line.dialer.ours.written)
+    mids = [line.connection.publish(TOPIC, b"x") for _ in range(100)]
+    line.connection.step(0.0)
+
+    sent = b"".join(message(mid) for mid in mids)
+    assert line.dialer.ours.written[before:] == [len(sent)]
+    assert line.broker.recv(65_536) == sent
+
+
+def test_a_write_that_the_socket_takes_in_parts_loses_nothing(line: Line) -> None:
+    """The rest goes when there is room, before what came after it."""
+    line.open()
+    line.dialer.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    sent, taken = b"", b""
+    line.broker.settimeout(5)
+    for number in range(20):
+        payload = bytes([number]) * 50_000
+        mid = line.connection.publish(TOPIC, payload)
+        sent += wire.publish(TOPIC, payload, five=True, mid=mid)
+        line.connection.step(0.0)
+        taken += line.broker.recv(10_000)
+    assert line.connection._client.writing
+    while len(taken) < len(sent):
+        line.connection.step(0.0)
+        taken += line.broker.recv(65_536)
+    assert taken == sent
+
+
+def test_a_message_is_acknowledged_before_the_next_is_handled(line: Line) -> None:
+    """Though both came at once: to make the next durable may take a while."""
+    seen: list[bytes] = []
+
+    def take(_topic: str, _payload: bytes) -> None:
+        with suppress(BlockingIOError):
+            seen.append(line.broker.recv(100, socket.MSG_DONTWAIT))
+
+    line.take = take
+    line.open()
+    line.broker.sendall(message(7) + message(8))
+    line.connection.step(1.0)
+    assert seen == [wire.puback(7)]
+
+
+def test_a_farewell_goes_behind_what_waits(line: Line) -> None:
+    """DISCONNECT is the last that the broker reads."""
+    line.open()
+    mid = line.connection.publish(TOPIC, b"x")
+    line.connection.finish()
+    sent = wire.publish(TOPIC, b"x", five=True, mid=mid)
+    assert line.broker.recv(100) == sent + wire.packet(wire.DISCONNECT, b"")
 
 
 def test_the_last_answers_are_handed_out_before_the_end_is_told(line: Line) -> None:

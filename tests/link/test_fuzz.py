@@ -131,8 +131,36 @@ def test_a_message_is_read_as_it_was_sent(
     read = packets.publish(sent[0], sent[head:], five=five)
 
     assert read == packets.Message(topic, payload, mid if qos else 0)
-    if qos and not five:
-        assert packets.publish_size(topic, payload, five=False) == len(sent)
+
+
+@given(
+    FIVE,
+    TOPICS.filter(packets.is_topic_name),
+    st.binary(max_size=200) | st.sampled_from([16_384 - 20, 16_384, 131_072]).map(bytes),
+    st.integers(1, 0xFFFF),
+    st.data(),
+)
+@FUZZ
+def test_a_packet_is_whole_or_waits(
+    five: bool,  # noqa: FBT001 -- hypothesis gives it
+    topic: str,
+    payload: bytes,
+    mid: int,
+    data: st.DataObject,
+) -> None:
+    """We write PUBLISH as the broker does; wherever one is cut, the rest makes it whole."""
+    sent = packets.publish_packet(topic, payload, mid, five=five)
+    assert sent == wire.publish(topic, payload, five=five, mid=mid)
+    assert packets.publish_size(topic, payload, five=five) == len(sent)
+
+    cut = data.draw(st.integers(0, len(sent) - 1))
+    came = bytearray(sent[:cut])
+    assert packets.taken_off(came) is None
+    came += sent[cut:] + wire.puback(mid)
+    command, body = packets.taken_off(came) or (0, b"")
+    assert packets.publish(command, body, five=five) == packets.Message(topic, payload, mid)
+    assert packets.taken_off(came) == (wire.PUBACK, wire.puback(mid)[2:])
+    assert not came
 
 
 @given(FIVE, st.binary(max_size=12) | st.sampled_from([b"", b"a/#", b"+", b"a\0"]))
