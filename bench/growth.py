@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SENSORS = (1, 10, 100)
 STORED, STORED_QUICK = (200, 10_000, 1_000_000), (200, 10_000, 100_000)
-INTERVAL_S, SETTLE_S = 2.0, 4.0
+INTERVAL_S, SETTLE_S = 2.0, 3.0
 PSS, CPU, SWITCHES = "PSS", "CPU", "switches"
 UNITS = {PSS: "MiB", CPU: "us/reading", SWITCHES: "switches/reading"}
 
@@ -42,14 +42,14 @@ def waiting(count: int) -> str:
 
 
 def _by_sensors(bench: Bench, *, quick: bool) -> Iterator[Row]:
-    window_s = 8.0 if quick else 30.0
+    window_s = 6.0 if quick else 30.0
     with ExitStack() as stack:
         running, arrived = {}, {}
         for count in SENSORS:
             home = bench.home(sensors=thermometers(count, INTERVAL_S))
             heard = Subscriber(bench.broker, f"{home.name}/sensors/+", home.directory / "heard")
             arrived[count] = stack.enter_context(heard)
-            running[count] = stack.enter_context(bench.contestant("agent", home=home))
+            running[count] = stack.enter_context(bench.contestant("agent", home=home, steady=False))
         for contestant in running.values():
             contestant.wait_connected()
         time.sleep(SETTLE_S)
