@@ -18,13 +18,15 @@ import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from agent.errors import EXIT_FAILURE, NotPermittedError, OutputError
+from agent.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
     from collections.abc import Callable, Iterable
+    from typing import TextIO
 
     from agent import files
 

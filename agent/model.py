@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, TypeGuard
 
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeGuard
 
 #: Values that a JSON payload of ours may hold.
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

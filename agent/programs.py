@@ -6,8 +6,8 @@ Every process of the same user can read it (proc_pid_environ(5)), also where we 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -6,10 +6,16 @@ program is written and compiled for it, and `dataclasses`, which loads `inspect`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Never, NoReturn, dataclass_transform
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, ClassVar, Never, NoReturn, dataclass_transform
+else:
+
+    def dataclass_transform(**_: object) -> object:
+        """A decorator that changes nothing."""
+        return lambda made: made
+
 
 _NOTHING: Mapping[str, Any] = {}
 

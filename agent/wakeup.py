@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import select
 from contextlib import suppress
-from typing import Self
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class Wakeup:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.cli.status import MOST_TOLD, conditions_of
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.health import conditions
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 

@@ -11,7 +11,6 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import account, files, sensors
 from agent.cli import service_unit
@@ -19,6 +18,7 @@ from agent.cli.output import tell
 from agent.config import DEFAULT_PATH
 from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.cli.output import tell
 from agent.cli.status import MOST_TOLD, UnreadableError, conditions_of, read_status
 from agent.config import detects
 from agent.errors import EXIT_OK, EXIT_TEMPORARY
 from agent.health.conditions import INFO
+from agent.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from agent.cli.main import COMMANDS, settings
 from agent.config import region_doubt
 from agent.errors import EXIT_OK, ConfigError
 from agent.identity import CLAIM, claim_warnings, mqtt_problems, mqtt_warnings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

@@ -6,7 +6,6 @@ import argparse
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import account, files, ownership
 from agent.cli.output import tell
@@ -17,6 +16,7 @@ from agent.identity import CLAIM, CLAIM_DIRECTORY, CLAIM_ON_TRIAL, erase_claim, 
 from agent.provisioning import claim_given
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.cli.draft import Draft
     from agent.cli.questions import Questions

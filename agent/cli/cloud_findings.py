@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent import board
 from agent.cli import verdict
@@ -17,7 +16,9 @@ from agent.health import conditions
 from agent.provisioning.cloud import Cloud
 from agent.provisioning.failures import NotFoundError
 from agent.provisioning.steps import SERIAL
+from agent.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.health.progress import Progress
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.provisioning.access_key import AccessKey

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING
 
 from agent import account, board, files
 from agent.cli.main import COMMANDS, settings
@@ -17,6 +16,7 @@ from agent.errors import EXIT_OK, BusyError, NoAwsCredentialsError, NotPermitted
 from agent.identity import CLAIM, CLAIM_ON_TRIAL, Generations, erase_claim
 from agent.provisioning import access_key, claimed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 

@@ -6,7 +6,6 @@ While the agent runs, it is asked: a second connection with its name would throw
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from agent.cli.examination import examine
 from agent.cli.main import COMMANDS, settings
@@ -15,6 +14,7 @@ from agent.cli.service import as_service
 from agent.cli.verdict import FAIL, Finding, document
 from agent.errors import EXIT_FAILURE, EXIT_OK, ConfigError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

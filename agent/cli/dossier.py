@@ -8,7 +8,6 @@ import re
 import subprocess
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent import board, config, files
 from agent.cli import evidence, shown_files, shown_units
@@ -24,6 +23,7 @@ from agent.identity import load
 from agent.model import MIB
 from agent.programs import public
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator

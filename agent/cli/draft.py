@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
 
 from agent import files, sensors
 from agent.cli.questions import NAME, REGION, UsageError
@@ -23,11 +22,14 @@ from agent.config import (
 )
 from agent.config.editor import UneditableError, with_sensor, with_value
 from agent.errors import ConfigError
+from agent.typed import cast
 from agent.value import fields
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import Any
 
     from agent.cli.main import Content
     from agent.cli.sensor_flags import Table

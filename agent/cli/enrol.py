@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent.cli.output import complain, tell
 from agent.cli.service import as_service, key_owner
@@ -12,6 +11,7 @@ from agent.errors import EXIT_OK, EXIT_REFUSED, BadKeyError, BusyError, explaine
 from agent.identity import CLAIM
 from agent.provisioning import access_key
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.provisioning.access_key import AccessKey

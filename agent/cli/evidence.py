@@ -17,7 +17,6 @@ import time
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import __version__, files
 from agent.cli.harmless import variable
@@ -30,6 +29,7 @@ from agent.model import MIB
 from agent.store.inspection import inspect
 from agent.value import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -7,7 +7,6 @@ first. While the agent runs, it is asked: a second connection with its name woul
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from agent.cli import agent_findings, identity_findings, link_findings, local_findings
 from agent.cli.status import conditions_of, read_status
@@ -16,6 +15,7 @@ from agent.clock import Clock
 from agent.errors import AgentError
 from agent.health import conditions
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.units import plain, sign
@@ -13,6 +12,7 @@ from agent.sensors import discovery
 from agent.sensors.discovery import Device, Pin
 from agent.value import Value, asdict, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path

@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from agent.cli.redaction import VALUE
 from agent.config import KeyUri
 from agent.sensors import BUILT_IN
+from agent.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

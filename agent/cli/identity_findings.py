@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import board, files
 from agent.cli import verdict
@@ -31,6 +30,7 @@ from agent.model import DAY_S
 from agent.provisioning import access_key, credentials_file
 from agent.value import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Self
 
 from agent.cli import verdict
 from agent.cli.proof import MessageCameError, leave_message
@@ -21,8 +20,10 @@ from agent.uplink.admission import ADMITTED, is_refusal, own_name
 from agent.uplink.diagnosis import AT_FIRST, OURS, cause_of
 from agent.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
     from agent.config import Config
     from agent.identity import Credentials

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from agent.cli import verdict
 from agent.cli.verdict import FAIL, OK, WARN, Finding
@@ -13,6 +12,7 @@ from agent.health import conditions
 from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

@@ -13,16 +13,18 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from agent import __version__, config, sensors
 from agent.cli.output import PROGRAM, guarded, streams
 from agent.errors import AgentError
+from agent.typed import Protocol
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     #: What root has read for a process that could not: the bytes of each file.
     Content = Mapping[Path, bytes]

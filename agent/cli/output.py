@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
 
 from agent.errors import (
     EXIT_FAILURE,
@@ -19,8 +18,10 @@ from agent.errors import (
     is_service,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TextIO
 
 PROGRAM = "pi-iot-agent"
 

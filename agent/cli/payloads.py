@@ -7,7 +7,6 @@ at times is known too. Nothing is written, and nothing is asked but the sensors.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.config import StoreLimits
 from agent.errors import SensorError
@@ -15,10 +14,12 @@ from agent.model import COUNT, DAY_S, Moment, NewRecord, Reading, reading_record
 from agent.sampling import CountWindow, Pool
 from agent.sensors import Detections, open_sensor, quantities
 from agent.store import Store
+from agent.typed import NamedTuple
 from agent.uplink import Birth
 from agent.uplink.announcement import OFFLINE, ONLINE, STATUS, STOPPED, WILL, announcement
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

@@ -15,7 +15,6 @@ import secrets
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import account, files, sensors
 from agent.cli import claiming
@@ -29,6 +28,7 @@ from agent.identity import CLAIM, CLAIM_DIRECTORY
 from agent.provisioning import access_key, claim_given
 from agent.provisioning.access_key import AccessKey
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping

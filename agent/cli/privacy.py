@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING
 
 from agent.cli import traffic
 from agent.cli.main import COMMANDS, settings
@@ -20,6 +19,7 @@ from agent.model import COUNT, encode
 from agent.sensors import BUILT_IN
 from agent.value import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.identity import load
 from agent.model import COUNT
 from agent.uplink.connect import connection
 from agent.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config
 

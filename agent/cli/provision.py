@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.check import check_files
@@ -18,6 +17,7 @@ from agent.identity import CLAIM, claim_warnings
 from agent.provisioning.policy import policy_document, policy_name
 from agent.provisioning.registration import MADE_BY_AWS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping

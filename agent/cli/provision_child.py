@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent import config as configuration
@@ -22,6 +21,7 @@ from agent.health.progress import Progress, trouble
 from agent.identity import CLAIM, Generations
 from agent.provisioning import fleet
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

@@ -6,7 +6,6 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.config import Aws, Mqtt, Provisioning, Thing, problem_with
 from agent.errors import EXIT_USAGE, AgentError
@@ -14,6 +13,7 @@ from agent.provisioning import access_key
 from agent.provisioning.access_key import AccessKey, Profile
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable

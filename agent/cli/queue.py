@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.cli.main import COMMANDS, settings
@@ -17,6 +16,7 @@ from agent.errors import EXIT_OK, StoreError, explained
 from agent.health import conditions
 from agent.store.inspection import Inspection, StoreMissingError, inspect, revive
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from agent.cli import walk
 from agent.cli.main import COMMANDS, settings
@@ -15,6 +14,7 @@ from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, AgentError, SensorEr
 from agent.sampling import Pool
 from agent.sensors import open_sensor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli import renewal
@@ -38,6 +37,7 @@ from agent.provisioning.retry import Retry
 from agent.value import replace
 from agent.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -5,13 +5,12 @@ With a claim no AWS key is needed; boto3 is then loaded only to see whether ther
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.cli.cloud_session import open_cloud
 from agent.errors import NoAwsCredentialsError, RefusedError
 from agent.identity import CLAIM, Generations
 from agent.provisioning import fleet, handover
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.provisioning.access_key import AccessKey

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.cli.main import COMMANDS, settings
@@ -17,6 +16,7 @@ from agent.cli.service import as_service, ask_service
 from agent.errors import EXIT_OK, ConfigError, NoAwsCredentialsError, RefusedError, explained
 from agent.identity import CLAIM, Generations, mqtt_problems
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 

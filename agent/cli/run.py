@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from agent import daemon
 from agent.cli.main import COMMANDS, settings
 from agent.errors import RenamedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.cli.main import Arguments, Subparsers
 

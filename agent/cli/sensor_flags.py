@@ -7,7 +7,6 @@ import shlex
 import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 from agent import sensors
 from agent.cli.questions import UsageError
@@ -15,8 +14,10 @@ from agent.config import SensorConfig, parts
 from agent.config.lines import number_of
 from agent.value import Value, fields
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
 
     #: One [[sensors]] entry.
     Table: TypeAlias = dict[str, object]

@@ -11,12 +11,12 @@ import termios
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent import account, files, ownership
 from agent.cli.output import guarded
 from agent.errors import NotPermittedError, explained
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path

@@ -7,13 +7,13 @@ import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import account, files
 from agent.cli.output import tell
 from agent.config import DEFAULT_PATH
 from agent.errors import AgentError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

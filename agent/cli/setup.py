@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
 
 from agent.cli import claiming, enrol, findings, sensor_flags, service_unit, walk
 from agent.cli.allow import allow, alone
@@ -41,11 +40,14 @@ from agent.identity import load
 from agent.provisioning import access_key
 from agent.provisioning.access_key import Profile
 from agent.sensors import needs
+from agent.typed import cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from agent.cli.main import Subparsers
     from agent.cli.questions import Answers

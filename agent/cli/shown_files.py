@@ -11,7 +11,6 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.cli.harmless import FILE, HIDDEN, NAME, Shown, is_harmless, words
 from agent.config import (
@@ -25,8 +24,10 @@ from agent.config import (
     Thing,
 )
 from agent.sensors import options_of
+from agent.typed import NamedTuple
 from agent.value import Value, ValueClass, fields
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

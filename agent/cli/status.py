@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, TypeGuard
 
 from agent import files
 from agent.cli.main import COMMANDS, settings
@@ -14,10 +13,12 @@ from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
 from agent.health.conditions import INFO
 from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from typing import TypeGuard
 
     from agent.cli.main import Subparsers
     from agent.config import Paths

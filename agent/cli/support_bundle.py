@@ -15,7 +15,6 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import __version__, account, files, ownership
 from agent.cli.dossier import encoded
@@ -28,6 +27,7 @@ from agent.errors import EXIT_OK, AgentError, NotPermittedError, OutputError, ex
 from agent.model import KIB, MIB
 from agent.programs import public
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ nor do pings at 30 s or more ("AWS IoT Core pricing, additional metering details
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from agent.model import COUNT, DAY_S, KIB, MINUTE_S, encode
 from agent.mqtt import publish_size
 from agent.sampling import INTERVAL_S
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

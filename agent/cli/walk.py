@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_FAILURE, EXIT_OK
 from agent.sensors import open_sensor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from agent.cli.draft import holder_of
 from agent.cli.findings import PLACES, trouble_with
@@ -14,8 +13,10 @@ from agent.config import MOTION, SensorConfig
 from agent.sensors.discovery import USUAL_PIN as PIN
 from agent.value import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
+    from typing import Any
 
     from agent.cli.findings import Board
     from agent.cli.sensor_flags import Table

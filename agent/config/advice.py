@@ -8,7 +8,6 @@ from __future__ import annotations
 import codecs
 import difflib
 import re
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.config.characters import QUOTES, TYPED, strange, told
 from agent.config.settings import (
@@ -21,8 +20,10 @@ from agent.config.settings import (
     StoreLimits,
     Thing,
 )
+from agent.typed import NamedTuple
 from agent.value import fields
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

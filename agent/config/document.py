@@ -7,11 +7,11 @@ import os
 import stat
 import tomllib
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
 from agent.model import MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import reduce
 from operator import getitem
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomlkit
 from tomlkit.items import Comment, Table
@@ -18,6 +18,7 @@ from tomlkit.items import Comment, Table
 from agent.config.fields import dotted
 from agent.config.loading import COMMON
 from agent.config.statements import Key, parse, statements
+from agent.typed import NamedTuple
 
 #: A table of tomlkit's document, or of the plain one that it is compared with.
 _Table = MutableMapping[str, Any]

@@ -7,8 +7,8 @@ endpoints"; those of China have `.ats.` where all others have `-ats.`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config.settings import Mqtt
 

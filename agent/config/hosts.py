@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.config.fields import declare, misfit, string
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
     from types import EllipsisType

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Self
 from urllib.parse import unquote
 
 from agent.config.fields import declare, string
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 SCHEME = "pkcs11:"
 

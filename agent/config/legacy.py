@@ -6,7 +6,6 @@ import codecs
 import os
 import re
 from collections import deque
-from typing import TYPE_CHECKING
 
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents
@@ -14,6 +13,7 @@ from agent.config.fields import THING_NAME, show
 from agent.errors import ConfigError
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config import endpoints, legacy, method, pins
@@ -32,6 +31,7 @@ from agent.config.settings import (
 from agent.config.tables import Tables
 from agent.value import Value, fields, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.config.fields import THING_NAME
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

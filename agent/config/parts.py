@@ -8,10 +8,11 @@ Only a mistake loads this. The overlays are those of Raspberry Pi's kernel
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.board import CONFIG_TXT
+from agent.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.value import asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config.settings import Config
 

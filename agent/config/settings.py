@@ -6,7 +6,6 @@ Field names are TOML keys and say their unit; their defaults and bounds stand be
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.config.fields import (
     THING_NAME,
@@ -25,6 +24,7 @@ from agent.config.key_uri import KeyUri, key_file
 from agent.model import DAY_S
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

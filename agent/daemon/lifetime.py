@@ -6,12 +6,12 @@ The notes are in the store, and in the runtime directory as long as that is in m
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import __version__, files
 from agent.model import Moment
 from agent.uplink import Birth
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -11,12 +11,12 @@ import logging
 import math
 import select
 import time
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.daemon.notify import watchdog_interval_s
 from agent.model import DAY_S
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

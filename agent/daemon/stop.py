@@ -11,10 +11,10 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_FAILURE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.wakeup import Wakeup
 

@@ -11,11 +11,11 @@ import select
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import AgentError, RenamedError
 from agent.health.health import FSYNC_S
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

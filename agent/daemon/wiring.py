@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from agent import board, files
 from agent.clock import Clock
@@ -31,6 +30,7 @@ from agent.store import open_store
 from agent.uplink import Uplink
 from agent.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config, Paths
     from agent.store import Store

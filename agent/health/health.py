@@ -11,12 +11,12 @@ import logging
 import math
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.health.conditions import INFO, LEVELS, Condition
 from agent.value import Value, asdict
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
@@ -14,6 +13,7 @@ from agent.identity.own_files import pair_problems
 from agent.identity.roots import certificates
 from agent.identity.x509 import decode_certificate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

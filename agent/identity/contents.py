@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import NamedTuple
 
 from agent.identity.x509 import BIT_STRING, GENERALIZED_TIME, SEQUENCE, UTC_TIME, VERSION, elements
+from agent.typed import NamedTuple
 
 #: Kinds of content, as they stand behind "is".
 CERTIFICATE = "a certificate"

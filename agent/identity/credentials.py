@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from agent import files
 from agent.config import KeyUri
@@ -25,9 +24,11 @@ from agent.identity.unusable import (
 from agent.identity.wrapping import unwrapped_uri
 from agent.value import Value, asdict, fields
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from pathlib import Path
+    from typing import Any
 
     from agent.config import Config
 

@@ -22,7 +22,6 @@ import re
 import ssl
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import BusyError, CredentialsError
@@ -31,6 +30,7 @@ from agent.identity.roots import certificates
 from agent.identity.tls import load_pair
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path

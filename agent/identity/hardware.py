@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import CredentialsError
@@ -18,6 +17,7 @@ from agent.identity.wrapping import wrapped_uri
 from agent.identity.x509 import decode_certificate
 from agent.programs import public
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
     import ssl

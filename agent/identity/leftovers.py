@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError
 from agent.identity.credentials import Files, read_identity
 from agent.identity.generations import GENERATION, Generations
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -10,7 +10,6 @@ import ssl
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent import files
 from agent.identity import contents
@@ -18,7 +17,9 @@ from agent.identity.contents import CERTIFICATE, PRIVATE, certificates_in, conte
 from agent.identity.wrapping import unwrapped_uri
 from agent.identity.x509 import decode_certificate
 from agent.model import KIB
+from agent.typed import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

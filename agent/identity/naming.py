@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.config import NAME_FILE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

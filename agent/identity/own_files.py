@@ -7,7 +7,6 @@ import ssl
 import stat
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.config import KeyUri
@@ -17,6 +16,7 @@ from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, unusa
 from agent.identity.wrapping import unwrapped_uri
 from agent.identity.x509 import CURVES, decode_certificate
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

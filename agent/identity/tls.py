@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.config import KeyUri
@@ -19,6 +18,7 @@ from agent.identity.unusable import (
 )
 from agent.identity.wrapping import unwrapped_uri
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

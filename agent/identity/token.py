@@ -7,8 +7,10 @@ PIN: each wrong one brings a token nearer to being locked.
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, NamedTuple
 
+from agent.typed import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

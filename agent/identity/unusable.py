@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import ssl
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import ANEW, SERVICE, CredentialsError, is_service
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -6,10 +6,10 @@ The reason codes are those of MQTT 5, section 2.4.
 from __future__ import annotations
 
 import ssl
-from typing import NamedTuple
 
 from agent.errors import ANEW, LinkLostError
 from agent.net import tls_broke
+from agent.typed import NamedTuple
 from agent.value import Value
 
 #: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from typing import TYPE_CHECKING, Any, Self
 
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -15,7 +14,10 @@ from agent.mqtt.lean_paho import paho
 from agent.mqtt.packets import LARGEST_PACKET
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Self
+
     from agent.net import Dialer
 
 #: Packets that wait to be written because the broker does not read: no more is read from it then.

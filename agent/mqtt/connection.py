@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING, Self, TypeVar
 
 from agent.errors import ANEW, AgentError, LinkLostError, StoppingError
 from agent.mqtt import packets
@@ -25,10 +24,13 @@ from agent.mqtt.answers import (
     link_broke,
 )
 from agent.mqtt.client import Client
+from agent.typed import TypeVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
+    from typing import Self
 
     from agent.mqtt.client import Options
     from agent.net import Dialer

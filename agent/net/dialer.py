@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from typing import TYPE_CHECKING
 
 from agent.errors import LinkLostError
 from agent.net import proxy, tcp
 from agent.net.failures import UnreachableError, handshake_failed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping

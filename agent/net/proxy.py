@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from agent.errors import LinkLostError
 from agent.net.failures import UnreachableError
 from agent.value import Value, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping

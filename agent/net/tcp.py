@@ -7,10 +7,10 @@ import socket
 import threading
 from collections import deque
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
 
 from agent.net.failures import look_up_failed, look_up_hung, no_thread, not_reached
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

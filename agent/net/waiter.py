@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import select
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import StoppingError
 from agent.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable

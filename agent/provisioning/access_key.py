@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.provisioning.credentials_file import (
@@ -20,6 +19,7 @@ from agent.provisioning.credentials_file import (
 )
 from agent.value import Value, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path

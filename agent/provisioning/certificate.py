@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.errors import CloudError, RefusedError
 from agent.identity import Identity, certificates
@@ -11,6 +10,7 @@ from agent.provisioning import openssl, steps
 from agent.provisioning.policy import policy_name
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, TypeVar
 
 from agent.errors import LinkLostError, RefusedError, TransientCloudError
 from agent.identity import tls_context
@@ -30,11 +29,14 @@ from agent.mqtt.answers import (
 )
 from agent.net import DETOUR_PORT, CertificateRefusedError, Dialer, Ports, Waiter
 from agent.provisioning.rejection import rejected
+from agent.typed import TypeVar
 from agent.value import Value
 from agent.wakeup import Wakeup
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Self
 
     from agent.config import Config
     from agent.identity import Credentials

@@ -7,7 +7,6 @@ import json
 import re
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import ConfigError
@@ -15,6 +14,7 @@ from agent.identity import certificates, decode_certificate
 from agent.provisioning import openssl
 from agent.value import Value, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path

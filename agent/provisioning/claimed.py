@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
 
 from agent import files
 from agent.value import Value, asdict, fields, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
 NAME = ".claimed"
 

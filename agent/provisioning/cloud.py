@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 import botocore.session
@@ -22,9 +21,11 @@ from agent.provisioning.credentials_file import FORM, load
 from agent.provisioning.failures import NEW_KEY_HINT, Call, failure, key_failure
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any, Self
 
     from agent.config import Config
 

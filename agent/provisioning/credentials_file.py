@@ -10,12 +10,12 @@ import codecs
 import configparser
 import io
 import re
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import ConfigError
 from agent.value import Value, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
 
 from agent.config import region_of, registered_name
 from agent.errors import RefusedError
@@ -27,6 +26,7 @@ from agent.provisioning.claimed import Claimed
 from agent.provisioning.registration import Registration, sent
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import LinkLostError, RefusedError
 from agent.health import conditions
 from agent.identity import CLAIM, Generations
 from agent.mqtt import BETWEEN_CONNECTS_S
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent.config import KeyUri
 from agent.errors import RefusedError
@@ -20,6 +19,7 @@ from agent.provisioning.certificate import (
 )
 from agent.provisioning.policy import policy_document
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent.config import Thing, problem_with
 from agent.errors import CloudError, LinkLostError, RefusedError
@@ -22,6 +21,7 @@ from agent.provisioning.rejection import (
 )
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

@@ -7,10 +7,10 @@ message is AWS's own, and said with it.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from agent.errors import CloudError, RefusedError, TransientCloudError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

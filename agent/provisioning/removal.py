@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError, RefusedError
 from agent.health import conditions
@@ -16,6 +15,7 @@ from agent.provisioning.handover import PROOF_S, destroy_replaced, remove_whole
 from agent.provisioning.remover import AFRESH, Remover
 from agent.value import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent.errors import CloudError
 from agent.health import conditions
@@ -15,6 +14,7 @@ from agent.provisioning.failures import NotFoundError, StillAttachedError
 from agent.provisioning.lost import SETTLED_S, lost_certificates
 from agent.provisioning.policy import policy_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -15,7 +13,9 @@ from tenacity import (
 
 from agent.errors import AgentError, LinkLostError, TransientCloudError
 from agent.health.progress import Progress, trouble
+from agent.typed import TypeVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

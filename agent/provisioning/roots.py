@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import urllib.request
 from http.client import HTTPException
-from typing import TYPE_CHECKING
 
 from agent.errors import TransientCloudError
 from agent.identity import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path

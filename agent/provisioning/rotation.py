@@ -6,14 +6,13 @@ this one carries, whoever attached them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.errors import RefusedError
 from agent.identity import SYSTEM_BUNDLES, Generations
 from agent.provisioning import handover, roots, steps
 from agent.provisioning.certificate import Wanted, new_certificate, usable
 from agent.provisioning.provisioner import key_in_hardware
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from agent.errors import RefusedError
 from agent.identity import NewCertificate
@@ -14,6 +13,7 @@ from agent.provisioning.failures import ExistsError, NotFoundError
 from agent.provisioning.policy import same_policy
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet

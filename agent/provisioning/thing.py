@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.errors import RefusedError
 from agent.provisioning.failures import ExistsError, NotFoundError
 from agent.provisioning.steps import SERIAL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Provisioning
     from agent.provisioning.cloud import Cloud

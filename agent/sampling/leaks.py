@@ -6,10 +6,10 @@ import gc
 import os
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from agent.errors import SensorError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, cast
 
 from agent.errors import NoDataError, SensorError
 from agent.sensors import BUILT_IN
+from agent.typed import cast
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

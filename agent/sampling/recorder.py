@@ -9,7 +9,6 @@ import logging
 import math
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from agent.errors import FileBackError
 from agent.health import conditions
@@ -18,7 +17,9 @@ from agent.model import DAY_S
 from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import mirror, open_windows
 from agent.store import DiskFullError, usable_again
+from agent.typed import cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -12,7 +12,6 @@ import logging
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Self
 
 from agent.health import conditions
 from agent.health.health import SAMPLER
@@ -24,8 +23,10 @@ from agent.sampling.pool import Pool
 from agent.sampling.target import BETWEEN_S, LOST_HINT, Target
 from agent.sensors import open_sensor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     from agent.clock import Clock
     from agent.config import Config

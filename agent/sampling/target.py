@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent.errors import NoDataError, SensorError
 from agent.model import Reading
@@ -15,6 +14,7 @@ from agent.sampling.poll import Poll
 from agent.sensors import BUILT_IN, Plausibility
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.model import COUNT, Moment, NewRecord, encode
 from agent.sampling.counting import Report
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

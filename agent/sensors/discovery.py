@@ -10,7 +10,6 @@ import fcntl
 import re
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
 
 from agent import board
 from agent.errors import SensorError
@@ -18,9 +17,11 @@ from agent.sensors import gpio_chips, gpio_line, hwmon, iio, onewire, sysfs, sys
 from agent.sensors.sensor import Sensor
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Any
 
     from agent.clock import Clock
     from agent.sensors.gpio_line import Ioctl, LineInfo

@@ -16,16 +16,18 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, cast
 
 from agent.config.fields import command, number, text
 from agent.errors import NoDataError, SensorError
 from agent.programs import public
 from agent.sensors import scripts
+from agent.typed import cast
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import IO
 
     from agent.clock import Clock
 

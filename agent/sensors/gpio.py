@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import time
-from typing import TYPE_CHECKING, ClassVar
 
 from agent import board
 from agent.config.fields import choice, number
@@ -20,9 +19,11 @@ from agent.sensors.gpio_chips import Wanted
 from agent.sensors.plausibility import Limits
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import ClassVar
 
     from agent.clock import Clock
     from agent.sensors.gpio_chips import Requested

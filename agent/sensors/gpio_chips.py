@@ -10,16 +10,18 @@ import errno
 import os
 import re
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple, Self
 
 from agent.board import CONFIG_TXT, W1_PIN
 from agent.errors import SensorError
 from agent.sensors import gpio_line
+from agent.typed import NamedTuple
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+    from typing import Self
 
     from agent.sensors.gpio_line import ChipInfo, Ioctl, Line, LineInfo
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
-from typing import TYPE_CHECKING, Self
 
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Self
 
     #: fcntl.ioctl, of a descriptor, a number and the bytes of a struct; the struct it filled in.
     Ioctl = Callable[[int, int, bytes], bytes]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import text
@@ -17,6 +16,7 @@ from agent.sensors import sysfs
 from agent.sensors.plausibility import believed
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -6,7 +6,6 @@ Names of files and their units: the kernel's Documentation/ABI/testing/sysfs-bus
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import text
@@ -14,6 +13,7 @@ from agent.errors import SensorError
 from agent.sensors import sysfs
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path

@@ -6,7 +6,6 @@ Files and families: the kernel's Documentation/w1/slaves/w1_therm.rst.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import text as words
@@ -14,6 +13,7 @@ from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

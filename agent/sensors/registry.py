@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, cast
 
 from agent.errors import SensorError
 from agent.sensors.sensor import Driver, Sensor, failed
+from agent.typed import NamedTuple, cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

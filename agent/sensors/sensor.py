@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
 from agent.sensors.plausibility import Limits, believed
+from agent.typed import NamedTuple, Protocol, cast
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -80,7 +81,6 @@ class Driver(Protocol):
         """Give the hardware back."""
 
 
-@runtime_checkable
 class Detector(Driver, Protocol):
     """A driver that sees events between two calls.
 
@@ -108,7 +108,7 @@ class Sensor:
         #: True if its methods never block, so that any thread may call them.
         self.instant = built_in and bool(getattr(driver, "instant", False))
         #: True if it has detections to drain; `limits` judge them, None if they are not judged.
-        self.detects = isinstance(driver, Detector)
+        self.detects = hasattr(driver, "drain")
         limits = getattr(driver, "limits", None)
         self.limits = Limits(limits.active_max_s, limits.max_per_min) if limits else None
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from agent.config.fields import number
 from agent.model import DAY_S
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.clock import Clock
 

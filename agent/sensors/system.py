@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import board
 from agent.config.fields import file
@@ -18,6 +17,7 @@ from agent.model import KIB
 from agent.sensors import sysfs
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -5,14 +5,13 @@ Files and units: the kernel's Documentation/driver-api/thermal/sysfs-api.rst.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent import board
 from agent.config.fields import text
 from agent.errors import SensorError
 from agent.sensors import sysfs
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -13,7 +13,6 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
@@ -22,6 +21,7 @@ from agent.store.pending import is_number
 from agent.store.records import SEQ_MAX, Figures
 from agent.store.validation import plain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
@@ -14,6 +13,7 @@ from agent.store.timestamps import Boots
 from agent.store.validation import plain, shown, sound
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator

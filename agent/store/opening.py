@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
@@ -13,6 +12,7 @@ from agent.store import database
 from agent.store.reserve import SIZE, free_bytes, give_room
 from agent.store.store import Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 from agent.model import DAY_S, KIB, MIB, Moment, is_time
 from agent.store.validation import COLUMNS
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Generator, Mapping

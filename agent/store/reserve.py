@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.model import MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 

@@ -13,7 +13,6 @@ import time
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from agent.errors import StoreError
 from agent.model import MIB, Record
@@ -22,6 +21,7 @@ from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
 from agent.value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 

@@ -8,11 +8,12 @@ clock was set at last, and how far it then was from the boot clock.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT, LATEST_S, is_time, moved_window
+from agent.typed import NamedTuple
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,11 +6,11 @@ What passes can be published by any broker; what does not is set aside, and the 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent.model import PAYLOAD_MAX, Moment, NewRecord, Record, decode, is_kind, is_time
 from agent.store.timestamps import stamped
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from agent.model import COUNT, Moment, encode
 from agent.store import database
@@ -21,6 +20,7 @@ from agent.store.reserve import NumberReserve, give_room, keep_room
 from agent.store.timestamps import Boots
 from agent.value import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 

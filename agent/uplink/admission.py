@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import StoreError
@@ -16,6 +15,7 @@ from agent.identity import certificates, decode_certificate
 from agent.mqtt.answers import UnansweredError
 from agent.net import CertificateRefusedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

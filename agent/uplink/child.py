@@ -10,13 +10,14 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
 
 from agent.config import resolved
 from agent.health.progress import Progress, decode
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from agent.config import Config
     from agent.wakeup import Wakeup

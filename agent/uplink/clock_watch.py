@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.health import conditions
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.clock import Clock
     from agent.health.health import Health

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.config import endpoint_problem, region_doubt, region_of
 from agent.identity import tls_context
 from agent.model import encode
@@ -11,6 +9,7 @@ from agent.mqtt import Connection, Options
 from agent.net import DETOUR_PORT, LOOK_UP_S, Dialer, Ports, Waiter
 from agent.uplink.announcement import STATUS, WILL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -5,8 +5,6 @@ The daemon and `doctor` say it in the same words.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agent.health import conditions
 from agent.mqtt.answers import NOT_AUTHORIZED as REASON_NOT_AUTHORIZED
 from agent.mqtt.answers import (
@@ -19,6 +17,7 @@ from agent.mqtt.answers import (
 from agent.net import CertificateRefusedError
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.errors import LinkLostError
     from agent.health.conditions import Condition

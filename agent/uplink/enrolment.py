@@ -7,7 +7,6 @@ needed once (see docs/decisions).
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from agent.config import KeyUri, registered_name
 from agent.errors import (
@@ -34,6 +33,7 @@ from agent.identity import (
 from agent.uplink.clock_watch import LOOK_AGAIN_S
 from agent.uplink.starting import start_child
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path

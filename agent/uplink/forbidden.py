@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.health import conditions
 from agent.model import COUNT, MINUTE_S
@@ -20,8 +19,10 @@ from agent.mqtt.answers import (
     ServerEndedError,
     reason_text,
 )
+from agent.typed import NamedTuple
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-from typing import TYPE_CHECKING
 
 from agent.health import conditions
 from agent.model import COUNT
@@ -13,6 +12,7 @@ from agent.mqtt.answers import WithheldError
 from agent.store import BlockedError
 from agent.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.health.health import Health
     from agent.store import Store

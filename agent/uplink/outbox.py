@@ -10,7 +10,6 @@ import math
 import time
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model import COUNT
 from agent.mqtt.answers import (
@@ -22,9 +21,11 @@ from agent.mqtt.answers import (
     TOPIC_NAME_INVALID,
     reason_text,
 )
+from agent.typed import NamedTuple
 from agent.uplink.forbidden import SUBSCRIBE, Flight
 from agent.uplink.quota import Quota
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import EXIT_OK, CredentialsError
 from agent.health import conditions
 from agent.identity import Generations, by_hand, has_replaced, load, other_things
 from agent.uplink.starting import start_child
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
 
 from agent import files
 from agent.errors import EXIT_OK, BusyError, CredentialsError
@@ -19,6 +18,7 @@ from agent.identity import Generations, by_hand, decode_certificate, load
 from agent.model import DAY_S
 from agent.uplink.starting import start_child
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import LinkLostError
 from agent.health import conditions
@@ -16,6 +15,7 @@ from agent.uplink.forbidden import SUBSCRIBE
 from agent.uplink.inbox import UNCONFIRMED
 from agent.uplink.waits import BEAT_S
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

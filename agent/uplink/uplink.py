@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import CredentialsError, LinkLostError, StoppingError
 from agent.health import conditions
@@ -31,6 +30,7 @@ from agent.uplink.rotation import Rotation
 from agent.uplink.session import Session
 from agent.uplink.waits import BEAT_S, STABLE_S, Backoff, Waits
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

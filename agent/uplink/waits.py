@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
 
 from agent.errors import StoppingError
 from agent.health.health import FSYNC_S
 from agent.mqtt import BETWEEN_CONNECTS_S
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

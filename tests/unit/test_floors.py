@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 #: A room is a file of `agent/`, or a package in it. It imports only from lower floors.
 FLOORS = {
-    0: ("value",),
+    0: ("typed", "value"),
     1: ("errors", "model", "board", "wakeup", "programs"),
     2: ("files", "clock", "config", "health", "net"),
     3: ("account", "ownership", "store", "sensors", "identity", "mqtt"),
