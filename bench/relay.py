@@ -79,6 +79,9 @@ class Link:
         self._thread = threading.Thread(target=self._carry, daemon=True)
         for one in (device, broker):  # each piece goes on as it came
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def start(self) -> None:
+        """Carry from now on."""
         self._thread.start()
 
     @property
@@ -175,4 +178,6 @@ class Relay(AbstractContextManager["Relay"]):
                     device.close()
                     continue
                 broker.settimeout(None)
-                self._links.append(Link(device, broker))
+                link = Link(device, broker)
+                self._links.append(link)  # before it can have carried anything
+                link.start()
