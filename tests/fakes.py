@@ -212,6 +212,7 @@ class House:
             self.clock.pass_by(1.0)
             self.detector.seen += second < detections
             self.sampler.step()
+        self.recorder.hand_on()
 
     def crash(self) -> None:
         """End without a word."""

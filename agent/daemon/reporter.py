@@ -106,9 +106,10 @@ class Reporter:
         """Wait for a change; while one is about to be written, for a turn only."""
         watched = [self._turned] if self._pending else [self._turned, self._rested]
         ready, _, _ = select.select(watched, [], [], wait_s)
-        self._turned.clear()
-        if self._turned in ready and not self._pending:
-            self._turned_s = self._monotonic_s()
+        if self._turned in ready:
+            self._turned.clear()
+            if not self._pending:
+                self._turned_s = self._monotonic_s()
 
     def _feed(self, now_s: float) -> None:
         """Feed the watchdog if a quarter of its interval has gone, and no worker is late.
@@ -135,7 +136,7 @@ class Reporter:
         self._write(snapshot)
 
     def _write(self, snapshot: Snapshot) -> None:
-        content = (json.dumps(snapshot.as_json(), indent=1) + "\n").encode()
+        content = (json.dumps(snapshot.as_json()) + "\n").encode()
         self._tried_s = self._monotonic_s()
         trouble = ""
         try:

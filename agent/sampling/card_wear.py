@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 #: knows nothing of the file system's own journal, which writes about as much again.
 THREAD = Path("/proc/thread-self/io")
 PROCESS = Path("/proc/self/io")
+
+#: More than an account has.
+ACCOUNT_MAX = 4096
 
 #: Before that a figure for a whole day is a guess; once told, it stands for so long.
 KNOWN_AFTER_S = 60.0
@@ -78,6 +82,11 @@ class CardWear:
 def _written(account: Path) -> int:
     """The bytes in an account; 0 where the kernel keeps none."""
     with suppress(OSError, ValueError):
-        if found := re.search(r"^write_bytes: (\d+)$", account.read_text("ascii"), re.MULTILINE):
+        descriptor = os.open(account, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            told = os.read(descriptor, ACCOUNT_MAX)
+        finally:
+            os.close(descriptor)
+        if found := re.search(rb"^write_bytes: (\d+)$", told, re.MULTILINE):
             return int(found[1])
     return 0

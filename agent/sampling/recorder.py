@@ -91,7 +91,6 @@ class Recorder:
         self._health.beat(SAMPLER, within_s=FSYNC_S)
         with self._card_wear.by(record.kind):
             self._store.append(record, detections=detections, **facts)
-        self._tell()
         self._health.touch()
         self._kept = True
 
@@ -100,13 +99,13 @@ class Recorder:
         if self._clock.boot_s() >= self._store.flush_due_s():
             self._health.beat(SAMPLER, within_s=FSYNC_S)
             self._store.flush()
-            self._tell()
 
     def hand_on(self) -> None:
-        """Have what was kept go up, or shown; last of all before a wait.
+        """Show how the store is, and have what was kept go up, or shown; last of all before a wait.
 
         Who is woken any sooner takes turns with this thread, which holds the interpreter.
         """
+        self._tell()
         kept, self._kept = self._kept, False
         if not (kept and self._on_records()):
             self._health.rest()
@@ -135,7 +134,6 @@ class Recorder:
             # Crash-only: the way back to the file is the way in.
             text = f"{self._limits.path}: can be used again"
             raise FileBackError(text, hint="the agent starts anew with it")
-        self._tell()
 
     def _may_return(self, pool: Pool, now_s: float) -> bool:
         """True once there can be a file, as a trial found, and all in memory has arrived.

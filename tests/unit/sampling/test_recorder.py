@@ -135,6 +135,7 @@ def test_troubles_of_the_store_are_conditions(house: House) -> None:
         house.recorder.append(
             NewRecord("sensors/a", START_S, house.clock.now(), {"text": "x" * 5000})
         )
+    house.recorder.hand_on()
     assert "full" in house.conditions()["disk-full"]
     content._given_up = 1
     house.live(5)
@@ -158,6 +159,7 @@ def test_a_store_that_is_nearly_full_is_told_before_anything_is_lost(tmp_path: P
     house.start()
     for _ in range(9):
         house.recorder.append(NewRecord("sensors/a", START_S, house.clock.now()))
+    house.recorder.hand_on()
     assert house.conditions() == {"store-full": "it is 90% full"}
     for seq in range(1, 10):
         house.store.acknowledge(seq)
@@ -171,6 +173,7 @@ def test_an_unset_clock_is_told(house: House) -> None:
     """Where a time service runs that has not set it; whether it has is asked every 5 seconds."""
     house.clock.was_set = False
     assert house.sampler.step() <= 5.0
+    house.sampler.wait(0.0)
     assert "no time service has set the clock" in house.conditions()["clock-unset"]
     house.clock.was_set = True
     house.live(1)
@@ -355,9 +358,10 @@ def test_a_crash_while_a_window_waits_loses_no_detection(tmp_path: Path, *, repo
         def cut() -> None:
             raise Cut
 
-        house.recorder._tell = cut  # type: ignore[method-assign]  # right after the commit
+        house.health.touch = cut  # type: ignore[method-assign]  # right after the commit
         with pytest.raises(Cut):
             house.sampler._report(now)
+        del house.health.touch
     house.crash()
     house.start()
     assert house.counts() == [(600, 6, "ok"), (1200, 2, "partial")]
