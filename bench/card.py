@@ -104,9 +104,7 @@ def _by_daemon(bench: Bench) -> dict[tuple[str, str], list[float]]:
                 paths={"state": str(disk.directory / "state")},
                 mqtt={} if way.online else {"port": CLOSED_PORT},
             )
-            agents[way] = stack.enter_context(
-                bench.contestant("agent", home=home, steady=False)
-            )
+            agents[way] = stack.enter_context(bench.contestant("agent", home=home, steady=False))
         for way, agent in agents.items():
             if way.online:
                 agent.wait_connected()
