@@ -15,11 +15,11 @@ from hashlib import sha256
 from itertools import chain
 
 from agent.errors import StoreError
-from agent.model import MIB, Record
+from agent.model import MIB, Record, encode
 from agent.store import database
 from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
-from agent.value import Value, replace
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class Store(AbstractContextManager["Store"]):
             if sum(dropped.values()) != meta.number("told_dropped"):
                 body["dropped"] = dict[str, "Json"](dropped)
                 meta = meta.changed(told_dropped=sum(dropped.values()))
-            content.newest[new.kind] = seq = content.append(replace(new, body=body), meta)
-            return Record(self.epoch, seq, new.kind, new.timestamp_s, body)
+            text = encode(body)
+            content.newest[new.kind] = seq = content.append(new, text, meta)
+            return Record(self.epoch, seq, new.kind, new.timestamp_s, text)
 
     def page(self, after_seq: int, limit: int, *, without: Collection[str] = ()) -> Page:
         """The oldest waiting records above `after_seq`, at most `limit`, none of a kind `without`.

@@ -40,13 +40,15 @@ class Boot(NamedTuple):
     is_set: bool
 
 
-def stamped(new: NewRecord, boots: Mapping[str, Boot]) -> tuple[float, dict[str, Json]]:
+def stamped(new: NewRecord, boots: Mapping[str, Boot]) -> tuple[float, Mapping[str, Json]]:
     """The `Timestamp` and the body of a record by the best knowledge; `boots` oldest first.
+
+    The body is the same object where nothing in it changes.
 
     Where the clock of its boot was set, the time is exact. Where it never was, or nobody knows,
     `quality` says `clock_estimated`, and `not_before` and `not_after` say what is certain.
     """
-    body = dict(new.body)
+    body = new.body
     boot = boots.get(new.moment.boot_id)
     if boot is None or not boot.is_set:
         # What is not to be believed at all stays so.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from agent.model import PAYLOAD_MAX, Moment, NewRecord, Record, decode, is_kind, is_time
+from agent.model import PAYLOAD_MAX, Moment, NewRecord, Record, decode, encode, is_kind, is_time
 from agent.store.timestamps import stamped
 
 TYPE_CHECKING = False
@@ -30,13 +30,16 @@ def validated(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record:
     if not is_kind(kind):
         raise ValueError("its topic is spoiled")
     try:
+        text = text.strip()
         new = NewRecord(kind, timestamp_s, Moment(wall_s, boot_s, boot_id), decode(text))
     except (ValueError, AttributeError) as error:  # it may be no text at all
         raise ValueError("its body is spoiled") from error
     times = is_time(timestamp_s) and is_time(wall_s) and is_time(boot_s)
-    record = Record(epoch, seq, kind, *stamped(new, boots)) if times else None
-    if not (record and is_time(record.timestamp_s) and isinstance(boot_id, str)):
+    stamp_s, body = stamped(new, boots) if times else (-1.0, new.body)
+    if not (is_time(stamp_s) and isinstance(boot_id, str)):
         raise ValueError("its times are spoiled")
+    # What `encode` has written, and nothing has changed since, goes out as it is.
+    record = Record(epoch, seq, kind, stamp_s, text if body is new.body else encode(body))
     if len(text) > _SHORT and len(record.payload()) > PAYLOAD_MAX:
         raise ValueError("its payload is larger than the broker takes")
     return record
@@ -52,7 +55,7 @@ def sound(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record | None:
 def shown(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record:
     """The record in a row for a person to see: without a body if it is none that can be sent."""
     timestamp_s = row[2] if is_time(row[2]) else 0.0
-    bare = Record(epoch, row[0], plain(row[1]), timestamp_s, {})
+    bare = Record(epoch, row[0], plain(row[1]), timestamp_s, b"{}")
     return sound(row, epoch, boots) or bare
 
 

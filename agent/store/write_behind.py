@@ -11,7 +11,7 @@ import math
 import sqlite3
 from contextlib import contextmanager, suppress
 
-from agent.model import COUNT, Moment, encode
+from agent.model import COUNT, Moment
 from agent.store import database
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.pending import MIB_MAX, ROWS_MAX, Buffer, Meta
@@ -106,11 +106,11 @@ class WriteBehind:
         due_s = min(acknowledged_s, self.buffer.due_s(self._limits.commit_after_s))
         return self._again_boot_s if self.blocked else due_s
 
-    def append(self, new: NewRecord, meta: Meta) -> int:
-        """Number a record; commit it with `meta`, or see to it that this can wait."""
+    def append(self, new: NewRecord, text: bytes, meta: Meta) -> int:
+        """Number a record with the body `text`; commit it with `meta`, or see that it can wait."""
         seq, moment = self.buffer.last_seq + 1, new.moment
         times = (moment.wall_s, moment.boot_s, moment.boot_id)
-        self.buffer.add((seq, new.kind, new.timestamp_s, encode(new.body), *times), self._boot_s())
+        self.buffer.add((seq, new.kind, new.timestamp_s, text, *times), self._boot_s())
         try:
             due = self.buffer.due_s(self._limits.commit_after_s) <= self._boot_s()
             if due or meta.pending or self.buffer.full:

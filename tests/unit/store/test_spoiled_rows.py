@@ -53,7 +53,7 @@ BODIES = [
     b'{"a":' + b"[" * 500 + b"]" * 500 + b"}",
     b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     b'{"a":' + b"9" * 5000 + b"}",
-    b'{"a":[' + b"1e15," * 24_000 + b"1]}",
+    b'{"a":[' + b"1e15," * 27_000 + b"1]}",
     b'{"a":"' + b"x" * 128 * KIB + b'"}',
 ]
 
@@ -226,6 +226,20 @@ def test_what_no_broker_takes_is_set_aside(
         assert all(kind.isascii() and kind.isprintable() for _, kind, _ in page.set_aside)
         assert (store.queued, store.page(0, 10).set_aside) == (4, ())
     assert inspect(limits.path, 9, dead=True).queued == 4
+
+
+@pytest.mark.parametrize("body", [b' {"n":7}', b'{"n":7}\n', b'{ "n": 7 }', b'{"n":7,"n":7}'])
+def test_a_spoiled_text_that_is_still_json_is_sent(
+    template: Path, tmp_path: Path, body: bytes
+) -> None:
+    """Its fields are where consumers look for them."""
+    limits = StoreLimits(path=tmp_path / "store.db")
+    shutil.copy(template, limits.path)
+    put(limits.path, ("records", "body"), 2, body)
+    with open_store(limits) as store:
+        record = store.page(3, 1).records[0]
+        told = {"Timestamp": record.timestamp_s, "n": 7, "epoch": store.epoch, "seq": 4}
+        assert (record.seq, json.loads(record.payload())) == (4, told)
 
 
 def test_the_newest_is_none_that_is_spoiled(template: Path, tmp_path: Path) -> None:
