@@ -61,8 +61,8 @@ def main(arguments: list[str]) -> int:
             began_s = time.monotonic()
             module = cast("RowModule", importlib.import_module(f"bench.{name}"))
             for row in module.rows(bench, quick=options.quick):
+                print("\n".join(lines(row, found[-1] if found else None)), flush=True)
                 found.append(row)
-                print("\n".join(lines(row)), flush=True)
             tell(f"{name} took {time.monotonic() - began_s:.0f} s")
         missing = bench.missing
     for name, reason in missing.items():

@@ -18,7 +18,7 @@ from tests.tools.cloud.authority import Authority, write
 from tests.tools.cloud.mosquitto import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
 PATIENCE_S = 30.0
@@ -207,29 +207,38 @@ def lost(lines: Iterable[str], client_id: str) -> str:
 
 
 class Arrivals:
-    """A subscriber that ends once `count` messages of a client have arrived: mosquitto_sub."""
+    """A subscriber that ends once `count` messages on a topic have arrived: mosquitto_sub."""
 
     def __init__(self, broker: Broker, topic: str, count: int) -> None:
-        command: Sequence[str] = (
-            program("mosquitto_sub"),
-            *("-h", "127.0.0.1", "-p", str(broker.plain_port), "-t", topic),
-            *("-C", str(count), "-F", "%l"),
-        )
-        behind = len(broker.log)
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        self._broker = broker
         self._count = count
+        self._command = [program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(broker.plain_port)]
+        self._command += ["-t", topic, "-C", str(count), "-F", "%l"]
         self._lines = b""
         self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        broker.wait(r"New client connected from \S+ as auto-", behind=behind)
 
     def __enter__(self) -> Self:
-        """Itself, subscribed or about to be."""
+        """Itself, connected; it subscribes in the next moment."""
+        behind = len(self._broker.log)
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._reader.start()
+        try:
+            self._broker.wait(r"New client connected from \S+ as auto-", behind=behind)
+        except TimeoutError:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
         """End it."""
         if self._process.poll() is None:
             self._process.kill()

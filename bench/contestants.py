@@ -166,11 +166,11 @@ class Bench:
         (directory / "pki").mkdir(parents=True)
         self.certificates: Certificates = make_certificates(directory / "pki")
         self.broker = Broker(self.certificates)
-        self._systemd = ListeningSystemd(directory / "notify")
+        self.systemd = ListeningSystemd(directory / "notify")
 
     def __enter__(self) -> Self:
         """Itself, with a broker that serves."""
-        self._stack.enter_context(self._systemd)
+        self._stack.enter_context(self.systemd)
         self._stack.enter_context(self.broker)
         return self
 
@@ -249,7 +249,7 @@ class Bench:
         files = [str(path) for path in self._files]
         where = ["localhost", str(broker.port), *files, home.name]
         if name == "agent":
-            environment |= self._systemd.environment | {"WATCHDOG_USEC": str(WATCHDOG_US)}
+            environment |= self.systemd.environment | {"WATCHDOG_USEC": str(WATCHDOG_US)}
             command = [str(python(paho)), "-m", "agent", "run", "--config", str(home.config)]
             return command, environment, b""
         if name == "mosquitto_pub":

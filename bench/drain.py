@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.config import StoreLimits
-from agent.model import Moment, NewRecord
-from agent.store import open_store
+from bench import stored
 from bench.broker import Arrivals
 from bench.environment import PAHO
 from bench.rounds import VoidError, rounds
@@ -16,14 +14,12 @@ from bench.table import Row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.contestants import Bench, Home
+    from bench.contestants import Bench
 
 #: AWS IoT Core's limits of a connection: bytes and messages a second.
 BYTES_PER_S, MESSAGES_PER_S, WINDOW = 512 * 1024, 100, 100
-MOMENT = Moment(1.8e9, 100.0, "boot")
 
-#: A topic, and a body with which a payload has 200 bytes.
-KIND, BODY = "sensors/room", {"text": "x" * 100}
+#: A message of a peer on the wire, before TLS.
 PACKET_BYTES = 250
 
 
@@ -87,14 +83,6 @@ def _ours(bytes_per_s: int) -> list[Case]:
     ]
 
 
-def fill(home: Home, count: int) -> None:
-    """Have `count` readings wait in the store of an agent that is yet to start."""
-    home.store.parent.mkdir(exist_ok=True)
-    with open_store(StoreLimits(path=home.store, commit_after_s=3600.0)) as store:
-        for _ in range(count):
-            store.append(NewRecord(KIND, 1.8e9, MOMENT, BODY))
-
-
 def _limit(
     bench: Bench,
     cases: list[Case],
@@ -139,8 +127,9 @@ def _limit(
 def _drain(bench: Bench, case: Case, count: int, per_s: int) -> Drained:
     home = bench.home(mqtt={"max_inflight": WINDOW, "max_publish_per_s": per_s})
     if case.name == "agent":
-        fill(home, count)
-    begun, topic = count // 10, f"{home.name}/{KIND}"
+        home.store.parent.mkdir()
+        stored.fill(home.store, count + 1)  # the first is a count
+    begun, topic = count // 10, f"{home.name}/sensors/room"
     arrivals = partial(Arrivals, bench.broker, topic)
     mode = f"drain {count} {case.bytes_per_s}"
     try:
@@ -149,8 +138,8 @@ def _drain(bench: Bench, case: Case, count: int, per_s: int) -> Drained:
             arrivals(count) as last,
             bench.contestant(case.name, paho=case.paho, home=home, mode=mode) as running,
         ):
-            began_s, began_cpu_s = first.wait(60), running.cpu_s
-            ended_s, ended_cpu_s = last.wait(180), running.cpu_s
+            began_s, began_cpu_s = first.wait(30), running.cpu_s
+            ended_s, ended_cpu_s = last.wait(60), running.cpu_s
     except TimeoutError as error:
         raise VoidError(f"{case.name}: {error}") from None
     counted = count - begun

@@ -65,7 +65,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
         return
     cases = [case for case in [*ours, *others] if case.name in ALONE]
     alone = rounds(
-        3,
+        2,
         lambda: {
             key: value for case in cases for key, value in _measure(bench, [case], after_s).items()
         },

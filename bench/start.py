@@ -1,9 +1,12 @@
-"""Row `start`: from nothing to the first reading acknowledged."""
+"""Row `start`: from nothing to the first reading taken, and to its acknowledgement."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.broker import Broker
 from bench.contestants import thermometers
@@ -18,7 +21,18 @@ if TYPE_CHECKING:
 PEERS = ("tutorial", "bare", "awsiotsdk", "awsiotsdk 5", "AWSIoTPythonSDK", "mqtt-io")
 AGENTS = {"agent": "deb", "agent, paho 2.2": "v2"}
 KEPT = "agent, store kept"
-CPU, WALL = "CPU", "wall"
+
+READY = "READY=1"
+NEWEST = "SELECT coalesce(max(seq), 0) FROM records WHERE kind LIKE 'sensors/%'"
+LOOK_S, PATIENCE_S = 0.0005, 30.0
+
+
+class Started(NamedTuple):
+    """CPU to the first reading in the store (a peer's: PUBACK); CPU and wall to the PUBACK."""
+
+    taken_cpu_ms: float
+    cpu_ms: float
+    wall_ms: float
 
 
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
@@ -30,31 +44,54 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
 
         def measure() -> dict[tuple[str, str], float]:
             found: dict[tuple[str, str], float] = {}
-            for name in (*AGENTS, KEPT, *peers):
+            for label in (*AGENTS, KEPT, *peers):
                 home = kept
-                if name != KEPT:
+                if label != KEPT:
                     home = bench.home(broker=broker, sensors=thermometers(1, 60.0))
-                real, paho = (name, "deb") if name in peers else ("agent", AGENTS.get(name, "deb"))
-                cpu_ms, wall_ms = _start(bench, broker, real, paho, home)
-                found |= {(name, CPU): cpu_ms, (name, WALL): wall_ms}
+                name = label if label in peers else "agent"
+                started = _start(bench, broker, name, AGENTS.get(label, "deb"), home)
+                found |= {(label, figure): value for figure, value in started._asdict().items()}
             return found
 
         found = rounds(3 if quick else 12, measure, name="start")
-    condition = (
-        "from exec to the PUBACK of the first reading or message, one at a time, a new store each"
-        " time but for the one that is kept"
+    from_exec = (
+        "from exec; one at a time; a new store each time but for the one that is kept, whose last"
+        " owner was killed"
     )
-    for figure, target in ((CPU, "≤ 70"), (WALL, "≤ 1.5 x tutorial")):
-        values = {name: one for (name, of), one in found.items() if of == figure}
-        yield Row(f"start, {figure}", condition, "ms", "tutorial", values, target)
+    taken = "the agent's first reading is on the card; of a peer, its first PUBACK"
+    puback = "the PUBACK of the agent's first reading, or of a peer's first message"
+    for figure, name, condition, target in (
+        ("taken_cpu_ms", "CPU to the first reading", taken, "≤ 70"),
+        ("cpu_ms", "CPU to the first PUBACK", puback, ""),
+        ("wall_ms", "wall time to the first PUBACK", puback, "≤ 1.5 x tutorial"),
+    ):
+        values = {label: one for (label, of), one in found.items() if of == figure}
+        yield Row(f"start, {name}", f"{condition}; {from_exec}", "ms", "tutorial", values, target)
 
 
-def _start(bench: Bench, broker: Broker, name: str, paho: str, home: Home) -> tuple[float, float]:
-    """CPU and wall milliseconds to the first PUBACK of a reading, or of a peer's message."""
-    topic = "sensors/" if name == "agent" else ""
+def _start(bench: Bench, broker: Broker, name: str, paho: str, home: Home) -> Started:
+    newest, ready = newest_reading(home), bench.systemd.count(READY)
     with bench.contestant(name, paho=paho, home=home, broker=broker) as running:
-        at_s = acknowledged(broker, running, topic)
-        return running.cpu_s * 1000, (at_s - running.began_s) * 1000
+        taken_cpu_s = 0.0
+        if name == "agent":
+            until_s = running.began_s + PATIENCE_S
+            while bench.systemd.count(READY) == ready or newest_reading(home) == newest:
+                if time.monotonic() > until_s:
+                    raise VoidError(f"no reading in {PATIENCE_S:g} s: {running.log[-400:]}")
+                time.sleep(LOOK_S)
+            taken_cpu_s = running.cpu_s
+        at_s = acknowledged(broker, running, "sensors/" if name == "agent" else "")
+        cpu_s, wall_s = running.cpu_s, at_s - running.began_s
+    return Started((taken_cpu_s or cpu_s) * 1000, cpu_s * 1000, wall_s * 1000)
+
+
+def newest_reading(home: Home) -> int:
+    """The number of the newest reading in an agent's store; 0 if there is none."""
+    if not home.store.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{home.store}?mode=ro", uri=True)) as db:
+        number: int = db.execute(NEWEST).fetchone()[0]
+    return number
 
 
 def acknowledged(broker: Broker, running: Contestant, topic: str) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BOOT_ID = "an earlier boot"
 
 #: With what the store adds, a payload has 200 bytes.
-TEXT = "x" * 78
+TEXT = "x" * 100
 
 #: Operations that are measured, in words.
 APPEND, NEWEST, PAGE, FIGURES = "append", "newest count", "page of 100", "status figures"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from statistics import median
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from agent.value import Value, asdict
@@ -17,6 +18,8 @@ BOUND = re.compile(r"(every round )?≤ ([\d.]+)(?: x (.+))?")
 
 #: From here on a figure is shown without a fraction.
 WHOLE = 100
+
+COLUMNS = 100
 
 #: Whom a target binds: contestants with this in the beginning of their name.
 BOUND_ONE = "agent"
@@ -90,11 +93,12 @@ def verdicts(row: Row) -> Iterator[Verdict]:
                 yield Verdict(contestant, part, figure, figure <= float(bound[2]))
 
 
-def lines(row: Row) -> Iterator[str]:
-    """The row as text, a line for each contestant."""
+def lines(row: Row, above: Row | None = None) -> Iterator[str]:
+    """The row as text, a line for each contestant; its condition if it is not that of `above`."""
     target = f"; target {row.target}" if row.target else ""
     yield f"\n{row.name}, {row.unit}{target}"
-    yield f"  ({row.condition})"
+    if not above or above.condition != row.condition:
+        yield from wrap(f"({row.condition})", COLUMNS, initial_indent="  ", subsequent_indent="  ")
     width = max((len(name) for name in row.values), default=0)
     base = row.values.get(row.of, ())
     for contestant, values in row.values.items():
