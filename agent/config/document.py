@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tomllib
 from contextlib import suppress
 
 from agent.errors import ConfigError
@@ -51,6 +50,8 @@ def read_toml(path: Path, data: bytes | None = None) -> dict[str, object]:
 
     Raises ConfigError with the path and, for TOML, the line.
     """
+    import tomllib  # noqa: PLC0415 -- which the daemon's process leaves to another
+
     if data is None:
         data = contents(path)
     try:
