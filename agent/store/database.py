@@ -46,7 +46,7 @@ CREATE TABLE dead (
 CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 {BOOTS}
-INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('total', 0), ('newest_count', 0);
+INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('total', 0);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;

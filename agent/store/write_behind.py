@@ -70,7 +70,7 @@ class WriteBehind:
             self.retention = Retention(self.db, self.records, limits)
             self.retention.measure(self.figures)
             self.meta = Meta(known)
-            if "newest_count" not in known:  # an older agent's file
+            if "newest_count" not in known and self.figures.rows:  # no count yet, or an older file
                 self.meta = self.meta.changed(newest_count=self.records.newest(COUNT))
             self.newest = {COUNT: self.meta.number("newest_count")}  # their numbers, by kind
             self.boots = Boots.read(self.db)
