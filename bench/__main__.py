@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.table import Row
 
 #: Each row's name is its module's.
-ROWS = ("memory", "idle", "start", "drain", "backlog", "card", "growth")
+ROWS = ("memory", "idle", "start", "drain", "backlog", "card", "growth", "recovery", "fleet")
 
 
 class RowModule(Protocol):

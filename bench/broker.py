@@ -83,10 +83,13 @@ def make_certificates(directory: Path) -> Certificates:
 class Broker:
     """mosquitto on the same ports for all its life; a context manager that starts and ends it.
 
-    With `verbose` its log has every packet, which costs it a third of its speed.
+    With `verbose` its log has every packet, which costs it a third of its speed; a `lasting` one
+    keeps sessions, and what waits for them, over a restart.
     """
 
-    def __init__(self, certificates: Certificates, *, verbose: bool = False) -> None:
+    def __init__(
+        self, certificates: Certificates, *, verbose: bool = False, lasting: bool = False
+    ) -> None:
         self.port, self.plain_port = free_ports(2)
         self.root = certificates.root
         self.log: list[Line] = []
@@ -101,7 +104,12 @@ class Broker:
             directory=certificates.directory,
         )
         text += "user root\n" if os.geteuid() == 0 else ""
-        self._configuration.write_text(text + ("log_type all\n" if verbose else ""))
+        text += "log_type all\n" if verbose else ""
+        if lasting:
+            kept = certificates.directory / f"kept-{self.port}"
+            kept.mkdir()
+            text += f"persistence true\npersistence_location {kept}/\n"
+        self._configuration.write_text(text)
 
     def __enter__(self) -> Self:
         """Itself, serving."""

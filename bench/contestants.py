@@ -229,8 +229,8 @@ class Bench:
         `paho` is the environment of the agent and of the peers that have the agent's libraries.
         `as_unit` gives the agent what the unit sets. `mode` is a peer's: "sit" publishes one
         message and stays; "drain COUNT BYTES_PER_S" publishes COUNT of 200 bytes, at most 100
-        unacknowledged, BYTES_PER_S 0 without a limit. Raises MissingError; VoidError at the end of
-        a `steady` one if its link was lost.
+        unacknowledged, BYTES_PER_S 0 without a limit; "each S" publishes a numbered one each S
+        seconds. Raises MissingError; VoidError at the end of a `steady` one if its link was lost.
         """
         home = home or self.home(broker=broker)
         broker = broker or self.broker
@@ -269,7 +269,12 @@ class Bench:
                 "keepalive": 60,
                 "tls": {"enabled": True, **tls},
             }
-            config.write_text(json.dumps({"mqtt": mqtt}))
+            content: dict[str, Any] = {"mqtt": mqtt}
+            if mode != "sit":
+                reading = {"name": "room", "module": "made-up", "interval": int(mode.split()[1])}
+                content["sensor_modules"] = [{"name": "made-up", "module": "mock"}]
+                content["sensor_inputs"] = [reading]
+            config.write_text(json.dumps(content))
             return [str(python(name)), "-m", "mqtt_io", str(config)], environment, b""
         own, script = PEERS[name]
         interpreter = python(paho if own == "deb" else own)

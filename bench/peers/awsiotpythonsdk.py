@@ -3,11 +3,15 @@
 import sys
 import threading
 import time
+from contextlib import suppress
 
+from AWSIoTPythonSDK.exception.AWSIoTExceptions import (  # type: ignore[import-not-found]
+    publishError,
+)
 from AWSIoTPythonSDK.MQTTLib import AWSIoTMQTTClient  # type: ignore[import-not-found]
+from payloads import payloads  # type: ignore[import-not-found]
 
 WINDOW = 100
-PAYLOAD = "x" * 200
 
 
 def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, mode: str) -> None:
@@ -22,9 +26,10 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
     def acknowledged(mid: int) -> None:  # noqa: ARG001 -- which it names
         window.release()
 
-    for _ in range(1 if mode == "sit" else int(mode.split()[1])):
+    for payload in payloads(mode):
         window.acquire()
-        client.publishAsync(f"{name}/sensors/room", PAYLOAD, 1, ackCallback=acknowledged)
+        with suppress(publishError):  # at first, when the connection is lost
+            client.publishAsync(f"{name}/sensors/room", payload, 1, ackCallback=acknowledged)
     time.sleep(1e6)
 
 

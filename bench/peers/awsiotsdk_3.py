@@ -6,9 +6,9 @@ import time
 
 from awscrt import mqtt  # type: ignore[import-not-found]
 from awsiot import mqtt_connection_builder  # type: ignore[import-not-found]
+from payloads import payloads  # type: ignore[import-not-found]
 
 WINDOW = 100
-PAYLOAD = b"x" * 200
 
 
 def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, mode: str) -> None:
@@ -25,9 +25,9 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
     )
     connection.connect().result()
     window = threading.Semaphore(WINDOW)
-    for _ in range(1 if mode == "sit" else int(mode.split()[1])):
+    for payload in payloads(mode):
         window.acquire()
-        done, _ = connection.publish(f"{name}/sensors/room", PAYLOAD, mqtt.QoS.AT_LEAST_ONCE)
+        done, _ = connection.publish(f"{name}/sensors/room", payload, mqtt.QoS.AT_LEAST_ONCE)
         done.add_done_callback(lambda _: window.release())
     time.sleep(1e6)
 

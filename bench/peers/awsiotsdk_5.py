@@ -6,9 +6,9 @@ import time
 
 from awscrt import mqtt5  # type: ignore[import-not-found]
 from awsiot import mqtt5_client_builder  # type: ignore[import-not-found]
+from payloads import payloads  # type: ignore[import-not-found]
 
 WINDOW = 100
-PAYLOAD = b"x" * 200
 
 
 def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, mode: str) -> None:
@@ -30,12 +30,11 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
     )
     client.start()
     online.wait()
+    topic = f"{name}/sensors/room"
     window = threading.Semaphore(WINDOW)
-    packet = mqtt5.PublishPacket(
-        topic=f"{name}/sensors/room", payload=PAYLOAD, qos=mqtt5.QoS.AT_LEAST_ONCE
-    )
-    for _ in range(1 if mode == "sit" else int(mode.split()[1])):
+    for payload in payloads(mode):
         window.acquire()
+        packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
         client.publish(packet).add_done_callback(lambda _: window.release())
     time.sleep(1e6)
 
