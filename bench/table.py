@@ -88,7 +88,7 @@ def verdicts(row: Row) -> Iterator[Verdict]:
             continue
         for contestant, values in row.values.items():
             figures = ratios(values, row.values.get(bound[3], ())) if bound[3] else list(values)
-            if contestant.startswith(BOUND_ONE) and figures:
+            if contestant.startswith(BOUND_ONE) and contestant != bound[3] and figures:
                 figure = max(figures) if bound[1] else median(figures)
                 yield Verdict(contestant, part, figure, figure <= float(bound[2]))
 

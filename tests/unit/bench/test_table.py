@@ -73,6 +73,12 @@ def test_target_of_a_peer_that_is_missing_is_not_judged() -> None:
     assert not list(verdicts(row("≤ 1 x awsiotsdk", agent=[9.0])))
 
 
+def test_agent_is_not_judged_by_its_ratio_to_itself() -> None:
+    """Growth is of the larger cases."""
+    found = verdicts(row("≤ 1.5 x agent with 0", **{"agent with 0": [5.0], "agent with 9": [6.0]}))
+    assert [one.contestant for one in found] == ["agent with 9"]
+
+
 def test_row_is_shown_with_a_line_for_each_contestant() -> None:
     """Name, unit, target and condition come first; who has no figure is there too."""
     shown = list(lines(row("≤ 2 x lean", agent=[12.0], lean=[10.0], bare=[])))
@@ -83,6 +89,12 @@ def test_row_is_shown_with_a_line_for_each_contestant() -> None:
         "  lean   10 [10..10]",
         "  bare   -",
     ]
+
+
+def test_condition_is_not_told_twice_in_a_row() -> None:
+    """Rows of one condition follow each other."""
+    above, below = row(lean=[1.0]), row(lean=[2.0])
+    assert list(lines(below, above)) == ["\nmemory, MiB", "  lean  2 [2..2]"]
 
 
 def test_targets_are_told_reached_or_not() -> None:
