@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from bench.table import Row
 
 #: Each row's name is its module's.
-ROWS = ("memory", "idle", "start", "drain", "backlog", "card", "growth", "recovery", "fleet")
+ROWS = (
+    "memory",
+    "idle",
+    "start",
+    "drain",
+    "backlog",
+    "card",
+    "wire",
+    "growth",
+    "recovery",
+    "fleet",
+)
 
 
 class RowModule(Protocol):

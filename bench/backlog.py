@@ -62,7 +62,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     condition = (
         f"{count:,} records of 200 bytes wait, one in ten a count, at most 100 unacknowledged,"
         f" 512 KiB/s; a count is made every {WINDOW_S} s meanwhile; idle: an agent beside it whose"
-        " store is empty"
+        " store is empty; the newest count's time is from the birth message, sent at CONNACK"
     )
     for figure, (unit, target) in FIGURES.items():
         values = {name: one for (name, of), one in found.items() if of == figure}

@@ -229,8 +229,9 @@ class Bench:
         `paho` is the environment of the agent and of the peers that have the agent's libraries.
         `as_unit` gives the agent what the unit sets. `mode` is a peer's: "sit" publishes one
         message and stays; "drain COUNT BYTES_PER_S" publishes COUNT of 200 bytes, at most 100
-        unacknowledged, BYTES_PER_S 0 without a limit; "each S" publishes a numbered one each S
-        seconds. Raises MissingError; VoidError at the end of a `steady` one if its link was lost.
+        unacknowledged, BYTES_PER_S 0 without a limit; "each S KEEPALIVE_S" publishes a numbered one
+        each S seconds, with a keep-alive of a minute if none is given. Raises MissingError;
+        VoidError at the end of a `steady` one if its link was lost.
         """
         home = home or self.home(broker=broker)
         broker = broker or self.broker

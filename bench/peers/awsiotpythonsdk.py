@@ -9,7 +9,7 @@ from AWSIoTPythonSDK.exception.AWSIoTExceptions import (  # type: ignore[import-
     publishError,
 )
 from AWSIoTPythonSDK.MQTTLib import AWSIoTMQTTClient  # type: ignore[import-not-found]
-from payloads import payloads  # type: ignore[import-not-found]
+from payloads import keepalive_s, payloads  # type: ignore[import-not-found]
 
 WINDOW = 100
 
@@ -20,7 +20,7 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
     client.configureEndpoint(host, int(port))
     client.configureCredentials(ca, key, certificate)
     client.configureConnectDisconnectTimeout(10)
-    client.connect(60)
+    client.connect(keepalive_s(mode))
     window = threading.Semaphore(WINDOW)
 
     def acknowledged(mid: int) -> None:  # noqa: ARG001 -- which it names

@@ -6,7 +6,7 @@ import time
 
 from awscrt import mqtt  # type: ignore[import-not-found]
 from awsiot import mqtt_connection_builder  # type: ignore[import-not-found]
-from payloads import payloads  # type: ignore[import-not-found]
+from payloads import keepalive_s, payloads  # type: ignore[import-not-found]
 
 WINDOW = 100
 
@@ -21,7 +21,7 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
         pri_key_filepath=key,
         client_id=name,
         clean_session=True,
-        keep_alive_secs=60,
+        keep_alive_secs=keepalive_s(mode),
     )
     connection.connect().result()
     window = threading.Semaphore(WINDOW)

@@ -6,7 +6,7 @@ import time
 
 from awscrt import mqtt5  # type: ignore[import-not-found]
 from awsiot import mqtt5_client_builder  # type: ignore[import-not-found]
-from payloads import payloads  # type: ignore[import-not-found]
+from payloads import keepalive_s, payloads  # type: ignore[import-not-found]
 
 WINDOW = 100
 
@@ -21,7 +21,7 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
         cert_filepath=certificate,
         pri_key_filepath=key,
         client_id=name,
-        keep_alive_interval_sec=60,
+        keep_alive_interval_sec=keepalive_s(mode),
         on_lifecycle_connection_success=lambda _: online.set(),
         # Else it holds itself to AWS's 100 messages a second.
         extended_validation_and_flow_control_options=(

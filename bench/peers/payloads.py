@@ -13,9 +13,9 @@ PAYLOAD = "x" * 200
 
 
 def payloads(mode: str) -> Iterator[str]:
-    """A payload at a time: one for "sit", COUNT for "drain COUNT ...", one each S for "each S".
+    """A payload at a time: one for "sit", COUNT for "drain COUNT ...", one each S for "each S ...".
 
-    Those are numbered as the agent's are.
+    Those are numbered, and as long, as the agent's are.
     """
     kind, *numbers = mode.split()
     if kind != "each":
@@ -25,5 +25,17 @@ def payloads(mode: str) -> Iterator[str]:
     number = 0
     while True:
         number += 1
-        yield json.dumps({"Timestamp": time.time(), "epoch": "only", "seq": number})
+        body = {
+            "Timestamp": round(time.time(), 3),
+            "temperature_c": 21.34,
+            "epoch": "0123456789abcdef",
+            "seq": number,
+        }
+        yield json.dumps(body, separators=(",", ":"))
         time.sleep(float(numbers[0]))
+
+
+def keepalive_s(mode: str) -> int:
+    """Seconds until a sign of life: KEEPALIVE_S of "each S KEEPALIVE_S", else a minute."""
+    kind, *numbers = mode.split()
+    return int(numbers[1]) if kind == "each" and len(numbers) > 1 else 60
