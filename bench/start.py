@@ -6,7 +6,8 @@ import re
 import sqlite3
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 from bench.broker import Broker
 from bench.contestants import thermometers
@@ -27,19 +28,18 @@ NEWEST = "SELECT coalesce(max(seq), 0) FROM records WHERE kind LIKE 'sensors/%'"
 LOOK_S, PATIENCE_S = 0.0005, 30.0
 
 
-class Started(NamedTuple):
-    """CPU to the first reading in the store (a peer's: PUBACK); CPU and wall to the PUBACK."""
-
-    taken_cpu_ms: float
-    cpu_ms: float
-    wall_ms: float
+TAKEN, CPU, WALL = (
+    "CPU to the first reading",
+    "CPU to the first PUBACK",
+    "wall time to the first PUBACK",
+)
 
 
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """CPU and wall milliseconds, one contestant at a time, interleaved."""
-    peers = bench.available(*PEERS)
+    peers, sensors = bench.available(*PEERS), thermometers(1, 60.0)
     with Broker(bench.certificates, verbose=True) as broker:
-        kept = bench.home(broker=broker, sensors=thermometers(1, 60.0))
+        kept = bench.home(broker=broker, sensors=sensors)
         _start(bench, broker, "agent", "deb", kept)  # compiles the modules, makes the store
 
         def measure() -> dict[tuple[str, str], float]:
@@ -47,10 +47,15 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
             for label in (*AGENTS, KEPT, *peers):
                 home = kept
                 if label != KEPT:
-                    home = bench.home(broker=broker, sensors=thermometers(1, 60.0))
-                name = label if label in peers else "agent"
-                started = _start(bench, broker, name, AGENTS.get(label, "deb"), home)
-                found |= {(label, figure): value for figure, value in started._asdict().items()}
+                    home = bench.home(broker=broker, sensors=sensors)
+                agent = label not in peers
+                start = partial(
+                    _start, bench, broker, "agent" if agent else label, AGENTS.get(label, "deb")
+                )
+                cpu_ms, wall_ms = start(home)
+                found |= {(label, CPU): cpu_ms, (label, WALL): wall_ms}
+                again = kept if label == KEPT else bench.home(broker=broker, sensors=sensors)
+                found[label, TAKEN] = start(again, watched=True)[0] if agent else cpu_ms
             return found
 
         found = rounds(3 if quick else 12, measure, name="start")
@@ -60,29 +65,32 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     )
     taken = "the agent's first reading is on the card; of a peer, its first PUBACK"
     puback = "the PUBACK of the agent's first reading, or of a peer's first message"
-    for figure, name, condition, target in (
-        ("taken_cpu_ms", "CPU to the first reading", taken, "≤ 70"),
-        ("cpu_ms", "CPU to the first PUBACK", puback, ""),
-        ("wall_ms", "wall time to the first PUBACK", puback, "≤ 1.5 x tutorial"),
+    for figure, condition, target in (
+        (TAKEN, taken, "≤ 70"),
+        (CPU, puback, ""),
+        (WALL, puback, "≤ 1.5 x tutorial"),
     ):
         values = {label: one for (label, of), one in found.items() if of == figure}
-        yield Row(f"start, {name}", f"{condition}; {from_exec}", "ms", "tutorial", values, target)
+        yield Row(f"start, {figure}", f"{condition}; {from_exec}", "ms", "tutorial", values, target)
 
 
-def _start(bench: Bench, broker: Broker, name: str, paho: str, home: Home) -> Started:
+def _start(
+    bench: Bench, broker: Broker, name: str, paho: str, home: Home, *, watched: bool = False
+) -> tuple[float, float]:
+    """CPU and wall milliseconds to the first PUBACK; of an agent that is `watched`, to a reading.
+
+    Looking for that takes some of the processor, and so wall time of the agent's.
+    """
     newest, ready = newest_reading(home), bench.systemd.count(READY)
     with bench.contestant(name, paho=paho, home=home, broker=broker) as running:
-        taken_cpu_s = 0.0
-        if name == "agent":
-            until_s = running.began_s + PATIENCE_S
-            while bench.systemd.count(READY) == ready or newest_reading(home) == newest:
-                if time.monotonic() > until_s:
-                    raise VoidError(f"no reading in {PATIENCE_S:g} s: {running.log[-400:]}")
-                time.sleep(LOOK_S)
-            taken_cpu_s = running.cpu_s
-        at_s = acknowledged(broker, running, "sensors/" if name == "agent" else "")
-        cpu_s, wall_s = running.cpu_s, at_s - running.began_s
-    return Started((taken_cpu_s or cpu_s) * 1000, cpu_s * 1000, wall_s * 1000)
+        if not watched:
+            at_s = acknowledged(broker, running, "sensors/" if name == "agent" else "")
+            return running.cpu_s * 1000, (at_s - running.began_s) * 1000
+        while bench.systemd.count(READY) == ready or newest_reading(home) == newest:
+            if time.monotonic() > running.began_s + PATIENCE_S:
+                raise VoidError(f"no reading in {PATIENCE_S:g} s: {running.log[-400:]}")
+            time.sleep(LOOK_S)
+        return running.cpu_s * 1000, (time.monotonic() - running.began_s) * 1000
 
 
 def newest_reading(home: Home) -> int:
