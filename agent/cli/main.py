@@ -153,14 +153,10 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings(arguments: Arguments, *, apart: bool = False) -> config.Config:
-    """The configuration that `--config` names; `apart` spares the parser. Raises ConfigError."""
-    return config.load(
-        arguments.config,
-        options_of=sensors.options_of,
-        content=arguments.content,
-        parse=config.read_apart if apart else config.read_toml,
-    )
+def settings(arguments: Arguments) -> config.Config:
+    """The configuration that `--config` names. Raises ConfigError."""
+    path: Path = arguments.config
+    return config.load(path, options_of=sensors.options_of, content=arguments.content)
 
 
 def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:

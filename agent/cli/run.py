@@ -27,7 +27,7 @@ def run(arguments: Arguments) -> int:
     """
     environment = dict(os.environ)  # of which the daemon takes something away
     try:
-        return daemon.run(settings(arguments, apart=True))
+        return daemon.run(settings(arguments))
     except RenamedError:
         if arguments.content:  # which root has lent once, and the next start cannot read
             raise

@@ -1,6 +1,5 @@
 """Configuration: TOML in, frozen values out, every problem at once, with its line."""
 
-from agent.config.apart import read_apart
 from agent.config.counted import MOTION, detects
 from agent.config.document import contents, read_toml
 from agent.config.endpoints import endpoint_problem, region_of
@@ -46,7 +45,6 @@ __all__ = [
     "interpret",
     "load",
     "problem_with",
-    "read_apart",
     "read_toml",
     "region_doubt",
     "region_of",

@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import suppress
 
+from agent.config.lean_tomllib import tomllib
 from agent.errors import ConfigError
 from agent.model import MIB
 
@@ -50,8 +51,6 @@ def read_toml(path: Path, data: bytes | None = None) -> dict[str, object]:
 
     Raises ConfigError with the path and, for TOML, the line.
     """
-    import tomllib  # noqa: PLC0415 -- which the daemon's process leaves to another
-
     if data is None:
         data = contents(path)
     try:

@@ -79,21 +79,20 @@ def load(
     root: Path = board.ROOT,
     registered: Callable[[Path], str] = registered_name,
     content: Mapping[Path, bytes] | None = None,
-    parse: Callable[[Path, bytes], dict[str, object]] = read_toml,
 ) -> Config:
     """The configuration in the file `path`, and in an `iot_prov_config` beside it.
 
     What somebody else has read from either is taken from `content`, by its path. A path
     that the file does not give comes from systemd's variables in `environment`. The default name is
     the one that the device has registered with, else it is made from `hostname` (this system's if
-    empty) and the serial number below `root`. `parse` makes the document, as `read_toml` does.
+    empty) and the serial number below `root`.
     Raises ConfigError with all problems, each beginning with the file's path and the key or line.
     """
     content = dict(content or {})
     if path not in content:
         content[path] = contents(path)
     return interpret(
-        parse(path, content[path]),
+        read_toml(path, content[path]),
         path,
         options_of=options_of,
         environment=environment,

@@ -68,6 +68,7 @@ OWNERS = {
 #: Modules that load others by names that they compute, and say why there.
 LOADERS = {
     "agent.cli.main",
+    "agent.config.lean_tomllib",
     "agent.mqtt.lean_paho",
     "agent.sensors.registry",
 }

@@ -1,0 +1,29 @@
+"""tomllib, imported without typing, of which it needs names in annotations, and one NamedTuple.
+
+That module is 0.9 MiB, and with paho 1.6 nothing else in the daemon loads it; from Python 3.14 on
+tomllib does without by itself. While it is imported, a module with these few names is called so.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+from agent.typed import NamedTuple
+
+UNUSED = "typing"
+
+if UNUSED in sys.modules:
+    import tomllib
+else:
+    sys.modules[UNUSED] = named = ModuleType(UNUSED)
+    vars(named).update(
+        Any=object, BinaryIO=object, Callable=Callable, NamedTuple=NamedTuple, Tuple=tuple
+    )
+    try:
+        import tomllib
+    finally:
+        del sys.modules[UNUSED]
+
+__all__ = ["tomllib"]
