@@ -31,11 +31,10 @@ def test_a_process_tells_bytes_alone() -> None:
 
 
 @pytest.mark.parametrize("way", card.WAYS)
-def test_each_way_takes_every_reading_and_leaves_nothing(way: card.Way, tmp_path: Path) -> None:
-    """Each writes at least once, and the next finds an empty disk."""
-    written = card.written(Disk(tmp_path, None), way, 90)
+def test_each_way_leaves_nothing_for_the_next(way: card.Way, tmp_path: Path) -> None:
+    """The next finds an empty disk, and no log that has grown already."""
+    card.written(Disk(tmp_path, None), way, 30)
 
-    assert written.bytes >= 0
     assert list(tmp_path.iterdir()) == []
 
 

@@ -21,6 +21,16 @@ def test_all_rows_wait_and_only_the_oldest_is_a_count(tmp_path: Path) -> None:
         assert (store.queued, store.dropped, count and count.seq) == (1500, 0, 1)
 
 
+def test_one_in_so_many_is_a_count(tmp_path: Path) -> None:
+    """The first of each so many."""
+    path = tmp_path / "store.db"
+    stored.fill(path, 25, counts_every=10)
+
+    with open_store(stored.limits(path)) as store:
+        kinds = [record.kind for record in store.page(0, 100).records]
+        assert [number for number, kind in enumerate(kinds) if kind == "count"] == [0, 10, 20]
+
+
 def test_each_operation_finds_as_much_in_each_store(tmp_path: Path) -> None:
     """Costs are told by operation and store; what was appended for them waits."""
     paths = {str(rows): tmp_path / str(rows) / "store.db" for rows in (200, 1500)}
