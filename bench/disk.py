@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SECTOR = 512
 IMAGE_MIB = 64
@@ -68,10 +68,11 @@ def run(*command: str) -> None:
 
 
 @contextmanager
-def own_disk(directory: Path) -> Iterator[Disk]:
+def own_disk(directory: Path, system: Callable[..., None] = run) -> Iterator[Disk]:
     """A disk of its own below `directory`, which is taken away again; without one, the directory.
 
-    It is an ext4 with the blocks of an SD card. Only root may, and not in each container.
+    It is an ext4 with the blocks of an SD card. Only root may, and not in each container. `system`
+    runs a program of the system's.
     """
     image, mounted = directory / "card.img", directory / "card"
     mounted.mkdir()
@@ -80,8 +81,8 @@ def own_disk(directory: Path) -> Iterator[Disk]:
     try:
         # Whole from the start, so that the kernel does not write it to the end meanwhile.
         lazy = "lazy_itable_init=0,lazy_journal_init=0"
-        run("mkfs.ext4", "-q", "-b", "4096", "-E", lazy, str(image))
-        run("mount", "-o", "loop", str(image), str(mounted))
+        system("mkfs.ext4", "-q", "-b", "4096", "-E", lazy, str(image))
+        system("mount", "-o", "loop", str(image), str(mounted))
     except (OSError, subprocess.CalledProcessError):
         yield Disk(mounted, None)
         return
@@ -89,4 +90,4 @@ def own_disk(directory: Path) -> Iterator[Disk]:
         number = mounted.stat().st_dev
         yield Disk(mounted, Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"))
     finally:
-        run("umount", str(mounted))
+        system("umount", str(mounted))

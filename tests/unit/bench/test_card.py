@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench import card
-from bench.disk import Disk, Written, of_device, of_process
+from bench.disk import Disk, Written, of_device, of_process, own_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,18 @@ def test_a_process_tells_bytes_alone() -> None:
 
     assert written == Written(8192, None)
     assert written.since(Written(4096, None)) == Written(4096, None)
+
+
+def test_without_a_disk_of_its_own_the_directory_serves(tmp_path: Path) -> None:
+    """What is counted is told, since it is less."""
+
+    def refuse(*_: str) -> None:
+        raise PermissionError
+
+    with own_disk(tmp_path, refuse) as disk:
+        assert disk.directory.is_dir()
+        assert "write_bytes" in disk.condition
+        assert disk.written().flushes is None
 
 
 @pytest.mark.parametrize("way", card.WAYS)
