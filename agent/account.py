@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from agent.errors import EXIT_FAILURE, NotPermittedError, OutputError
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ PIPE_SIZE = 65536
 SIGNALLED = 128
 
 
-class Account(NamedTuple):
+class Account(Value):
     """A user with the group and the other groups that the service runs with."""
 
     uid: int

@@ -9,12 +9,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Generic as Generic  # noqa: PLC0414 -- for others to import, as the next
-    from typing import NamedTuple as NamedTuple  # noqa: PLC0414
     from typing import Protocol as Protocol  # noqa: PLC0414
     from typing import TypeVar as TypeVar  # noqa: PLC0414
     from typing import cast as cast  # noqa: PLC0414
 else:
-    from collections import namedtuple
 
     class Generic:
         """A base class that takes parameters and keeps none."""
@@ -25,20 +23,6 @@ else:
 
     class Protocol(Generic):
         """A base class that says what others must have, and checks nothing."""
-
-    class _TupleClass(type):
-        """Class of `NamedTuple`, whose subclasses are not of it but of a `namedtuple`."""
-
-        def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, object]) -> type:
-            if not bases:
-                return super().__new__(cls, name, bases, body)
-            names = body["__annotations__"]
-            defaults = [body.pop(one) for one in names if one in body]
-            base = namedtuple(name, names, defaults=defaults)  # noqa: PYI024 -- it has no types here
-            return type(name, (base,), {"__slots__": (), **body})
-
-    class NamedTuple(metaclass=_TupleClass):
-        """A base class whose annotated names are those of a tuple's places."""
 
     def TypeVar(name: str, *_: object, **__: object) -> str:  # noqa: N802 -- as it is called there
         """The name of a parameter."""

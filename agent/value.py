@@ -155,10 +155,13 @@ def _completed(
     kind: type[Value], given: tuple[object, ...], named: dict[str, object]
 ) -> tuple[object, ...]:
     """The value of each field. Raises TypeError for what is missing, unknown or given twice."""
-    wanted = kind.__fields__
-    rest = [named.pop(one.name, one.default) for one in wanted[len(given) :]]
-    if named or ... in rest or len(given) > len(wanted):
-        names = ", ".join(one.name for one in wanted)
-        wrong = ", ".join(named) or "too few values or too many"
-        raise TypeError(f"{kind.__name__} has the fields {names}, and was given {wrong}")
+    rest = []
+    for one in kind.__fields__[len(given) :]:
+        value = named.pop(one.name, one.default)
+        if value is ...:
+            raise TypeError(f"{kind.__name__}: {one.name} is missing")
+        rest.append(value)
+    if named or len(given) > len(kind.__fields__):
+        unknown = ", ".join(named) or "more values than it has fields"
+        raise TypeError(f"{kind.__name__}: cannot take {unknown}")
     return (*given, *rest)

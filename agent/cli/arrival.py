@@ -10,7 +10,7 @@ from agent.cli.status import MOST_TOLD, UnreadableError, conditions_of, read_sta
 from agent.config import detects
 from agent.errors import EXIT_OK, EXIT_TEMPORARY
 from agent.health.conditions import INFO
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LATE_S = 30.0
 EVERY_S = 0.5
 
 
-class Expected(NamedTuple):
+class Expected(Value):
     """The first record of a start: what it is ("" for none), and the wall time when it is due."""
 
     what: str

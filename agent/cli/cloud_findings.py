@@ -16,7 +16,7 @@ from agent.health import conditions
 from agent.provisioning.cloud import Cloud
 from agent.provisioning.failures import NotFoundError
 from agent.provisioning.steps import SERIAL
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ WHAT = "AWS"
 BY_THING = "iot:Connection.Thing."
 
 
-class _Hints(NamedTuple):
+class _Hints(Value):
     """Advice on a certificate that is not in use, has no policy, or no thing."""
 
     activate: str

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from agent.cli.redaction import VALUE
 from agent.config import KeyUri
 from agent.sensors import BUILT_IN
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ VOCABULARY = {
 _VOCABULARY = {one.lower() for one in VOCABULARY}
 
 
-class Shown(NamedTuple):
+class Shown(Value):
     """The text to show, and the values that were held back."""
 
     text: str

@@ -14,7 +14,6 @@ from agent.model import COUNT, DAY_S, Moment, NewRecord, Reading, reading_record
 from agent.sampling import CountWindow, Pool
 from agent.sensors import Detections, open_sensor, quantities
 from agent.store import Store
-from agent.typed import NamedTuple
 from agent.uplink import Birth
 from agent.uplink.announcement import OFFLINE, ONLINE, STATUS, STOPPED, WILL, announcement
 from agent.value import Value, replace
@@ -50,7 +49,7 @@ class Payloads(Value):
     unknown: str = ""
 
 
-class Looked(NamedTuple):
+class Looked(Value):
     """Values of a sensor, if it `reads` any: what only detects is counted, and not read.
 
     Those that are `missing` may be there another time; `unknown` says why nothing is known.

@@ -10,7 +10,7 @@ import json
 import re
 from urllib.parse import quote
 
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _TO_THE_END = r"""(?:\\"[^\n]*?\\"|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|(?!\[redacted
 _SEPARATOR = r"""["'\\]{0,2}\s{0,9}[:=]\s{0,9}"""
 
 
-class _Rule(NamedTuple):
+class _Rule(Value):
     """A kind by its form; what the group `keep` matches stays."""
 
     kind: str
@@ -127,7 +127,7 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])(?<!cert/)[0-9A-Fa-f]{16,}(?![0-9A-Za-z])")
 _TAIL_OF_A_NAME = re.compile(r"(?<=[a-z0-9]-)(?!20\d{6}\b)[0-9a-f]{8}(?![0-9a-z-])")
 
 
-class Known(NamedTuple):
+class Known(Value):
     """A value that this device is known to hold, and its kind."""
 
     value: str
@@ -155,7 +155,7 @@ class Redaction:
         self._paths = re.compile(f"({'|'.join(map(re.escape, paths))})") if paths else None
         self._public = {one.lower() for one in public}
         kinds: dict[str, str] = {}
-        for value, kind in known:
+        for value, kind in ((one.value, one.kind) for one in known):
             if kind == SERIAL and with_serial:
                 self._public |= {value.lower()}
                 continue

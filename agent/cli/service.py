@@ -15,6 +15,7 @@ from functools import partial
 from agent import account, files, ownership
 from agent.cli.output import guarded
 from agent.errors import NotPermittedError, explained
+from agent.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _with(groups: Iterable[str]) -> account.Account | None:
     for name in groups:
         with suppress(KeyError):
             more.add(grp.getgrnam(name).gr_gid)
-    return service._replace(groups=tuple(sorted(more)))
+    return replace(service, groups=tuple(sorted(more)))
 
 
 def _pause(seconds: float) -> bool:

@@ -24,7 +24,6 @@ from agent.config import (
     Thing,
 )
 from agent.sensors import options_of
-from agent.typed import NamedTuple
 from agent.value import Value, ValueClass, fields
 
 TYPE_CHECKING = False
@@ -76,7 +75,7 @@ HEADER = re.compile(
 MANY_LINES = ('"""', "'''")
 
 
-class Line(NamedTuple):
+class Line(Value):
     """A line of a text that is no TOML: a header, or what it sets; or neither, where it is lost."""
 
     plain: str

@@ -20,8 +20,7 @@ from agent.config.settings import (
     StoreLimits,
     Thing,
 )
-from agent.typed import NamedTuple
-from agent.value import fields
+from agent.value import Value, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ _QUOTES = 'a text needs quotes: "..."'
 _PLAIN_TEXT = "save the file as plain text"
 
 
-class _Rule(NamedTuple):
+class _Rule(Value):
     """Advice where `before` matches the end of what is right in a row, `after` what follows it."""
 
     before: str

@@ -18,7 +18,7 @@ from tomlkit.items import Comment, Table
 from agent.config.fields import dotted
 from agent.config.loading import COMMON
 from agent.config.statements import Key, parse, statements
-from agent.typed import NamedTuple
+from agent.value import Value
 
 #: A table of tomlkit's document, or of the plain one that it is compared with.
 _Table = MutableMapping[str, Any]
@@ -30,7 +30,7 @@ class UneditableError(ValueError):
     """The text is written in a way that only a person should change."""
 
 
-class _Section(NamedTuple):
+class _Section(Value):
     """A header with what follows it, or what stands above the first; `table` is None in arrays."""
 
     table: Key | None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from agent.board import CONFIG_TXT
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _KEYS = {
 }
 
 
-class _Read(NamedTuple):
+class _Read(Value):
     """The driver that reads a part, its device or pin, and what makes the kernel drive the part."""
 
     driver: str

@@ -9,7 +9,7 @@ import binascii
 import re
 
 from agent.identity.x509 import BIT_STRING, GENERALIZED_TIME, SEQUENCE, UTC_TIME, VERSION, elements
-from agent.typed import NamedTuple
+from agent.value import Value
 
 #: Kinds of content, as they stand behind "is".
 CERTIFICATE = "a certificate"
@@ -87,7 +87,7 @@ _BLOCK = re.compile(
 _BEGIN = re.compile(rb"^-----BEGIN [^\r\n-]+-----[ \t\r]*$", re.MULTILINE)
 
 
-class Content(NamedTuple):
+class Content(Value):
     """Kind of a content, and the `flaw` of its form that keeps it from being used, "" for none."""
 
     kind: str

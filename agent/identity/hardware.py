@@ -165,9 +165,9 @@ def refusal(uri: KeyUri) -> HardwareKeyError:
     """The reason for which the token refused the key, in words."""
     from agent.identity import token  # noqa: PLC0415 -- only a mistake needs it
 
-    text, hint, wrong_pin = token.refusal(uri)
-    refused = HardwareKeyError(f"{uri.name}: {text}", hint=hint)
-    if wrong_pin:
+    told = token.refusal(uri)
+    refused = HardwareKeyError(f"{uri.name}: {told.text}", hint=told.hint)
+    if told.wrong_pin:
         _refused_pins[_pin_version(uri)] = refused
     return refused
 

@@ -13,11 +13,11 @@ from shlex import quote
 
 from agent import files
 from agent.identity import contents
-from agent.identity.contents import CERTIFICATE, PRIVATE, certificates_in, content_of
+from agent.identity.contents import CERTIFICATE, PRIVATE, Content, certificates_in, content_of
 from agent.identity.wrapping import unwrapped_uri
 from agent.identity.x509 import decode_certificate
 from agent.model import KIB
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ BESIDE_MAX = 100
 SIZE_MAX = 64 * KIB
 
 
-class Mistake(NamedTuple):
+class Mistake(Value):
     """Mistake with a file: its path, what is wrong, and what to do."""
 
     path: Path
@@ -146,7 +146,7 @@ def in_roots(path: Path) -> Mistake | None:
 def _wrong(path: Path, data: bytes, wanted: str) -> Mistake | None:
     """The mistake with what a file holds; None if it holds what is `wanted`, as it should."""
     found = content_of(data, wanted)
-    if found == (wanted, ""):
+    if found == Content(wanted, ""):
         return None
     told = found.flaw if found.kind in (wanted, contents.UNKNOWN) else ""
     remedy = FORMS.get(told) or KINDS.get((found.kind, wanted)) or NEEDED[wanted]

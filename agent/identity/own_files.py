@@ -94,8 +94,8 @@ def pair_problems(table: str, **paths: Path) -> list[str]:
 
     names = {path: name for name, path in paths.items()}
     return [
-        f"{table}.{names[path]}: {path}: {text}" + (f"; {hint}" if hint else "")
-        for path, text, hint in in_pair(*paths.values())
+        f"{table}.{names[one.path]}: {one.path}: {one.text}" + (f"; {one.hint}" if one.hint else "")
+        for one in in_pair(*paths.values())
     ]
 
 

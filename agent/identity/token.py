@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class _FunctionList(ctypes.Structure):
     _fields_ = (("version", ctypes.c_char * 2), ("functions", ctypes.c_void_p * FUNCTIONS))
 
 
-class Token(NamedTuple):
+class Token(Value):
     """A token in its slot: its label, and its flags."""
 
     label: str
     flags: int
 
 
-class Refusal(NamedTuple):
+class Refusal(Value):
     """Reason for which a key cannot be used, what to do, and whether it was for a wrong PIN."""
 
     text: str

@@ -9,7 +9,6 @@ import ssl
 
 from agent.errors import ANEW, LinkLostError
 from agent.net import tls_broke
-from agent.typed import NamedTuple
 from agent.value import Value
 
 #: AWS IoT's largest payload ("AWS IoT Core message broker quotas"), and MQTT's largest packet.
@@ -152,14 +151,14 @@ class Accepted(Value):
     keepalive_s: int
 
 
-class Published(NamedTuple):
+class Published(Value):
     """PUBACK for packet `mid`; 3.1.1 has no reasons, so there it is always 0."""
 
     mid: int
     reason: int
 
 
-class Subscribed(NamedTuple):
+class Subscribed(Value):
     """SUBACK for packet `mid`, whose reason is that of its one filter."""
 
     mid: int

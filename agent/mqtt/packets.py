@@ -22,7 +22,7 @@ from agent.mqtt.answers import (
     Published,
     Subscribed,
 )
-from agent.typed import NamedTuple
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ TOPIC_MAX = 65_535
 _NO_NAME = re.compile("[+#\0]")
 
 
-class Message(NamedTuple):
+class Message(Value):
     """A PUBLISH; `mid` is 0 at QoS 0."""
 
     topic: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from agent.model import COUNT, HOUR_S, NewRecord, next_by
-from agent.typed import NamedTuple
 from agent.value import Value, replace
 
 TYPE_CHECKING = False
@@ -52,7 +51,7 @@ class _Watch(Value, frozen=False):
         return self.earlier_s + max(0.0, min(self.until_s, window.closes_boot_s) - since_s)
 
 
-class Report(NamedTuple):
+class Report(Value):
     """Report of the window with the name `window`; `watched` says if anybody watched any of it.
 
     Nobody did, and nobody is to blame, where it is `blank`: its sensors are being opened yet.

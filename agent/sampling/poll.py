@@ -113,7 +113,8 @@ class Poller(Value):
             self._drain(poll, sensor)  # after an opening it proves that it works
         only_counts = self.counted and sensor.detects and self.config.interval_s is None
         if poll.due and not only_counts:
-            poll.values, poll.missing = sensor.read()
+            measured = sensor.read()
+            poll.values, poll.missing = measured.values, measured.missing
             poll.values_at = self.clock.now()
 
     def _drain(self, poll: Poll, sensor: Sensor) -> None:

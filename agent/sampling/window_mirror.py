@@ -28,11 +28,11 @@ MIRROR = "window.json"
 def mirror(runtime: Path, reports: Iterable[Report]) -> None:
     """Keep what would be reported of windows that are open, if somebody has watched them."""
     entries: list[Json] = []
-    for window, record, watched, _ in reports:
-        at = record.moment
+    for one in reports:
+        record, at = one.record, one.record.moment
         moment: list[Json] = [record.timestamp_s, at.wall_s, at.boot_s, at.boot_id]
-        if watched:
-            entries.append({"window": window, "moment": moment, "body": dict(record.body)})
+        if one.watched:
+            entries.append({"window": one.window, "moment": moment, "body": dict(record.body)})
     with suppress(OSError):  # the windows are in memory all the same
         if entries:
             files.replace(runtime / MIRROR, encode({"windows": entries}), durable=False)

@@ -125,7 +125,8 @@ class Gpio:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = Limits(options.active_max_s, options.max_per_min)
-        self._line, self._where, self.instant = requested
+        self._line, self._where = requested.line, requested.where
+        self.instant = requested.instant
         self._clock = clock
         self._monotonic_s = monotonic_s
         self._debounce_s = options.debounce_ms / 1000

@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from agent.board import CONFIG_TXT, W1_PIN
 from agent.errors import SensorError
 from agent.sensors import gpio_line
-from agent.typed import NamedTuple
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -55,7 +54,7 @@ class Wanted(Value):
         return f"{self.chip} line {self.line}".lstrip()
 
 
-class Requested(NamedTuple):
+class Requested(Value):
     """A line that is ours, and where it is, in words; `instant` says that asking never blocks.
 
     A chip on a bus, such as an I2C expander, is asked over that bus, which may hang.

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from agent.errors import SensorError
 from agent.sensors.sensor import Driver, Sensor, failed
-from agent.typed import NamedTuple, cast
+from agent.typed import cast
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ BUILT_IN = {
 }
 
 
-class Needs(NamedTuple):
+class Needs(Value):
     """Devices that a drop-in of the unit must allow, as `DeviceAllow=` names them, and groups."""
 
     devices: tuple[str, ...] = ()

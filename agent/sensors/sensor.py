@@ -13,7 +13,7 @@ import sys
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
 from agent.sensors.plausibility import Limits, believed
-from agent.typed import NamedTuple, Protocol, cast
+from agent.typed import Protocol, cast
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ class Detections(Value):
     lost: int = 0
 
 
-class Measurement(NamedTuple):
+class Measurement(Value):
     """Outcome of one read: the quantities that it has, and the reason for each that it lacks."""
 
     values: dict[str, float | str]

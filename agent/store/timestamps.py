@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 from agent.model import COUNT, LATEST_S, is_time, moved_window
-from agent.typed import NamedTuple
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -33,7 +32,7 @@ ESTIMATED = "clock_estimated"
 FAULT = "sensor_fault"
 
 
-class Boot(NamedTuple):
+class Boot(Value):
     """Knowledge of one boot: wall time less boot time, and whether the wall clock was set."""
 
     offset_s: float
@@ -104,10 +103,11 @@ class Boots(Value):
         """Write what is new; boots that nothing needs any more go."""
         if not self.pending:
             return
+        boot = self.known[self.pending]
         db.execute(
             "INSERT INTO boots (id, offset_s, is_set) VALUES (?, ?, ?) ON CONFLICT (id)"
             " DO UPDATE SET offset_s = excluded.offset_s, is_set = excluded.is_set",
-            (self.pending, *self.known[self.pending]),
+            (self.pending, boot.offset_s, boot.is_set),
         )
         newest = "SELECT number FROM boots ORDER BY number DESC LIMIT 1 OFFSET ?"
         older = f"DELETE FROM boots WHERE number <= ({newest})"  # noqa: S608 -- our own words

@@ -19,7 +19,6 @@ from agent.mqtt.answers import (
     ServerEndedError,
     reason_text,
 )
-from agent.typed import NamedTuple
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -47,7 +46,7 @@ TELLING = frozenset({0x80, 0x81, 0x82, 0x83, NOT_AUTHORIZED, 0x90, 0x95, 0x99})
 NONE_HELD = frozenset[str]()
 
 
-class Flight(NamedTuple):
+class Flight(Value):
     """A packet without its answer: SUBSCRIBE, or a message by its topic below the thing's name."""
 
     name: str

@@ -21,9 +21,9 @@ from agent.mqtt.answers import (
     TOPIC_NAME_INVALID,
     reason_text,
 )
-from agent.typed import NamedTuple
 from agent.uplink.forbidden import SUBSCRIBE, Flight
 from agent.uplink.quota import Quota
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CONGESTED_S = 1.0
 
 
-class Outcome(NamedTuple):
+class Outcome(Value):
     """Outcome of the broker's answer to `flight`: yes if there is no `reason` why not.
 
     Else its record was `set_aside`, since no waiting mends that, or it stays, and is forbidden or
@@ -154,9 +154,9 @@ class Outbox:
         after a while, anything after the backoff; or, where the record is at fault, set aside.
         """
         outcomes = {
-            mid: self._outcome(flight, reason)
-            for mid, reason in answers
-            if (flight := self._flying.pop(mid, None))
+            one.mid: self._outcome(flight, one.reason)
+            for one in answers
+            if (flight := self._flying.pop(one.mid, None))
         }
         arrived = [one.flight.record for one in outcomes.values() if not one.reason]
         self._store.acknowledge(*(record.seq for record in arrived if record))

@@ -66,11 +66,11 @@ def test_fields_are_given_in_order_or_by_name() -> None:
 @pytest.mark.parametrize(
     ("given", "named", "told"),
     [
-        ((), {}, "too few values or too many"),
-        ((), {"end_s": 2.0}, "too few values or too many"),
-        ((1.0, 2.0, 3.0), {}, "too few values or too many"),
-        ((1.0,), {"begin_s": 1.0}, "begin_s"),
-        ((1.0,), {"ends": 1.0, "x": 2}, "ends, x"),
+        ((), {}, "begin_s is missing"),
+        ((), {"end_s": 2.0}, "begin_s is missing"),
+        ((1.0, 2.0, 3.0), {}, "cannot take more values than it has fields"),
+        ((1.0,), {"begin_s": 1.0}, "cannot take begin_s"),
+        ((1.0,), {"ends": 1.0, "x": 2}, "cannot take ends, x"),
     ],
 )
 def test_what_does_not_fit_is_named(
@@ -78,8 +78,7 @@ def test_what_does_not_fit_is_named(
 ) -> None:
     """A defect of ours is found at the value that it makes."""
     kind: type[Value] = Span
-    said = f"^Span has the fields begin_s, end_s, and was given {told}$"
-    with pytest.raises(TypeError, match=said):
+    with pytest.raises(TypeError, match=f"^Span: {told}$"):
         kind(*given, **named)
 
 

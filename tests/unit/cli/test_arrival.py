@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent.cli.arrival import Arrival, expected
+from agent.cli.arrival import Arrival, Expected, expected
 from agent.config import Count, SensorConfig
 from agent.sensors.simulated import Options
 from agent.value import replace
@@ -73,14 +73,14 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., FakeAgent]]:
 def test_a_reading_comes_at_once_and_a_count_at_the_end_of_its_window(tmp_path: Path) -> None:
     """A detector that is read too gives a reading; without sensors nothing comes."""
 
-    def first(*sensors: SensorConfig) -> tuple[str, float]:
+    def first(*sensors: SensorConfig) -> Expected:
         count = Count(sensor=("motion",), window_s=600)
         return expected(fakes.config(tmp_path, *sensors, count=count), START_S + 10)
 
-    assert first(MOTION) == ("count", START_S + 600)
-    assert first(MOTION, ROOM) == ("reading", START_S + 10)
-    assert first(replace(MOTION, interval_s=5.0)) == ("reading", START_S + 10)
-    assert first() == ("", START_S + 10)
+    assert first(MOTION) == Expected("count", START_S + 600)
+    assert first(MOTION, ROOM) == Expected("reading", START_S + 10)
+    assert first(replace(MOTION, interval_s=5.0)) == Expected("reading", START_S + 10)
+    assert first() == Expected("", START_S + 10)
 
 
 def test_each_step_is_told_with_its_time(

@@ -13,6 +13,7 @@ from agent.config import SensorConfig
 from agent.errors import SensorError
 from agent.sensors import BUILT_IN, needs, open_sensor, options_of
 from agent.sensors.plausibility import Limits
+from agent.sensors.registry import Needs
 from agent.sensors.simulated import Options
 from agent.value import Value
 
@@ -54,8 +55,8 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_only_a_pin_needs_a_device() -> None:
     """The kernel's files need none, and what a plug-in needs is its owner's to say."""
-    assert needs("gpio") == (("char-gpiochip",), ("gpio",))
-    assert {needs(driver) for driver in {*BUILT_IN, "well"} - {"gpio"}} == {((), ())}
+    assert needs("gpio") == Needs(("char-gpiochip",), ("gpio",))
+    assert {needs(driver) for driver in {*BUILT_IN, "well"} - {"gpio"}} == {Needs()}
 
 
 @pytest.mark.parametrize("driver", BUILT_IN)

@@ -170,7 +170,7 @@ def test_an_empty_reading_is_fine() -> None:
     driver = FakeDriver()
     driver.values = {}
 
-    assert Sensor("room", driver).read() == ({}, {})
+    assert Sensor("room", driver).read() == Measurement({}, {})
 
 
 def test_a_sensor_without_drain_detects_nothing() -> None:
