@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.store import open_store
-from bench.contestants import thermometers
 from bench.disk import own_disk
+from bench.home import thermometers
 from bench.rounds import rounds
 from bench.table import Row
 

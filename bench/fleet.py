@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.broker import Broker
 from bench.comeback import busiest, comebacks, reached_s
-from bench.contestants import thermometers
+from bench.home import thermometers
 from bench.observer import Observer
 from bench.rounds import VoidError, rounds, tell
 from bench.table import Row

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bench import stored
-from bench.contestants import thermometers
+from bench.home import thermometers
 from bench.process import memory, switches
 from bench.rounds import rounds
 from bench.subscriber import Subscriber

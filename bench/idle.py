@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from bench.contestants import thermometers
+from bench.home import thermometers
 from bench.process import switches
 from bench.rounds import rounds
 from bench.table import Row

@@ -6,8 +6,9 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.contestants import UNIT, thermometers
+from bench.commands import UNIT
 from bench.environment import PAHO, unit_environment
+from bench.home import thermometers
 from bench.process import memory
 from bench.rounds import rounds
 from bench.table import Row

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.broker import Broker
 from bench.comeback import comebacks
-from bench.contestants import thermometers
+from bench.home import thermometers
 from bench.observer import Observer
 from bench.rounds import rounds, tell
 from bench.table import Row

@@ -10,14 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.broker import Broker
-from bench.contestants import thermometers
+from bench.home import thermometers
 from bench.rounds import VoidError, rounds
 from bench.table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.contestants import Bench, Contestant, Home
+    from bench.contestants import Bench, Contestant
+    from bench.home import Home
 
 PEERS = ("tutorial", "bare", "awsiotsdk", "awsiotsdk 5", "AWSIoTPythonSDK", "mqtt-io")
 AGENTS = {"agent": "deb", "agent, paho 2.2": "v2"}

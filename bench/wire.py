@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import mean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.contestants import thermometers
+from bench.home import thermometers
 from bench.relay import Relay
 from bench.rounds import rounds
 from bench.subscriber import Subscriber
