@@ -1,4 +1,4 @@
-"""tomllib, imported without typing, of which it needs names in annotations, and one NamedTuple.
+"""tomllib, imported without typing, of which it needs names in annotations, and a value's base.
 
 That module is 0.9 MiB, and with paho 1.6 nothing else in the daemon loads it; from Python 3.14 on
 tomllib does without by itself. While it is imported, a module with these few names is called so.
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from agent.typed import NamedTuple
+from agent.value import Value
 
 UNUSED = "typing"
 
@@ -19,7 +19,7 @@ if UNUSED in sys.modules:
 else:
     sys.modules[UNUSED] = named = ModuleType(UNUSED)
     vars(named).update(
-        Any=object, BinaryIO=object, Callable=Callable, NamedTuple=NamedTuple, Tuple=tuple
+        Any=object, BinaryIO=object, Callable=Callable, NamedTuple=Value, Tuple=tuple
     )
     try:
         import tomllib
