@@ -1,7 +1,8 @@
 """tomllib, imported without typing, of which it needs names in annotations, and a value's base.
 
 That module is 0.9 MiB, and with paho 1.6 nothing else in the daemon loads it; from Python 3.14 on
-tomllib does without by itself. While it is imported, a module with these few names is called so.
+tomllib does without by itself. While it is imported, a module with these few names is called so;
+a `Value` does for the tuple, which is never taken apart.
 """
 
 from __future__ import annotations
