@@ -71,6 +71,7 @@ class Clock:
         self._built_s = built_s
         self._boot_id = boot_id_file.read_text().strip()
         self._root = root
+        self._services = [root / name for name in (TIMESYNCD, *OTHERS)]
         self._synchronized = synchronized
         self._set = self._alone = False
         self._look_boot_s = self._ask_boot_s = -math.inf
@@ -106,7 +107,7 @@ class Clock:
 
     def _service(self) -> bool:
         """True if a time service runs, or will once the machine has started."""
-        if any((self._root / name).exists() for name in (TIMESYNCD, *OTHERS)):
+        if any(service.exists() for service in self._services):
             return True
         names = {f"{service}.service" for service in SERVICES}
         return self.boot_s() < STARTED_S and any(

@@ -176,5 +176,5 @@ class Recorder:
             reasons = ", ".join(f"{n} for {why}" for why, n in store.dropped_for.items())
             dropped = f"records were given up since the store was made: {reasons}"
         self._health.stand(conditions.RECORDS_DROPPED, dropped)
-        unset = self._clock.plausible() and not self._clock.is_set()
+        unset = not self._clock.is_set() and self._clock.plausible()
         self._health.stand(conditions.CLOCK_UNSET, UNSET if unset else "", key="set")

@@ -16,7 +16,7 @@ from agent.value import Value, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from agent.model import Moment
     from agent.sampling.poll import Poller
@@ -239,8 +239,10 @@ class Target:
         self._failures += 1
         self._due_boot_s = now_s + delay_s
         self._dead_band.forget()
-        self._lack({})  # nothing at all is left
-        self.verdict = replace(self.verdict, error=error.text, hint=error.hint)
+        self._lacks.note({})  # nothing at all is left
+        self.verdict = replace(
+            self.verdict, error=error.text, hint=error.hint, missing="", missing_hint=""
+        )
 
     def watched(self, wall_s: float) -> None:
         """Note that it has watched until then: that counts as a value."""
@@ -256,20 +258,19 @@ class Target:
 
     def _reading(self, poll: Poll) -> Reading | None:
         self._failures = self._missing = 0
-        self.verdict = replace(self.verdict, error="", hint="")
-        self._lack(poll.missing)
+        self._lacks.note(poll.missing)
+        self.verdict = replace(
+            self.verdict,
+            last_s=poll.values_at.wall_s if poll.values and poll.values_at else self.verdict.last_s,
+            error="",
+            hint="",
+            missing=self._lacks.text,
+            missing_hint=self._lacks.hint,
+        )
         if not (poll.values and poll.values_at):
             return None
-        self.verdict = replace(self.verdict, last_s=poll.values_at.wall_s)
         news = self._dead_band.is_news(poll.values, poll.values_at.boot_s)
         return Reading(self.name, poll.values, poll.values_at) if news else None
-
-    def _lack(self, missing: Mapping[str, SensorError]) -> None:
-        """Note what is missing while the rest is there."""
-        self._lacks.note(missing)
-        self.verdict = replace(
-            self.verdict, missing=self._lacks.text, missing_hint=self._lacks.hint
-        )
 
     def _pace(self, now_s: float) -> None:
         """Be due after the interval; slots that were missed are left out."""
