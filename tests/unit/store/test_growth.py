@@ -71,7 +71,6 @@ def test_no_call_costs_more_when_more_waits(limits: StoreLimits, tmp_path: Path)
     """A hundred times the rows; the look at ages after the clock was set is a slice at most."""
     few = costs(limits, FEW)
     assert costs(replace(limits, path=tmp_path / "many.db"), MANY) == few
-    assert few["append"] < 200
 
 
 def test_the_start_looks_into_no_row(limits: StoreLimits) -> None:
