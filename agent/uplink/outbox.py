@@ -226,6 +226,7 @@ class Outbox:
         """The oldest that has not gone; one slice of the file at most is looked at for it."""
         if not self._page:
             if self._store.newest_seq <= self._up_to_seq:
+                self._gone.clear()
                 return None
             if self._store.congested:
                 self._next_s = self._monotonic_s() + CONGESTED_S
