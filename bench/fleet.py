@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: The tutorial's paho doubles its waits without jitter.
 PEER = "tutorial"
-DEVICES, QUICK_DEVICES = 200, 20
-PEERS, QUICK_PEERS = 50, 10
+DEVICES, QUICK_DEVICES = 200, 16
+PEERS, QUICK_PEERS = 50, 8
 
 #: So many are started at once; each takes a processor for some 100 ms.
 BATCH = 10

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.contestants import Bench
 
 WINDOW_S = 60.0
-SETTLE_S = 8.0
+SETTLE_S = 4.0
 PEERS = ("bare", "tutorial", "awsiotsdk", "awsiotsdk 5", "AWSIoTPythonSDK", "mqtt-io")
 AGENTS = {"agent": "deb", "agent, paho 2.2": "v2"}
 SWITCHES, CPU = "switches", "CPU"

@@ -53,7 +53,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     sets = bool(unit_environment(UNIT.read_text()))
     ours = [Case(name, paho, as_unit) for paho in PAHO for name, as_unit in EACH if sets or as_unit]
     others = [Case(name) for name in bench.available(*PEERS) if name != "bare"]
-    after_s = 10.0 if quick else 25.0
+    after_s = 8.0 if quick else 25.0
     together = rounds(
         1 if quick else 3, lambda: _measure(bench, [*ours, *others], after_s), name="memory"
     )

@@ -79,7 +79,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
             for name in names
         }
         time.sleep(SETTLE_S)
-        window_s = slow.interval_s * (3 if quick else 4)
+        window_s = slow.interval_s * (2 if quick else 4)
         found = rounds(1 if quick else 2, lambda: _window(running, window_s), name="wire")
     yield from _rows(found, paces, window_s)
 
