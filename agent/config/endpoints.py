@@ -12,11 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config.settings import Mqtt
 
-_OF_AWS = re.compile(
+_OF_AWS = (
     r"(?:(?P<first>[\w.-]+)\.)?iot\.(?P<region>[a-z0-9-]+)\.(?P<domain>amazonaws\.com(?:\.cn)?)"
 )
-_CONSOLE = re.compile(r"([\w.-]+\.)?(console\.aws\.amazon\.com|console\.amazonaws(-us-gov)?\.\w+)")
-_WITHOUT_REGION = re.compile(r"[\w-]+\.iot\.amazonaws\.com(\.cn)?")
+_CONSOLE = r"([\w.-]+\.)?(console\.aws\.amazon\.com|console\.amazonaws(-us-gov)?\.\w+)"
+_WITHOUT_REGION = r"[\w-]+\.iot\.amazonaws\.com(\.cn)?"
 _ANY = "your own is such as abc123-ats.iot.us-east-1.amazonaws.com: `aws iot describe-endpoint"
 _OWN = f"{_ANY} --endpoint-type iot:Data-ATS` tells it"
 
@@ -31,7 +31,7 @@ _OTHERS = [
 
 def region_of(host: str) -> str:
     """The region in the name of an endpoint of AWS IoT; "" for any other name."""
-    found = _OF_AWS.fullmatch(host.lower().rstrip("."))
+    found = re.fullmatch(_OF_AWS, host.lower().rstrip("."))
     return found["region"] if found else ""
 
 
@@ -42,11 +42,11 @@ def endpoint_problem(mqtt: Mqtt, host: str = "") -> str:
     """
     host = host or mqtt.endpoint
     plain = host.lower().rstrip(".")
-    if _CONSOLE.fullmatch(plain):
+    if re.fullmatch(_CONSOLE, plain):
         return f"{host} is a web page of AWS; {_OWN}"
-    if _WITHOUT_REGION.fullmatch(plain):
+    if re.fullmatch(_WITHOUT_REGION, plain):
         return f"{host} lacks its region; {_OWN}"
-    if not (found := _OF_AWS.fullmatch(plain)):
+    if not (found := re.fullmatch(_OF_AWS, plain)):
         return ""
     first = found["first"] or ""
     for form, what in _OTHERS:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import EllipsisType
 
-_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_LENGTH = 253
 _LOOPBACK = r"localhost|::1|127(\.\d+){3}"
 
@@ -51,7 +51,7 @@ def _host(value: str) -> str:
     if _is_address(value):
         return value
     labels = value.rstrip(".").split(".")
-    well_formed = len(value) <= _HOST_LENGTH and all(_LABEL.fullmatch(one) for one in labels)
+    well_formed = len(value) <= _HOST_LENGTH and all(re.fullmatch(_LABEL, one) for one in labels)
     if well_formed and not labels[-1].isdigit():
         return value
     raise misfit(f"a host name{_pasted(value)}", value)

@@ -24,12 +24,12 @@ NAMES |= {"library-manufacturer", "library-description", "library-version"}
 NAMES |= {"slot-manufacturer", "slot-description", "slot-id"}
 QUERY = {"pin-source", "module-path"}
 
-_ATTRIBUTE = re.compile(r"([a-z-]+)=([A-Za-z0-9._~:\[\]@!$'()*+,=&/?-]|%[0-9A-Fa-f]{2})+")
+_ATTRIBUTE = r"([a-z-]+)=([A-Za-z0-9._~:\[\]@!$'()*+,=&/?-]|%[0-9A-Fa-f]{2})+"
 
-_NAME = re.compile(r"[A-Za-z-]{1,40}")
+_NAME = r"[A-Za-z-]{1,40}"
 
 #: Attributes that have a PIN in clear, or are meant to.
-_PIN = re.compile(r"[?&;]pin(?!-source=)", re.IGNORECASE)
+_PIN = r"(?i)[?&;]pin(?!-source=)"
 
 
 class KeyUri(str):
@@ -42,14 +42,14 @@ class KeyUri(str):
         """The URI in `plain`, made to name a private key. Raises ValueError with the problem."""
         path, _, query = plain[len(SCHEME) :].partition("?")
         plain = f"{SCHEME}{plain[len(SCHEME) :]}"
-        if _PIN.search(f";{path}?{query}"):  # the file is open to all, and is shown
+        if re.search(_PIN, f";{path}?{query}"):  # the file is open to all, and is shown
             raise ValueError(
                 "a PIN does not belong here: put it into a file of the agent's user, mode 0600,"
                 " and write ?pin-source=file:/path/of/that/file"
             )
         for text, separator, known in ((path, ";", NAMES), (query, "&", QUERY)):
             for one in text.split(separator) if text else ():
-                found = _ATTRIBUTE.fullmatch(one)
+                found = re.fullmatch(_ATTRIBUTE, one)
                 if not found or found[1] not in known:
                     raise ValueError(f"not a PKCS #11 URI as RFC 7512 has it: {_flaw(one, known)}")
         made = cls(plain)
@@ -109,5 +109,5 @@ def _flaw(attribute: str, known: set[str]) -> str:
     name, separator, _ = attribute.partition("=")
     if name in known and separator:
         return f"{name}= is empty, or has a character that is written as %20 and the like"
-    which = f"{name}=" if separator and _NAME.fullmatch(name) else "what stands there"
+    which = f"{name}=" if separator and re.fullmatch(_NAME, name) else "what stands there"
     return f"{which} is none of {', '.join(sorted(known))}"

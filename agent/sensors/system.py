@@ -41,10 +41,10 @@ LEVEL_SPAN = 256.0
 #: Lowest level of a connection, and its end: one that is not associated says -256 or 0.
 LEVELS_DBM = (-120.0, 0.0)
 
-_TICKS = re.compile(r"cpu((?: +\d{1,18}){5,})", re.ASCII)
-_UPTIME = re.compile(r"(\d{1,12}(?:\.\d+)?) ", re.ASCII)
-_MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d{1,18}) kB$", re.MULTILINE | re.ASCII)
-_WIRELESS = re.compile(r"^\s*\S+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s", re.MULTILINE | re.ASCII)
+_TICKS = r"(?a)cpu((?: +\d{1,18}){5,})"
+_UPTIME = r"(?a)(\d{1,12}(?:\.\d+)?) "
+_MEMORY = r"(?am)^(MemTotal|MemAvailable):\s+(\d{1,18}) kB$"
+_WIRELESS = r"(?am)^\s*\S+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s"
 
 
 def power(root: Path) -> dict[str, float]:
@@ -103,7 +103,7 @@ class System:
         """Do nothing: no file is open between two reads."""
 
     def _processor(self) -> dict[str, float]:
-        found = _TICKS.match(self._proc("stat"))
+        found = re.match(_TICKS, self._proc("stat"))
         if not found:
             return {}
         # user nice system idle iowait irq softirq steal; what guests take is in user already
@@ -118,7 +118,7 @@ class System:
         return {"cpu_load_pct": min(max(_percent(spent, passed), 0.0), 100.0)}
 
     def _memory(self) -> dict[str, float]:
-        found = {name: int(size) for name, size in _MEMORY.findall(self._proc("meminfo"))}
+        found = {name: int(size) for name, size in re.findall(_MEMORY, self._proc("meminfo"))}
         if found.keys() != {"MemTotal", "MemAvailable"}:
             return {}
         total, available = found["MemTotal"], found["MemAvailable"]
@@ -141,11 +141,11 @@ class System:
         }
 
     def _uptime(self) -> dict[str, float]:
-        found = _UPTIME.match(self._proc("uptime"))
+        found = re.match(_UPTIME, self._proc("uptime"))
         return {"uptime_s": float(found[1])} if found else {}
 
     def _wifi(self) -> dict[str, float]:
-        told = map(float, _WIRELESS.findall(self._proc("net/wireless")))
+        told = map(float, re.findall(_WIRELESS, self._proc("net/wireless")))
         levels = (level - LEVEL_SPAN if level > 0 else level for level in told)
         low, end = LEVELS_DBM
         connected = [level for level in levels if low <= level < end]
