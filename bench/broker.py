@@ -83,7 +83,7 @@ def make_certificates(directory: Path) -> Certificates:
 class Broker:
     """mosquitto on the same ports for all its life; a context manager that starts and ends it.
 
-    With `verbose` its log has every packet, which costs it a third of its speed; a `lasting` one
+    With `verbose` its log has every packet, which slows it; a `lasting` one
     keeps sessions, and what waits for them, over a restart.
     """
 
@@ -113,7 +113,11 @@ class Broker:
 
     def __enter__(self) -> Self:
         """Itself, serving."""
-        self.start()
+        try:
+            self.start()
+        except TimeoutError:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

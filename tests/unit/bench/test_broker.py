@@ -1,0 +1,36 @@
+"""The broker of the benchmarks: a real mosquitto."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.broker import Broker, make_certificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_broker_serves_again_on_its_ports(tmp_path: Path) -> None:
+    """It ends and begins as often as it is told to, and its log goes on."""
+    with Broker(make_certificates(tmp_path)) as broker:
+        first, lines = broker.pid, len(broker.log)
+        broker.stop()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", broker.port))
+        assert broker.start() == broker.wait("running", behind=lines).at_s
+        assert broker.pid != first
+        socket.create_connection(("127.0.0.1", broker.port)).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", broker.port))
+
+
+def test_wait_for_what_is_not_logged_ends(tmp_path: Path) -> None:
+    """The error says how often it was seen, of how often."""
+    with (
+        Broker(make_certificates(tmp_path)) as broker,
+        pytest.raises(TimeoutError, match=r"running: 1 of 2 in 0\.05 s"),
+    ):
+        broker.wait("running", count=2, timeout_s=0.05)
