@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.home import thermometers
 from bench.relay import Relay
-from bench.rounds import rounds
+from bench.rounds import VoidError, rounds
 from bench.subscriber import Subscriber
 from bench.table import Row
 
@@ -101,6 +101,8 @@ def _window(
         line.contestant.check()
         traffic, count = before[name, label]
         spent, heard = line.relay.traffic.since(traffic), line.arrivals.messages()[count:]
+        if not heard:
+            raise VoidError(f"{name} has published nothing in {window_s:g} s")
         each = spent.wire / len(heard)
         found[name, label, READING] = each
         found[name, label, BEYOND] = each - mean(message.bytes for message in heard)
