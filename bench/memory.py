@@ -30,6 +30,12 @@ PEERS = (
 )
 WITHOUT = "agent, without the unit's Environment="
 
+#: Who is worth being measured alone.
+ALONE = {"agent", "lean", "awsiotsdk", "mqtt-io"}
+
+#: PSS of the agent; that of all is told.
+TARGET = "≤ 1.15 x lean, ≤ 1 x awsiotsdk, ≤ 1 x mqtt-io"
+
 
 class Case(NamedTuple):
     """A contestant in an environment of its own; `label` is what a row calls it."""
@@ -43,6 +49,8 @@ class Case(NamedTuple):
         """Its name in a row, which is of one paho."""
         return self.name if self.as_unit else WITHOUT
 
+
+Key = tuple[Case, str]
 
 #: Those that are measured for each paho; the second only where the unit sets something.
 EACH = (("agent", True), ("agent", False), ("lean", True), ("bare", True))
@@ -65,22 +73,16 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     if quick:
         return
     cases = [case for case in [*ours, *others] if case.name in ALONE]
-    alone = rounds(
-        2,
-        lambda: {
+
+    def measure_alone() -> dict[Key, float]:
+        return {
             key: value for case in cases for key, value in _measure(bench, [case], after_s).items()
-        },
-        name="memory alone",
-    )
+        }
+
+    alone = rounds(2, measure_alone, name="memory alone")
     yield from _rows(
         alone, "memory alone", f"{condition}one at a time: only the bench itself runs Python too"
     )
-
-
-#: Who is worth the time.
-ALONE = {"agent", "lean", "awsiotsdk", "mqtt-io"}
-
-Key = tuple[Case, str]
 
 
 def _measure(bench: Bench, cases: list[Case], after_s: float) -> dict[Key, float]:
@@ -112,10 +114,5 @@ def _rows(values: dict[Key, list[float]], name: str, condition: str) -> Iterator
                 if of == figure
                 and (case.paho == paho or case.name not in ("agent", "lean", "bare"))
             }
-            target = ""
-            if figure == "PSS":
-                peers = "".join(
-                    f", ≤ 1 x {one}" for one in ("awsiotsdk", "mqtt-io") if one in shown
-                )
-                target = f"≤ 1.15 x lean{peers}"
+            target = TARGET if figure == "PSS" else ""
             yield Row(f"{name}, {figure}, {version}", condition, "MiB", "lean", shown, target)
