@@ -74,6 +74,8 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     dry = True
     # Times of the last bytes in and out, and of a ping without an answer.
     _heard_s = _said_s = 0.0
+    #: Time of the first packet that asked for an answer since the broker was heard.
+    _asked_s = 0.0
     _pinged_s = math.inf
     _mid = 0
     #: What came in, and what is to go out: bytes, and the number of packets since it was empty.
@@ -185,11 +187,12 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     def ping_due_s(self) -> float:
         """Time to send PINGREQ, or to give up waiting for its answer (time.monotonic).
 
-        Half a keep-alive after the ping makes the 1.5 that brokers use too.
+        What asks for an answer is as good as a ping: none is sent beside it, unless the answer does
+        not come. Half a keep-alive after the ping makes the 1.5 that brokers use too.
         """
         if self.pinging:
             return self._pinged_s + self.keepalive_s / 2
-        return min(self._heard_s, self._said_s) + self.keepalive_s
+        return max(min(self._heard_s, self._said_s), self._asked_s) + self.keepalive_s
 
     def ping(self) -> None:
         """Send PINGREQ."""
@@ -220,6 +223,8 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         return self._mid
 
     def _ask(self, mid: int, packet: bytes) -> None:
+        if self._asked_s < self._heard_s:
+            self._asked_s = time.monotonic()
         if not self.five:
             self._unanswered[mid] = time.monotonic(), packet
         self._put(packet)

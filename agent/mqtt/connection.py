@@ -174,22 +174,26 @@ class Connection:
             [],
             max(0.0, until_s - time.monotonic()),
         )
-        if self._waiter.wakeup in readable:
+        if woken := self._waiter.wakeup in readable:
             self._waiter.wakeup.clear()
         if socket in readable or pending:
             self._read()
-        self._ask_again(reading=reading)
+        self._ask_again(reading=reading, woken=woken)
         self._send(client.flush)
 
-    def _ask_again(self, *, reading: bool) -> None:
-        """Send what is due again, and the ping; raises SilentError where that has no answer."""
+    def _ask_again(self, *, reading: bool, woken: bool) -> None:
+        """Send what is due again, and the ping; raises SilentError where that has no answer.
+
+        Who is woken may have something to send, which makes the ping needless.
+        """
         client, now_s = self._client, time.monotonic()
         if now_s >= client.resend_due_s():
             self._send(client.resend)
         if now_s < client.ping_due_s():
             return
         if not client.pinging:
-            self._send(client.ping)
+            if not woken:
+                self._send(client.ping)
         elif not reading or self.drained:  # else the answer may be there: we were held up
             raise SilentError(f"the broker did not answer a ping for {client.keepalive_s / 2:g} s")
 

@@ -203,6 +203,22 @@ def test_silence_is_a_lost_link_after_one_and_a_half_keep_alives(line: Line) -> 
     assert 1.4 <= time.monotonic() - began_s < allowed_s(3)
 
 
+def test_what_is_sent_takes_the_place_of_a_ping(line: Line) -> None:
+    """The reading of each minute is due when the ping is; unanswered, it is asked after by one."""
+    line.open()
+    client = line.connection._client
+    client._heard_s = client._said_s = time.monotonic() - 60.0
+    line.dialer.waiter.wakeup.set()
+    line.connection.step(0.0)
+    line.connection.publish(TOPIC, b"x")
+    line.connection.step(0.0)
+    sent = line.broker.recv(1000)
+    assert (sent[0] & 0xF0, len(sent)) == (wire.PUBLISH, 2 + sent[1])
+    client._asked_s -= 60.0
+    line.connection.step(0.0)
+    assert line.broker.recv(1000) == wire.packet(wire.PINGREQ, b"")
+
+
 def _chat(line: Line) -> None:
     for number in range(1, 100):
         line.broker.sendall(wire.publish(TOPIC, b"%d" % number, five=True, qos=0))
