@@ -63,6 +63,8 @@ def taken_off(data: bytearray) -> tuple[int, bytes] | None:
 
     Raises MalformedError for one that is too large, as soon as its length is there.
     """
+    if not data:
+        return None
     try:
         length, at = _variable(data, 1)
     except IndexError:

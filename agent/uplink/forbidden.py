@@ -76,9 +76,11 @@ class Forbidden:
         self._monotonic_s = monotonic_s
         self._doubts: dict[str, _Doubt] = {}
 
-    def doubts(self, names: Iterable[str]) -> bool:
-        """True if a packet of one of these names is to go alone."""
-        return bool(self._doubts) and not self._doubts.keys().isdisjoint(names)
+    def doubts(self, name: str, flying: Iterable[Flight] = ()) -> bool:
+        """True if a packet of that name is to go alone, or one of those that fly is."""
+        return bool(self._doubts) and (
+            name in self._doubts or any(one.name in self._doubts for one in flying)
+        )
 
     def held(self) -> frozenset[str]:
         """The names of what may not go now."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from itertools import chain
 
 from agent.model import COUNT
 from agent.mqtt.answers import (
@@ -107,9 +106,8 @@ class Outbox:
         """
         if self._monotonic_s() < self._held_until_s or name in self.held():
             return False
-        if self._flying and not self._make_way:
-            flying = (flight.name for flight in self._flying.values())
-            self._make_way = self._forbidden.doubts(chain([name], flying))
+        if self._flying and self._forbidden.doubts(name, self._flying.values()):
+            self._make_way = True
         return not self._make_way and len(self._flying) < self._receive_maximum
 
     def wait_s(self) -> float:

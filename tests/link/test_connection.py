@@ -111,6 +111,19 @@ def test_a_broker_that_does_not_read_is_not_read_from(line: Line) -> None:
     assert taken == 20_000 * 4
 
 
+def test_what_was_read_already_is_handled_though_nothing_more_comes(line: Line) -> None:
+    """It is in our memory, where select does not see it, once the broker reads again."""
+    line.open()
+    line.broker.sendall(b"".join(message(mid) for mid in range(1, BACKLOG + 300)))
+    for _ in range(3):
+        line.connection.step(0.0)
+    assert not line.connection.drained
+    line.broker.settimeout(5)
+    while len(line.messages) < BACKLOG + 299:
+        line.broker.recv(65_536)  # a PUBACK came for each, unless there are no more
+        line.connection.step(0.0)
+
+
 def test_a_flood_does_not_keep_a_step_for_ever(line: Line) -> None:
     """However fast the broker sends, there is time for anything else."""
     line.open()
@@ -244,16 +257,18 @@ def test_a_packet_is_sent_again_once(line: Line, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(client, "RESEND_S", 0.1)
     line.open(protocol="3.1.1")
     line.broker.settimeout(1)
-    mid = line.connection.publish(TOPIC, b"x")
+    mids = [line.connection.publish(TOPIC, b"x") for _ in range(3)]
     line.connection.step(0.0)
-    first = line.broker.recv(100)
+    line.broker.recv(100)
+    line.broker.sendall(wire.puback(mids[1]))
     for _ in range(5):
         line.connection.step(0.1)
     again = line.broker.recv(100)
-    assert again == bytes([first[0] | 0x08]) + first[1:]
+    expected = [wire.publish(TOPIC, b"x", five=False, mid=mid) for mid in (mids[0], mids[2])]
+    assert again == b"".join(bytes([sent[0] | 0x08]) + sent[1:] for sent in expected)
 
-    line.broker.sendall(wire.puback(mid))
-    assert line.connection.step(1.0) == [Published(mid, 0)]
+    line.broker.sendall(wire.puback(mids[0]))
+    assert line.connection.step(1.0) == [Published(mids[0], 0)]
     line.connection.step(0.3)
     line.broker.settimeout(0)
     with pytest.raises(BlockingIOError):
@@ -263,6 +278,7 @@ def test_a_packet_is_sent_again_once(line: Line, monkeypatch: pytest.MonkeyPatch
 def test_what_is_sent_in_a_step_is_one_write(line: Line) -> None:
     """TLS costs by the write: a hundred packets at once cost little more than one."""
     line.open()
+    line.broker.settimeout(5)
     before = len(line.dialer.ours.written)
     mids = [line.connection.publish(TOPIC, b"x") for _ in range(100)]
     line.connection.step(0.0)
@@ -309,6 +325,7 @@ def test_a_message_is_acknowledged_before_the_next_is_handled(line: Line) -> Non
 def test_a_farewell_goes_behind_what_waits(line: Line) -> None:
     """DISCONNECT is the last that the broker reads."""
     line.open()
+    line.broker.settimeout(5)
     mid = line.connection.publish(TOPIC, b"x")
     line.connection.finish()
     sent = wire.publish(TOPIC, b"x", five=True, mid=mid)

@@ -169,7 +169,7 @@ class Wire(Ledger):
 
     def alone(self, name: str) -> bool:
         """True if a packet of that name is to go alone."""
-        return self.device.uplink._forbidden.doubts([name])
+        return self.device.uplink._forbidden.doubts(name)
 
     def told_forbidden(self) -> set[str]:
         """The names that the conditions tell as forbidden."""

@@ -158,7 +158,7 @@ def test_an_end_for_another_reason_is_no_evidence(
     for _ in range(9):
         bench.end(ROOM, lost=lost, after_s=after_s)
 
-    assert not bench.forbidden.doubts([ROOM])
+    assert not bench.forbidden.doubts(ROOM)
     assert bench.forbidden.held() == frozenset()
 
 
@@ -170,9 +170,9 @@ def test_several_topics_at_once_are_no_evidence(bench: Bench, names: tuple[str, 
 
     assert bench.forbidden.held() == frozenset()
     for name in names:
-        assert bench.forbidden.doubts([name])
+        assert bench.forbidden.doubts(name)
         bench.forbidden.answered(name, YES)
-        assert not bench.forbidden.doubts([name])
+        assert not bench.forbidden.doubts(name)
 
 
 def test_each_topic_has_a_row_of_its_own(bench: Bench) -> None:
