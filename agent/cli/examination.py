@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from agent.cli import agent_findings, identity_findings, link_findings, local_findings
-from agent.cli.status import conditions_of, read_status
+from agent.cli.status import STALE_HINT, conditions_of, read_status, stale
 from agent.cli.verdict import FAIL, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError
@@ -98,6 +98,8 @@ def _status(
                 break
             sleep(LOOK_S)
             status = read_status(config.paths)
+        if status and (old := stale(status, config.paths.status_file, clock.wall_s())):
+            yield Finding(WARN, "agent", old, STALE_HINT)
         return status
     except AgentError as error:
         yield Finding(WARN, "agent", error.text, error.hint)

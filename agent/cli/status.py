@@ -28,6 +28,7 @@ EXIT_NOT_RUNNING = 3
 
 #: The agent writes its status every 75 s at least; one that is older tells of another time.
 STALE_S = 180.0
+STALE_HINT = "see `df /run` and `journalctl -u pi-iot-agent`"
 
 #: More than any number of sensors needs.
 LONGEST = 16 * MIB
@@ -67,13 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(status, indent=2))
     else:
         print("\n".join(sentences(status, time.time())))
-    if stale := _stale(status, paths.status_file, time.time()):
-        print(f"{PROGRAM}: {stale}", file=sys.stderr)
-        print("hint: see `df /run` and `journalctl -u pi-iot-agent`", file=sys.stderr)
-    return EXIT_FAILURE if stale or degraded(status) else EXIT_OK
+    if old := stale(status, paths.status_file, time.time()):
+        print(f"{PROGRAM}: {old}\nhint: {STALE_HINT}", file=sys.stderr)
+    return EXIT_FAILURE if old or degraded(status) else EXIT_OK
 
 
-def _stale(status: Mapping[str, Json], path: Path, now_s: float) -> str:
+def stale(status: Mapping[str, Json], path: Path, now_s: float) -> str:
     """The complaint about a status that is old by now; empty for a fresh one."""
     written_s = status.get("written")
     if _is_number(written_s) and now_s - written_s > STALE_S:

@@ -137,6 +137,21 @@ def test_an_agent_that_does_not_come_back_is_not_waited_for_long(
     assert sum(slept) == RETURN_S
 
 
+@pytest.mark.parametrize(("age_s", "told"), [(100.0, []), (400.0, ["as of 6 min ago"])])
+def test_an_old_report_of_the_agent_is_told(
+    config: str, tmp_path: Path, age_s: float, told: list[str]
+) -> None:
+    """The agent runs and cannot write it any more: what it says may be over."""
+    known = configuration.load(Path(config), options_of=lambda _: dict, environment={})
+    status = {"state": "online", "queued": 3, "conditions": [], "written": time.time() - age_s}
+    (tmp_path / "run" / "status.json").write_text(json.dumps(status))
+    with (tmp_path / "run" / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = [one for one in examine(known) if one.what == "agent" and "as of" in one.text]
+    assert [one.verdict for one in found] == ["WARN"] * len(told)
+    assert all(words in one.text for one, words in zip(found, told, strict=True))
+
+
 def test_a_certificate_that_openssl_alone_reads_is_told_as_that(tmp_path: Path) -> None:
     """It is in use, so that nobody needs a new one."""
     path = tmp_path / "a.crt"
