@@ -58,7 +58,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
             for figure, value in _drain(bench, paho, filled, count)
         }
 
-    found = rounds(1 if quick else 3, measure, name="backlog")
+    found = rounds(1 if quick else 2, measure, name="backlog")
     condition = (
         f"{count:,} records of 200 bytes wait, one in ten a count, at most 100 unacknowledged,"
         f" 512 KiB/s; a count is made every {WINDOW_S} s meanwhile; idle: an agent beside it whose"
