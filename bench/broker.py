@@ -8,6 +8,7 @@ import re
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -153,9 +154,10 @@ class Broker:
 
     def stop(self) -> None:
         """End it, if it runs; whoever is connected sees that."""
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait(PATIENCE_S)
+        while self._process and self._process.poll() is None:
+            self._process.terminate()  # again, since it forgets one that comes while it starts
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)
         if self._reader:
             self._reader.join(PATIENCE_S)
 
