@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 from bench.broker import Broker, Certificates, make_certificates
@@ -22,9 +24,12 @@ from tests.integration.agent_process import ListeningSystemd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from bench.commands import Command
+
+
+#: Memory, as /run is, where the service has its runtime directory.
+MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 class Contestant:
@@ -118,6 +123,9 @@ class Bench:
 
     def __enter__(self) -> Self:
         """Itself, with a broker that serves."""
+        memory = MEMORY if MEMORY.is_dir() else None
+        runtime = TemporaryDirectory(prefix=f"{self.prefix}-", dir=memory)
+        self._runtime = Path(self._stack.enter_context(runtime))
         self._stack.enter_context(self.systemd)
         self._stack.enter_context(self.broker)
         return self
@@ -144,6 +152,7 @@ class Bench:
         home = Home(self.directory / f"{self.prefix}-{secrets.token_hex(4)}")
         home.directory.mkdir()
         home.provision(self.certificates)
+        sections = {"paths": {"runtime": str(self._runtime / home.name)}, **sections}
         home.configure(self.certificates, (broker or self.broker).port, sensors, sections)
         return home
 
