@@ -152,8 +152,9 @@ class Bench:
         home = Home(self.directory / f"{self.prefix}-{secrets.token_hex(4)}")
         home.directory.mkdir()
         home.provision(self.certificates)
-        sections = {"paths": {"runtime": str(self._runtime / home.name)}, **sections}
-        home.configure(self.certificates, (broker or self.broker).port, sensors, sections)
+        paths = {"runtime": str(self._runtime / home.name), **sections.get("paths", {})}
+        port = (broker or self.broker).port
+        home.configure(self.certificates, port, sensors, {**sections, "paths": paths})
         return home
 
     @contextmanager
