@@ -9,6 +9,7 @@ from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.health.health import FSYNC_S
 from agent.model import COUNT
+from agent.mqtt import publish_size
 from agent.mqtt.answers import SilentError
 from agent.uplink.announcement import OFFLINE, STATUS, STOPPED, announcement
 from agent.uplink.forbidden import SUBSCRIBE
@@ -152,7 +153,8 @@ class Session:
             topic, payload = record.topic(self._thing), record.payload()
             if self._connection.takes(topic, payload):
                 mid = self._connection.publish(topic, payload)
-                self._outbox.sent(mid, record.kind, record, len(topic) + len(payload))
+                size = publish_size(topic, payload, five=True)  # one byte more than with 3.1.1
+                self._outbox.sent(mid, record.kind, record, size)
                 self._totals.was_published()
             else:
                 self._store.set_aside(record.seq, TOO_LARGE)

@@ -602,3 +602,13 @@ def test_what_was_published_is_told_though_the_link_is_lost_at_once(bench: Bench
         bench.session.step()
 
     assert bench.health.snapshot().facts["published"] == 2
+
+
+def test_the_next_record_waits_for_the_bytes_of_the_last(bench: Bench) -> None:
+    """AWS bounds bytes a second too: 100 KiB take a fifth of a second, half of which was saved."""
+    bench.connection.largest, bench.connection.reason = 200_000, None
+    bench.store.append(NewRecord("sensors/room", MOMENT.wall_s, MOMENT, {"text": "x" * 100_000}))
+    bench.session.step(0.0)
+    bench.store_counts(1)
+
+    assert 0.1 < bench.outbox.wait_s() < 0.2
