@@ -37,10 +37,7 @@ UNIT = "pi-iot-agent.service"
 HOME = "/nonexistent"
 
 #: What a child needs of its parent's environment; nothing of it names a file of root's.
-KEPT = re.compile(
-    r"LANG|LC_\w+|TZ|TERM|COLUMNS|PATH|(https?|no|all)_proxy|PI_IOT_AGENT_DEBUG|AWS_\w+",
-    re.IGNORECASE,
-)
+KEPT = r"(?i)LANG|LC_\w+|TZ|TERM|COLUMNS|PATH|(https?|no|all)_proxy|PI_IOT_AGENT_DEBUG|AWS_\w+"
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 
@@ -114,7 +111,7 @@ def become(account: Account) -> None:
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_SET_DUMPABLE, 0)  # else others of that user read our memory, and what root gave us
     os.umask(0o077)
-    for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
+    for name in [name for name in os.environ if not re.fullmatch(KEPT, name)]:
         del os.environ[name]
     os.environ["HOME"] = HOME
 

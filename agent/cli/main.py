@@ -7,6 +7,7 @@ lives for years, never loads argparse: what is no plain `run --config FILE` does
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -183,8 +184,9 @@ def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
 
 
 def _load(name: str) -> Command:
-    """The command's file."""
+    """The command's file; all is loaded then that it needs."""
     command: Command = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
+    gc.enable()
     return command
 
 

@@ -63,5 +63,5 @@ def endpoint_problem(mqtt: Mqtt, host: str = "") -> str:
 
 def warnings(mqtt: Mqtt) -> list[str]:
     """Warnings of the configured endpoint, which begin with the key."""
-    problem = endpoint_problem(mqtt)
+    problem = endpoint_problem(mqtt) if mqtt.endpoint else ""
     return [f"mqtt.endpoint: {problem}"] if problem else []
