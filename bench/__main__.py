@@ -34,6 +34,7 @@ ROWS = (
     "growth",
     "recovery",
     "fleet",
+    "pin",
 )
 
 

@@ -31,6 +31,7 @@ PEERS: Mapping[str, tuple[str, str]] = {
     "awsiotsdk": ("awsiotsdk", "awsiotsdk_3"),
     "awsiotsdk 5": ("awsiotsdk", "awsiotsdk_5"),
     "AWSIoTPythonSDK": ("awsiotpythonsdk", "awsiotpythonsdk"),
+    "gpiozero": ("gpiozero", "gpiozero_pin"),
 }
 
 

@@ -26,6 +26,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "v2": ("paho-mqtt==2.2.0", "sdnotify==0.3.2"),
     "awsiotsdk": ("awsiotsdk==1.31.0", "awscrt==0.36.1"),
     "awsiotpythonsdk": ("AWSIoTPythonSDK==1.6.2",),
+    "gpiozero": ("gpiozero==2.0.1", "lgpio==0.2.2.0", "paho-mqtt==1.6.1"),
     "mqtt-io": ("mqtt-io==2.7.0", "paho-mqtt==2.2.0"),
 }
 

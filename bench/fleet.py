@@ -34,7 +34,10 @@ INTERVAL_S = 5.0
 SETTLE_S = 5.0
 DOWN_S, QUICK_DOWN_S = 10.0, 4.0
 BACK_WITHIN_S = 300.0
-REST_S = 60.0
+REST_S = 30.0
+
+#: Reading the broker's log takes the processor from the devices.
+POLL_S = 2.0
 
 Key = tuple[str, str]
 
@@ -92,7 +95,7 @@ def _restart(bench: Bench, counts: Mapping[str, int], down_s: float) -> dict[Key
         while not (back := comebacks(broker.log[behind:])).keys() >= names.keys():
             if time.monotonic() > until_s:
                 raise VoidError(f"{len(names) - len(back)} are not back in {BACK_WITHIN_S:g} s")
-            time.sleep(0.5)
+            time.sleep(POLL_S)
         tallies = observer.settle(names, REST_S)
     found: dict[Key, float] = {}
     for label, count in counts.items():

@@ -36,7 +36,7 @@ BEFORE_S, DOWN_S, QUICK_DOWN_S = 5.0, 10.0, 4.0
 BACK_WITHIN_S = 90.0
 
 #: What waited has this long to arrive behind the first.
-REST_S = 60.0
+REST_S = 30.0
 
 FIGURES = {
     "whole": ("recovery", "s"),

@@ -20,7 +20,6 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
         cert_filepath=certificate,
         pri_key_filepath=key,
         client_id=name,
-        clean_session=True,
         keep_alive_secs=keepalive_s(mode),
     )
     connection.connect().result()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
-import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.hardware import i2c, onewire
 from tests.hardware.chips import Chip
+from tests.hardware.machine import loopback_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,8 +20,7 @@ def _machine() -> None:
     """A machine whose hardware is simulated, with loopback up."""
     if "HARDWARE_MODULES" not in os.environ:
         pytest.skip("there is no simulated hardware here: use scripts/test-hardware")
-    with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+    loopback_up()
 
 
 @pytest.fixture
