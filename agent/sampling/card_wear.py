@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from agent.model import DAY_S, HOUR_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 #: The kernel's account of the bytes that a thread, or the process, has had written (proc(5)). It
 #: knows nothing of the file system's own journal, which writes about as much again.
@@ -38,18 +38,14 @@ class CardWear:
         self._process = process
         self._since_s = boot_s()
         self._hours: dict[int, Counter[str]] = {}
-        self._total = _written(process)
+        self._total, self._charged = _written(process), _written(thread)
         self._told: tuple[int | None, str] = (None, "")
         self._told_boot_s = self._since_s + KNOWN_AFTER_S - TOLD_FOR_S
 
-    @contextmanager
-    def by(self, kind: str) -> Iterator[None]:
-        """Lay what this thread has written inside to the charge of `kind`."""
-        before = _written(self._thread)
-        try:
-            yield
-        finally:
-            self._hour()[kind] += max(0, _written(self._thread) - before)
+    def charge(self, kind: str) -> None:
+        """Lay what this thread has written since the last time to the charge of `kind`."""
+        before, self._charged = self._charged, _written(self._thread)
+        self._hour()[kind] += max(0, self._charged - before)  # less: it is another thread
 
     def per_day(self) -> tuple[int | None, str]:
         """Bytes a day by the last day's measure (None: not known yet), and who causes most.

@@ -89,8 +89,8 @@ class Recorder:
     def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
         """Keep a record, in one commit with the detections and facts that belong to it."""
         self._health.beat(SAMPLER, within_s=FSYNC_S)
-        with self._card_wear.by(record.kind):
-            self._store.append(record, detections=detections, **facts)
+        self._store.append(record, detections=detections, **facts)
+        self._card_wear.charge(record.kind)
         self._health.touch()
         self._kept = True
 

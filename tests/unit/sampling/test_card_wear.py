@@ -22,10 +22,10 @@ def test_wear_is_what_the_kernel_has_written(tmp_path: Path) -> None:
     written(1000)
     wear = CardWear(ticks, thread=thread, process=process)
     for hour in range(30):
-        with wear.by("sensors/room"):
-            written(11_000 + hour * 40_000)
-        with wear.by("count"):
-            written(41_000 + hour * 40_000)
+        written(11_000 + hour * 40_000)
+        wear.charge("sensors/room")
+        written(41_000 + hour * 40_000)
+        wear.charge("count")
         if not hour:
             assert wear.per_day() == (None, "")
         ticks.now_s += 3600
@@ -49,7 +49,6 @@ def test_where_the_kernel_keeps_no_account_wear_is_unknown(tmp_path: Path) -> No
     """Unknown is not zero."""
     ticks = Ticks()
     wear = CardWear(ticks, thread=tmp_path / "none", process=tmp_path / "none")
-    with wear.by("count"):
-        pass
+    wear.charge("count")
     ticks.now_s += 7200
     assert wear.per_day() == (None, "")
