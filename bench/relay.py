@@ -1,7 +1,8 @@
 """Relay between a device and its broker that counts what goes over the wire.
 
 It stands where the network is, so that each contestant is measured by the same means, without the
-right to capture packets. TLS passes through it unread.
+right to capture packets. A capture shows the same number of bytes, but for 68 of the handshake of
+TCP. TLS passes through it unread.
 """
 
 from __future__ import annotations
