@@ -6,10 +6,10 @@ import re
 import sqlite3
 import time
 from contextlib import closing
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.broker import Broker
+from bench.environment import PAHO
 from bench.home import thermometers
 from bench.rounds import VoidError, rounds
 from bench.table import Row
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from bench.contestants import Bench, Contestant
     from bench.home import Home
 
-PEERS = ("tutorial", "bare", "awsiotsdk", "awsiotsdk 5", "AWSIoTPythonSDK", "mqtt-io")
-AGENTS = {"agent": "deb", "agent, paho 2.2": "v2"}
-KEPT = "agent, store kept"
+#: Those that are measured with each paho, and the rest.
+BOTH = ("agent", "tutorial", "bare")
+PEERS = ("awsiotsdk", "awsiotsdk 5", "AWSIoTPythonSDK", "mqtt-io")
 
 READY = "READY=1"
 NEWEST = "SELECT coalesce(max(seq), 0) FROM records WHERE kind LIKE 'sensors/%'"
@@ -36,27 +36,40 @@ TAKEN, CPU, WALL = (
 )
 
 
+class Case(NamedTuple):
+    """A contestant in its environment; one whose store is `kept` finds that of its last start."""
+
+    name: str
+    paho: str = "deb"
+    kept: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name in a row, which is of one paho."""
+        return f"{self.name}, store kept" if self.kept else self.name
+
+
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """CPU and wall milliseconds, one contestant at a time, interleaved."""
-    peers, sensors = bench.available(*PEERS), thermometers(1, 60.0)
+    cases = [Case(name, paho) for paho in PAHO for name in BOTH]
+    cases += [Case("agent", paho, kept=True) for paho in PAHO]
+    cases += [Case(name) for name in bench.available(*PEERS)]
     with Broker(bench.certificates, verbose=True) as broker:
-        kept = bench.home(broker=broker, sensors=sensors)
-        _start(bench, broker, "agent", "deb", kept)  # compiles the modules, makes the store
 
-        def measure() -> dict[tuple[str, str], float]:
-            found: dict[tuple[str, str], float] = {}
-            for label in (*AGENTS, KEPT, *peers):
-                home = kept
-                if label != KEPT:
-                    home = bench.home(broker=broker, sensors=sensors)
-                agent = label not in peers
-                start = partial(
-                    _start, bench, broker, "agent" if agent else label, AGENTS.get(label, "deb")
-                )
-                cpu_ms, wall_ms = start(home)
-                found |= {(label, CPU): cpu_ms, (label, WALL): wall_ms}
-                again = kept if label == KEPT else bench.home(broker=broker, sensors=sensors)
-                found[label, TAKEN] = start(again, watched=True)[0] if agent else cpu_ms
+        def home() -> Home:
+            return bench.home(broker=broker, sensors=thermometers(1, 60.0))
+
+        kept = home()
+        _start(bench, broker, Case("agent"), kept)  # compiles the modules, makes the store
+
+        def measure() -> dict[tuple[Case, str], float]:
+            found: dict[tuple[Case, str], float] = {}
+            for case in cases:
+                cpu_ms, wall_ms = _start(bench, broker, case, kept if case.kept else home())
+                found |= {(case, CPU): cpu_ms, (case, WALL): wall_ms, (case, TAKEN): cpu_ms}
+                if case.name == "agent":
+                    again = kept if case.kept else home()
+                    found[case, TAKEN], _ = _start(bench, broker, case, again, watched=True)
             return found
 
         found = rounds(3 if quick else 12, measure, name="start")
@@ -71,21 +84,27 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
         (CPU, puback, ""),
         (WALL, puback, "≤ 1.5 x tutorial"),
     ):
-        values = {label: one for (label, of), one in found.items() if of == figure}
-        yield Row(f"start, {figure}", f"{condition}; {from_exec}", "ms", "tutorial", values, target)
+        for paho, version in PAHO.items():
+            values = {
+                case.label: one
+                for (case, what), one in found.items()
+                if what == figure and (case.paho == paho or case.name in PEERS)
+            }
+            name = f"start, {figure}, {version}"
+            yield Row(name, f"{condition}; {from_exec}", "ms", "tutorial", values, target)
 
 
 def _start(
-    bench: Bench, broker: Broker, name: str, paho: str, home: Home, *, watched: bool = False
+    bench: Bench, broker: Broker, case: Case, home: Home, *, watched: bool = False
 ) -> tuple[float, float]:
     """CPU and wall milliseconds to the first PUBACK; of an agent that is `watched`, to a reading.
 
     Looking for that takes some of the processor, and so wall time of the agent's.
     """
     newest, ready = newest_reading(home), bench.systemd.count(READY)
-    with bench.contestant(name, paho=paho, home=home, broker=broker) as running:
+    with bench.contestant(case.name, paho=case.paho, home=home, broker=broker) as running:
         if not watched:
-            at_s = acknowledged(broker, running, "sensors/" if name == "agent" else "")
+            at_s = acknowledged(broker, running, "sensors/" if case.name == "agent" else "")
             return running.cpu_s * 1000, (at_s - running.began_s) * 1000
         while bench.systemd.count(READY) == ready or newest_reading(home) == newest:
             if time.monotonic() > running.began_s + PATIENCE_S:
