@@ -60,7 +60,8 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     for figure, (name, unit) in FIGURES.items():
         values = {contestant: one for (contestant, of), one in found.items() if of == figure}
         target = "≤ 0" if figure == "lost" else ""
-        yield Row(name, condition, unit, "tutorial", values, target)
+        of = "tutorial" if unit == "s" else ""  # the log's lines come some together
+        yield Row(name, condition, unit, of, values, target)
 
 
 def _measure(bench: Bench, peers: list[str], down_s: float) -> dict[tuple[str, str], float]:
