@@ -64,6 +64,9 @@ LOGS = ("-journal", "-wal", "-shm")
 #: SQLite's page cache: all the memory that the store needs, whatever waits in it.
 CACHE_KIB = 256
 WAL_BYTES = 262144
+
+#: The mark of a file with such a log, in its bytes 18 and 19 ("Database File Format", 1.3).
+WAL_MODE = b"\2\2"
 CHECKPOINT_PAGES = 64
 
 #: Longest wait of a commit for another program; the sensors wait meanwhile.
@@ -102,14 +105,13 @@ def exists(path: Path) -> bool:
 
 def make(path: Path, *, reset: str = "") -> None:
     """Make an empty store that tells of `reset`: beside its place, private from the first byte."""
-    beside = path.with_name(f".{path.name}.new")
-    logs = (f"{beside}-journal", *(f"{path}{suffix}" for suffix in LOGS))
-    for old in (beside, *map(Path, logs)):
-        old.unlink(missing_ok=True)  # a stale log would be taken for the new file's
-    files.write_new(beside, b"")
-    with closing(sqlite3.connect(beside, isolation_level=None)) as db:
-        db.executescript(SCHEMA)
+    with closing(connect(None)) as db:
         db.execute("INSERT INTO meta VALUES ('reset', ?)", (reset,))
+        content = db.serialize()
+    beside = path.with_name(f".{path.name}.new")
+    for old in (beside, *(Path(f"{path}{suffix}") for suffix in LOGS)):
+        old.unlink(missing_ok=True)  # a stale log would be taken for the new file's
+    files.write_new(beside, content[:18] + WAL_MODE + content[20:])
     beside.replace(path)
     files.sync_directory(path.parent)
 

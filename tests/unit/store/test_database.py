@@ -130,3 +130,13 @@ def test_a_new_file_s_name_is_forced_to_the_card(
     limits.path.parent.mkdir()
     database.make(limits.path)
     assert forced[-1] == (str(limits.path.parent), True)
+
+
+def test_a_new_store_is_whole_at_once(limits: StoreLimits) -> None:
+    """It is one file, with its log's mark in it, and nothing has to be brought to an end."""
+    limits.path.parent.mkdir(parents=True)
+    database.make(limits.path, reset="why")
+    assert [one.name for one in limits.path.parent.iterdir()] == [limits.path.name]
+    with closing(sqlite3.connect(f"file:{limits.path}?mode=ro", uri=True)) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("SELECT value FROM meta WHERE name = 'reset'").fetchone() == ("why",)
