@@ -22,7 +22,6 @@ from agent.config import (
 )
 from agent.config.editor import UneditableError, with_sensor, with_value
 from agent.errors import ConfigError
-from agent.typed import cast
 from agent.value import fields
 
 TYPE_CHECKING = False
@@ -188,7 +187,7 @@ class Draft:
 
 def _entry(sensor: SensorConfig) -> Table:
     """The [[sensors]] entry of a sensor whose other keys have their defaults."""
-    options = cast("Any", sensor.options)
+    options: Any = sensor.options
     given = {one.name: getattr(options, one.name) for one in fields(options)}
     own = {one.name: given[one.name] for one in fields(options) if given[one.name] != one.default}
     return {"name": sensor.name, "driver": sensor.driver, **own}

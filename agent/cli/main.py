@@ -18,14 +18,13 @@ from pathlib import Path
 from agent import __version__, config, sensors
 from agent.cli.output import PROGRAM, guarded, streams
 from agent.errors import AgentError
-from agent.typed import Protocol
 from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import TypeAlias
+    from typing import Protocol, TypeAlias
 
     #: What root has read for a process that could not: the bytes of each file.
     Content = Mapping[Path, bytes]
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
     # argparse gives what add_subparsers() returns no public name
     Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
     Arguments: TypeAlias = "argparse.Namespace | PlainRun"
+else:
+    Protocol = object
 
 #: Each command's file is agent/cli/<command>.py; this is its line in the help.
 COMMANDS = {

@@ -99,7 +99,8 @@ def look(sensor: SensorConfig, clock: Clock, *, counted: bool) -> Looked:
     job = Pool().start(work)
     try:
         if job.wait(sensor.timeout_s + LATE_S):
-            return job.result()
+            looked: Looked = job.result()
+            return looked
         unknown = f"{sensor.name}: gives no answer within {sensor.timeout_s:g} s"
     except SensorError as error:
         unknown = error.text

@@ -40,7 +40,6 @@ from agent.identity import load
 from agent.provisioning import access_key
 from agent.provisioning.access_key import Profile
 from agent.sensors import needs
-from agent.typed import cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,7 +214,8 @@ def _warn(config: Config, before: Config) -> None:
 
 def _try(config: Config, pins: Sequence[Pin], sensor: SensorConfig) -> bool:
     """Show what a sensor at a pin detects, with the agent out of its way; True if it does."""
-    pin: int = cast("Any", sensor.options).pin
+    options: Any = sensor.options
+    pin: int = options.pin
     where = f"GPIO {pin} (pin {findings.PLACES[pin]} of the header)"
     ours = any(one.number == pin and one.ours for one in pins)
     with service_unit.stopped(config) if ours else nullcontext():

@@ -11,7 +11,6 @@ import json
 import re
 import sys
 
-from agent.typed import TypeVar
 from agent.value import field
 
 TYPE_CHECKING = False
@@ -19,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import EllipsisType
+    from typing import TypeVar
 
     #: Turns a TOML value into the field's own, relative paths taken from the second argument.
     #: Raises ValueError with the problem in words.
     Check = Callable[[object, Path], object]
 
-T = TypeVar("T")
-N = TypeVar("N", int, float)
+    T = TypeVar("T")
+    N = TypeVar("N", int, float)
 
 #: Names that AWS IoT takes for a thing (CreateThing, AWS IoT API).
 THING_NAME = r"[a-zA-Z0-9:_-]{1,128}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.config.fields import dotted, show
-from agent.typed import TypeVar
 from agent.value import Value, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from typing import TypeVar
 
-T = TypeVar("T", bound=Value)
+    T = TypeVar("T", bound=Value)
 
 
 class Tables:

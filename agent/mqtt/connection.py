@@ -24,22 +24,21 @@ from agent.mqtt.answers import (
     link_broke,
 )
 from agent.mqtt.client import Client
-from agent.typed import TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
-    from typing import Self
+    from typing import Self, TypeVar
 
     from agent.mqtt.client import Options
     from agent.net import Dialer
     from agent.wakeup import Wakeup
 
+    _Result = TypeVar("_Result")
+
 #: The longest time to read on without a check of anything else, however much comes in.
 READ_S = 0.5
-
-_Result = TypeVar("_Result")
 
 
 class Connection:

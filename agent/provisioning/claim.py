@@ -29,19 +29,20 @@ from agent.mqtt.answers import (
 )
 from agent.net import DETOUR_PORT, CertificateRefusedError, Dialer, Ports, Waiter
 from agent.provisioning.rejection import rejected
-from agent.typed import TypeVar
 from agent.value import Value
 from agent.wakeup import Wakeup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Self
+    from typing import Self, TypeVar
 
     from agent.config import Config
     from agent.identity import Credentials
     from agent.model import Json
     from agent.mqtt.answers import Answer
+
+    _Taken = TypeVar("_Taken")
 
 #: Longest wait for an answer; a template's hook alone may take 5 s ("Pre-provisioning hooks").
 ANSWER_S = 15.0
@@ -63,8 +64,6 @@ HINT = (
     " another one"
 )
 ALLOW = "the policy of the claim certificate must allow it: see provisioning.md, By claim"
-
-_Taken = TypeVar("_Taken")
 
 
 class Request(Value):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from agent.errors import CredentialsError, RefusedError
 from agent.identity import RootsError, claim_ended, pair_problems, tls_context
-from agent.typed import cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

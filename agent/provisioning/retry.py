@@ -13,13 +13,13 @@ from tenacity import (
 
 from agent.errors import AgentError, LinkLostError, TransientCloudError
 from agent.health.progress import Progress, trouble
-from agent.typed import TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
-Result = TypeVar("Result")
+    Result = TypeVar("Result")
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0

@@ -8,7 +8,6 @@ from contextlib import nullcontext, suppress
 
 from agent.errors import NoDataError, SensorError
 from agent.sensors import BUILT_IN
-from agent.typed import cast
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -98,7 +97,8 @@ class Poller(Value):
     def last_poll(self, poll: Poll) -> Poll:
         """Drain the open sensor of `poll` once more and close it."""
         with suppress(BaseException):  # as in a poll
-            self._drain(poll, cast("Sensor", poll.sensor))
+            if poll.sensor:
+                self._drain(poll, poll.sensor)
         poll.close()
         return poll
 

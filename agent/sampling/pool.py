@@ -11,14 +11,10 @@ import threading
 from contextlib import suppress
 from queue import SimpleQueue
 
-from agent.typed import Generic, TypeVar
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-T = TypeVar("T")
 
 #: Threads that are kept for the next job, and those that there are at most (TasksMax= of the unit
 #: is for them and the programs they run). The last few are for what is proven: all else may hang.
@@ -27,17 +23,17 @@ THREADS_MAX = 48
 RESERVED = 4
 
 
-class Job(Generic[T]):
+class Job:
     """One piece of work that runs in a thread of the pool."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
         self._lock = threading.Lock()
         self._running = threading.Lock()  # held until the end; an Event costs ten times as much
         self._running.acquire()
         self._over = self._awaited = False
-        self._disposal: Callable[[T], object] | None = None
-        self._results: list[T] = []
+        self._disposal: Callable[[Any], object] | None = None
+        self._results: list[Any] = []
         self._error: BaseException | None = None
 
     @property
@@ -55,13 +51,13 @@ class Job(Generic[T]):
                 self._awaited = False
         return self.done
 
-    def result(self) -> T:
+    def result(self) -> Any:  # noqa: ANN401 -- the work's own, which nobody could say here
         """The result of the work, once done. Raises what it raised."""
         if self._error:
             raise self._error
         return self._results[0]
 
-    def leave_behind(self, disposal: Callable[[T], object]) -> bool:
+    def leave_behind(self, disposal: Callable[[Any], object]) -> bool:
         """Hand what the work may still return to `disposal`, in the job's thread; its errors too.
 
         False, and nothing done, if the work has ended meanwhile.
@@ -100,11 +96,11 @@ class Pool:
     def __init__(self, *, on_done: Callable[[], object] = lambda: None) -> None:
         self._on_done = on_done
         self._lock = threading.Lock()
-        self._spare: list[SimpleQueue[Job[Any] | None]] = []
+        self._spare: list[SimpleQueue[Job | None]] = []
         self._busy = 0
         self._closed = False
 
-    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+    def start(self, work: Callable[[], Any], *, proven: bool = True) -> Job:
         """Run `work` in a thread of its own. Raises RuntimeError if there is none for it.
 
         `proven` says that such work has come to its end before.
@@ -124,7 +120,7 @@ class Pool:
         return job
 
     @staticmethod
-    def run(work: Callable[[], T]) -> Job[T]:
+    def run(work: Callable[[], Any]) -> Job:
         """Do work that never blocks in the caller's own thread."""
         job = Job(work)
         job.run()
@@ -139,7 +135,7 @@ class Pool:
         for inbox in spare:
             inbox.put(None)
 
-    def _serve(self, inbox: SimpleQueue[Job[Any] | None]) -> None:
+    def _serve(self, inbox: SimpleQueue[Job | None]) -> None:
         while job := inbox.get():
             job.run()
             with self._lock:

@@ -17,7 +17,6 @@ from agent.model import DAY_S
 from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import mirror, open_windows
 from agent.store import DiskFullError, usable_again
-from agent.typed import cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class Recorder:
         self._runtime = config.paths.runtime
         self.mirror = partial(mirror, self._runtime)  # of open windows, should this process die
         self._card_wear = CardWear(clock.boot_s)
-        self._trial: Job[bool] | None = None  # whether there can be a file again
+        self._trial: Job | None = None  # whether there can be a file again
         self._trial_boot_s = clock.boot_s() + FILE_AGAIN_S
         self._mark_seq, self._mark_boot_s = 0, -math.inf  # the newest number at some time
         self._dropped = store.dropped
@@ -116,7 +115,8 @@ class Recorder:
         False, and nothing done, if the next process is to report it, from the mirror, to the file.
         """
         if not (self._returning or report.blank):
-            detections = cast("int | None", report.record.body["detect_count"]) or 0
+            found = report.record.body["detect_count"]
+            detections = found if isinstance(found, int) else 0
             self.append(report.record, detections=detections, window=report.window)
         return not self._returning
 

@@ -86,8 +86,8 @@ class Target:
         self._sensor: Sensor | None = None  # None: to be opened when due
         self._proven = poller.config.driver in BUILT_IN  # its last poll has come to an end
         self.poll = Poll(None)  # the one that runs, or was the last
-        self._job: Job[Poll] | None = None
-        self._hanging: Job[Poll] | None = None
+        self._job: Job | None = None
+        self._hanging: Job | None = None
         self._wake = wake
         self._called = False
         self._due_boot_s = -math.inf
@@ -179,7 +179,8 @@ class Target:
             return self.leave(f"it gives no answer within {self.config.timeout_s:g} s")
         if not job.done:
             return None
-        poll, self._job, self._proven = job.result(), None, True
+        poll: Poll = job.result()
+        self._job, self._proven = None, True
         self._sensor = poll.sensor
         instant = poll.sensor is not None and poll.sensor.instant  # it took no time
         self._quiet_boot_s = self._polled_boot_s + poll.quiet_s + (0.0 if instant else poll.took_s)

@@ -21,13 +21,12 @@ from agent.config.fields import command, number, text
 from agent.errors import NoDataError, SensorError
 from agent.programs import public
 from agent.sensors import scripts
-from agent.typed import cast
 from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import IO
+    from typing import Any
 
     from agent.clock import Clock
 
@@ -115,8 +114,8 @@ def _output(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, by
 
 
 def _printed(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, bytes]:
-    output, complaint = cast("list[IO[bytes]]", [process.stdout, process.stderr])
-    printed = {output: b"", complaint: b""}
+    output, complaint = process.stdout, process.stderr
+    printed: dict[Any, bytes] = {output: b"", complaint: b""}
     with selectors.DefaultSelector() as selector:
         for stream in printed:
             selector.register(stream, selectors.EVENT_READ)
@@ -124,11 +123,11 @@ def _printed(process: subprocess.Popen[bytes], until_s: float) -> tuple[bytes, b
             ready = selector.select(max(0.0, until_s - time.monotonic()))
             if time.monotonic() >= until_s:
                 raise SensorError(f"it takes too much time{_said(printed[complaint])}", hint=HINT)
-            for stream in (cast("IO[bytes]", key.fileobj) for key, _ in ready):
-                chunk = os.read(stream.fileno(), CHUNK)
-                printed[stream] += chunk
+            for key, _ in ready:
+                chunk = os.read(key.fd, CHUNK)
+                printed[key.fileobj] += chunk
                 if not chunk:
-                    selector.unregister(stream)
+                    selector.unregister(key.fileobj)
             if len(printed[output]) > OUTPUT_MAX:
                 raise SensorError(f"it prints more than {OUTPUT_MAX} bytes", hint=HINT)
             printed[complaint] = printed[complaint][-CHUNK:]

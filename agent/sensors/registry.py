@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from agent.errors import SensorError
 from agent.sensors.sensor import Driver, Sensor, failed
-from agent.typed import cast
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -59,7 +58,8 @@ def options_of(driver: str) -> type:
     Raises KeyError(driver, *known drivers) for a name that nobody has.
     """
     if driver in BUILT_IN:
-        return cast("type", importlib.import_module(BUILT_IN[driver]).Options)
+        options: type = importlib.import_module(BUILT_IN[driver]).Options
+        return options
     if driver in (plug_ins := _plug_ins()):
         return dict
     raise KeyError(driver, *sorted({*BUILT_IN, *plug_ins}))
@@ -80,7 +80,7 @@ def open_sensor(config: SensorConfig, *, clock: Clock) -> Sensor:
 
 def _opener(driver: str) -> Callable[..., Driver]:
     if driver in BUILT_IN:
-        found = importlib.import_module(BUILT_IN[driver]).open_driver
+        found: Callable[..., Driver] = importlib.import_module(BUILT_IN[driver]).open_driver
     else:
         try:
             load = _plug_ins()[driver]
@@ -88,10 +88,10 @@ def _opener(driver: str) -> Callable[..., Driver]:
             hint = "install the package that has it, or remove this sensor"
             raise SensorError(f"there is no driver {driver}", hint=hint) from None
         found = load()
-    return cast("Callable[..., Driver]", found)
+    return found
 
 
-def _plug_ins() -> dict[str, Callable[[], object]]:
+def _plug_ins() -> dict[str, Callable[[], Callable[..., Driver]]]:
     """Name and loader of each plug-in."""
     from importlib.metadata import entry_points  # noqa: PLC0415 -- 20 ms that few configs need
 

@@ -13,12 +13,14 @@ import sys
 from agent.errors import NoDataError, SensorError
 from agent.sensors import sysfs
 from agent.sensors.plausibility import Limits, believed
-from agent.typed import Protocol, cast
 from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 
 #: No sensor detects so much between two calls; so sums stay exact for ever.
@@ -180,8 +182,9 @@ class Sensor:
         """Detections since the last call; none if it does not detect. Raises SensorError."""
         if not self.detects:
             return Detections(0, 0.0)
+        detector: Any = self._driver
         try:
-            count, active_s, *edges = cast("Detector", self._driver).drain()
+            count, active_s, *edges = detector.drain()
             seen = Detections(max(0, int(count)), max(0.0, float(active_s)), *map(int, edges))
         except Exception as error:
             raise failed(self.name, error) from error

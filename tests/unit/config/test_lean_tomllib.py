@@ -44,3 +44,13 @@ def test_it_is_the_same_parser() -> None:
         "Cannot overwrite a value (at line 2, column 6)",
         "True",
     ]
+
+
+def test_it_is_loaded_where_it_wants_more_of_typing(tmp_path: Path) -> None:
+    """A later tomllib that imports another name gets the real typing."""
+    (tmp_path / "tomllib.py").write_text("from typing import Final, TYPE_CHECKING\nloads = dict\n")
+    program = "from agent.config.lean_tomllib import tomllib; print(tomllib.loads())"
+    command = [sys.executable, "-c", program]
+    paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(command, env=paths, capture_output=True, text=True, check=True)
+    assert done.stdout == "{}\n"

@@ -64,7 +64,7 @@ def test_an_end_is_not_told_to_who_waits_for_it() -> None:
     told: list[int] = []
     pool = Pool(on_done=lambda: told.append(1))
 
-    def let(job: Job[bool], go: threading.Event) -> None:
+    def let(job: Job, go: threading.Event) -> None:
         while not job._awaited:
             time.sleep(0.001)
         go.set()

@@ -220,7 +220,7 @@ class Bystander(Pool):
         self.jobs = 0
         self.hangs = False
 
-    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job:
         """Count it."""
         assert proven
         self.jobs += 1

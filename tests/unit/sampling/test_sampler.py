@@ -411,7 +411,7 @@ class Scarce(Pool):
         super().__init__()
         self.free = free
 
-    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job:
         """Begin it, if it is not one too many."""
         if not self.free:
             raise RuntimeError("no thread is free")

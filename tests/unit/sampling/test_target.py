@@ -670,7 +670,7 @@ class Doorman(Pool):
         self.proven: list[bool] = []
         self.full = False
 
-    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job[T]:
+    def start(self, work: Callable[[], T], *, proven: bool = True) -> Job:
         """As it is told."""
         if self.full:
             raise RuntimeError("no thread is free")
