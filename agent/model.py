@@ -22,6 +22,9 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 COUNT = "count"
 
+#: Names in a payload that are the record's own, and none of its body.
+RESERVED = frozenset({"Timestamp", "epoch", "seq"})
+
 #: Units of time in seconds, of memory in bytes.
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 KIB, MIB = 1024, 1_048_576
@@ -78,7 +81,7 @@ class NewRecord(Value):
 class Record(Value):
     """A message that the store has numbered: `epoch` and `seq` name it for ever.
 
-    `text` is its body as `encode` writes it.
+    `text` is its body, without `RESERVED` names, as `encode` writes it.
     """
 
     epoch: str

@@ -11,6 +11,7 @@ import math
 import sys
 
 from agent.errors import NoDataError, SensorError
+from agent.model import RESERVED
 from agent.sensors import sysfs
 from agent.sensors.plausibility import Limits, believed
 from agent.value import Value
@@ -25,9 +26,6 @@ else:
 
 #: No sensor detects so much between two calls; so sums stay exact for ever.
 DETECTIONS_MAX = 10**9
-
-#: Names of the payload that no quantity can have.
-RESERVED = ("Timestamp", "epoch", "seq")
 
 #: Bounds of the quantities: so many, with such names, fit into a message (128 KiB at AWS) by far.
 QUANTITIES_MAX = 200
@@ -110,7 +108,7 @@ class Sensor:
         #: True if its methods never block, so that any thread may call them.
         self.instant = built_in and bool(getattr(driver, "instant", False))
         #: True if it has detections to drain; `limits` judge them, None if they are not judged.
-        self.detects = hasattr(driver, "drain")
+        self.detects = callable(getattr(driver, "drain", None))
         limits = getattr(driver, "limits", None)
         self.limits = Limits(limits.active_max_s, limits.max_per_min) if limits else None
 

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from agent.model import PAYLOAD_MAX, Moment, NewRecord, Record, decode, encode, is_kind, is_time
+from agent.model import (
+    PAYLOAD_MAX,
+    RESERVED,
+    Moment,
+    NewRecord,
+    Record,
+    decode,
+    encode,
+    is_kind,
+    is_time,
+)
 from agent.store.timestamps import stamped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agent.model import Json
     from agent.store.timestamps import Boot
 
 #: A record as the file has it; what a spoiled one has in a column may be of any type.
@@ -30,7 +41,6 @@ def validated(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record:
     if not is_kind(kind):
         raise ValueError("its topic is spoiled")
     try:
-        text = text.strip()
         new = NewRecord(kind, timestamp_s, Moment(wall_s, boot_s, boot_id), decode(text))
     except (ValueError, AttributeError) as error:  # it may be no text at all
         raise ValueError("its body is spoiled") from error
@@ -38,8 +48,9 @@ def validated(row: Row, epoch: str, boots: Mapping[str, Boot]) -> Record:
     stamp_s, body = stamped(new, boots) if times else (-1.0, new.body)
     if not (is_time(stamp_s) and isinstance(boot_id, str)):
         raise ValueError("its times are spoiled")
-    # What `encode` has written, and nothing has changed since, goes out as it is.
-    record = Record(epoch, seq, kind, stamp_s, text if body is new.body else encode(body))
+    if body is not new.body or not _spliceable(text, body):
+        text = encode({name: value for name, value in body.items() if name not in RESERVED})
+    record = Record(epoch, seq, kind, stamp_s, text)
     if len(text) > _SHORT and len(record.payload()) > PAYLOAD_MAX:
         raise ValueError("its payload is larger than the broker takes")
     return record
@@ -64,3 +75,13 @@ def plain(value: object) -> str:
     start = value[:80] if isinstance(value, str | bytes) else value
     sound = isinstance(start, str) and start.isascii() and start.isprintable()
     return str(start) if sound else ascii(start)[:80]
+
+
+def _spliceable(text: bytes, body: Mapping[str, Json]) -> bool:
+    """True for a text that can be put into a payload as it is, as `encode` writes nearly all.
+
+    It has one level, no white space, and no name twice or of `RESERVED`: each name, and some words,
+    end with a quotation mark and a colon.
+    """
+    names = text.count(b'":')
+    return names == len(body) and text.split() == [text] and RESERVED.isdisjoint(body)

@@ -228,18 +228,36 @@ def test_what_no_broker_takes_is_set_aside(
     assert inspect(limits.path, 9, dead=True).queued == 4
 
 
-@pytest.mark.parametrize("body", [b' {"n":7}', b'{"n":7}\n', b'{ "n": 7 }', b'{"n":7,"n":7}'])
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b' {"n":7}', [("n", 7)]),
+        (b'{"n":7}\n', [("n", 7)]),
+        (b'{ "n": 7 }', [("n", 7)]),
+        (b'{"n":7,"n":8}', [("n", 8)]),
+        (b'{"n":7,"n" :8}', [("n", 8)]),
+        (b'{"n":7,"\\u006e":8}', [("n", 8)]),
+        (b'{"n":[{"m":7,"m":8}]}', [("n", [[("m", 8)]])]),
+        (b'{"n":"\\":"}', [("n", '":')]),
+        (b'{"epoch":"no","n":7,"seq":0,"Timestamp":0}', [("n", 7)]),
+        (b"{ }", []),
+        (b"{\n}", []),
+        (b"{}", []),
+    ],
+)
 def test_a_spoiled_text_that_is_still_json_is_sent(
-    template: Path, tmp_path: Path, body: bytes
+    template: Path, tmp_path: Path, body: bytes, fields: list[object]
 ) -> None:
-    """Its fields are where consumers look for them."""
+    """Each name once, those of the record are its own, and no white space."""
     limits = StoreLimits(path=tmp_path / "store.db")
     shutil.copy(template, limits.path)
     put(limits.path, ("records", "body"), 2, body)
     with open_store(limits) as store:
         record = store.page(3, 1).records[0]
-        told = {"Timestamp": record.timestamp_s, "n": 7, "epoch": store.epoch, "seq": 4}
-        assert (record.seq, json.loads(record.payload())) == (4, told)
+        told = [("Timestamp", record.timestamp_s), *fields, ("epoch", store.epoch), ("seq", 4)]
+        payload = record.payload()
+        assert (record.seq, json.loads(payload, object_pairs_hook=list)) == (4, told)
+        assert payload.split() == [payload]
 
 
 def test_the_newest_is_none_that_is_spoiled(template: Path, tmp_path: Path) -> None:
