@@ -93,10 +93,10 @@ class Records:
         with closing(self._db.execute(query, (seq, figures.last_waiting_seq))) as rows:
             yield from rows
 
-    def newest(self, kind: str) -> int:
-        """The number of the newest row of a kind that waits, else 0; may read the whole table."""
-        query = "SELECT max(seq) FROM records WHERE kind = ? AND acknowledged = 0"
-        return self._db.execute(query, (kind,)).fetchone()[0] or 0
+    def newest(self, kind: str, after_seq: int = 0) -> int:
+        """The number of the newest row above `after_seq` of a kind that waits, else 0."""
+        query = "SELECT max(seq) FROM records WHERE seq > ? AND kind = ? AND acknowledged = 0"
+        return self._db.execute(query, (after_seq, kind)).fetchone()[0] or 0
 
     def newest_moment(self) -> Moment | None:
         """The moment of the newest record in the table, or of the newest that it marks."""

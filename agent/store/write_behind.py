@@ -70,9 +70,7 @@ class WriteBehind:
             self.retention = Retention(self.db, self.records, limits)
             self.retention.measure(self.figures)
             self.meta = Meta(known)
-            if "newest_count" not in known and self.figures.rows:  # no count yet, or an older file
-                self.meta = self.meta.changed(newest_count=self.records.newest(COUNT))
-            self.newest = {COUNT: self.meta.number("newest_count")}  # their numbers, by kind
+            self.newest = {COUNT: self._newest_count()}  # their numbers, by kind
             self.boots = Boots.read(self.db)
             if not memory_only:
                 epoch = self.meta.text("epoch")
@@ -210,6 +208,10 @@ class WriteBehind:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
             self._again_boot_s = -math.inf  # there is no later
+            if self._numbers:
+                self.meta = self.meta.changed(
+                    newest_count=self.newest[COUNT], noted_seq=self.buffer.last_seq
+                )
             if self._waits or self.buffer.last_seq > self.figures.last_seq:
                 self.commit()
             if self._numbers and not self.blocked:
@@ -243,6 +245,15 @@ class WriteBehind:
     def _waits(self) -> bool:
         """True if something waits for a commit."""
         return bool(self.acknowledged or self.buffer or self.meta.pending or self.boots.pending)
+
+    def _newest_count(self) -> int:
+        """The number that is noted, unless there is a count in rows that were stored since.
+
+        An older agent notes none, and a process that did not end well has not said how far it came.
+        """
+        newest_seq = self.meta.number("newest_count")
+        noted_seq = max(newest_seq, self.meta.number("noted_seq"))
+        return self.records.newest(COUNT, noted_seq) or newest_seq
 
     def _take_along(self, figures: Figures, boots: Boots) -> None:
         size = 0

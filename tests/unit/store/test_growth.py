@@ -101,11 +101,17 @@ def fact(path: Path) -> object:
     return found and found[0]
 
 
-def spoil_fact(path: Path, change: str) -> None:
-    """Change it."""
+def change(path: Path, sql: str) -> None:
+    """Do something behind the store's back."""
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute(f"UPDATE meta SET {change} WHERE name = 'newest_count'")  # noqa: S608 -- our own
+        db.execute(sql)
     db.close()
+
+
+def newest_count(store: Store) -> int:
+    """The number of the newest count, 0 if it does not wait."""
+    record = store.newest(COUNT)
+    return record.seq if record else 0
 
 
 def test_the_newest_count_is_noted_with_it(limits: StoreLimits) -> None:
@@ -118,7 +124,7 @@ def test_the_newest_count_is_noted_with_it(limits: StoreLimits) -> None:
         assert fact(limits.path) == 3
         store.append(new(), a="b")
         assert fact(limits.path) == 3
-    spoil_fact(limits.path, "value = 1")
+    change(limits.path, "UPDATE meta SET value = 1 WHERE name = 'newest_count'")
     with open_store(limits) as store:
         newest = store.newest(COUNT)
         assert newest
@@ -126,22 +132,36 @@ def test_the_newest_count_is_noted_with_it(limits: StoreLimits) -> None:
 
 
 def test_a_file_that_does_not_tell_is_searched_once(limits: StoreLimits) -> None:
-    """One of an older agent, or without a count; the next commit notes what was found."""
-    with open_store(limits) as store:
-        store.append(new())
-    with open_store(limits) as store:
-        assert (store.newest(COUNT), fact(limits.path)) == (None, None)
-    assert fact(limits.path) == 0
+    """One of an older agent: what was found is noted at the end."""
     with open_store(limits) as store:
         for kind in (COUNT, "sensors/room", COUNT, "sensors/room"):
             store.append(new(kind))
-    spoil_fact(limits.path, "name = 'an older name'")
+    change(limits.path, "DELETE FROM meta WHERE name IN ('newest_count', 'noted_seq')")
     with open_store(limits) as store:
-        newest = store.newest(COUNT)
-        assert newest
-        assert newest.seq == 4
+        assert newest_count(store) == 3
+    assert fact(limits.path) == 3
+
+
+def test_the_count_of_an_older_agent_that_came_between_is_found(limits: StoreLimits) -> None:
+    """It notes nothing; only its rows are looked through."""
+    with open_store(limits) as store:
+        for kind in (COUNT, "sensors/room", "sensors/room"):
+            store.append(new(kind))
+    older = "SELECT seq + 3, 'count', timestamp_s, body, wall_s, boot_s, boot_id, 0"
+    change(limits.path, f"INSERT INTO records {older} FROM records WHERE seq < 3")
+    for _ in range(2):
+        with open_store(limits) as store:
+            assert newest_count(store) == 5
+    assert fact(limits.path) == 5
+
+
+def test_after_an_orderly_end_no_row_is_searched(limits: StoreLimits) -> None:
+    """Where there is no count either."""
+    with open_store(limits) as store:
         store.append(new())
-        assert fact(limits.path) == 4
+    change(limits.path, "UPDATE records SET kind = 'count'")
+    with open_store(limits) as store:
+        assert newest_count(store) == 0
 
 
 @pytest.mark.parametrize("value", ["2", "4", "99", "-1", "1e300", "'x'", "x'00'", "1.5"])
@@ -151,7 +171,7 @@ def test_a_spoiled_number_of_the_newest_count_ends_nothing(limits: StoreLimits, 
         for kind in (COUNT, "sensors/room", COUNT, "sensors/room"):
             store.append(new(kind))
         store.acknowledge(4)
-    spoil_fact(limits.path, f"value = {value}")
+    change(limits.path, f"UPDATE meta SET value = {value} WHERE name = 'newest_count'")  # noqa: S608
     with open_store(limits) as store:
         assert (store.newest(COUNT), store.reset, numbers(store)) == (None, "", [1, 2, 3])
         store.append(new(COUNT))
