@@ -12,7 +12,7 @@ from functools import partial
 
 from agent.errors import FileBackError
 from agent.health import conditions
-from agent.health.health import FSYNC_S, SAMPLER
+from agent.health.health import FSYNC_S, SAMPLER, SHOWN_WITHIN_S
 from agent.model import DAY_S
 from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import mirror, open_windows
@@ -66,7 +66,7 @@ class Recorder:
         self._clock = clock
         self._health = health
         self._on_records = on_records
-        self._kept = False  # something that was not handed on
+        self._kept_boot_s = math.inf  # since when something waits to be handed on
         self._runtime = config.paths.runtime
         self.mirror = partial(mirror, self._runtime)  # of open windows, should this process die
         self._card_wear = CardWear(clock.boot_s)
@@ -86,12 +86,18 @@ class Recorder:
         self._tell()
 
     def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
-        """Keep a record, in one commit with the detections and facts that belong to it."""
+        """Keep a record, in one commit with the detections and facts that belong to it.
+
+        Where commits are slow, those of a step are handed on before all are kept.
+        """
         self._health.beat(SAMPLER, within_s=FSYNC_S)
         self._store.append(record, detections=detections, **facts)
         self._card_wear.charge(record.kind)
         self._health.touch()
-        self._kept = True
+        now_s = self._clock.boot_s()
+        self._kept_boot_s = min(self._kept_boot_s, now_s)
+        if now_s >= self._kept_boot_s + SHOWN_WITHIN_S:
+            self.hand_on()
 
     def flush(self) -> None:
         """Commit what is due, behind the records of a step, which may have taken it along."""
@@ -105,7 +111,7 @@ class Recorder:
         Who is woken any sooner takes turns with this thread, which holds the interpreter.
         """
         self._tell()
-        kept, self._kept = self._kept, False
+        kept, self._kept_boot_s = self._kept_boot_s < math.inf, math.inf
         if not (kept and self._on_records()):
             self._health.rest()
 

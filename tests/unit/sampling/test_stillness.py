@@ -54,3 +54,24 @@ def test_a_reading_costs_one_commit(bench: Bench, sampler: Sampler) -> None:
         bench.work(sampler, 60.0)
         assert len(bench.records()) == 3
         assert statements.count("COMMIT") == 3
+
+
+def test_where_commits_are_slow_a_record_waits_a_second_for_the_others(
+    bench: Bench, sampler: Sampler
+) -> None:
+    """Not for all those of its step."""
+    at: list[float] = []
+
+    def commit(statement: str) -> None:
+        bench.clock.pass_by(1.0 * (statement == "COMMIT"))
+
+    def handed_on() -> bool:
+        at.append(bench.clock.boot_s() - began_s)
+        return True
+
+    bench.recorders[0]._on_records = handed_on
+    bench.store._write_behind.db.set_trace_callback(commit)
+    began_s = bench.clock.boot_s()
+    bench.settled(sampler)
+    sampler.wait(0.0)
+    assert at == [2.0, 3.0]
