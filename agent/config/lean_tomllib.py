@@ -22,7 +22,7 @@ if UNUSED not in sys.modules:
     )
     try:
         import tomllib
-    except ImportError:
+    except (ImportError, AttributeError, TypeError):
         pass
     finally:
         del sys.modules[UNUSED]

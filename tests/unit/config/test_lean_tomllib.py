@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 TOML = r"""
 name = "Küche \"\u0001"
@@ -46,9 +48,17 @@ def test_it_is_the_same_parser() -> None:
     ]
 
 
-def test_it_is_loaded_where_it_wants_more_of_typing(tmp_path: Path) -> None:
-    """A later tomllib that imports another name gets the real typing."""
-    (tmp_path / "tomllib.py").write_text("from typing import Final, TYPE_CHECKING\nloads = dict\n")
+@pytest.mark.parametrize(
+    "wants",
+    [
+        "from typing import Final, TYPE_CHECKING",
+        "import typing; typing.Final",
+        "from typing import NamedTuple; NamedTuple('A', [('x', int)])",
+    ],
+)
+def test_it_is_loaded_where_it_wants_more_of_typing(tmp_path: Path, wants: str) -> None:
+    """A later tomllib that does more with it gets the real typing."""
+    (tmp_path / "tomllib.py").write_text(f"{wants}\nloads = dict\n")
     program = "from agent.config.lean_tomllib import tomllib; print(tomllib.loads())"
     command = [sys.executable, "-c", program]
     paths = {"PYTHONPATH": f"{tmp_path}:{ROOT}"}

@@ -180,6 +180,13 @@ def test_a_sensor_without_drain_detects_nothing() -> None:
     assert Sensor("motion", FakeDetector()).detects
 
 
+def test_a_sensor_whose_drain_is_none_detects_nothing() -> None:
+    """As its other methods may be: the class of a plug-in detects only at times."""
+    driver = FakeDriver()
+    driver.drain = None  # type: ignore[attr-defined]
+    assert not Sensor("room", driver).detects
+
+
 def test_a_driver_is_asked_for_nothing_that_it_does_not_have() -> None:
     """A plug-in needs neither method."""
     sensor = Sensor("room", FakeDriver())
