@@ -193,14 +193,18 @@ class Health:
         """Say that something that `live` tells has changed."""
         self._unshown_boot_s = min(self._unshown_boot_s, self._boot_s())
 
-    def rest(self, *, more: bool = False) -> None:
+    def rest(self, *, more: bool = False) -> float:
         """Have the figures shown that have changed: said by a worker last of all before it waits.
 
-        Where `more` change in a moment, they wait for those, but not for longer than a second.
+        Where `more` change in a moment, they wait for those, but not for longer than a second. The
+        seconds until it is to be said again, whatever happens; infinite if all is shown.
         """
-        if self._boot_s() >= self._unshown_boot_s + SHOWN_WITHIN_S * more:
-            self._unshown_boot_s = math.inf
-            self._on_rest()
+        wait_s = self._unshown_boot_s + SHOWN_WITHIN_S * more - self._boot_s()
+        if wait_s > 0:
+            return wait_s
+        self._unshown_boot_s = math.inf
+        self._on_rest()
+        return math.inf
 
     def sensor(
         self,

@@ -156,8 +156,9 @@ class Outbox:
             for one in answers
             if (flight := self._flying.pop(one.mid, None))
         }
-        arrived = [one.flight.record for one in outcomes.values() if not one.reason]
-        self._store.acknowledge(*(record.seq for record in arrived if record))
+        flights = [one.flight for one in outcomes.values() if not one.reason]
+        if arrived := [flight.record.seq for flight in flights if flight.record]:
+            self._store.acknowledge(*arrived)
         return outcomes
 
     def _outcome(self, flight: Flight, reason: int) -> Outcome:

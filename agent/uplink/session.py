@@ -87,8 +87,9 @@ class Session:
         self._publish_records()
         more_s = math.inf if self._leaving else self._outbox.wait_s()
         self._tell()
-        self._health.rest(more=bool(self._outbox.unanswered()))
-        answers = self._connection.step(max(0.0, min(at_most_s, more_s, self._silence_s())))
+        shown_s = self._health.rest(more=bool(self._outbox.unanswered()))
+        wait_s = min(at_most_s, more_s, shown_s, self._silence_s())
+        answers = self._connection.step(max(0.0, wait_s))
         for mid, outcome in self._outbox.answered(answers).items():
             self._answered(mid, outcome)
         self._tell()

@@ -495,3 +495,14 @@ def test_bytes_are_paced_too(store: Store, ticks: Ticks) -> None:
         assert 0.2 <= box.wait_s() <= 0.28
         assert box.take() is None
         ticks.now_s += 0.28
+
+
+def test_without_an_answer_the_store_is_left_alone(store: Store, ticks: Ticks) -> None:
+    """It may be held by a commit of seconds, for which the connection is not to wait."""
+    fill(store, ROOM)
+    box = outbox(store, ticks)
+    box.sent(7, "status")
+    with store._lock:  # which is not to be had twice
+        box.answered([])
+        box.answered([Published(7, 0), Published(99, 0)])
+    assert box.unanswered() == []

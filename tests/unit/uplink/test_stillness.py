@@ -62,6 +62,18 @@ def test_a_broker_that_keeps_silent_keeps_no_figures_back(device: Device) -> Non
     assert 1.0 <= told[0] - began_s <= 1.5
 
 
+def test_a_late_puback_keeps_the_figures_back_for_a_second(device: Device) -> None:
+    """A single reading is shown as waiting then, with nothing else that wakes the uplink."""
+    told: list[float] = []
+    device.broker.silent = True
+    device.health._on_rest = lambda: told.append(device.clock.boot_s())
+    began_s = device.clock.boot_s()
+    keep(device, 1)
+    while device.clock.boot_s() < began_s + 10.0:
+        device.turns.go_on()
+    assert [round(at_s - began_s, 2) for at_s in told] == [1.0]
+
+
 def test_who_is_offline_is_not_woken_by_records(device: Device) -> None:
     """The sampler is told so, and shows the figures."""
     device.broker.down = device.broker.cut = True
