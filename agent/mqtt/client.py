@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
     from agent.net import Dialer
 
-#: Packets that wait to be written because the broker does not read: no more is read from it then.
-BACKLOG = 1000
+#: Bytes that are written at once, all that TLS puts into one record; and read at once. While more
+#: waits to be written, nothing new is put behind it but answers.
+CHUNK = 16_384
+
+#: Bytes that wait to be written because the broker does not read: no more is read from it then.
+#: Only PUBACKs make so many.
+BACKLOG = 262_144
 
 #: Under 3.1.1 a packet without an answer is sent again once, after this time. AWS Device Advisor
 #: allows 15 s ("MQTT_Long_Duration"); MQTT 5 forbids it on a live connection ([MQTT-4.4.0-1]).
@@ -29,9 +34,6 @@ RESEND_S = 10.0
 
 #: What a socket raises that has to be waited for.
 WAIT = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-#: Bytes that are read at once.
-CHUNK = 16_384
 
 
 class Options(Value):
@@ -72,16 +74,19 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     keepalive_s = math.inf
     #: True if no packet that came in waits to be read, as far as is known.
     dry = True
-    # Times of the last bytes in and out, and of a ping without an answer.
+    # Times of the last bytes in and out.
     _heard_s = _said_s = 0.0
-    #: Time of the first packet that asked for an answer since the broker was heard.
+    #: Time of the last packet that asked for an answer; a ping's answer is due by the other.
     _asked_s = 0.0
-    _pinged_s = math.inf
+    _pong_by_s = math.inf
+    #: The last packet id, and those that wait for an answer.
     _mid = 0
-    #: What came in, and what is to go out: bytes, and the number of packets since it was empty.
+    _open: set[int]
+    #: What came in, and what is to go out.
     _incoming: bytearray
     _unsent: bytearray
-    _packets = 0
+    #: What the socket raised when it was written to.
+    _broken: OSError | None = None
     #: By packet id, what waits for its answer and may be sent again, oldest first, with the time
     #: at which it was sent (time.monotonic); empty under MQTT 5.
     _unanswered: dict[int, tuple[float, bytes]]
@@ -99,7 +104,7 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         client.dialer = dialer
         client.five = options.five
         client._incoming, client._unsent = bytearray(), bytearray()
-        client._unanswered = {}
+        client._unanswered, client._open = {}, set()
         if options.will_topic:
             client.will_set(options.will_topic, options.will, qos=1)
         return client
@@ -116,29 +121,38 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits, as far as the socket takes it. Raises what the socket does."""
+        """Write what waits, as far as the socket takes it; where it breaks, `read` tells.
+
+        TLS gives nothing back before all of a write has gone, so that is never much.
+        """
         link = self.socket()
         try:
             while self._unsent and link:
-                del self._unsent[: link.send(self._unsent)]
+                del self._unsent[: link.send(self._unsent[:CHUNK])]
                 self._said_s = time.monotonic()
         except WAIT:
             return
-        self._packets = 0
+        except OSError as error:
+            self._broken = error
+            self._unsent.clear()
+            self.dry = False
 
     def read(self) -> tuple[int, bytes] | None:
         """The next packet, first byte and body; None if there is no whole one yet.
 
-        Raises EOFError where the broker has closed, MalformedError, and what the socket does.
+        Raises EOFError where the broker has closed, MalformedError, and what the socket does: what
+        it did when it was written to only once all has been read, which may say why.
         """
         link = self.socket()
         while not (packet := packets.taken_off(self._incoming)):
             try:
                 data = link.recv(CHUNK) if link else b""
             except WAIT:
+                if self._broken:
+                    raise self._broken from None
                 break
             if not data:
-                raise EOFError
+                raise self._broken or EOFError
             self._incoming += data
             self._heard_s = time.monotonic()
         self.dry = packet is None
@@ -151,8 +165,13 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
 
     @property
     def congested(self) -> bool:
-        """True if more than BACKLOG packets wait for the broker to read them."""
-        return self._packets > BACKLOG
+        """True if more than BACKLOG bytes wait for the broker to read them."""
+        return len(self._unsent) > BACKLOG
+
+    @property
+    def crowded(self) -> bool:
+        """True if nothing new is to be put behind what waits to be written."""
+        return len(self._unsent) >= CHUNK
 
     def message(self, topic: str, payload: bytes) -> int:
         """Have PUBLISH sent at QoS 1; its packet id."""
@@ -173,6 +192,7 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
 
     def answered(self, mid: int) -> None:
         """Note that packet `mid` has its answer."""
+        self._open.discard(mid)
         self._unanswered.pop(mid, None)
 
     def accepted(self, keepalive_s: float) -> None:
@@ -182,29 +202,33 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
     @property
     def pinging(self) -> bool:
         """True if a PINGREQ is out that has no answer yet."""
-        return self._pinged_s < math.inf
+        return self._pong_by_s < math.inf
 
     def ping_due_s(self) -> float:
         """Time to send PINGREQ, or to give up waiting for its answer (time.monotonic).
 
-        What asks for an answer is as good as a ping: none is sent beside it, unless the answer does
-        not come. Half a keep-alive after the ping makes the 1.5 that brokers use too.
+        Half a keep-alive after the ping makes the 1.5 that brokers use too. What asks for an answer
+        is as good as a ping for half of that, and leaves it the other half.
         """
         if self.pinging:
-            return self._pinged_s + self.keepalive_s / 2
-        return max(min(self._heard_s, self._said_s), self._asked_s) + self.keepalive_s
+            return self._pong_by_s
+        patience = 1.25 if self._asking else 1.0
+        return min(self._heard_s, self._said_s) + patience * self.keepalive_s
 
     def ping(self) -> None:
         """Send PINGREQ."""
-        self._pinged_s = time.monotonic()
+        patience = 0.25 if self._asking else 0.5
+        self._pong_by_s = time.monotonic() + patience * self.keepalive_s
         self._put(packets.PINGREQ)
 
     def ponged(self) -> None:
         """Note PINGRESP."""
-        self._pinged_s = math.inf
+        self._pong_by_s = math.inf
 
     def resend_due_s(self) -> float:
         """Time to send the next packet again (time.monotonic); infinite if none is to be."""
+        if self.crowded:
+            return math.inf
         return next((sent_s + RESEND_S for sent_s, _ in self._unanswered.values()), math.inf)
 
     def resend(self) -> None:
@@ -218,20 +242,26 @@ class Client(paho.Client):  # type: ignore[misc]  # paho 1.6 has no types
         """Close the socket without a word."""
         self._sock_close()
 
+    @property
+    def _asking(self) -> bool:
+        """True if an answer was asked for since the broker was heard."""
+        return self._asked_s > self._heard_s
+
     def _next_mid(self) -> int:
         self._mid = self._mid % 0xFFFF + 1
+        while self._mid in self._open:
+            self._mid = self._mid % 0xFFFF + 1
         return self._mid
 
     def _ask(self, mid: int, packet: bytes) -> None:
-        if self._asked_s < self._heard_s:
-            self._asked_s = time.monotonic()
+        self._asked_s = time.monotonic()
+        self._open.add(mid)
         if not self.five:
-            self._unanswered[mid] = time.monotonic(), packet
+            self._unanswered[mid] = self._asked_s, packet
         self._put(packet)
 
     def _put(self, packet: bytes) -> None:
         self._unsent += packet
-        self._packets += 1
 
     def _create_socket_connection(self) -> ssl.SSLSocket:
         link = self.dialer.dial(self._host)

@@ -26,7 +26,10 @@ from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    #: What a property consists of: each gives a part's value and its end.
+    Parts = tuple[Callable[[bytes, int], tuple[object, int]], ...]
 
 #: The first byte of a packet, without its flags.
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xD0, 0xE0
@@ -84,6 +87,8 @@ def connack(body: bytes, *, five: bool) -> Accepted:
     flags, reason = struct.unpack_from("!BB", body)
     if reason:
         raise ConnectRefusedError(reason if five else CONNECT_REFUSALS_3.get(reason, REFUSED))
+    if body[2:] and not five:
+        raise MalformedError("a CONNACK longer than it may be")
     properties = Properties(PacketTypes.CONNACK)
     if five:
         properties.unpack(body[2:])
@@ -101,14 +106,17 @@ def connack(body: bytes, *, five: bool) -> Accepted:
 
 def puback(body: bytes, *, five: bool) -> Published:
     """PUBACK; without a reason code it says yes."""
+    end = _check_properties(body, 3, OF_ANSWER) if five and body[3:] else 2 + five
+    if len(body) > end:
+        raise MalformedError("a PUBACK longer than it says")
     mid, reason = struct.unpack_from("!HB", body + b"\0")
-    return Published(mid, reason if five else 0)
+    return Published(mid, reason)
 
 
 def suback(body: bytes, *, five: bool) -> Subscribed:
     """SUBACK with a reason for our one filter."""
     (mid,) = struct.unpack_from("!H", body)
-    at = _skip_properties(body, 2) if five else 2
+    at = _check_properties(body, 2, OF_ANSWER) if five else 2
     if len(body) != at + 1:
         raise MalformedError("a SUBACK that does not answer our one filter")
     return Subscribed(mid, body[at])
@@ -129,7 +137,7 @@ def publish(command: int, body: bytes, *, five: bool) -> Message:
         if mid == 0:
             raise MalformedError("a message with packet id 0")
     if five:
-        at = _check_properties(body, at)
+        at = _check_properties(body, at, OF_PUBLISH)
     if at > len(body):
         raise MalformedError("a message shorter than it says")
     return Message(topic, body[at:], mid)
@@ -180,37 +188,31 @@ def _packet(command: int, body: bytes) -> bytes:
     return bytes([*head, length]) + body
 
 
-def _skip_properties(body: bytes, at: int) -> int:
-    """The end of the properties that begin at `at` with their length."""
-    length, at = _variable(body, at)
-    return at + length
-
-
-def _check_properties(body: bytes, at: int) -> int:
-    """The end of the properties of a PUBLISH. Raises MalformedError for any that may not be there.
+def _check_properties(body: bytes, at: int, allowed: Mapping[int, Parts]) -> int:
+    """The end of the properties at `at`. Raises MalformedError for any that may not be there.
 
     paho would read them in a time that grows with the square of their number.
     """
     length, at = _variable(body, at)
     end, seen = at + length, set()
     if end > len(body):
-        raise MalformedError("a message shorter than it says")
+        raise MalformedError("a packet shorter than it says")
     while at < end:
         name, at = body[at], at + 1
-        if name not in PROPERTIES or (name in seen and name not in REPEATED):
-            raise MalformedError(f"a message with the property 0x{name:02x}")
+        if name not in allowed or (name in seen and name not in REPEATED):
+            raise MalformedError(f"a packet with the property 0x{name:02x}")
         seen.add(name)
-        for skip in PROPERTIES[name]:
+        for skip in allowed[name]:
             _, at = skip(body, at)
     if at != end:
-        raise MalformedError("a message with properties longer than they say")
+        raise MalformedError("a packet with properties longer than they say")
     return end
 
 
 def _flag(body: bytes, at: int) -> tuple[int, int]:
     """A byte that is 0 or 1, and its end."""
     if body[at] > 1:
-        raise MalformedError("a message with a flag that is neither 0 nor 1")
+        raise MalformedError("a packet with a flag that is neither 0 nor 1")
     return body[at], at + 1
 
 
@@ -251,7 +253,7 @@ def _variable(body: bytes | bytearray, at: int) -> tuple[int, int]:
 #: Properties of a PUBLISH, and what each consists of (MQTT 5, section 3.3.2.3): format, expiry,
 #: response topic, correlation data, subscription identifier, user property. No topic alias: CONNECT
 #: has allowed none.
-PROPERTIES: dict[int, tuple[Callable[[bytes, int], tuple[object, int]], ...]] = {
+OF_PUBLISH: dict[int, Parts] = {
     0x01: (_flag,),
     0x02: (_four_bytes,),
     0x08: (_text,),
@@ -259,4 +261,6 @@ PROPERTIES: dict[int, tuple[Callable[[bytes, int], tuple[object, int]], ...]] = 
     0x0B: (_variable,),
     0x26: (_text, _text),
 }
+#: The same of PUBACK and SUBACK: reason in words, user property.
+OF_ANSWER: dict[int, Parts] = {0x1F: (_text,), 0x26: (_text, _text)}
 REPEATED = frozenset({0x0B, 0x26})

@@ -85,7 +85,7 @@ class Session:
         self._subscribe()
         self._publish_status()
         self._publish_records()
-        more_s = math.inf if self._leaving else self._outbox.wait_s()
+        more_s = self._outbox.wait_s() if self._may_publish() else math.inf
         self._tell()
         shown_s = self._health.rest(more=bool(self._outbox.unanswered()))
         wait_s = min(at_most_s, more_s, shown_s, self._silence_s())
@@ -149,8 +149,12 @@ class Session:
         else:
             self._announcement = None
 
+    def _may_publish(self) -> bool:
+        """True if records may go; behind much that waits to be written they stay in the store."""
+        return not self._leaving and self._connection.has_room()
+
     def _publish_records(self) -> None:
-        while not self._leaving and (record := self._outbox.take()):
+        while self._may_publish() and (record := self._outbox.take()):
             topic, payload = record.topic(self._thing), record.payload()
             if self._connection.takes(topic, payload):
                 mid = self._connection.publish(topic, payload)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.wakeup import Wakeup
 from tests.link.bench import CASES
+from tests.link.line import Line
 from tests.link.runs import HERE, Runs, Verdicts, table
 
 if TYPE_CHECKING:
@@ -29,6 +32,17 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
     with Runs(HERE if chosen else [], names) as both:
         request.config.stash[TABLE] = both.verdicts
         yield both
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    """A line, not open yet."""
+    with Wakeup() as wakeup:
+        one = Line(wakeup)
+        with closing(one.broker):
+            yield one
+        if hasattr(one, "connection"):
+            one.connection.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

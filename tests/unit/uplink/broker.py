@@ -159,6 +159,10 @@ class BrokerConnection:
         """Its size is small enough."""
         return len(topic) + len(payload) <= self.maximum_packet_size
 
+    def has_room(self) -> bool:
+        """It always has."""
+        return True
+
     def publish(self, topic: str, payload: bytes) -> int:
         """Send a message."""
         return self._send(topic, payload)

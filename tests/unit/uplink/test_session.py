@@ -56,7 +56,7 @@ class ScriptedConnection:
         self.subscribed: list[str] = []
         self.finished = False
         self.largest = 1000
-        self.drained = True
+        self.drained = self.room = True
         self.delay_s = 0.0
         self.lost: LinkLostError | None = None
         self._answers: deque[Answer] = deque()
@@ -65,6 +65,10 @@ class ScriptedConnection:
     def takes(self, topic: str, payload: bytes) -> bool:
         """As a real one."""
         return len(topic) + len(payload) <= self.largest
+
+    def has_room(self) -> bool:
+        """As the test says."""
+        return self.room
 
     def publish(self, topic: str, payload: bytes) -> int:
         """Take a message."""
@@ -612,3 +616,17 @@ def test_the_next_record_waits_for_the_bytes_of_the_last(bench: Bench) -> None:
     bench.store_counts(1)
 
     assert 0.1 < bench.outbox.wait_s() < 0.2
+
+
+def test_records_stay_in_the_store_behind_what_waits_to_be_written(bench: Bench) -> None:
+    """And nobody looks after them until the socket takes more, or there is an answer."""
+    bench.steps(3)
+    bench.store_counts(2)
+    bench.connection.room = False
+    published, began_s = len(bench.connection.published), bench.ticks.now_s
+    bench.session.step(60.0)
+    assert (len(bench.connection.published), bench.ticks.now_s) == (published, began_s + 60.0)
+
+    bench.connection.room = True
+    bench.session.step()
+    assert len(bench.connection.published) == published + 2
