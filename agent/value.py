@@ -58,19 +58,17 @@ class ValueClass(type):
         frozen: bool = True,
         kw_only: bool = False,  # noqa: ARG004 -- for mypy alone
     ) -> ValueClass:
-        """Make a class, whose fields follow those of its base."""
+        """Make a class. Raises TypeError if its base has fields, as nothing here is inherited."""
+        if any(getattr(base, "__fields__", ()) for base in bases):
+            raise TypeError(f"{name}: its base has fields")
         kinds = body.get("__annotations__", {})
         own = [_field(one, body) for one, kind in kinds.items() if "ClassVar" not in str(kind)]
-        every = (*(one for base in bases for one in getattr(base, "__fields__", ())), *own)
-        body["__slots__"] = tuple(one.name for one in own)
-        body["__fields__"] = every
-        body["__match_args__"] = tuple(one.name for one in every)
-        if "__post_init__" in body:
-            body["__check__"] = body["__post_init__"]
+        body["__slots__"] = body["__match_args__"] = tuple(one.name for one in own)
+        body["__fields__"] = tuple(own)
         if not frozen:
             body |= {"__setattr__": object.__setattr__, "__hash__": None}
         made = super().__new__(cls, name, bases, body)
-        made.__setters__ = tuple(getattr(made, one.name).__set__ for one in every)
+        made.__setters__ = tuple(getattr(made, one.name).__set__ for one in own)
         return made
 
 
@@ -85,14 +83,12 @@ def _field(name: str, body: dict[str, Any]) -> Field:
 class Value(metaclass=ValueClass):
     """A value, made of its fields in their order or by their names, and equal to another by them.
 
-    What holds between fields is checked in `__post_init__`. A class may say `kw_only=True`, for
-    mypy, and `frozen=False`, whose fields can be set and which has no hash. A default is shared by
-    all, so it is never one that changes.
+    A class may say `kw_only=True`, for mypy, and `frozen=False`, whose fields can be set and which
+    has no hash. A default is shared by all, so it is never one that changes.
     """
 
     __fields__: ClassVar[tuple[Field, ...]]
     __setters__: ClassVar[tuple[Callable[[object, object], None], ...]]
-    __check__: ClassVar[Callable[[Any], None] | None] = None
 
     def __init__(self, /, *given: object, **named: object) -> None:
         setters = self.__setters__
@@ -100,14 +96,16 @@ class Value(metaclass=ValueClass):
             given = _completed(type(self), given, named)
         for index, put in enumerate(setters):
             put(self, given[index])
-        if self.__check__:
-            self.__check__()
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """Check what holds between fields."""
 
     def __setattr__(self, name: str, _value: Never) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is frozen: {name}")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen: {name}")
+        raise AttributeError(f"{type(self).__name__} keeps its fields: {name}")
 
     def __eq__(self, other: object) -> bool:
         return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
