@@ -34,8 +34,9 @@ CENT = 0.01
 
 ASSUMED = (
     f"a month of 30 days without a long outage, {traffic.CONNECTS} connections in it, messages as "
-    f"large as the examples, TLS 1.3 ({traffic.RECORD} bytes a record, {traffic.HANDSHAKE} for a "
-    f"handshake), TCP and IPv4 ({traffic.PACKET} bytes a packet)"
+    "large as the examples and each by itself (those that go together take less), TLS 1.3 "
+    f"({traffic.RECORD} bytes a record, {traffic.HANDSHAKE} for a handshake), TCP and IPv4 "
+    f"({traffic.PACKET} bytes a packet)"
 )
 
 #: What AWS is told at the registration, by its method; the thing's part is the same for two.

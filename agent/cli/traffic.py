@@ -74,7 +74,8 @@ class Flow(Value):
     """Messages of one kind in a month: how often, in words and numbers; bytes of each.
 
     `payload` is the JSON alone, `tls` what one message and its acknowledgement put into TCP, both
-    ways, and `metered` AWS's units for it. A count comes back, and is acknowledged.
+    ways, if it goes by itself, and `metered` AWS's units for it. A count comes back, and is
+    acknowledged.
     """
 
     kind: str
