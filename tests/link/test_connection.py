@@ -257,6 +257,13 @@ def test_an_answer_that_is_none_is_malformed(line: Line, answer: bytes, *, five:
         line.connection.step(5.0)
 
 
+def test_a_connack_without_properties_is_of_two_bytes(line: Line) -> None:
+    """As 3.1.1 has it; what is longer is something else."""
+    line.broker.sendall(wire.packet(wire.CONNACK, b"\0\0\0"))
+    with pytest.raises(MalformedError, match="CONNACK longer"):
+        line.open(protocol="3.1.1")
+
+
 def test_a_puback_may_have_words(line: Line) -> None:
     """A reason in words and properties of the user's; and a reason alone."""
     line.open()

@@ -497,6 +497,7 @@ def test_bytes_are_paced_too(store: Store, ticks: Ticks) -> None:
         ticks.now_s += 0.28
 
 
+@pytest.mark.timeout(30)
 def test_without_an_answer_the_store_is_left_alone(store: Store, ticks: Ticks) -> None:
     """It may be held by a commit of seconds, for which the connection is not to wait."""
     fill(store, ROOM)
