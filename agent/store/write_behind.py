@@ -208,14 +208,15 @@ class WriteBehind:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
             self._again_boot_s = -math.inf  # there is no later
-            if self._numbers:
-                self.meta = self.meta.changed(
-                    newest_count=self.newest[COUNT], noted_seq=self.buffer.last_seq
-                )
-            if self._waits or self.buffer.last_seq > self.figures.last_seq:
-                self.commit()
+            last_seq = self.buffer.last_seq
+            noted = self.meta.changed(newest_count=self.newest[COUNT], noted_seq=last_seq)
+            if due := self._waits or last_seq > self.figures.last_seq:
+                self.commit(noted)
             if self._numbers and not self.blocked:
                 self._numbers.release()
+                if noted.pending and not due:  # all is kept: a note that fails is no failure
+                    with suppress(sqlite3.Error, BlockedError), self.transaction(noted):
+                        pass
         finally:
             self.acknowledged.clear()
             self.buffer = Buffer(self.figures.last_seq)

@@ -164,6 +164,16 @@ def test_after_an_orderly_end_no_row_is_searched(limits: StoreLimits) -> None:
         assert newest_count(store) == 0
 
 
+def test_an_end_without_a_note_is_orderly(limits: StoreLimits) -> None:
+    """The card has become read-only; all is there, and searched."""
+    with open_store(limits) as store:
+        store.append(new(COUNT))
+        store.append(new())
+        store._write_behind.db.execute("PRAGMA query_only = 1")
+    with open_store(limits) as store:
+        assert (newest_count(store), store.skipped, numbers(store)) == (1, None, [1, 2])
+
+
 @pytest.mark.parametrize("value", ["2", "4", "99", "-1", "1e300", "'x'", "x'00'", "1.5"])
 def test_a_spoiled_number_of_the_newest_count_ends_nothing(limits: StoreLimits, value: str) -> None:
     """Nothing goes ahead then; all is there, in order, and the next count mends it."""
