@@ -106,9 +106,10 @@ class Recorder:
             self._store.flush()
 
     def hand_on(self) -> None:
-        """Show how the store is, and have what was kept go up, or shown; last of all before a wait.
+        """Show how the store is, and have what was kept go up, or shown.
 
-        Who is woken any sooner takes turns with this thread, which holds the interpreter.
+        Last of all before a wait, if commits are quick: who is woken any sooner takes turns with
+        this thread, which holds the interpreter.
         """
         self._tell()
         kept, self._kept_boot_s = self._kept_boot_s < math.inf, math.inf
