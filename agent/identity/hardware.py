@@ -7,8 +7,11 @@ this.
 
 from __future__ import annotations
 
+import _ssl
 import os
+import ssl
 import subprocess
+from functools import cache
 
 from agent import files
 from agent.errors import CredentialsError
@@ -20,8 +23,8 @@ from agent.programs import public
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ctypes
-    import ssl
     from pathlib import Path
+    from typing import Any
 
     from agent.config import KeyUri
 
@@ -52,6 +55,7 @@ def load_pair(context: ssl.SSLContext, certificate: Path, uri: KeyUri, *, hint: 
     Signs nothing yet. Raises CredentialsError in words on what is missing, and where.
     """
     check(uri)
+    context.sslsocket_class = Link
     pem = os.memfd_create("key")
     try:
         os.write(pem, wrapped_uri(uri).encode())
@@ -60,6 +64,24 @@ def load_pair(context: ssl.SSLContext, certificate: Path, uri: KeyUri, *, hint: 
         raise _refusal(certificate, uri, error, hint) from error
     finally:
         os.close(pem)
+
+
+class Link(ssl.SSLSocket):
+    """A TLS connection that is not blamed for what the provider has tried in vain.
+
+    That may happen whenever a key is let go, and stays in OpenSSL's queue of errors, where it would
+    be taken for one of the next read or write that has to wait (SSL_get_error(3)).
+    """
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Read, as `socket` does."""
+        libcrypto().ERR_clear_error()
+        return super().recv(buflen, flags)
+
+    def send(self, data: Any, flags: int = 0) -> int:  # noqa: ANN401 -- any bytes
+        """Write, as `socket` does."""
+        libcrypto().ERR_clear_error()
+        return super().send(data, flags)
 
 
 def check(uri: KeyUri) -> None:
@@ -125,7 +147,7 @@ def _activate(uri: KeyUri) -> None:
     if _active:
         return
     os.environ[MODULE_VARIABLE] = str(uri.module)
-    library = _libcrypto()
+    library = libcrypto()
     for name in (b"default", b"pkcs11"):
         if not library.OSSL_PROVIDER_load(None, name):
             library.ERR_clear_error()
@@ -136,9 +158,9 @@ def _activate(uri: KeyUri) -> None:
     _active.append(uri.module)
 
 
-def _libcrypto() -> ctypes.CDLL:
+@cache
+def libcrypto() -> ctypes.CDLL:
     """The library that Python's ssl uses."""
-    import _ssl  # noqa: PLC0415
     import ctypes  # noqa: PLC0415 -- it costs memory, and few need it
 
     library = ctypes.CDLL(_ssl.__file__)
