@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from bench.contestants import Bench
 from bench.observer import Observer
-from bench.process import memory, switches
 from tests.hardware.chips import Chip
 from tests.hardware.machine import loopback_up
 
@@ -97,23 +96,23 @@ def _waiting(
     running: dict[str, Contestant], chip: Chip, window_s: float
 ) -> dict[str, dict[str, float]]:
     """Switches a second, CPU milliseconds a minute and MiB while no edge comes."""
-    agent = running[AGENT].pid
+    agent = running[AGENT]
     thread = _thread_at_pin(agent, chip)
     time.sleep(SETTLE_S)
-    settled = switches(agent)[thread]
-    _until(lambda: switches(agent)[thread] > settled, "a sign of life of the thread at the pin")
+    settled = agent.switches[thread]
+    _until(lambda: agent.switches[thread] > settled, "a sign of life of the thread at the pin")
     time.sleep(SETTLE_S)
-    before = {label: (switches(one.pid), one.cpu_s) for label, one in running.items()}
+    before = {label: (one.switches, one.cpu_s) for label, one in running.items()}
     quiet_s = min(window_s, QUIET_S)
     time.sleep(quiet_s)
-    waited = switches(agent)[thread] - before[AGENT][0][thread]
+    waited = agent.switches[thread] - before[AGENT][0][thread]
     time.sleep(window_s - quiet_s)
     found = {}
     for label, one in running.items():
         switched, cpu_s = before[label]
-        taken = memory(one.pid)
+        taken = one.memory
         found[label] = {
-            "switches": (switches(one.pid) - switched).total() / window_s,
+            "switches": (one.switches - switched).total() / window_s,
             "CPU": (one.cpu_s - cpu_s) * 1000 * 60 / window_s,
             "PSS": taken.pss_mib,
             "USS": taken.uss_mib,
@@ -124,12 +123,12 @@ def _waiting(
     return found
 
 
-def _thread_at_pin(pid: int, chip: Chip) -> str:
+def _thread_at_pin(agent: Contestant, chip: Chip) -> str:
     """The number of the thread that wakes when there is an edge."""
-    before = switches(pid)
+    before = agent.switches
     for _ in range(FIRST):
         chip.pulse(PIN, for_s=0.2)
-    return (switches(pid) - before).most_common(1)[0][0]
+    return (agent.switches - before).most_common(1)[0][0]
 
 
 def _counted(observer: Observer, name: str) -> int:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from agent.value import Value
 from bench import stored
-from bench.process import Memory, memory
 from bench.rounds import VoidError, rounds
 from bench.subscriber import Subscriber
 from bench.table import Row
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.contestants import Bench, Contestant
+    from bench.process import Memory
     from bench.subscriber import Message
 
 #: Contestants and their environments.
@@ -93,7 +93,7 @@ def _drain(bench: Bench, paho: str, filled: Path, count: int) -> Iterator[tuple[
                 raise VoidError(f"{heard.count()} of {count} in {PATIENCE_S:g} s")
         after = samples[-1]
         time.sleep(IDLE_S)
-        end, still = memory(running.pid), memory(idle.pid)
+        end, still = running.memory, idle.memory
     arrived = arrival(heard.messages(), count)
     messages = after.heard - before.heard
     yield "USS above idle at most", max(one.memory.uss_mib for one in samples) - still.uss_mib
@@ -117,7 +117,7 @@ class Sample(Value):
 
 
 def _sample(running: Contestant, heard: Subscriber) -> Sample:
-    return Sample(time.monotonic(), heard.count(), running.cpu_s, memory(running.pid))
+    return Sample(time.monotonic(), heard.count(), running.cpu_s, running.memory)
 
 
 class Arrival(Value):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.value import Value
-from bench.environment import program
+from bench.environment import leashed, program
 from tests.tools.cloud.authority import Authority, write
 from tests.tools.cloud.mosquitto import free_ports
 
@@ -116,7 +116,7 @@ class Broker:
         """Itself, serving."""
         try:
             self.start()
-        except TimeoutError:
+        except BaseException:
             self.stop()
             raise
         return self
@@ -141,15 +141,16 @@ class Broker:
         """Start it; when it began to listen (time.monotonic). Raises TimeoutError."""
         behind = len(self.log)
         self._process = subprocess.Popen(
-            [program("mosquitto"), "-c", str(self._configuration)],
+            leashed(program("mosquitto"), "-c", str(self._configuration)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
+        reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        reader.start()
+        self._reader = reader
         return self.wait(r"mosquitto version \S+ running", behind=behind).at_s
 
     def stop(self) -> None:
@@ -226,8 +227,9 @@ class Arrivals:
     def __init__(self, broker: Broker, topic: str, count: int) -> None:
         self._broker = broker
         self._count = count
-        self._command = [program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(broker.plain_port)]
-        self._command += ["-t", topic, "-C", str(count), "-F", "%l"]
+        where = ("-h", "127.0.0.1", "-p", str(broker.plain_port))
+        what = ("-t", topic, "-C", str(count), "-F", "%l")
+        self._command = leashed(program("mosquitto_sub"), *where, *what)
         self._lines = b""
         self._reader = threading.Thread(target=self._read, daemon=True)
 
@@ -243,7 +245,7 @@ class Arrivals:
         self._reader.start()
         try:
             self._broker.wait(r"New client connected from \S+ as auto-", behind=behind)
-        except TimeoutError:
+        except BaseException:
             self.close()
             raise
         return self

@@ -9,7 +9,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from agent.config import StoreLimits
@@ -17,12 +20,11 @@ from agent.model import Moment, NewRecord
 from agent.store import open_store
 from bench.disk import own_disk
 from bench.home import thermometers
-from bench.rounds import rounds
+from bench.rounds import rounds, windows
 from bench.table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from bench.contestants import Bench
     from bench.disk import Disk, Written
@@ -83,18 +85,18 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
             " broker does not listen; all side by side, each on a disk of its own;"
             f" {disk.condition}"
         )
-        found = _by_daemon(bench)
+        found = windows(2, partial(_by_daemon, bench), name="card, daemon")
         yield from _rows("card, daemon", condition, found, target="≤ 0.3 x naive")
 
 
-def _by_daemon(bench: Bench) -> dict[tuple[str, str], list[float]]:
+@contextmanager
+def _by_daemon(bench: Bench) -> Iterator[Callable[[], dict[tuple[str, str], float]]]:
     """The same in real time."""
     with ExitStack() as stack:
         disks, agents = {}, {}
         for way in WAYS:
-            place = bench.directory / way.name.replace(" ", "-")
-            place.mkdir()
-            disks[way.name] = disk = stack.enter_context(own_disk(place))
+            place = stack.enter_context(TemporaryDirectory(dir=bench.directory))
+            disks[way.name] = disk = stack.enter_context(own_disk(Path(place)))
             if way is NAIVE:
                 stack.enter_context(Ticking(disk.directory / "store.db"))
                 continue
@@ -113,13 +115,15 @@ def _by_daemon(bench: Bench) -> dict[tuple[str, str], list[float]]:
         def window() -> dict[tuple[str, str], float]:
             before = {name: disk.written() for name, disk in disks.items()}
             time.sleep(WINDOW_S)
+            for way, agent in agents.items():
+                agent.check() if way.online else agent.check_runs()
             return {
                 (name, figure): cost
                 for name, disk in disks.items()
                 for figure, cost in a_reading(disk.written().since(before[name]), WINDOW_S)
             }
 
-        return rounds(2, window, name="card, daemon")
+        yield window
 
 
 class Ticking(AbstractContextManager["Ticking"]):

@@ -12,38 +12,45 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from bench.broker import Broker, Certificates, make_certificates
 from bench.commands import agent_command, command, interpreter
-from bench.environment import ROOT, MissingError, program
+from bench.environment import ROOT, MissingError, leashed, program
 from bench.home import Home
-from bench.process import cpu_s
+from bench.process import cpu_s, memory, switches
 from bench.rounds import VoidError, tell
 from tests.integration.agent_process import ListeningSystemd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.commands import Command
+    from bench.process import Memory
 
+Figure = TypeVar("Figure")
 
 #: Memory, as /run is, where the service has its runtime directory.
 MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 class Contestant:
-    """A process that runs: `began_s` (time.monotonic) is when it was started."""
+    """A process that runs: `began_s` (time.monotonic) is when it was started.
+
+    Its figures raise VoidError once it has ended. A home is for one: the broker may tell of the end
+    of a name's last connection when the next has begun.
+    """
 
     def __init__(self, home: Home, broker: Broker, command: Command) -> None:
         self.home = home
         self.broker = broker
         self.behind = len(broker.log)
         self._log = home.directory / "log"
-        with self._log.open("ab") as log:
+        with self._log.open("xb") as log:
             self.began_s = time.monotonic()
             self._process = subprocess.Popen(
-                command.arguments,
+                leashed(*command.arguments),
                 cwd=ROOT,
                 env=command.environment,
                 stdin=subprocess.PIPE,
@@ -78,7 +85,17 @@ class Contestant:
     @property
     def cpu_s(self) -> float:
         """CPU seconds since its start, of all its threads."""
-        return cpu_s(self.pid)
+        return self._look(cpu_s)
+
+    @property
+    def memory(self) -> Memory:
+        """What it takes now."""
+        return self._look(memory)
+
+    @property
+    def switches(self) -> Counter[str]:
+        """Those of each of its threads so far."""
+        return self._look(switches)
 
     def wait_connected(self, timeout_s: float = 30.0) -> float:
         """When its CONNECT was taken (time.monotonic). Raises VoidError."""
@@ -91,12 +108,23 @@ class Contestant:
 
     def check(self) -> None:
         """Raise VoidError if it has ended, or its link was lost."""
-        if self._process.poll() is not None:
-            raise VoidError(f"{self.name} ended with {self._process.returncode}: {self.log[-400:]}")
+        self.check_runs()
         if trouble := self.broker.trouble(self.name, behind=self.behind):
             raise VoidError(trouble)
         if "offline" in self.log:
             raise VoidError(f"{self.name}: {self.log[-400:]}")
+
+    def check_runs(self) -> None:
+        """Raise VoidError if it has ended."""
+        if self._process.poll() is not None:
+            raise VoidError(f"{self.name} ended with {self._process.returncode}: {self.log[-400:]}")
+
+    def _look(self, figure: Callable[[int], Figure]) -> Figure:
+        self.check_runs()
+        try:
+            return figure(self.pid)
+        except OSError as error:
+            raise VoidError(f"{self.name} ends: {error}") from None
 
     def _feed(self, lines: bytes) -> None:
         """Give it its input, which stays open."""
@@ -111,11 +139,10 @@ class Contestant:
 class Bench:
     """A place for contestants: certificates, a broker, and a directory that ends with the bench."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, missing: dict[str, str] | None = None) -> None:
         self.directory = directory
         self.prefix = f"bench{secrets.token_hex(3)}"
-        self.missing: dict[str, str] = {}
-        self._stack = ExitStack()
+        self.missing: dict[str, str] = {} if missing is None else missing
         (directory / "pki").mkdir(parents=True)
         self.certificates: Certificates = make_certificates(directory / "pki")
         self.broker = Broker(self.certificates)
@@ -123,11 +150,13 @@ class Bench:
 
     def __enter__(self) -> Self:
         """Itself, with a broker that serves."""
-        memory = MEMORY if MEMORY.is_dir() else None
-        runtime = TemporaryDirectory(prefix=f"{self.prefix}-", dir=memory)
-        self._runtime = Path(self._stack.enter_context(runtime))
-        self._stack.enter_context(self.systemd)
-        self._stack.enter_context(self.broker)
+        place = MEMORY if MEMORY.is_dir() else None
+        runtime = TemporaryDirectory(prefix=f"{self.prefix}-", dir=place)
+        with ExitStack() as stack:
+            self._runtime = Path(stack.enter_context(runtime))
+            stack.enter_context(self.systemd)
+            stack.enter_context(self.broker)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -79,15 +79,20 @@ def own_disk(directory: Path, system: Callable[..., None] = run) -> Iterator[Dis
     with image.open("wb") as file:
         file.truncate(IMAGE_MIB << 20)
     try:
+        yield Disk(mounted, _mount(image, mounted, system))
+    finally:
+        if mounted.is_mount():
+            system("umount", str(mounted))
+
+
+def _mount(image: Path, mounted: Path, system: Callable[..., None]) -> Path | None:
+    """The block device of the image, mounted; None where there can be none."""
+    try:
         # Whole from the start, so that the kernel does not write it to the end meanwhile.
         lazy = "lazy_itable_init=0,lazy_journal_init=0"
         system("mkfs.ext4", "-q", "-b", "4096", "-E", lazy, str(image))
         system("mount", "-o", "loop", str(image), str(mounted))
     except (OSError, subprocess.CalledProcessError):
-        yield Disk(mounted, None)
-        return
-    try:
-        number = mounted.stat().st_dev
-        yield Disk(mounted, Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"))
-    finally:
-        system("umount", str(mounted))
+        return None
+    number = mounted.stat().st_dev
+    return Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")

@@ -66,6 +66,14 @@ def program(name: str) -> str:
     return found
 
 
+def leashed(*command: str, end: str = "KILL") -> list[str]:
+    """The command, whose process the kernel ends by this signal once the calling thread has ended.
+
+    However that came (prctl(2), PR_SET_PDEATHSIG). Raises MissingError.
+    """
+    return [program("setpriv"), "--pdeathsig", end, *command]
+
+
 def unit_environment(unit: str) -> dict[str, str]:
     """The variables that the Environment= lines of a systemd unit's text set."""
     lines = (line.partition("=") for line in unit.splitlines())

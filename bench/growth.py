@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench import stored
 from bench.home import thermometers
-from bench.process import memory, switches
-from bench.rounds import rounds
+from bench.rounds import rounds, windows
 from bench.subscriber import Subscriber
 from bench.table import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bench.contestants import Bench
 
@@ -43,6 +43,24 @@ def waiting(count: int) -> str:
 
 def _by_sensors(bench: Bench, *, quick: bool) -> Iterator[Row]:
     window_s = 6.0 if quick else 30.0
+    begin = partial(_side_by_side, bench, window_s)
+    found = windows(1 if quick else 4, begin, name="growth with sensors")
+    condition = (
+        f"each sensor simulated and sent every {INTERVAL_S:g} s, all in the same instant; windows"
+        f" of {window_s:g} s, side by side"
+    )
+    for figure, unit in UNITS.items():
+        values = {sensors(count): one for (count, of), one in found.items() if of == figure}
+        base = sensors(SENSORS[0])
+        yield Row(
+            f"growth with sensors, {figure}", condition, unit, base, values, f"≤ 1.5 x {base}"
+        )
+
+
+@contextmanager
+def _side_by_side(
+    bench: Bench, window_s: float
+) -> Iterator[Callable[[], dict[tuple[int, str], float]]]:
     with ExitStack() as stack:
         running, arrived = {}, {}
         for count in SENSORS:
@@ -54,9 +72,9 @@ def _by_sensors(bench: Bench, *, quick: bool) -> Iterator[Row]:
             contestant.wait_connected()
         time.sleep(SETTLE_S)
 
-        def measure() -> dict[tuple[int, str], float]:
+        def window() -> dict[tuple[int, str], float]:
             before = {
-                count: (one.cpu_s, switches(one.pid), arrived[count].count())
+                count: (one.cpu_s, one.switches, arrived[count].count())
                 for count, one in running.items()
             }
             time.sleep(window_s)
@@ -66,21 +84,11 @@ def _by_sensors(bench: Bench, *, quick: bool) -> Iterator[Row]:
                 cpu_s, switched, readings = before[count]
                 readings = max(1, arrived[count].count() - readings)
                 found[count, CPU] = (one.cpu_s - cpu_s) * 1e6 / readings
-                found[count, SWITCHES] = (switches(one.pid) - switched).total() / readings
-                found[count, PSS] = memory(one.pid).pss_mib
+                found[count, SWITCHES] = (one.switches - switched).total() / readings
+                found[count, PSS] = one.memory.pss_mib
             return found
 
-        found = rounds(1 if quick else 4, measure, name="growth with sensors")
-    condition = (
-        f"each sensor simulated and sent every {INTERVAL_S:g} s, all in the same instant; windows"
-        f" of {window_s:g} s, side by side"
-    )
-    for figure, unit in UNITS.items():
-        values = {sensors(count): one for (count, of), one in found.items() if of == figure}
-        base = sensors(SENSORS[0])
-        yield Row(
-            f"growth with sensors, {figure}", condition, unit, base, values, f"≤ 1.5 x {base}"
-        )
+        yield window
 
 
 def _by_rows(bench: Bench, *, quick: bool) -> Iterator[Row]:

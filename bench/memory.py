@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.commands import UNIT
 from bench.environment import PAHO, unit_environment
 from bench.home import thermometers
-from bench.process import memory
 from bench.rounds import rounds
 from bench.table import Row
 
@@ -97,7 +96,7 @@ def _measure(bench: Bench, cases: list[Case], after_s: float) -> dict[Key, float
         for contestant in running.values():
             contestant.wait_connected()
         time.sleep(after_s)
-        found = {case: memory(contestant.pid) for case, contestant in running.items()}
+        found = {case: contestant.memory for case, contestant in running.items()}
     return {
         (case, figure): getattr(taken, f"{figure.lower()}_mib")
         for case, taken in found.items()

@@ -57,10 +57,15 @@ class Observer:
         self._client.connect("127.0.0.1", self._port)
         self._client.loop_start()
         if not self._subscribed.wait(PATIENCE_S):
+            self.close()
             raise TimeoutError("nothing can be subscribed to")
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
         """Leave."""
         self._client.disconnect()
         self._client.loop_stop()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from bench.environment import ROOT, MissingError
+from bench.environment import ROOT, MissingError, leashed
 from bench.rounds import VoidError, rounds, tell
 from bench.table import Row
 
@@ -59,7 +59,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
 def _measure() -> dict[tuple[str, str], float]:
     command = [sys.executable, "-m", "bench.at_pin", str(WINDOW_S), str(PULSES)]
     with subprocess.Popen(
-        [str(ROOT / "scripts" / "in-kernel"), *command],
+        leashed(str(ROOT / "scripts" / "in-kernel"), *command, end="TERM"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

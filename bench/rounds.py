@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
 #: How often a round that is void is measured again.
 AGAIN = 2
@@ -44,3 +46,30 @@ def rounds(
                 values[key].append(value)
             break
     return dict(values)
+
+
+def windows(
+    count: int,
+    begin: Callable[[], AbstractContextManager[Callable[[], Mapping[Key, float]]]],
+    *,
+    name: str,
+) -> dict[Key, list[float]]:
+    """The values of `count` rounds that look at the same processes, one after the other.
+
+    `begin` starts these and gives what measures a round. After one that is void they are started
+    anew, so that nothing of it is in the next.
+    """
+    with ExitStack() as running:
+        measure: Callable[[], Mapping[Key, float]] | None = None
+
+        def window() -> Mapping[Key, float]:
+            nonlocal measure
+            try:
+                measure = measure or running.enter_context(begin())
+                return measure()
+            except (VoidError, TimeoutError):
+                measure = None
+                running.close()
+                raise
+
+        return rounds(count, window, name=name)

@@ -8,7 +8,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.environment import program
+from bench.environment import leashed, program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,14 +48,22 @@ class Subscriber(AbstractContextManager["Subscriber"]):
         self._seen = self._counted = 0
         with file.open("wb") as output:
             self._process = subprocess.Popen(
-                [program("mosquitto_sub"), *where, "-F", "%U %t %p"],
+                leashed(program("mosquitto_sub"), *where, "-F", "%U %t %p"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.DEVNULL,
             )
-        broker.wait(r"New client connected from \S+ as auto-", behind=behind)
+        try:
+            broker.wait(r"New client connected from \S+ as auto-", behind=behind)
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
         """End it."""
         if self._process.poll() is None:
             self._process.kill()

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from statistics import mean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.home import thermometers
 from bench.relay import Relay
-from bench.rounds import VoidError, rounds
+from bench.rounds import VoidError, rounds, windows
 from bench.subscriber import Subscriber
 from bench.table import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bench.contestants import Bench, Contestant
 
@@ -71,16 +72,10 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     )
     yield Row("wire, connect", condition, "bytes", "tutorial", connects)
     slow = EACH_MINUTE_QUICK if quick else EACH_MINUTE
-    with ExitStack() as stack:
-        paces = {"1/s": EACH_SECOND, "1/min": slow}
-        running = {
-            (name, label): stack.enter_context(_line(bench, name, pace))
-            for label, pace in paces.items()
-            for name in names
-        }
-        time.sleep(SETTLE_S)
-        window_s = slow.interval_s * (2 if quick else 4)
-        found = rounds(1 if quick else 2, lambda: _window(running, window_s), name="wire")
+    paces = {"1/s": EACH_SECOND, "1/min": slow}
+    window_s = slow.interval_s * (2 if quick else 4)
+    begin = partial(_side_by_side, bench, names, paces, window_s)
+    found = windows(1 if quick else 2, begin, name="wire")
     yield from _rows(found, paces, window_s)
 
 
@@ -89,6 +84,20 @@ def _connects(bench: Bench, names: list[str]) -> dict[str, float]:
         running = {name: stack.enter_context(_line(bench, name, NOTHING)) for name in names}
         time.sleep(SETTLE_S)
         return {name: line.relay.traffic.wire for name, line in running.items()}
+
+
+@contextmanager
+def _side_by_side(
+    bench: Bench, names: list[str], paces: Mapping[str, Pace], window_s: float
+) -> Iterator[Callable[[], dict[tuple[str, str, str], float]]]:
+    with ExitStack() as stack:
+        running = {
+            (name, label): stack.enter_context(_line(bench, name, pace))
+            for label, pace in paces.items()
+            for name in names
+        }
+        time.sleep(SETTLE_S)
+        yield partial(_window, running, window_s)
 
 
 def _window(

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from bench.broker import Broker, make_certificates
+from tests.unit.bench.processes import running
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Interrupted(Broker):
+    """A broker during whose start somebody loses patience."""
+
+    def wait(self, *_: object, **__: object) -> NoReturn:
+        """Interrupt."""
+        raise KeyboardInterrupt
+
+
+def test_broker_whose_start_is_interrupted_has_ended(tmp_path: Path) -> None:
+    """Nobody else would end it: what raises in `__enter__` calls no `__exit__`."""
+    broker = Interrupted(make_certificates(tmp_path))
+    with pytest.raises(KeyboardInterrupt), broker:
+        pass
+    assert not running(broker.pid)
 
 
 def test_broker_serves_again_on_its_ports(tmp_path: Path) -> None:

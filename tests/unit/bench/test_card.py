@@ -42,6 +42,16 @@ def test_without_a_disk_of_its_own_the_directory_serves(tmp_path: Path) -> None:
         assert disk.written().flushes is None
 
 
+def test_a_disk_whose_mounting_is_interrupted_is_no_directory_that_serves(tmp_path: Path) -> None:
+    """What ends the benchmark is not taken for a refusal."""
+
+    def interrupt(*_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), own_disk(tmp_path, interrupt):
+        pass
+
+
 @pytest.mark.parametrize("way", card.WAYS)
 def test_each_way_leaves_nothing_for_the_next(way: card.Way, tmp_path: Path) -> None:
     """The next finds an empty disk, and no log that has grown already."""

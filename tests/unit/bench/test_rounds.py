@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.broker import lost
-from bench.rounds import VoidError, rounds
+from bench.rounds import VoidError, rounds, windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pytest
 
@@ -41,6 +42,33 @@ def test_round_that_is_void_three_times_is_left_out(capsys: pytest.CaptureFixtur
     """The next one is measured all the same."""
     assert rounds(2, outcomes("a", "b", "c", 2.0), name="idle") == {"agent": [2.0]}
     assert "left out: c" in capsys.readouterr().err
+
+
+def test_window_that_is_void_has_others_begin_anew() -> None:
+    """What ran in it has ended before; without a void one all look at the same."""
+    measure, happened = outcomes(1.0, "link lost", 2.0, 3.0), list[str]()
+
+    @contextmanager
+    def begin() -> Iterator[Callable[[], dict[str, float]]]:
+        happened.append("begin")
+        yield measure
+        happened.append("end")
+
+    assert windows(3, begin, name="idle") == {"agent": [1.0, 2.0, 3.0]}
+    assert happened == ["begin", "end", "begin", "end"]
+
+
+def test_window_whose_processes_do_not_begin_is_void() -> None:
+    """They are started again as often as any other is measured."""
+    measure, beginnings = outcomes(1.0, 2.0), ["does not connect", ""]
+
+    @contextmanager
+    def begin() -> Iterator[Callable[[], dict[str, float]]]:
+        if reason := beginnings.pop(0):
+            raise VoidError(reason)
+        yield measure
+
+    assert windows(2, begin, name="idle") == {"agent": [1.0, 2.0]}
 
 
 def test_end_of_a_connection_is_seen_in_the_log() -> None:
