@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
+import os
 import signal
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bench.contestants import Bench
 from bench.environment import ROOT, MissingError, machine, versions
+from bench.report import Report
 from bench.rounds import VoidError, tell
-from bench.table import as_json, lines, target_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from bench.table import Row
 
@@ -37,6 +38,9 @@ ROWS = (
     "pin",
 )
 
+#: Signals by which one is ended, by a closed terminal too.
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+
 
 class RowModule(Protocol):
     """A row, or a kind of rows."""
@@ -47,6 +51,9 @@ class RowModule(Protocol):
 
 def main(arguments: list[str]) -> int:
     """Measure and print; 0 if every row was measured, whatever its figures are."""
+    for ending in ENDINGS:
+        if signal.getsignal(ending) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(ending, _end)
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, under three minutes")
     parser.add_argument("--rows", default=",".join(ROWS), help="of %(default)s", metavar="NAME,..")
@@ -61,43 +68,49 @@ def main(arguments: list[str]) -> int:
     chosen = options.rows.split(",")
     if unknown := [name for name in chosen if name not in ROWS]:
         parser.error(f"--rows: no {', '.join(unknown)}; there are {', '.join(ROWS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that runs is ended
     head = [time.strftime("%Y-%m-%d %H:%M"), machine(), *versions()]
-    print("\n".join(head), flush=True)
     try:
-        found, missing = measure(chosen, quick=options.quick)
-    except KeyboardInterrupt:
-        return 130
-    print("\n".join(target_lines(found)))
-    for name, reason in missing.items():
-        print(f"  left out     {name}: {reason}")
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    content = {"head": head, "quick": options.quick, "missing": missing, "rows": as_json(found)}
-    options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    print(f"\nAll figures: {options.json}")
-    return 1 if missing.keys() & set(chosen) else 0
-
-
-def measure(chosen: list[str], *, quick: bool) -> tuple[list[Row], dict[str, str]]:
-    """The rows, each printed as soon as it is there; the rows and contestants left out, and why."""
-    found: list[Row] = []
+        report = Report(options.json, head, quick=options.quick)
+    except OSError as error:
+        parser.error(f"--json: {error}; name a file that can be written")
+    print("\n".join(head), flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
-        Bench(Path(directory)) as bench,
+        Bench(Path(directory), report.missing) as bench,
     ):
         for name in chosen:
             began_s = time.monotonic()
-            module = cast("RowModule", importlib.import_module(f"bench.{name}"))
-            try:
-                for row in module.rows(bench, quick=quick):
-                    print("\n".join(lines(row, found[-1] if found else None)), flush=True)
-                    found.append(row)
-            except (MissingError, VoidError, TimeoutError) as error:
-                bench.missing[name] = str(error)
-                tell(f"the row {name} is left out: {error}")
+            with closing(measured(name, bench, quick=options.quick)) as rows:
+                for row in rows:
+                    report.add(row)
             tell(f"{name} took {time.monotonic() - began_s:.0f} s")
-        return found, bench.missing
+    report.end()
+    return 1 if report.missing.keys() & set(chosen) else 0
+
+
+def measured(name: str, bench: Bench, *, quick: bool) -> Generator[Row, None, None]:
+    """The rows of that name; whatever it is that fails is told, and goes to what is missing."""
+    try:
+        module = cast("RowModule", importlib.import_module(f"bench.{name}"))
+        yield from module.rows(bench, quick=quick)
+    except Exception as error:  # noqa: BLE001, the other rows are worth having all the same
+        expected = isinstance(error, MissingError | VoidError | TimeoutError)
+        bench.missing[name] = str(error) if expected else repr(error)
+        tell(f"the row {name} is left out: {bench.missing[name]}")
+
+
+def _end(number: int, _: object) -> None:
+    """End all that runs, and then this; once."""
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # who read the table has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
