@@ -48,13 +48,14 @@ FIGURES = {
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """Memory, CPU, order and speed while a backlog drains, one agent after the other."""
     count = 10_000 if quick else 100_000
+    agents = {name: paho for name, paho in AGENTS.items() if paho in bench.pahos()}
     filled = bench.directory / "backlog" / "store.db"
     stored.fill(filled, count, counts_every=10)
 
     def measure() -> dict[tuple[str, str], float]:
         return {
             (name, figure): value
-            for name, paho in list(AGENTS.items())[: 1 if quick else None]
+            for name, paho in list(agents.items())[: 1 if quick else None]
             for figure, value in _drain(bench, paho, filled, count)
         }
 

@@ -97,6 +97,7 @@ class Broker:
         self._logged = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._over = False  # what it writes
         self._configuration = certificates.directory / f"mosquitto-{self.port}.conf"
         text = CONFIGURATION.format(
             port=self.port,
@@ -140,6 +141,7 @@ class Broker:
     def start(self) -> float:
         """Start it; when it began to listen (time.monotonic). Raises TimeoutError."""
         behind = len(self.log)
+        self._over = False
         self._process = subprocess.Popen(
             leashed(program("mosquitto"), "-c", str(self._configuration)),
             stdin=subprocess.DEVNULL,
@@ -167,7 +169,7 @@ class Broker:
     ) -> Line:
         """The line that makes it `count` matches, of those after the first `behind`.
 
-        Raises TimeoutError.
+        Raises TimeoutError, at once where the broker has ended.
         """
         wanted, until_s, looked, found = (
             re.compile(pattern),
@@ -182,7 +184,7 @@ class Broker:
                     found += bool(wanted.search(line.text))
                     if found == count:
                         return line
-                if not self._logged.wait(max(0.0, until_s - time.monotonic())):
+                if self._over or not self._logged.wait(max(0.0, until_s - time.monotonic())):
                     last = [line.text for line in self.log[-5:]]
                     raise TimeoutError(f"{pattern}: {found} of {count} in {timeout_s:g} s; {last}")
 
@@ -204,6 +206,9 @@ class Broker:
                 with self._logged:
                     self.log.append(Line(time.monotonic(), text.rstrip()))
                     self._logged.notify_all()
+        with self._logged:
+            self._over = True
+            self._logged.notify_all()
 
 
 def connected(client_id: str) -> str:

@@ -6,17 +6,17 @@ Each run has a name of its own, so that none takes over another's connection.
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 import threading
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from bench.broker import Broker, Certificates, make_certificates
 from bench.commands import agent_command, command, interpreter
-from bench.environment import ROOT, MissingError, leashed, program
+from bench.environment import PAHO, ROOT, MissingError, leashed, program
 from bench.home import Home
 from bench.process import cpu_s, memory, switches
 from bench.rounds import VoidError, tell
@@ -150,10 +150,11 @@ class Bench:
 
     def __enter__(self) -> Self:
         """Itself, with a broker that serves."""
-        place = MEMORY if MEMORY.is_dir() else None
-        runtime = TemporaryDirectory(prefix=f"{self.prefix}-", dir=place)
+        place = MEMORY if MEMORY.is_dir() else self.directory
+        self._runtime = place / f"{self.prefix}-{secrets.token_hex(8)}"
         with ExitStack() as stack:
-            self._runtime = Path(stack.enter_context(runtime))
+            stack.callback(shutil.rmtree, self._runtime, ignore_errors=True)
+            self._runtime.mkdir(mode=0o700)
             stack.enter_context(self.systemd)
             stack.enter_context(self.broker)
             self._stack = stack.pop_all()
@@ -165,7 +166,11 @@ class Bench:
 
     def available(self, *names: str) -> list[str]:
         """Those of the contestants that can run here; why another cannot is told once."""
-        return [name for name in names if self._can_run(name)]
+        return [name for name in names if self._can_run(name, name, "deb")]
+
+    def pahos(self) -> dict[str, str]:
+        """The environments in which the agent can run here, and what rows call them; same."""
+        return {paho: label for paho, label in PAHO.items() if self._can_run(label, "agent", paho)}
 
     def home(
         self,
@@ -202,10 +207,10 @@ class Bench:
 
         `paho` is the environment of the agent and of the peers that have the agent's libraries.
         `as_unit` gives the agent what the unit sets. `mode` is a peer's: "sit" publishes one
-        message and stays; "drain COUNT BYTES_PER_S" publishes COUNT of 200 bytes, at most 100
-        unacknowledged, BYTES_PER_S 0 without a limit; "each S KEEPALIVE_S" publishes a numbered one
-        each S seconds, with a keep-alive of a minute if none is given. Raises MissingError;
-        VoidError at the end of a `steady` one if its link was lost.
+        message and stays; "drain COUNT PER_S" publishes COUNT of 200 bytes, at most 100
+        unacknowledged, and of `bare` PER_S a second unless that is 0; "each S KEEPALIVE_S"
+        publishes a numbered one each S seconds, with a keep-alive of a minute if none is given.
+        Raises MissingError; VoidError at the end of a `steady` one if its link was lost.
         """
         home = home or self.home(broker=broker)
         broker = broker or self.broker
@@ -218,14 +223,14 @@ class Bench:
             if steady:
                 running.check()
 
-    def _can_run(self, name: str) -> bool:
-        if name not in self.missing:
+    def _can_run(self, label: str, name: str, paho: str) -> bool:
+        if label not in self.missing:
             try:
                 if name == "mosquitto_pub":
                     program(name)
                 else:
-                    interpreter(name, "deb")
+                    interpreter(name, paho)
             except MissingError as error:
-                self.missing[name] = str(error)
-                tell(f"{name} is left out: {error}")
-        return name not in self.missing
+                self.missing[label] = str(error)
+                tell(f"{label} is left out: {error}")
+        return label not in self.missing

@@ -5,6 +5,8 @@ A peer that cannot be installed is missing from the table, with the reason; noth
 
 from __future__ import annotations
 
+import compileall
+import fcntl
 import os
 import platform
 import shlex
@@ -42,6 +44,14 @@ class MissingError(Exception):
 def python(name: str) -> Path:
     """The interpreter of an environment, which is made if need be. Raises MissingError."""
     directory = BASE / name
+    BASE.mkdir(parents=True, exist_ok=True)
+    with (BASE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another benchmark may be making it
+        _make(name, directory)
+    return directory / "bin" / "python"
+
+
+def _make(name: str, directory: Path) -> None:
     stamp = directory / "stamp"
     wanted = f"{sys.version}\n{directory}\n{' '.join(PACKAGES[name])}\n"
     if not stamp.is_file() or stamp.read_text() != wanted:
@@ -55,7 +65,15 @@ def python(name: str) -> Path:
                 said = (done.stderr.strip() or done.stdout.strip()).splitlines()
                 raise MissingError(f"{name}: {said[-1] if said else 'cannot be installed'}")
         stamp.write_text(wanted)
-    return directory / "bin" / "python"
+
+
+def compile_ours(root: Path = ROOT) -> None:
+    """Compile the agent and the scripts of the peers, as installing the package does.
+
+    Whoever compiles what it loads keeps some of the memory that this takes.
+    """
+    for directory in ("agent", "bench/peers"):
+        compileall.compile_dir(root / directory, quiet=2)
 
 
 def program(name: str) -> str:

@@ -25,7 +25,8 @@ SWITCHES, CPU = "switches", "CPU"
 
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """Switches between threads and CPU milliseconds in windows of a minute, all side by side."""
-    names = [*AGENTS, *bench.available(*PEERS)]
+    agents = [name for name, paho in AGENTS.items() if paho in bench.pahos()]
+    names = [*agents, *bench.available(*PEERS)]
     found = windows(1 if quick else 8, partial(_side_by_side, bench, names), name="idle")
     condition = (
         "windows of 60 s, all threads, side by side; the agent reads, stores and sends one sensor"

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.commands import UNIT
-from bench.environment import PAHO, unit_environment
+from bench.environment import unit_environment
 from bench.home import thermometers
 from bench.rounds import rounds
 from bench.table import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bench.contestants import Bench
 
@@ -58,7 +58,10 @@ EACH = (("agent", True), ("agent", False), ("lean", True), ("bare", True))
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """PSS, RSS and USS; all side by side, and but for `quick` also one at a time."""
     sets = bool(unit_environment(UNIT.read_text()))
-    ours = [Case(name, paho, as_unit) for paho in PAHO for name, as_unit in EACH if sets or as_unit]
+    pahos = bench.pahos()
+    ours = [
+        Case(name, paho, as_unit) for paho in pahos for name, as_unit in EACH if sets or as_unit
+    ]
     others = [Case(name) for name in bench.available(*PEERS) if name != "bare"]
     after_s = 8.0 if quick else 25.0
     together = rounds(
@@ -68,7 +71,9 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
         f"{SENSORS} simulated sensors at {INTERVAL_S:g} s, connected, after {after_s:g} s;"
         " peers connected and idle; "
     )
-    yield from _rows(together, "memory", f"{condition}all side by side: they share libraries")
+    yield from _rows(
+        pahos, together, "memory", f"{condition}all side by side: they share libraries"
+    )
     if quick:
         return
     cases = [case for case in [*ours, *others] if case.name in ALONE]
@@ -80,7 +85,10 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
 
     alone = rounds(2, measure_alone, name="memory alone")
     yield from _rows(
-        alone, "memory alone", f"{condition}one at a time: only the bench itself runs Python too"
+        pahos,
+        alone,
+        "memory alone",
+        f"{condition}one at a time: only the bench itself runs Python too",
     )
 
 
@@ -104,9 +112,11 @@ def _measure(bench: Bench, cases: list[Case], after_s: float) -> dict[Key, float
     }
 
 
-def _rows(values: dict[Key, list[float]], name: str, condition: str) -> Iterator[Row]:
+def _rows(
+    pahos: Mapping[str, str], values: Mapping[Key, list[float]], name: str, condition: str
+) -> Iterator[Row]:
     for figure in ("PSS", "RSS", "USS"):
-        for paho, version in PAHO.items():
+        for paho, version in pahos.items():
             shown = {
                 case.label: one
                 for (case, of), one in values.items()

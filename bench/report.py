@@ -36,7 +36,8 @@ class Report:
     def end(self) -> None:
         """Print the targets, and what is missing."""
         self._write()
-        print("\n".join(target_lines(self._rows)))
+        few = ", of few rounds: a hint" * self._quick
+        print(f"\nTargets{few}", *target_lines(self._rows), sep="\n")
         for name, reason in self.missing.items():
             print(f"  left out     {name}: {reason}")
         print(f"\nAll figures: {self._file}", flush=True)

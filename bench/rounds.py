@@ -31,7 +31,8 @@ def rounds(
 ) -> dict[Key, list[float]]:
     """The values of `count` rounds, for each key one a round.
 
-    A round that is void is told and measured again, at most twice; then it is left out.
+    A round that is void is told and measured again, at most twice; then it is left out. Raises
+    VoidError if all are.
     """
     values: dict[Key, list[float]] = defaultdict(list)
     for number in range(1, count + 1):
@@ -45,6 +46,8 @@ def rounds(
             for key, value in measured.items():
                 values[key].append(value)
             break
+    if not values:
+        raise VoidError(f"{name}: every round was void")
     return dict(values)
 
 

@@ -10,7 +10,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from bench.broker import Broker
-from bench.environment import PAHO
 from bench.home import thermometers
 from bench.rounds import VoidError, rounds
 from bench.table import Row
@@ -52,8 +51,9 @@ class Case(NamedTuple):
 
 def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
     """CPU and wall milliseconds, one contestant at a time, interleaved."""
-    cases = [Case(name, paho) for paho in PAHO for name in BOTH]
-    cases += [Case("agent", paho, kept=True) for paho in PAHO]
+    pahos = bench.pahos()
+    cases = [Case(name, paho) for paho in pahos for name in BOTH]
+    cases += [Case("agent", paho, kept=True) for paho in pahos]
     cases += [Case(name) for name in bench.available(*PEERS)]
     with Broker(bench.certificates, verbose=True) as broker:
 
@@ -88,7 +88,7 @@ def rows(bench: Bench, *, quick: bool) -> Iterator[Row]:
         (CPU, puback, ""),
         (WALL, puback, "≤ 1.5 x tutorial"),
     ):
-        for paho, version in PAHO.items():
+        for paho, version in pahos.items():
             values = {
                 case.label: one
                 for (case, what), one in found.items()

@@ -110,13 +110,20 @@ def lines(row: Row, above: Row | None = None) -> Iterator[str]:
         yield f"  {contestant:{width}}  {spread(values)!s:26}  {beside}".rstrip()
 
 
+def unjudged(row: Row) -> list[str]:
+    """The target's parts that nobody is judged by: somebody was not measured."""
+    judged = {verdict.bound for verdict in verdicts(row)}
+    return [part for part in row.target.split(", ") if part and part not in judged]
+
+
 def target_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """Each part of each target, reached or not."""
-    yield "\nTargets"
+    """Each part of each target: reached, not, or not judged."""
     for row in rows:
         for found in verdicts(row):
             mark = "reached    " if found.reached else "NOT reached"
-            yield f"  {mark}  {row.name}: {found.contestant} {short(found.figure)}, {found.bound}"
+            yield f"  {mark}  {row.name}: {found.contestant} {found.figure:.5g}, {found.bound}"
+        for part in unjudged(row):
+            yield f"  not judged   {row.name}: {part}"
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -131,6 +138,7 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 if one and (found := ratios(one, row.values.get(row.of, ())))
             },
             "targets": [asdict(verdict) for verdict in verdicts(row)],
+            "unjudged": unjudged(row),
         }
         for row in rows
     ]

@@ -28,20 +28,20 @@ def main(host: str, port: str, ca: str, certificate: str, key: str, name: str, m
     client.on_publish = count
     client.connect(host, int(port), keepalive=60)
     _, total, limit = (mode + " 1 0").split()[:3] if mode != "sit" else ("", "1", "0")
-    rest, bytes_per_s = int(total), int(limit)
-    topic, size = f"{name}/sensors/room", len(PAYLOAD) + len(name) + 20
-    sent, free_bytes, filled_s = 0, 0.0, time.monotonic()
+    rest, per_s = int(total), int(limit)
+    topic = f"{name}/sensors/room"
+    sent, free, filled_s = 0, 0.0, time.monotonic()
     while True:
         wait_s = 30.0
         if online and rest:
-            if bytes_per_s:
+            if per_s:
                 now_s = time.monotonic()
-                free_bytes += min(now_s - filled_s, 1.0) * bytes_per_s
+                free += min(now_s - filled_s, 1.0) * per_s
                 filled_s = now_s
-            while rest and sent - acknowledged[0] < WINDOW and (not bytes_per_s or free_bytes > 0):
+            while rest and sent - acknowledged[0] < WINDOW and (not per_s or free > 0):
                 client.publish(topic, PAYLOAD, qos=1)
-                sent, rest, free_bytes = sent + 1, rest - 1, free_bytes - size
-            if bytes_per_s and free_bytes <= 0:
+                sent, rest, free = sent + 1, rest - 1, free - 1
+            if per_s and free <= 0:
                 wait_s = BURST_S
         writing = [client.socket()] if client.want_write() else []
         ready, writable, _ = select.select([client.socket()], writing, [], wait_s)

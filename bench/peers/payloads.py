@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing would cost whoever publishes this
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

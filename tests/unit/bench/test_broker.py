@@ -44,6 +44,19 @@ def test_broker_serves_again_on_its_ports(tmp_path: Path) -> None:
         socket.create_connection(("127.0.0.1", broker.port))
 
 
+def test_nobody_waits_for_a_broker_that_has_ended(tmp_path: Path) -> None:
+    """Another program has its port: the error has what mosquitto says of it."""
+    broker = Broker(make_certificates(tmp_path))
+    with (
+        socket.create_server(("127.0.0.1", broker.port)),
+        pytest.raises(TimeoutError, match="Address already in use"),
+    ):
+        broker.start()
+    with pytest.raises(TimeoutError):
+        broker.wait("running", timeout_s=3600)
+    broker.stop()
+
+
 def test_wait_for_what_is_not_logged_ends(tmp_path: Path) -> None:
     """The error says how often it was seen, of how often."""
     with (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bench.broker import lost
 from bench.rounds import VoidError, rounds, windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import pytest
 
 
 def outcomes(*given: float | str) -> Callable[[], dict[str, float]]:
@@ -42,6 +42,12 @@ def test_round_that_is_void_three_times_is_left_out(capsys: pytest.CaptureFixtur
     """The next one is measured all the same."""
     assert rounds(2, outcomes("a", "b", "c", 2.0), name="idle") == {"agent": [2.0]}
     assert "left out: c" in capsys.readouterr().err
+
+
+def test_row_without_any_round_is_told() -> None:
+    """Nothing at all is no row."""
+    with pytest.raises(VoidError, match="idle: every round was void"):
+        rounds(1, outcomes("a", "b", "c"), name="idle")
 
 
 def test_window_that_is_void_has_others_begin_anew() -> None:

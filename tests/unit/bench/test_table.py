@@ -101,7 +101,6 @@ def test_targets_are_told_reached_or_not() -> None:
     """At the end, in a line each."""
     rows = [row("≤ 1.1 x lean", agent=[12.0], lean=[10.0]), row("≤ 12", agent=[12.0])]
     assert list(target_lines(rows)) == [
-        "\nTargets",
         "  NOT reached  memory: agent 1.2, ≤ 1.1 x lean",
         "  reached      memory: agent 12, ≤ 12",
     ]
@@ -114,3 +113,20 @@ def test_json_has_every_figure() -> None:
     assert found["median"] == {"agent": 12.0, "lean": 10.0}
     assert found["ratio"] == {"agent": 1.2, "lean": 1.0}
     assert [one["reached"] for one in found["targets"]] == [True]
+
+
+def test_target_without_whom_it_is_to_is_not_judged() -> None:
+    """It is told as that, in words and in the file: neither reached nor missed."""
+    lonely = row("≤ 2 x lean, ≤ 1 x mqtt-io", agent=[12.0], lean=[10.0])
+    assert list(target_lines([lonely])) == [
+        "  reached      memory: agent 1.2, ≤ 2 x lean",
+        "  not judged   memory: ≤ 1 x mqtt-io",
+    ]
+    assert as_json([lonely])[0]["unjudged"] == ["≤ 1 x mqtt-io"]
+
+
+def test_figure_just_above_its_bound_does_not_read_as_that() -> None:
+    """Three digits would hide why it is not reached."""
+    assert list(target_lines([row("≤ 1.15", agent=[1.1504])])) == [
+        "  NOT reached  memory: agent 1.1504, ≤ 1.15"
+    ]
