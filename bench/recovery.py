@@ -32,7 +32,7 @@ AGENTS: Mapping[str, Mapping[str, float]] = {
 #: Its readings have no number.
 UNCOUNTED = "mqtt-io"
 
-BEFORE_S, DOWN_S, QUICK_DOWN_S = 5.0, 10.0, 4.0
+BEFORE_S, DOWN_S, QUICK_DOWN_S = 5.0, 10.0, 2.0
 BACK_WITHIN_S = 90.0
 
 #: What waited has this long to arrive behind the first.
