@@ -101,9 +101,10 @@ class Records:
     def newest_moment(self) -> Moment | None:
         """The moment of the newest record in the table, or of the newest that it marks."""
         query = "SELECT wall_s, boot_s, boot_id FROM records ORDER BY seq DESC LIMIT 100"
-        for wall_s, boot_s, boot_id in self._db.execute(query).fetchall():
-            if is_time(wall_s) and is_time(boot_s) and boot_id and isinstance(boot_id, str):
-                return Moment(wall_s, boot_s, boot_id)
+        with closing(self._db.execute(query)) as rows:  # nearly always the first
+            for wall_s, boot_s, boot_id in rows:
+                if is_time(wall_s) and is_time(boot_s) and boot_id and isinstance(boot_id, str):
+                    return Moment(wall_s, boot_s, boot_id)
         return None
 
     def remove(self, figures: Figures, numbers: Collection[int]) -> None:
