@@ -51,7 +51,7 @@ def fill(path: Path, rows: int, *, counts_every: int = 10**9) -> None:
 
 
 def operations(store: Store) -> Mapping[str, Callable[[], object]]:
-    """The operations, each as the daemon calls it."""
+    """The operations, each as the daemon calls it; what is appended waits."""
     moment = Moment(1.8e9, 2000.0, BOOT_ID)
     reading = NewRecord("sensors/room", moment.wall_s, moment, {"text": TEXT})
     middle = store.newest_seq - store.queued // 2
@@ -74,10 +74,12 @@ def costs_us(paths: Mapping[str, Path], times: int) -> dict[str, dict[str, float
         }
         for _ in range(times):
             for label, store in stores.items():
+                newest_seq = store.newest_seq
                 for name, operation in operations(store).items():
                     began = time.thread_time_ns()
                     operation()
                     taken[name][label].append(time.thread_time_ns() - began)
+                store.acknowledge(newest_seq + 1)  # so that there are as many again
     return {
         name: {label: median(of) / 1000 for label, of in by.items()} for name, by in taken.items()
     }
