@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 RELOAD_S = 0.2
 PATIENCE_S = 30  # a busy machine may take long over mosquitto's fsync
-CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS}  # as a process returns them
+#: As a process returns them; the last where a reload met one that was just beginning.
+CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGHUP}
 CONNECTED = re.compile(r"New client connected from \S+ as (.*) \(p(\d), .*u'(device-\w+)'\)")
 
 
