@@ -208,10 +208,14 @@ class Connection:
             raise SilentError("the broker did not answer a ping in time")
 
     def _read(self) -> None:
-        """Read packets until none is there, but not for ever: a flood may not starve the rest."""
+        """Read packets until none is there, but not for ever: a flood may not starve the rest.
+
+        CONNACK alone, since who waits for that is not ready for messages.
+        """
         read_until_s = time.monotonic() + READ_S
+        opening = self._accepted is None
         while self._read_packet():
-            if self._client.congested or time.monotonic() >= read_until_s:
+            if opening or self._client.congested or time.monotonic() >= read_until_s:
                 return
 
     def _send(self, call: Callable[..., _Result], *arguments: object) -> _Result:

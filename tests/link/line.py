@@ -36,9 +36,10 @@ class Line:
         protocol: str = "5",
         keepalive_s: int = 60,
         properties: bytes = b"",
+        behind: bytes = b"",
         leaves: bool = False,
     ) -> None:
-        """Connect; CONNACK waits already, and behind it the end where the broker `leaves`."""
+        """Connect; CONNACK waits already, and behind it what is `behind`, or the broker's end."""
         options = Options("broker", 8883, "living-room", protocol, keepalive_s, 60, 5.0)
         self.connection = Connection(
             options,
@@ -46,10 +47,12 @@ class Line:
             on_message=self.take,
         )
         five = protocol == "5"
-        self.broker.sendall(wire.connack(five=five, properties=properties))
+        self.broker.sendall(wire.connack(five=five, properties=properties) + behind)
         if leaves:
             self.broker.shutdown(socket.SHUT_WR)
         self.connection.open()
+        if not (behind or leaves):
+            self.connection.step(0.0)  # sees that nothing came with CONNACK
         self.broker.recv(65_536)
 
     def _take(self, _topic: str, payload: bytes) -> None:

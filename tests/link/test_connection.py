@@ -201,6 +201,14 @@ def test_an_end_in_the_same_breath_as_connack_is_told_after_it(line: Line, proto
         line.connection.step(5.0)
 
 
+def test_what_comes_in_the_same_breath_as_connack_is_for_the_first_step(line: Line) -> None:
+    """A caller of `open()` learns whether it was let in before it has to take anything."""
+    line.open(behind=message(7))
+    assert line.messages == []
+    line.connection.step(0.0)
+    assert line.messages == [b"x"]
+
+
 def test_a_link_with_answers_unread_is_not_drained(line: Line) -> None:
     """Neither while they are in the socket, nor while TLS has decrypted them already."""
     line.open()

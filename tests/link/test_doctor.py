@@ -124,6 +124,21 @@ def test_a_refused_connect_is_called_as_the_condition_is(patient: Patient) -> No
     assert "FAIL  not-authorized: the broker refuses the connection: not authorized" in told
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_message_that_waited_is_left_to_the_agent(patient: Patient, *, kept: bool) -> None:
+    """It comes in the same breath as CONNACK, and gets no PUBACK; the device was let in."""
+    message = wire.publish(f"{THING}/count", b"x", five=True, mid=7)
+    patient.broker.on[wire.CONNECT] = lambda peer, _: peer.send(
+        wire.connack(five=True, present=kept) + message
+    )
+
+    code, told = patient.examine()
+
+    assert code == 0, told
+    assert "OK    connection: accepted" in told
+    assert not patient.broker.seen(wire.PUBACK)
+
+
 @pytest.mark.parametrize("answer", ["refused", "dropped"])
 def test_a_refused_subscription_is_a_warning(patient: Patient, answer: str) -> None:
     """Publishing works without it: exit 0."""
