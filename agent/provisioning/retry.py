@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    stop_after_delay,
     wait_fixed,
     wait_random_exponential,
 )
@@ -29,8 +30,8 @@ class Retry:
     """Runs each step until it succeeds, is refused, or `patience_s` is over.
 
     The waits are full jitter under a cap that doubles, from half a second to half a minute.
-    `sleep(seconds)` may return early to have the next attempt made at once. Only arguments that
-    tenacity 8.2.1 has are used.
+    `sleep(seconds)` may return early to have the next attempt made at once; `clock` tells how much
+    patience is left. Only arguments that tenacity 8.2.1 has are used.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class Retry:
         *,
         patience_s: float,
         sleep: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.say = say
         self._patience_s = patience_s
         self._sleep = sleep
+        self._clock = clock
 
     def done(self, step: str, text: str) -> None:
         """Say that a step is done, and what came of it."""
@@ -60,6 +63,7 @@ class Retry:
 
         A `patience_s` longer than the usual one counts; `at_least_s` is the shortest wait.
         """
+        until_s = self._clock() + max(patience_s, self._patience_s)
 
         def tell(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -70,7 +74,7 @@ class Retry:
 
         retrying = Retrying(
             sleep=self._sleep,
-            stop=stop_after_delay(max(patience_s, self._patience_s)),
+            stop=lambda _: self._clock() >= until_s,
             wait=wait_fixed(at_least_s)
             + wait_random_exponential(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
             retry=retry_if_exception_type((TransientCloudError, LinkLostError)),

@@ -155,9 +155,14 @@ class Device(Commanded):
         if self._cloud is not None:
             self._cloud.close()
 
-    def retry(self, *, patience_s: float = 20.0) -> Retry:
-        """Attempts that note their waits and do not wait."""
-        return Retry(self.reports.append, patience_s=patience_s, sleep=self.sleep)
+    def retry(self, *, patience_s: float = 600.0) -> Retry:
+        """Attempts that note their waits and do not wait; nothing else takes time."""
+        return Retry(
+            self.reports.append,
+            patience_s=patience_s,
+            sleep=self.sleep,
+            clock=lambda: sum(self.waited_s),
+        )
 
     def sleep(self, seconds: float) -> None:
         """Note a wait, which passes on AWS's clock alone."""

@@ -121,20 +121,25 @@ class FleetDevice(Commanded):
         self.toml.write_text(text.replace(old, new))
 
     def retry(
-        self, *, patience_s: float = 20.0, sleep: Callable[[float], None] = lambda _: None
+        self, *, patience_s: float = 600.0, sleep: Callable[[float], None] = lambda _: None
     ) -> Retry:
-        """Attempts that note their waits, and wait only if `sleep` does."""
+        """Attempts that note their waits, wait only if `sleep` does, and take no other time."""
 
         def wait(seconds: float) -> None:
             self.waited_s.append(seconds)
             sleep(seconds)
 
-        return Retry(self.reports.append, patience_s=patience_s, sleep=wait)
+        return Retry(
+            self.reports.append,
+            patience_s=patience_s,
+            sleep=wait,
+            clock=lambda: sum(self.waited_s),
+        )
 
     def provision(
         self,
         *,
-        patience_s: float = 20.0,
+        patience_s: float = 600.0,
         sleep: Callable[[float], None] = lambda _: None,
         **more: Any,  # noqa: ANN401
     ) -> str:

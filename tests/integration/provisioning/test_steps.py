@@ -153,7 +153,7 @@ def test_patience_ends(device: Device) -> None:
         Cloud(device.config) as cloud,
         pytest.raises(TransientCloudError, match="Throttling"),
     ):
-        provision(device.config, cloud, device.retry(patience_s=0.2), serial=device.serial)
+        provision(device.config, cloud, device.retry(patience_s=5.0), serial=device.serial)
     codes = [report.code for report in device.reports]
     assert codes[0] == ""
     assert set(codes[1:]) == {"provisioning-failing"}

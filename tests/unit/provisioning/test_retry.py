@@ -40,6 +40,24 @@ class TestAttempts:
             retry.run("thing", act)
         assert len(made) == 1
 
+    def test_patience_ends_by_the_clock(self) -> None:
+        """The last error is raised by the first attempt that ends after it; `run` may ask more."""
+        now_s = [0.0]
+        made_s = []
+
+        def act() -> None:
+            made_s.append(now_s[0])
+            now_s[0] += 4.0
+            raise TransientCloudError("busy")
+
+        retry = Retry(lambda _: None, patience_s=10, sleep=lambda _: None, clock=lambda: now_s[0])
+        with pytest.raises(TransientCloudError):
+            retry.run("thing", act)
+        assert made_s == [0.0, 4.0, 8.0]
+        with pytest.raises(TransientCloudError):
+            retry.run("thing", act, patience_s=13)
+        assert made_s[3:] == [12.0, 16.0, 20.0, 24.0]
+
     def test_a_shortest_wait_holds(self) -> None:
         """Two CONNECTs are at least so far apart."""
         waits_s: list[float] = []
