@@ -24,6 +24,19 @@ COMPLETION = "/usr/share/bash-completion/completions/pi-iot-agent"
 #: Runs a command at a terminal of its own.
 TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
+#: The same with what is typed first, until the text of the second word is shown: then it hangs up.
+HANG_UP = """
+import os, pty, sys
+child, terminal = pty.fork()
+if not child:
+    os.execvp(sys.argv[3], sys.argv[3:])
+os.write(terminal, sys.argv[1].encode())
+shown = ""
+while sys.argv[2] not in shown:
+    shown += os.read(terminal, 1000).decode()
+print(shown)
+"""
+
 #: Has the agent stopped, tells how its unit is, and gets the signal.
 STOPPED = """
 import os, signal, subprocess, sys
@@ -191,8 +204,8 @@ def test_a_hang_up_at_a_question_starts_the_service_all_the_same(device: Device)
     """A connection that breaks after the registration leaves no dead device."""
     device.box.run("pi-iot-agent", "setup")  # from now on no key is asked for
     pid = int(device.main_pid)
-    terminal = ["timeout", "--signal=HUP", "20", "python3", "-c", TERMINAL]
-    done = device.box.run(*terminal, "pi-iot-agent", "setup", stdin="\n\n\n", check=False)
+    hang_up = ["timeout", "60", "python3", "-c", HANG_UP, "\n\n\n", "Add which of these"]
+    done = device.box.run(*hang_up, "pi-iot-agent", "setup")
     assert "What is wired to this board?" in done.stdout
     device.wait_status("another agent is there", lambda status: status["pid"] != pid)
 
