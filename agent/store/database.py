@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import sqlite3
-import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -186,7 +185,7 @@ def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, Fact]]:
     return Figures(last_seq, marked, rows - marked, 0, dropped), meta
 
 
-def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+def check(db: sqlite3.Connection, *, monotonic_s: Callable[[], float]) -> None:
     """Look through the file for damage, at most for CHECK_S, small tables first.
 
     What is wrong within one row is no matter: it is judged when it is read. Raises SpoiledError.

@@ -43,9 +43,9 @@ def open_store(
     return store
 
 
-def usable_again(limits: StoreLimits) -> bool:
+def usable_again(limits: StoreLimits, *, boot_s: Now = time.monotonic) -> bool:
     """True if `open_store` now finds a store in the file, which is made anew if it had to be."""
-    with suppress(StoreError), _in_file(limits, time.time, time.monotonic, trial=True) as store:
+    with suppress(StoreError), _in_file(limits, time.time, boot_s, trial=True) as store:
         return not store.blocked
     return False
 

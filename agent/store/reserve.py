@@ -84,10 +84,12 @@ def keep_room(path: Path) -> None:
         there = spare.exists() and spare.lstat().st_size >= SIZE
         if not there and free_bytes(path) >= FREE_MIN:
             spare.unlink(missing_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(spare, flags, files.PRIVATE_FILE)
             try:
                 os.posix_fallocate(descriptor, 0, SIZE)  # blocks alone: there is nothing to write
+            except OSError:
+                give_room(path)
             finally:
                 os.close(descriptor)
 

@@ -63,7 +63,7 @@ class WriteBehind:
         try:
             self.figures, known = database.load(self.db)
             if not memory_only:
-                database.check(self.db)
+                database.check(self.db, monotonic_s=boot_s)
                 database.spare_the_card(self.db, limits.path)
             self.buffer = Buffer(self.figures.last_seq)
             self.records = Records(self.db)

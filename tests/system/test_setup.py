@@ -33,7 +33,7 @@ if not child:
 os.write(terminal, sys.argv[1].encode())
 shown = ""
 while sys.argv[2] not in shown:
-    shown += os.read(terminal, 1000).decode()
+    shown += os.read(terminal, 1000).decode(errors='replace')
 print(shown)
 """
 

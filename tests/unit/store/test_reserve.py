@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,18 @@ def test_the_room_is_taken_again_when_it_can_be(limits: StoreLimits) -> None:
             store.append(new())
             assert spare.stat().st_size == SIZE
             assert spare.stat().st_blocks * 512 >= SIZE
+
+
+def test_of_room_that_cannot_be_taken_no_part_is_left(limits: StoreLimits) -> None:
+    """The file system refuses a file of that size; the store does without."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE - 1, before[1]))
+    try:
+        with open_store(limits) as store:
+            assert not store.memory_only
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not limits.path.with_name("store.db-spare").exists()
 
 
 @pytest.mark.parametrize("text", [b"9" * 60, b"-5", b"\0"])

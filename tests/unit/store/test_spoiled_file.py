@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pytest
 from agent.errors import StoreError
 from agent.model import Moment
 from agent.store import open_store, usable_again
+from agent.store.database import CHECK_S
 from agent.value import replace
 from tests.unit.store.conftest import new, numbers, spoil_with_text, waiting
 
@@ -198,14 +200,17 @@ def spoil_a_boot(data: bytearray, page: int) -> None:
     data[data.index(b"a boot of a name") // 1024 * 1024] = 0xFF
 
 
+def hurried() -> Callable[[], float]:
+    """A clock by which the check at the start has no time, as with a large file."""
+    return count(0.0, 2 * CHECK_S).__next__
+
+
 @pytest.mark.parametrize("spoil", [spoil_a_page, spoil_a_boot])
 def test_damage_that_anything_at_the_start_meets_is_damage(
     limits: StoreLimits,
-    monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[bytearray, int], None],
 ) -> None:
     """The check had no time to find it, as in a large file; a trial says the same as a start."""
-    monkeypatch.setattr("agent.store.database.CHECK_S", -1.0)
     with open_store(replace(limits, commit_after_s=1e6)) as store:
         store.note_clock(Moment(5.0, 5.0, "a boot of a name"), is_set=True)
         for _ in range(4000):
@@ -216,12 +221,12 @@ def test_damage_that_anything_at_the_start_meets_is_damage(
         page += 1
     spoil(data, page)
     limits.path.write_bytes(data)
-    with open_store(limits) as store:
+    with open_store(limits, boot_s=hurried()) as store:
         assert (store.memory_only, "corrupt" in store.reset) == ("", True)
         assert store.append(new()).seq == 1
     limits.path.write_bytes(data)
-    assert usable_again(limits)
-    with open_store(limits) as store:
+    assert usable_again(limits, boot_s=hurried())
+    with open_store(limits, boot_s=hurried()) as store:
         assert (store.memory_only, "corrupt" in store.reset) == ("", True)
 
 
@@ -248,12 +253,10 @@ def longer(data: bytearray, cell: int) -> None:
 )
 def test_damage_that_is_met_in_use_is_the_end_of_that_file(
     limits: StoreLimits,
-    monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[bytearray, int], None],
     why: str,
 ) -> None:
     """Else the same page would be sent for ever; the next start begins a new one."""
-    monkeypatch.setattr("agent.store.database.CHECK_S", -1.0)
     with open_store(replace(limits, commit_after_s=1e6)) as store:
         store.append(new("count"))  # else the start looks for one
         for _ in range(4000):
@@ -264,7 +267,7 @@ def test_damage_that_is_met_in_use_is_the_end_of_that_file(
         page += 1
     spoil(data, page * 1024 + int.from_bytes(data[page * 1024 + 8 :][:2], "big") % 1024)
     limits.path.write_bytes(data)
-    with open_store(limits) as store:
+    with open_store(limits, boot_s=hurried()) as store:
         assert not store.reset
         with pytest.raises(StoreError, match=why):
             waiting(store)
