@@ -12,6 +12,7 @@ from agent.config import (
     Aws,
     Config,
     Count,
+    Digest,
     Mqtt,
     Paths,
     Provisioning,
@@ -19,6 +20,7 @@ from agent.config import (
     StoreLimits,
     Thing,
 )
+from agent.facts import Facts
 from agent.health.health import Health
 from agent.sampling import Recorder, Sampler
 from agent.sensors import Sensor
@@ -52,8 +54,9 @@ def config(
         mqtt=Mqtt(),
         store=store or StoreLimits(),
         count=count,
-        paths=Paths(runtime=directory),
+        paths=Paths(runtime=directory, state=directory),
         sensors=sensors,
+        digest=Digest(at="off"),
     )
 
 
@@ -185,8 +188,15 @@ class House:
             store=self.limits,
         )
         self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
+        facts = Facts(settings, self.store, clock=self.clock, health=self.health)
+        facts.begin("restart", None)
         self.recorder = Recorder(
-            settings, self.store, clock=self.clock, health=self.health, on_records=lambda: False
+            settings,
+            self.store,
+            clock=self.clock,
+            health=self.health,
+            facts=facts,
+            on_records=lambda: False,
         )
         self.recorder.begin()
         self.wakeup = Wakeup()

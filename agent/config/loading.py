@@ -21,6 +21,7 @@ from agent.config.settings import (
     Aws,
     Config,
     Count,
+    Digest,
     Mqtt,
     Paths,
     Provisioning,
@@ -138,6 +139,7 @@ def interpret(
         count=tables.table("count", Count),
         paths=paths,
         sensors=_sensors(tables, old.sensor, options_of),
+        digest=tables.table("digest", Digest),
     )
     for problem in method.problems(tables, config):
         tables.note(problem)

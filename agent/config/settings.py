@@ -12,6 +12,7 @@ from agent.config.fields import (
     bands,
     boolean,
     choice,
+    command,
     file,
     integer,
     names,
@@ -139,13 +140,17 @@ class Mqtt(Value, kw_only=True):
 
 
 class StoreLimits(Value, kw_only=True):
-    """Store of the records: its file, the longest time to a commit, and its bounds."""
+    """Store of the records: its file, the longest time to a commit, and its bounds.
+
+    `history_days` is for what `report` shows; 0 keeps none.
+    """
 
     path: Path = file(Path("/var/lib/pi-iot-agent/store.db"))
     commit_after_s: float = number(0.0, 0, DAY_S)
     max_rows: int = integer(1_000_000, 1, 10**9)
     max_mib: float = number(256.0, 0.1, 2**20)
     max_age_days: float = number(90.0, 0.001, 36_500)
+    history_days: float = number(90.0, 0, 3660)
 
 
 class Count(Value, kw_only=True):
@@ -157,6 +162,33 @@ class Count(Value, kw_only=True):
     sensor: tuple[str, ...] = names()
     window_s: int = integer(600, 5, DAY_S)
     asked: bool = True
+
+
+class Digest(Value, kw_only=True):
+    """Digest of each day, made at a local time of the next; none where `at` is "off"."""
+
+    at: str = text("07:00", r"off|([01]?\d|2[0-3]):[0-5]\d", 'a time such as 07:00, or "off"')
+
+
+class Rule(Value, kw_only=True):
+    """What a person wants to be told: its limit, for how long, and what is run then.
+
+    Exactly one of `quiet_for_s`, `offline_for_s`, and `quantity` with `above` or `below` is given.
+    A quantity may be `wbgt_c`. `hours` are local, from when to when quiet is told of.
+    """
+
+    name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
+    quiet_for_s: float | None = number(None, 60, 31 * DAY_S)
+    hours: str = text("")
+    sensor: str = text("")
+    quantity: str = text("")
+    above: float | None = number(None, -1e9, 1e9)
+    below: float | None = number(None, -1e9, 1e9)
+    for_s: float = number(0.0, 0, 31 * DAY_S)
+    hysteresis: float | None = number(None, 0, 1e9)
+    offline_for_s: float | None = number(None, 60, 31 * DAY_S)
+    command: tuple[str, ...] = command(())
+    command_timeout_s: float = number(30.0, 1, 3600)
 
 
 class Paths(Value, kw_only=True):
@@ -208,4 +240,6 @@ class Config(Value, kw_only=True):
     count: Count
     paths: Paths
     sensors: tuple[SensorConfig, ...]
+    digest: Digest = Digest()
+    rules: tuple[Rule, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -22,9 +22,10 @@ from agent.daemon.reporter import Reporter
 from agent.daemon.stop import Stop
 from agent.daemon.supervisor import Supervisor
 from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, RenamedError, explained
+from agent.facts import Facts
 from agent.health import conditions
 from agent.health.health import Health
-from agent.sampling import Recorder, Sampler, open_windows
+from agent.sampling import Recorder, Sampler, mirrored_facts, open_windows
 from agent.sensors.system import under_voltage
 from agent.store import open_store
 from agent.uplink import Uplink
@@ -33,6 +34,7 @@ from agent.wakeup import Wakeup
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config, Paths
+    from agent.model import Json
     from agent.store import Store
 
 log = logging.getLogger(__name__)
@@ -57,23 +59,27 @@ def run(config: Config) -> int:
         health = Health(
             on_rest=rested.set,
             on_turn=turned.set,
-            live=lambda: {"queued": store.queued, "dropped": store.dropped, "total": store.total},
+            live=lambda: {**_figures(store), **facts.shown()},
             wall_s=clock.wall_s,
             boot_s=clock.boot_s,
         )
+        facts = Facts(config, store, clock=clock, health=health)
         config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         stop = Stop(events)
         stop.listen()  # until here a signal ends the process at once, and nothing has begun
         windows = open_windows(config.paths.runtime)
+        birth = note_start(
+            store,
+            clock.now(),
+            config.paths.runtime,
+            window=windows[-1].record.moment if windows else None,
+        )
+        facts.begin(birth.reason, birth.since, mirrored_facts(config.paths.runtime))
         uplink = Uplink(
             config,
             store,
-            birth=note_start(
-                store,
-                clock.now(),
-                config.paths.runtime,
-                window=windows[-1].record.moment if windows else None,
-            ),
+            birth=birth,
+            facts=facts,
             health=health,
             clock=Clock(),  # one of its own: a single thread asks each whether it is set
             wakeup=uplink_wakeup,
@@ -81,7 +87,9 @@ def run(config: Config) -> int:
             under_voltage=under_voltage,
         )
         on_records = uplink.records_wait
-        recorder = Recorder(config, store, clock=clock, health=health, on_records=on_records)
+        recorder = Recorder(
+            config, store, clock=clock, health=health, facts=facts, on_records=on_records
+        )
         recorder.begin()
         sampler = Sampler(config, recorder, clock=clock, health=health, wakeup=sampler_wakeup)
         _tell_first(health, config, store)
@@ -97,6 +105,11 @@ def run(config: Config) -> int:
         supervisor = Supervisor(health, notifier, reporter, stop, events=events)
         in_order = supervisor.run(sampler, uplink)
         return _end(store, config, clock, stop, in_order=in_order, failure=supervisor.failure)
+
+
+def _figures(store: Store) -> dict[str, Json]:
+    """What the store tells at each snapshot."""
+    return {"queued": store.queued, "dropped": store.dropped, "total": store.total}
 
 
 def _settle_process() -> None:

@@ -5,6 +5,14 @@ from agent.sampling.pool import Pool
 from agent.sampling.recorder import Recorder
 from agent.sampling.sampler import Sampler
 from agent.sampling.target import INTERVAL_S
-from agent.sampling.window_mirror import open_windows
+from agent.sampling.window_mirror import mirrored_facts, open_windows
 
-__all__ = ["INTERVAL_S", "CountWindow", "Pool", "Recorder", "Sampler", "open_windows"]
+__all__ = [
+    "INTERVAL_S",
+    "CountWindow",
+    "Pool",
+    "Recorder",
+    "Sampler",
+    "mirrored_facts",
+    "open_windows",
+]

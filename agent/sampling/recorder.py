@@ -13,21 +13,23 @@ from functools import partial
 from agent.errors import FileBackError
 from agent.health import conditions
 from agent.health.health import FSYNC_S, SAMPLER, SHOWN_WITHIN_S
-from agent.model import DAY_S
+from agent.model import DAY_S, reading_record
 from agent.sampling.card_wear import CardWear
 from agent.sampling.window_mirror import mirror, open_windows
 from agent.store import DiskFullError, usable_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.clock import Clock
     from agent.config import Config
+    from agent.facts import Facts
     from agent.health.health import Health
-    from agent.model import NewRecord
+    from agent.model import Moment, NewRecord, Reading
     from agent.sampling.counting import Report
     from agent.sampling.pool import Job, Pool
+    from agent.sensors import Detections
     from agent.store import Store
 
 #: While there is no file, one is tried this often; what arrives within BRISK_S has not waited for
@@ -58,6 +60,7 @@ class Recorder:
         *,
         clock: Clock,
         health: Health,
+        facts: Facts,
         on_records: Callable[[], bool],
     ) -> None:
         self._limits = config.store
@@ -65,10 +68,10 @@ class Recorder:
         self._store = store
         self._clock = clock
         self._health = health
+        self._facts = facts
         self._on_records = on_records
         self._kept_boot_s = math.inf  # since when something waits to be handed on
         self._runtime = config.paths.runtime
-        self.mirror = partial(mirror, self._runtime)  # of open windows, should this process die
         self._card_wear = CardWear(clock.boot_s)
         self._trial: Job | None = None  # whether there can be a file again
         self._trial_boot_s = clock.boot_s() + FILE_AGAIN_S
@@ -85,13 +88,30 @@ class Recorder:
         self.mirror(())
         self._tell()
 
+    def mirror(self, reports: Iterable[Report]) -> None:
+        """Keep what is known of open windows, should this process die."""
+        mirror(self._runtime, reports, self._facts.kept())
+
+    def saw(self, seen: Detections, now: Moment) -> None:
+        """A counted sensor has detected this since it was asked before."""
+        self._facts.saw(seen, now)
+
+    def sensor_is(self, name: str, error: str) -> None:
+        """A sensor fails, or works where there is no error."""
+        self._facts.sensor(name, error)
+
+    def keep(self, reading: Reading) -> None:
+        """Keep the record of a reading."""
+        self._facts.read(reading)
+        self.append(reading_record(reading))
+
     def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
         """Keep a record, in one commit with the detections and facts that belong to it.
 
         Where commits are slow, those of a step are handed on before all are kept.
         """
         self._health.beat(SAMPLER, within_s=FSYNC_S)
-        self._store.append(record, detections=detections, **facts)
+        self._store.append(self._facts.marked(record), detections=detections, **facts)
         self._card_wear.charge(record.kind)
         self._health.touch()
         now_s = self._clock.boot_s()
@@ -124,18 +144,24 @@ class Recorder:
         if not (self._returning or report.blank):
             found = report.record.body["detect_count"]
             detections = found if isinstance(found, int) else 0
-            self.append(report.record, detections=detections, window=report.window)
+            record, facts = self._facts.counted(report.record)
+            self.append(record, detections=detections, window=report.window, **facts)
         return not self._returning
 
     def due_s(self) -> float:
         """The time on the boot clock at which `flush` is to be called; once a minute at least."""
-        due_s = self._store.flush_due_s()
+        due_s = min(self._store.flush_due_s(), self._facts.due_s())
         return due_s if self._clock.is_set() else min(due_s, self._clock.boot_s() + CLOCK_AGAIN_S)
 
-    def tend(self, pool: Pool) -> None:
-        """Do what is due, before new records come; what may take long in a thread of `pool`."""
-        now = self._clock.now()
-        self._store.note_clock(now, is_set=self._clock.is_set())
+    def tend(self, pool: Pool, *, watching: bool) -> None:
+        """Do what is due, before new records come; what may take long in a thread of `pool`.
+
+        `watching` says that every counted sensor watches.
+        """
+        now, is_set = self._clock.now(), self._clock.is_set()
+        self._store.note_clock(now, is_set=is_set)
+        for made in self._facts.tend(now, watching=watching, is_set=is_set):
+            self.append(made.record, detections=None, **made.facts)
         if self._store.memory_only and self._may_return(pool, now.boot_s):
             self._returning = True
             # Crash-only: the way back to the file is the way in.

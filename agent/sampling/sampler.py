@@ -15,7 +15,6 @@ import time
 
 from agent.health import conditions
 from agent.health.health import SAMPLER
-from agent.model import reading_record
 from agent.sampling.counting import CountWindow
 from agent.sampling.leaks import Leaks
 from agent.sampling.poll import Poller
@@ -131,7 +130,7 @@ class Sampler:
         with self._working:
             if self._closed:
                 return WAIT_MAX_S
-            self._recorder.tend(self._pool)
+            self._recorder.tend(self._pool, watching=self._watching())
             self._settle(self._targets)
             self._report_due()  # windows that went by before anybody could be asked
             # What has been due for longest is first to get a thread, should they be short.
@@ -205,8 +204,15 @@ class Sampler:
         if poll.lost:
             self._window.leaves(target.name)
         if reading := target.take(poll, self._clock.boot_s()):
-            self._recorder.append(reading_record(reading))
+            self._recorder.keep(reading)
         self._tell(target)
+
+    def _watching(self) -> bool:
+        """True if every counted sensor that is in use watches, and is to be believed."""
+        counted = [one for one in self._targets if one.name in self._window and not one.config.test]
+        return bool(counted) and all(
+            self._window.watches(one.name) and not one.verdict.doubt for one in counted
+        )
 
     def _count(self, target: Target, poll: Poll) -> None:
         """Count what a poll that is over, or runs, has seen; once."""
@@ -219,6 +225,8 @@ class Sampler:
                 self._window.joins(target.name, now)
             else:
                 self._window.saw(target.name, seen, now)
+                if not target.config.test:
+                    self._recorder.saw(seen, now)
             self._recorder.mirror(self._window.so_far(now))
 
     def _warn(self, target: Target, sensor: Sensor) -> None:
@@ -275,5 +283,6 @@ class Sampler:
         last_s, error = news = verdict.last_s, verdict.error
         if news != self._told.get(name):
             self._told[name] = news
+            self._recorder.sensor_is(name, error)
             took_s = verdict.took_s
             self._health.sensor(name, last_s=last_s, ok=not error, error=error, took_s=took_s)

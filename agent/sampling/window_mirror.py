@@ -16,7 +16,7 @@ from agent.sampling.counting import Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from agent.model import Json
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MIRROR = "window.json"
 
 
-def mirror(runtime: Path, reports: Iterable[Report]) -> None:
-    """Keep what would be reported of windows that are open, if somebody has watched them."""
+def mirror(runtime: Path, reports: Iterable[Report], facts: Mapping[str, Json]) -> None:
+    """Keep what would be reported of open windows that somebody has watched, and `facts`."""
     entries: list[Json] = []
     for one in reports:
         record, at = one.record, one.record.moment
@@ -34,8 +34,10 @@ def mirror(runtime: Path, reports: Iterable[Report]) -> None:
         if one.watched:
             entries.append({"window": one.window, "moment": moment, "body": dict(record.body)})
     with suppress(OSError):  # the windows are in memory all the same
-        if entries:
-            files.replace(runtime / MIRROR, encode({"windows": entries}), durable=False)
+        if entries or facts:
+            files.replace(
+                runtime / MIRROR, encode({"windows": entries, "facts": dict(facts)}), durable=False
+            )
         else:
             (runtime / MIRROR).unlink(missing_ok=True)
 
@@ -54,3 +56,12 @@ def open_windows(runtime: Path, reported: str = "") -> list[Report]:
         return []
     names = [report.window for report in found]
     return found[names.index(reported) + 1 :] if reported in names else found
+
+
+def mirrored_facts(runtime: Path) -> dict[str, Json]:
+    """The facts that a process before this one had kept beside its windows; empty if none."""
+    try:
+        facts = json.loads((runtime / MIRROR).read_bytes())["facts"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

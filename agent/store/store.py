@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from agent.config import StoreLimits
     from agent.model import Json, Moment, NewRecord
+    from agent.store.history import Hour, Outage, Spell
     from agent.store.pending import Fact
 
 #: The newest ids of commands that were applied are remembered, so many.
@@ -198,6 +199,21 @@ class Store(AbstractContextManager["Store"]):
             meta = content.meta.changed(**facts)
             if meta.pending:
                 content.commit(meta)
+
+    def note(self, *found: Hour | Outage | Spell) -> None:
+        """Add these to the history at the next commit; hours of the same name add up."""
+
+    def hours(self, since_s: float, until_s: float, *names: str) -> list[Hour]:
+        """The hours that begin in that time, oldest first; of these names, or of all."""
+        return []
+
+    def outages(self, since_s: float, until_s: float) -> list[Outage]:
+        """The outages that lie in that time, in whole or in part, oldest first."""
+        return []
+
+    def spells(self, since_s: float, until_s: float) -> list[Spell]:
+        """The longest quiet spells of days that begin in that time, oldest first."""
+        return []
 
     def told_skipped(self) -> None:
         """Forget about `skipped`: the cloud knows."""

@@ -14,6 +14,7 @@ from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from agent.facts import ModeFile
     from agent.health.health import Health
     from agent.store import Store
 
@@ -143,11 +144,14 @@ class Totals(Value, frozen=False):
 class Inbox:
     """Acts on what arrives on `<thing>/count`; called in the uplink thread before the PUBACK."""
 
-    def __init__(self, thing: str, store: Store, health: Health, totals: Totals) -> None:
+    def __init__(
+        self, thing: str, store: Store, health: Health, totals: Totals, modes: ModeFile
+    ) -> None:
         self._topic = f"{thing}/{COUNT}"
         self._store = store
         self._health = health
         self._totals = totals
+        self._modes = modes
         self.withheld = False  # whether the broker has a command that we could not keep
 
     def message(self, topic: str, payload: bytes) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.config import Config
+    from agent.facts import Facts
     from agent.health.health import Health
     from agent.identity import Credentials
     from agent.model import Json
@@ -73,6 +74,7 @@ class Uplink:
         store: Store,
         *,
         birth: Birth,
+        facts: Facts,
         health: Health,
         clock: Clock,
         wakeup: Wakeup,
@@ -86,6 +88,7 @@ class Uplink:
         self._thing = config.thing.name
         self._store = store
         self._birth = birth
+        self._facts = facts
         self._under_voltage = under_voltage
         self._health = health
         self._clock = clock
@@ -167,7 +170,7 @@ class Uplink:
     def _connect(self, credentials: Credentials) -> None:
         """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
         self._health.update(endpoint=connect.endpoint(self._config, credentials))
-        inbox = Inbox(self._thing, self._store, self._health, self._totals)
+        inbox = Inbox(self._thing, self._store, self._health, self._totals, self._facts.modes)
         self._waits.beat(connect.longest_s(self._config))
         with self._open_connection(
             self._config,
@@ -258,10 +261,11 @@ class Uplink:
 
     def _went_online(self, accepted: Accepted) -> dict[str, Json]:
         self._online = True
+        self._facts.link.went_up()
         self._health.clear(conditions.OFFLINE)
         self._health.clear(conditions.NOT_AUTHORIZED)
         self._health.update(state="online", session_present=accepted.session_present)
-        return self._birth.facts(
+        return self._facts.shown() | self._birth.facts(
             self._store,
             session_present=accepted.session_present,
             offline_s=self._monotonic_s() - self._lost_s if self._totals.announced else None,
@@ -283,6 +287,7 @@ class Uplink:
             advice=connect.advice(self._config, credentials),
             withheld_s=withheld_s,
         )
+        self._facts.link.went_down(lost.text)
         self._health.update(state="offline")
         self._health.report(conditions.OFFLINE, lost.text, hint=cause.hint)
         if cause.condition is conditions.TAKEN_OVER:

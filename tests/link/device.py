@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from agent import config
 from agent.clock import Clock
+from agent.facts import Facts
 from agent.health.health import Health
 from agent.model import COUNT, NewRecord, Record
 from agent.sensors import options_of
@@ -74,10 +75,12 @@ class Device:
         self._clock = Clock()
         self._wakeup = Wakeup()
         self._enter = enter
+        loaded = config.load(toml, options_of=options_of)
         self._uplink = Uplink(
-            config.load(toml, options_of=options_of),
+            loaded,
             self.store,
             birth=Birth("first start", None, self._clock.now()),
+            facts=Facts(loaded, self.store, clock=self._clock, health=self.health),
             health=self.health,
             clock=self._clock,
             wakeup=self._wakeup,

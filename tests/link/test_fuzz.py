@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from agent.config import StoreLimits
 from agent.errors import LinkLostError
+from agent.facts import MODE_FILE, ModeFile
 from agent.health.health import Health
 from agent.mqtt import Connection, Options, packets
 from agent.mqtt.answers import MalformedError
@@ -194,7 +196,8 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
     """The handler of messages, with a store."""
     path: Path = tmp_path_factory.mktemp("fuzz") / "store.db"
     with open_store(StoreLimits(path=path)) as store:
-        yield Inbox(THING, store, Health(), Totals())
+        modes = ModeFile(path.with_name(MODE_FILE), time.time)
+        yield Inbox(THING, store, Health(), Totals(), modes)
 
 
 JSON = st.recursive(

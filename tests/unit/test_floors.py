@@ -1,4 +1,4 @@
-"""The rooms stand on seven floors, are entered by their doors, and keep the daemon small."""
+"""The rooms stand on eight floors, are entered by their doors, and keep the daemon small."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ FLOORS = {
     1: ("errors", "model", "board", "wakeup", "programs"),
     2: ("files", "clock", "config", "health", "net"),
     3: ("account", "ownership", "store", "sensors", "identity", "mqtt"),
-    4: ("sampling", "uplink", "provisioning"),
-    5: ("daemon",),
-    6: ("cli",),
-    7: ("__main__",),
+    4: ("facts",),
+    5: ("sampling", "uplink", "provisioning"),
+    6: ("daemon",),
+    7: ("cli",),
+    8: ("__main__",),
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms} | {"": 0}
 
@@ -32,6 +33,7 @@ NEVER = {
     "uplink": {"provisioning", "sampling", "sensors"},
     "sampling": {"provisioning", "uplink", "mqtt", "net"},
     "store": {"health"},
+    "facts": {"mqtt", "net", "identity"},
     "mqtt": {"config", "identity"},
     "net": {"config", "identity"},
 }

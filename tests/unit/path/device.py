@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.config import Count, Mqtt, StoreLimits
 from agent.errors import StoppingError
+from agent.facts import Facts
 from agent.health.health import UPLINK, Health
 from agent.store import open_store
 from agent.uplink.birth import Birth
@@ -167,6 +168,7 @@ class Device:
             self.config,
             self.store,
             birth=Birth("restart", None, self.clock.now()),
+            facts=Facts(self.config, self.store, clock=self.clock, health=self.health),
             health=self.health,
             clock=self.clock,
             wakeup=self.wakeup,

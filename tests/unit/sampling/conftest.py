@@ -11,6 +11,7 @@ import pytest
 
 from agent.config import Config, Count, SensorConfig, StoreLimits
 from agent.errors import StoreError
+from agent.facts import Facts
 from agent.health.health import Health
 from agent.sampling import Recorder, Sampler
 from agent.sensors import Sensor
@@ -66,8 +67,15 @@ class Bench:
 
     def recorder(self, config: Config) -> Recorder:
         """What keeps the records of a sampler, as a start of the agent makes it."""
+        facts = Facts(config, self.store, clock=self.clock, health=self.health)
+        facts.begin("restart", None)
         recorder = Recorder(
-            config, self.store, clock=self.clock, health=self.health, on_records=self.on_records
+            config,
+            self.store,
+            clock=self.clock,
+            health=self.health,
+            facts=facts,
+            on_records=self.on_records,
         )
         recorder.begin()
         self.recorders.append(recorder)

@@ -231,7 +231,7 @@ def minutes_until_back(house: House, pool: Bystander, minutes: int) -> int | Non
     """Tend once a minute; after how many it goes back to the file."""
     for minute in range(minutes):
         try:
-            house.recorder.tend(pool)
+            house.recorder.tend(pool, watching=True)
         except FileBackError:
             return minute
         house.clock.pass_by(60.0)
@@ -247,7 +247,7 @@ def test_a_store_in_memory_ends_the_process_when_there_can_be_a_file(memory_hous
     assert pool.jobs == 1
     acknowledge_all(house)
     with pytest.raises(FileBackError, match="can be used again"):
-        house.recorder.tend(pool)
+        house.recorder.tend(pool, watching=True)
     house.stop()
     house.start()
     assert house.store.memory_only == ""
@@ -278,7 +278,7 @@ def test_records_that_come_without_a_break_do_not_keep_the_store_in_memory(
         for _ in range(seconds):
             waiting = house.records()
             house.recorder.append(new)
-            house.recorder.tend(pool)
+            house.recorder.tend(pool, watching=True)
             for record in waiting if online else ():
                 house.store.acknowledge(record.seq)
             house.clock.pass_by(1.0)
@@ -414,7 +414,7 @@ def test_what_the_store_tells_is_asked_for_when_it_has_changed(
     pool = Bystander()
     for _ in range(3600):
         house.clock.pass_by(1.0)
-        house.recorder.tend(pool)
+        house.recorder.tend(pool, watching=True)
         house.recorder.hand_on()
     assert len(shown) == 6
 

@@ -45,17 +45,17 @@ def report(name: str, count: int | None, *, watched: bool = True) -> Report:
 def test_windows_are_read_as_they_were_written(tmp_path: Path) -> None:
     """Those that somebody has watched, after the one that was reported last."""
     first, second = report("b 1", 3), report("b 2", None)
-    mirror(tmp_path, [first, second, report("b 3", 0, watched=False)])
+    mirror(tmp_path, [first, second, report("b 3", 0, watched=False)], {})
     assert open_windows(tmp_path) == [first, second]
     assert open_windows(tmp_path, "b 0") == [first, second]
     assert open_windows(tmp_path, "b 1") == [second]
     assert open_windows(tmp_path, "b 2") == []
-    mirror(tmp_path, [report("b 3", 0, watched=False)])
+    mirror(tmp_path, [report("b 3", 0, watched=False)], {})
     assert not list(tmp_path.iterdir())
 
 
 def test_a_mirror_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     """Nor one that cannot be removed."""
-    mirror(tmp_path / "none", [report("b 1", 1)])
-    mirror(tmp_path / "none", [])
+    mirror(tmp_path / "none", [report("b 1", 1)], {})
+    mirror(tmp_path / "none", [], {})
     assert open_windows(tmp_path / "none") == []

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from agent.config import StoreLimits
 from agent.errors import LinkLostError
+from agent.facts import Facts
 from agent.identity import Credentials, Identity
 from agent.identity.credentials import Files
 from agent.mqtt.answers import UnansweredError
@@ -161,6 +162,7 @@ def test_it_is_tried_again_soon_though_the_network_was_away_for_long(
         replace(device.config, mqtt=mqtt),
         store,
         birth=Birth("first start", None, device.clock.now()),
+        facts=Facts(device.config, store, clock=device.clock, health=device.health),
         health=device.health,
         clock=device.clock,
         wakeup=device.waits.wakeup,

@@ -11,6 +11,7 @@ import pytest
 from agent import files
 from agent.config import StoreLimits
 from agent.errors import StoppingError
+from agent.facts import Facts
 from agent.health.progress import Progress
 from agent.identity import Generations
 from agent.store import open_store
@@ -79,6 +80,7 @@ def bench(device: Device, tmp_path: Path) -> Iterator[Bench]:
             device.config,
             store,
             birth=Birth("first start", None, device.clock.now()),
+            facts=Facts(device.config, store, clock=device.clock, health=device.health),
             health=device.health,
             clock=device.clock,
             wakeup=device.waits.wakeup,

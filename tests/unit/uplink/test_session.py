@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent.config import StoreLimits
 from agent.errors import LinkLostError, StoreError
+from agent.facts import ModeFile
 from agent.health.health import Health
 from agent.model import COUNT, Moment, NewRecord, encode
 from agent.mqtt.answers import (
@@ -33,7 +35,6 @@ from tests.fakes import FakeClock, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from agent.store import Store
 
@@ -111,7 +112,9 @@ class Bench:
         self.store = store
         self.health = Health(wall_s=self.ticks, boot_s=self.ticks)
         self.totals = Totals()
-        self.inbox = Inbox(THING, store, self.health, self.totals)
+        self.inbox = Inbox(
+            THING, store, self.health, self.totals, ModeFile(Path("/nonexistent"), self.ticks)
+        )
         self.forbidden = Forbidden(THING, health=self.health, monotonic_s=self.ticks)
         self.connect()
         self.totals.subscribed = SUBSCRIPTION

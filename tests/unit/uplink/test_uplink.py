@@ -9,6 +9,7 @@ import pytest
 
 from agent.config import StoreLimits
 from agent.errors import StoppingError
+from agent.facts import Facts
 from agent.model import COUNT, NewRecord
 from agent.store import open_store
 from agent.uplink.birth import Birth
@@ -44,6 +45,7 @@ class Bench:
             device.config,
             store,
             birth=Birth("first start", None, device.clock.now()),
+            facts=Facts(device.config, store, clock=device.clock, health=device.health),
             health=device.health,
             clock=device.clock,
             wakeup=device.waits.wakeup,

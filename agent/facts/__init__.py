@@ -1,0 +1,22 @@
+"""Facts made on the device, few and well-formed: quiet, rules, modes, a digest of each day."""
+
+from agent.facts.day import Day, day_of, hour_start, of_local, parsed_time
+from agent.facts.facts import Facts
+from agent.facts.link_watch import LinkWatch
+from agent.facts.modes import MODE_FILE, Mode, ModeFile
+from agent.facts.rhythm import Usual, usual
+
+__all__ = [
+    "MODE_FILE",
+    "Day",
+    "Facts",
+    "LinkWatch",
+    "Mode",
+    "ModeFile",
+    "Usual",
+    "day_of",
+    "hour_start",
+    "of_local",
+    "parsed_time",
+    "usual",
+]
