@@ -83,7 +83,7 @@ class Facts:
         self._quiet.look(now, watching=watching)
         self._outages.link(link, now)
         made = self._rules.tend(now, quiet=self._quiet, link=link, mode=mode)
-        return [*made, *self._digests.tend(now, is_set=is_set, mode=mode)]
+        return [*made, *self._digests.tend(now, is_set=is_set)]
 
     def due_s(self) -> float:
         """The time on the boot clock at which `tend` has something to do."""
