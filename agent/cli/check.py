@@ -7,6 +7,7 @@ import time
 
 from agent.cli.main import COMMANDS, settings
 from agent.config import region_doubt
+from agent.config.rules import words
 from agent.errors import EXIT_OK, ConfigError
 from agent.identity import CLAIM, claim_warnings, mqtt_problems, mqtt_warnings
 
@@ -59,6 +60,7 @@ def summary(config: Config) -> str:
         "endpoint": f"{config.mqtt.endpoint or 'as registered'}, port {config.mqtt.port}",
         "sensors": sensors or "none: only the agent's own state is reported",
         "counted": _counted(config),
+        "rules": "; ".join(f"{rule.name}: {words(rule)}" for rule in config.rules) or "none",
         "certificates": config.mqtt.cert_file or config.paths.certs / config.thing.name,
         "store": config.store.path,
         "runtime": config.paths.runtime,

@@ -13,9 +13,11 @@ from agent.config.characters import QUOTES, TYPED, strange, told
 from agent.config.settings import (
     Aws,
     Count,
+    Digest,
     Mqtt,
     Paths,
     Provisioning,
+    Rule,
     SensorConfig,
     StoreLimits,
     Thing,
@@ -35,8 +37,10 @@ _KEYS = {
         "mqtt": Mqtt,
         "store": StoreLimits,
         "count": Count,
+        "digest": Digest,
         "paths": Paths,
         "[sensors]": SensorConfig,
+        "[rules]": Rule,
     }.items()
 }
 
@@ -112,6 +116,7 @@ _BY_WORDS = [
         r"""in "..." a \ begins an escape; type / or \\, or the text in '...'""",
     ),
     (r"Cannot declare \('sensors',", "each sensor begins with [[sensors]], in two brackets"),
+    (r"Cannot declare \('rules',", "each rule begins with [[rules]], in two brackets"),
     (r"Cannot declare", "put what stands below both into one table"),
     (r"Cannot overwrite|Duplicate inline table key", "the key is there twice; take one out"),
 ]

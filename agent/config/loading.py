@@ -25,11 +25,12 @@ from agent.config.settings import (
     Mqtt,
     Paths,
     Provisioning,
+    Rule,
     SensorConfig,
     StoreLimits,
     Thing,
 )
-from agent.config.tables import Tables
+from agent.config.tables import Tables, no_sensor
 from agent.value import Value, fields, replace
 
 TYPE_CHECKING = False
@@ -43,11 +44,10 @@ DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
 #: Raises KeyError(driver, *known drivers).
 OptionsOf = Callable[[str], type | None]
 
+TABLES = {one.name for one in fields(Config)} - {"path", "warnings"}
+
 #: Keys that every sensor has; the others are its driver's.
 COMMON = {one.name for one in fields(SensorConfig)} - {"options"}
-
-#: A list of more names tells nobody anything.
-_SHOWN = 20
 
 
 def systemd_directories(environment: Mapping[str, str]) -> dict[str, object]:
@@ -120,8 +120,7 @@ def interpret(
 
     `registered` gives the name that is written down in a directory of certificates.
     """
-    known_tables = {one.name for one in fields(Config)} - {"path", "warnings"}
-    tables = Tables(document, path.absolute().parent, known=known_tables)
+    tables = Tables(document, path.absolute().parent, known=TABLES)
     content = content or {}
     beside = path.parent / legacy.FILE_NAME
     old = legacy.read(beside, content.get(beside))
@@ -140,9 +139,9 @@ def interpret(
         paths=paths,
         sensors=_sensors(tables, old.sensor, options_of),
         digest=tables.table("digest", Digest),
+        rules=_rules(tables, document.get("sensors")),
     )
-    for problem in method.problems(tables, config):
-        tables.note(problem)
+    tables.problems += method.problems(tables, config)
     said = (old.problem,) if old.problem else ()
     unnamed = tables.given("thing", "name") in (None, "")
     if tables.problems or (said and unnamed):
@@ -192,8 +191,23 @@ def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:
         for one in config.sensors
         if one.test
     ]
+    still = [
+        f"rules: {rule.name}: no sensor is counted, so nothing is known of quiet"
+        for rule in config.rules
+        if rule.kind == "quiet" and not names
+    ]
     count = replace(config.count, sensor=names, asked=asked or named is not None)
-    return count, [warning, *tried] if warning else tried
+    return count, [*filter(None, [warning]), *tried, *still]
+
+
+def _rules(tables: Tables, sensors: object) -> tuple[Rule, ...]:
+    """The rules of a document, which name some of its `sensors`; problems are noted."""
+    listed = tables.array("rules", [])
+    if not listed:
+        return ()
+    from agent.config.rules import read_rules  # noqa: PLC0415 -- only few have some
+
+    return read_rules(tables, listed, sensors if isinstance(sensors, list) else [])
 
 
 def _sensors(
@@ -216,10 +230,9 @@ def _sensors(
     wanted = tables.given("count", "sensor")
     for name in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(name, str) and name and name not in names and not unusable(name):
-            known = f"; known: {', '.join(map(show, names))}" if 0 < len(names) <= _SHOWN else ""
             old = f"; that of {legacy.FILE_NAME} is not used beside [[sensors]]"
             told = old if otherwise and name == otherwise["name"] else ""
-            tables.note(f"count.sensor: no sensor has the name {seen(name)}{known}{told}")
+            tables.note(f"count.sensor: {no_sensor(name, names)}{told}")
     return tuple(sensor for sensor in sensors if sensor)
 
 

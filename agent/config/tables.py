@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.config.fields import dotted, show
+from agent.config.fields import dotted, seen, show
 from agent.value import Value, fields
 
 TYPE_CHECKING = False
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     T = TypeVar("T", bound=Value)
+
+#: A list of more names tells nobody anything.
+_SHOWN = 20
 
 
 class Tables:
@@ -102,6 +105,12 @@ def read(
         problems += [f"{key}.{problem}" for problem in error.args]
         return None
     return None if unknown else made
+
+
+def no_sensor(name: str, names: Collection[str]) -> str:
+    """The problem that no sensor has the name `name`; those that there are, if they are few."""
+    known = f"; known: {', '.join(map(show, names))}" if 0 < len(names) <= _SHOWN else ""
+    return f"no sensor has the name {seen(name)}{known}"
 
 
 def problem_with(kind: type[T], table: str, key: str, value: object) -> str:

@@ -46,6 +46,7 @@ PAST_THE_DOOR = {
     "agent.config.editor": {"cli"},  # only commands change the file
     "agent.config.fields": {"sensors"},  # a driver declares its options
     "agent.config.lines": {"cli", "sensors"},
+    "agent.config.rules": {"cli", "facts"},  # which only those with rules need
     "agent.config.parts": {"cli"},  # which only mistakes need
     "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says

@@ -54,7 +54,11 @@ def keys() -> list[tuple[str, str, object]]:
     kinds = {name: vars(config).get(one) for name, one in config.Config.__annotations__.items()}
     return [
         (table, key.name, key.default)
-        for table, kind in {**kinds, "sensors": config.SensorConfig}.items()
+        for table, kind in {
+            **kinds,
+            "sensors": config.SensorConfig,
+            "rules": config.Rule,
+        }.items()
         if isinstance(kind, ValueClass)
         for key in fields(kind)
         if "check" in key.metadata
@@ -137,7 +141,12 @@ def test_the_manual_describes_every_driver(driver: str) -> None:
 def test_all_keys_are_looked_at() -> None:
     """The walk over the configuration finds what a person would."""
     found = {(table, key) for table, key, _ in keys()}
-    assert {("thing", "name"), ("mqtt", "keepalive_s"), ("sensors", "driver")} <= found
+    assert {
+        ("thing", "name"),
+        ("mqtt", "keepalive_s"),
+        ("sensors", "driver"),
+        ("rules", "above"),
+    } <= found
     assert ... in {default for _, _, default in keys()}
 
 

@@ -11,6 +11,7 @@ from agent.config import (
     Aws,
     Config,
     Count,
+    Digest,
     Mqtt,
     Paths,
     Provisioning,
@@ -34,6 +35,7 @@ TABLES: dict[str, type[Value]] = {
     "mqtt": Mqtt,
     "store": StoreLimits,
     "count": Count,
+    "digest": Digest,
     "paths": Paths,
 }
 SENSOR = '[[sensors]]\nname = "room"\ndriver = "probe"\n'

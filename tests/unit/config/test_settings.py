@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import sensors
-from agent.config import load
+from agent.config import Rule, load
 from agent.value import fields, replace
 from tests.unit.config.conftest import TABLES, check_told, read, write
 
@@ -62,9 +62,17 @@ def test_the_shipped_file_is_valid_and_shows_every_default(tmp_path: Path) -> No
         root=tmp_path,
     )
     assert config.count.sensor == ("motion",)
-    assert replace(config, sensors=(), count=empty.count) == empty
+    assert replace(config, sensors=(), rules=(), count=empty.count) == empty
     assert replace(config.count, sensor=(), asked=False) == empty.count
     assert len(config.sensors) == bare.count("[[sensors]]\n")
+    assert len(config.rules) == bare.count("[[rules]]\n")
+
+
+def test_the_shipped_file_shows_every_key_of_a_rule() -> None:
+    """In one of its examples, as a person would write it."""
+    section = SHIPPED.read_text().partition("\n# [[rules]]\n")[2]
+    shown = {*re.findall(r"^# (\w+) = ", section, flags=re.MULTILINE)}
+    assert {one.name for one in fields(Rule)} == shown
 
 
 @pytest.mark.parametrize("table", TABLES)
