@@ -188,14 +188,14 @@ class House:
             store=self.limits,
         )
         self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
-        facts = Facts(settings, self.store, clock=self.clock, health=self.health)
-        facts.begin("restart", None)
+        self.facts = Facts(settings, self.store, clock=self.clock, health=self.health)
+        self.facts.begin("restart", None)
         self.recorder = Recorder(
             settings,
             self.store,
             clock=self.clock,
             health=self.health,
-            facts=facts,
+            facts=self.facts,
             on_records=lambda: False,
         )
         self.recorder.begin()

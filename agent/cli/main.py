@@ -43,6 +43,7 @@ COMMANDS = {
     "rotate": "replace this device's certificate by a new one",
     "deprovision": "remove this device from AWS, and then its local files",
     "status": "show what the running agent reports",
+    "mode": "say that nobody is at home, that somebody visits, or that it is a test",
     "doctor": "check the whole way from the configuration to a live connection",
     "check": "read the configuration and tell every problem",
     "read": "read the sensors once, or watch one detect",

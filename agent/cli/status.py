@@ -144,7 +144,7 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     for condition in conditions[:MOST_TOLD]:
         severity, code, text = (condition.get(name) for name in ("severity", "code", "text"))
         since_s = condition.get("since")
-        lasting = f", for {_span(since_s, now_s)}" if _is_number(since_s) else ""
+        lasting = f", for {span(since_s, now_s)}" if _is_number(since_s) else ""
         yield f"{severity}: {code}{lasting}: {text}"
         if hint := condition.get("hint"):
             yield f"  hint: {hint}"
@@ -154,14 +154,15 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
 
 def ago(moment_s: Json, now_s: float) -> str:
     """Time from `moment_s` to `now_s`, in the unit that a person would choose; "never" for none."""
-    return f"{_span(moment_s, now_s)} ago" if _is_number(moment_s) else "never"
+    return f"{span(moment_s, now_s)} ago" if _is_number(moment_s) else "never"
 
 
 def _is_number(value: Json) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < HUGE
 
 
-def _span(moment_s: float, now_s: float) -> str:
+def span(moment_s: float, now_s: float) -> str:
+    """Time between two moments, in the unit that a person would choose."""
     past_s = max(0, round(now_s - moment_s))
     for unit_s, unit in ((DAY_S, "days"), (HOUR_S, "h"), (MINUTE_S, "min")):
         if past_s >= 2 * unit_s:

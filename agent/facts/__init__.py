@@ -3,10 +3,12 @@
 from agent.facts.day import Day, day_of, hour_start, of_local, parsed_time
 from agent.facts.facts import Facts
 from agent.facts.link_watch import LinkWatch
-from agent.facts.modes import MODE_FILE, Mode, ModeFile
+from agent.facts.modes import CLOUD, HERE, MODE_FILE, Mode, ModeFile, marked, wanted
 from agent.facts.rhythm import Usual, usual
 
 __all__ = [
+    "CLOUD",
+    "HERE",
     "MODE_FILE",
     "Day",
     "Facts",
@@ -16,7 +18,9 @@ __all__ = [
     "Usual",
     "day_of",
     "hour_start",
+    "marked",
     "of_local",
     "parsed_time",
     "usual",
+    "wanted",
 ]

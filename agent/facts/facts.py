@@ -5,10 +5,11 @@ from __future__ import annotations
 from agent.facts.digest import Digests
 from agent.facts.hours import Hours
 from agent.facts.link_watch import LinkWatch
-from agent.facts.modes import MODE_FILE, Mode, ModeFile
+from agent.facts.modes import MODE_FILE, Mode, ModeFile, marked
 from agent.facts.outages import Outages
 from agent.facts.quiet import Quiet
 from agent.facts.rules import Rules
+from agent.health import conditions
 from agent.model import encode
 from agent.value import replace
 
@@ -31,7 +32,7 @@ class Facts:
     def __init__(self, config: Config, store: Store, *, clock: Clock, health: Health) -> None:
         self.link = LinkWatch(clock)
         self.modes = ModeFile(config.paths.state / MODE_FILE, clock.wall_s)
-        self._clock = clock
+        self._clock, self._health = clock, health
         self._mode = Mode()
         self._quiet = Quiet(store)
         self._hours = Hours(store)
@@ -48,7 +49,7 @@ class Facts:
         """
         self._quiet.begin(mirrored or {})
         self._outages.away(reason, since, self._clock.now())
-        self._mode = self.modes.now()
+        self._mode = self.modes.now(is_set=False)  # whether it is over is told by a clock that is
 
     def saw(self, seen: Detections, now: Moment) -> None:
         """A counted sensor has detected this since it was asked before."""
@@ -65,9 +66,7 @@ class Facts:
 
     def marked(self, new: NewRecord) -> NewRecord:
         """The record with the mode that it was made in."""
-        if not self._mode.name:
-            return new
-        return replace(new, body={**new.body, "mode": self._mode.name})
+        return marked(new, self._mode)
 
     def counted(self, new: NewRecord) -> tuple[NewRecord, dict[str, str]]:
         """A count with how quiet it is; and the facts to remember in its commit."""
@@ -78,7 +77,8 @@ class Facts:
 
     def tend(self, now: Moment, *, watching: bool, is_set: bool) -> list[Made]:
         """The records that are due; `watching` says that every counted sensor is."""
-        self._mode = mode = self.modes.now()
+        self._mode = mode = self.modes.now(is_set=is_set)
+        self._health.stand(conditions.MODE_SET, mode.text)
         link = self.link.state
         self._quiet.look(now, watching=watching)
         self._outages.link(link, now)
