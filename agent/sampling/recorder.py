@@ -111,7 +111,7 @@ class Recorder:
         Where commits are slow, those of a step are handed on before all are kept.
         """
         self._health.beat(SAMPLER, within_s=FSYNC_S)
-        self._store.append(self._facts.marked(record), detections=detections, **facts)
+        self._store.append(self._facts.marked(record), detections=detections, urgent=False, **facts)
         self._card_wear.charge(record.kind)
         self._health.touch()
         now_s = self._clock.boot_s()

@@ -8,6 +8,7 @@ from itertools import islice
 from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
 from agent.store import database
+from agent.store.pending import Meta
 from agent.store.records import Records
 from agent.store.timestamps import Boots
 from agent.store.validation import plain, shown, sound
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.model import Record
+    from agent.store.history import Hour, Outage, Spell
 
 
 class StoreMissingError(StoreError):
@@ -42,6 +44,24 @@ class Inspection(Value):
     dropped: int
     records: tuple[Record, ...]
     reasons: tuple[str, ...] = ()
+
+
+class Past(Value):
+    """History in a time, oldest first; the running `total`, and what is kept of the `quiet` now."""
+
+    hours: tuple[Hour, ...]
+    outages: tuple[Outage, ...]
+    spells: tuple[Spell, ...]
+    total: int
+    quiet: str
+
+
+def past(path: Path, since_s: float, until_s: float) -> Past:
+    """Read the history in a store that another process may have open. Raises as `inspect`."""
+    with _opened(path, read_only=True) as db:
+        database.version(db)
+        meta = Meta(dict(db.execute("SELECT name, value FROM meta")))
+        return Past((), (), (), meta.number("total"), meta.text("quiet"))
 
 
 def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:

@@ -10,11 +10,16 @@ from agent.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from agent.store.validation import Row
 
 Fact = int | str
+
+#: The fact that has the numbers of urgent records, and the most of them; the oldest are then as
+#: all others.
+URGENT = "urgent"
+URGENT_MAX = 1000
 
 #: No number is larger, so that SQLite can hold it and one more.
 NUMBER_MAX = 2**62
@@ -48,6 +53,18 @@ class Meta(Value):
         """These facts, and the others as they are."""
         new = {name: fact for name, fact in facts.items() if self.known.get(name) != fact}
         return Meta({**self.known, **new}, {**self.pending, **new})
+
+    @property
+    def urgent(self) -> tuple[int, ...]:
+        """Numbers of urgent records, oldest first."""
+        words = self.text(URGENT).split(",")
+        return tuple(
+            int(word) for word in words if word.isdecimal() and len(word) <= len(str(NUMBER_MAX))
+        )
+
+    def with_urgent(self, numbers: Collection[int]) -> Meta:
+        """The same with these as the numbers of urgent records."""
+        return self.changed(urgent=",".join(map(str, sorted(numbers)[-URGENT_MAX:])))
 
     def write(self, db: sqlite3.Connection) -> None:
         """Write what is pending."""
@@ -98,11 +115,12 @@ class Buffer:
             self._bytes -= len(row[3])
         return row is not None
 
-    def bound(self) -> int:
-        """Give up the oldest beyond the bounds; the number of them."""
+    def bound(self, urgent: Collection[int] = ()) -> int:
+        """Give up the oldest beyond the bounds, urgent ones last; the number of them."""
         before = len(self._rows)
         while self.full:
-            self.remove(next(iter(self._rows)))
+            others = (seq for seq in self._rows if seq not in urgent)
+            self.remove(next(others, next(iter(self._rows))))
         return before - len(self._rows)
 
     def due_s(self, patience_s: float) -> float:

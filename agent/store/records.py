@@ -17,7 +17,7 @@ from agent.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Generator, Mapping
+    from collections.abc import Collection, Generator, Mapping, Sequence
 
     from agent.config import StoreLimits
     from agent.store.timestamps import Boots
@@ -49,7 +49,8 @@ SLACK = 1000
 class Figures(Value, frozen=False):
     """Figures of the file: its rows that wait, the bytes it takes, and drops by reason.
 
-    The row `last_seq` is `marked` if it only holds the number. No row up to `dropped_seq` is left.
+    The row `last_seq` is `marked` if it only holds the number. No row up to `dropped_seq` is left,
+    but for urgent ones.
     """
 
     last_seq: int
@@ -157,11 +158,12 @@ class Records:
 
 
 class Retention:
-    """The bounds of `limits` for the file behind `db`, to be seen to after each `batch_bytes`."""
+    """The bounds of `limits` for the file behind `db`, seen to after each `batch_bytes`."""
 
     def __init__(self, db: sqlite3.Connection, records: Records, limits: StoreLimits) -> None:
         self._db = db
         self._records = records
+        self._urgent: Collection[int] = ()
         self._max_rows = limits.max_rows
         self._max_age_s = limits.max_age_days * DAY_S
         # The last part of the file is for what comes in before room is made.
@@ -179,6 +181,18 @@ class Retention:
         used = "(page_count - freelist_count) * page_size"
         pragmas = "pragma_page_count, pragma_freelist_count, pragma_page_size"
         (figures.bytes,) = self._db.execute(f"SELECT {used} FROM {pragmas}").fetchone()  # noqa: S608
+
+    def take_in(
+        self, figures: Figures, rows: Sequence[Row], boots: Boots, urgent: Collection[int]
+    ) -> None:
+        """Insert `rows`, and make room as they come; `urgent` ones go last."""
+        self._urgent, size = urgent, 0
+        for left, row in zip(range(len(rows) - 1, -1, -1), rows, strict=True):
+            self._records.insert(figures, row)
+            size += len(row[3]) + ROW_BYTES
+            if size >= self.batch_bytes or not left:
+                self.make_room(figures, Moment(*row[4:]), boots)
+                size = 0
 
     def make_room(self, figures: Figures, now: Moment, boots: Boots) -> None:
         """Drop the oldest for the bounds, at most some slices; never the newest."""
@@ -198,7 +212,8 @@ class Retention:
     def _drop(self, figures: Figures, reason: str, *, rows: int = 0, size: int = 0) -> int:
         """Drop the oldest until one of these is met, or a slice; how many."""
         table, newest_seq = ("dead", SEQ_MAX) if reason == "dead" else ("records", figures.last_seq)
-        where = "WHERE seq < ? ORDER BY seq LIMIT ?"
+        others = f"seq NOT IN ({', '.join(map(str, self._urgent))})"
+        where = f"WHERE seq < ? AND {others} ORDER BY seq LIMIT ?"
         query = f"SELECT seq, ifnull(length(body), 0) FROM {table} {where}"  # noqa: S608
         last, found = 0, 0
         for seq, length in self._db.execute(
@@ -207,7 +222,11 @@ class Retention:
             last, found = seq, found + length + ROW_BYTES
             if found >= min(size or SLICE_BYTES, SLICE_BYTES):
                 break
-        gone = self._db.execute(f"DELETE FROM {table} WHERE seq <= ?", (last,)).rowcount  # noqa: S608
+        if not last and self._urgent:  # nothing else is left
+            self._urgent = ()
+            return self._drop(figures, reason, rows=rows, size=size)
+        drop = f"DELETE FROM {table} WHERE seq <= ? AND {others}"  # noqa: S608 -- numbers
+        gone = self._db.execute(drop, (last,)).rowcount
         if table == "records":
             figures.rows -= gone
             figures.dropped_seq = max(figures.dropped_seq, last)
@@ -229,7 +248,7 @@ class Retention:
         old, size, young = list[int](), 0, 0
         for (_, _, seq, length), age_s in zip(rows, ages_s, strict=False):
             young += 0 <= age_s <= self._max_age_s
-            if age_s > self._max_age_s:
+            if age_s > self._max_age_s and seq not in self._urgent:
                 old.append(seq)
                 size += length + ROW_BYTES
             if size >= SLICE_BYTES:

@@ -11,7 +11,6 @@ import sqlite3
 import threading
 import time
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from hashlib import sha256
 from itertools import chain
 
 from agent.errors import StoreError
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from agent.model import Json, Moment, NewRecord
     from agent.store.history import Hour, Outage, Spell
     from agent.store.pending import Fact
-
-#: The newest ids of commands that were applied are remembered, so many.
-COMMANDS_MAX = 1000
 
 #: A page ends when so many rows, or so many bytes, were looked at.
 PAGE_ROWS = 1000
@@ -52,11 +48,11 @@ class Store(AbstractContextManager["Store"]):
     be read or written, and have then done nothing; from then on, if it is damaged: it is moved
     aside. Attributes are read without waiting: `epoch` names the file for ever; `reset` says what
     happened to the file before it, `memory_only` why there is none, `blocked` why it takes no
-    commit now, so that what is new is buffered; `queued` records wait for their PUBACK;
-    `newest_seq` is the last number; `skipped`, first and last, were lost with the last process's
-    memory; `dropped` records were given up since the file was made, `dropped_for` which reasons;
-    `fullness`, from 0 to 1, is in use of the bounds; while `congested` so many acknowledgements
-    wait for a commit that no more rows may go.
+    commit now, so that what is new is buffered; `queued` records wait for their PUBACK, the urgent
+    ones of them by the numbers `urgent`; `newest_seq` is the last number; `skipped`, first and
+    last, were lost with the last process's memory; `dropped` records were given up since the file
+    was made, `dropped_for` which reasons; `fullness`, from 0 to 1, is in use of the bounds; while
+    `congested` so many acknowledgements wait for a commit that no more rows may go.
     """
 
     def __init__(
@@ -81,12 +77,20 @@ class Store(AbstractContextManager["Store"]):
         """Close."""
         self.close()
 
-    def append(self, new: NewRecord, *, detections: int | None = None, **facts: Fact) -> Record:
+    def append(
+        self,
+        new: NewRecord,
+        *,
+        detections: int | None = None,
+        urgent: bool = False,
+        **facts: Fact,
+    ) -> Record:
         """Number `new` and put it on the disk; it is there when this returns.
 
         In the same transaction the total grows by `detections`, which the body tells as `total`,
         and `facts` are remembered; what was given up and never told is told as `dropped`. With
-        `commit_after_s`, and while the file takes no commit, it is only buffered in memory. Raises
+        `commit_after_s`, and while the file takes no commit, it is only buffered in memory; an
+        `urgent` one is in `urgent` until it is acknowledged, and no commit of it waits. Raises
         ValueError, and stores nothing, for a body that JSON cannot hold.
         """
         with self._locked() as content:
@@ -98,7 +102,7 @@ class Store(AbstractContextManager["Store"]):
                 body["dropped"] = dict[str, "Json"](dropped)
                 meta = meta.changed(told_dropped=sum(dropped.values()))
             text = encode(body)
-            content.newest[new.kind] = seq = content.append(new, text, meta)
+            content.newest[new.kind] = seq = content.append(new, text, meta, urgent=urgent)
             return Record(self.epoch, seq, new.kind, new.timestamp_s, text)
 
     def page(self, after_seq: int, limit: int, *, without: Collection[str] = ()) -> Page:
@@ -138,11 +142,17 @@ class Store(AbstractContextManager["Store"]):
             if kind not in content.newest:
                 content.newest[kind] = content.records.newest(kind)
             seq = content.newest[kind]
-            rows = content.records.after(content.figures, seq - 1)
-            row = content.buffer.get(seq) or next(rows, None)
-            if row and seq not in content.acknowledged and row[:2] == (seq, kind):
+            row = content.row(seq)
+            if row and row[1] == kind:
                 return sound(row, self.epoch, content.boots.known)
             return None
+
+    def next_urgent(self, after_seq: int = 0) -> Record | None:
+        """The oldest urgent record above `after_seq` that waits, and is sound."""
+        with self._locked() as content:
+            rows = (content.row(seq) for seq in content.meta.urgent if seq > after_seq)
+            found = (sound(row, self.epoch, content.boots.known) for row in rows if row)
+            return next(filter(None, found), None)
 
     def acknowledge(self, *numbers: int) -> None:
         """Let waiting records go, in memory; they leave the file in the next commit."""
@@ -160,24 +170,28 @@ class Store(AbstractContextManager["Store"]):
         """The time on the boot clock at which `flush` is due; infinite if nothing waits for it."""
         return self._due_s
 
-    def set_total(self, value: int, command_id: str | None) -> bool:
-        """Set the total on the disk, False if the id is known. May raise BlockedError."""
+    def knows(self, command_id: str) -> bool:
+        """True for the id of a command that was applied."""
+        with self._locked() as content:
+            return content.commands.known(command_id)
+
+    def note_command(self, command_id: str | None, **facts: Fact) -> None:
+        """Keep what a command changes on the disk, and its id if it has one; BlockedError if not.
+
+        The total is the fact `total`.
+        """
         if self.memory_only:
             raise database.BlockedError(self.memory_only)
-        with self._locked() as content:
-            # Eight bytes, whatever ids the cloud uses; an older agent has kept them in full.
-            short = sha256((command_id or "").encode()).digest()[:8]
-            known = "SELECT 1 FROM commands WHERE id IN (?, ?)"
-            if content.db.execute(known, (command_id, command_id and short)).fetchone():
-                return False
-            with content.transaction(content.meta.changed(total=value)):
-                if command_id is not None:
-                    add = "INSERT OR REPLACE INTO commands (id) VALUES (?)"
-                    content.db.execute(add, (short,))
-                    newest = "SELECT number FROM commands ORDER BY number DESC LIMIT ?"
-                    forget = f"DELETE FROM commands WHERE number NOT IN ({newest})"  # noqa: S608
-                    content.db.execute(forget, (COMMANDS_MAX,))
-            return True
+        with self._locked() as content, content.transaction(content.meta.changed(**facts)):
+            if command_id is not None:
+                content.commands.add(command_id)
+
+    def set_total(self, value: int, command_id: str | None) -> bool:
+        """Set the total on the disk, False if the id is known. May raise BlockedError."""
+        if command_id is not None and self.knows(command_id):
+            return False
+        self.note_command(command_id, total=value)
+        return True
 
     def set_aside(self, seq: int, reason: str) -> None:
         """Keep a record apart for a person to see, or let it go where the file takes no commit."""
@@ -261,6 +275,7 @@ class Store(AbstractContextManager["Store"]):
         self._due_s = content.due_s
         self.blocked = content.blocked
         self.newest_seq = content.buffer.last_seq
+        self.urgent = content.meta.urgent
         self.total = content.meta.number("total")
         last = content.meta.number("skipped_last")
         self.skipped = (content.meta.number("skipped_first"), last) if last else None

@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 
 from agent.model import COUNT, Moment
 from agent.store import database
+from agent.store.commands import Commands
 from agent.store.database import BlockedError, DiskFullError
 from agent.store.pending import MIB_MAX, ROWS_MAX, Buffer, Meta
-from agent.store.records import ROW_BYTES, Records, Retention
+from agent.store.records import Records, Retention
 from agent.store.reserve import NumberReserve, give_room, keep_room
 from agent.store.timestamps import Boots
 from agent.value import replace
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from agent.errors import StoreError
     from agent.model import NewRecord
     from agent.store.records import Figures
+    from agent.store.validation import Row
 
 #: Most acknowledgements in memory; during a long drain nothing else would commit them.
 ACKNOWLEDGED_MAX = 1000
@@ -66,10 +68,11 @@ class WriteBehind:
                 database.check(self.db, monotonic_s=boot_s)
                 database.spare_the_card(self.db, limits.path)
             self.buffer = Buffer(self.figures.last_seq)
-            self.records = Records(self.db)
+            self.records, self.commands = Records(self.db), Commands(self.db)
             self.retention = Retention(self.db, self.records, limits)
             self.retention.measure(self.figures)
             self.meta = Meta(known)
+            self._see_urgent()
             self.newest = {COUNT: self._newest_count()}  # their numbers, by kind
             self.boots = Boots.read(self.db)
             if not memory_only:
@@ -104,9 +107,17 @@ class WriteBehind:
         due_s = min(acknowledged_s, self.buffer.due_s(self._limits.commit_after_s))
         return self._again_boot_s if self.blocked else due_s
 
-    def append(self, new: NewRecord, text: bytes, meta: Meta) -> int:
+    def row(self, seq: int) -> Row | None:
+        """The row of a record, if it waits."""
+        if seq in self.acknowledged:
+            return None
+        row = self.buffer.get(seq) or next(self.records.after(self.figures, seq - 1), None)
+        return row if row and row[0] == seq else None
+
+    def append(self, new: NewRecord, text: bytes, meta: Meta, *, urgent: bool) -> int:
         """Number a record with the body `text`; commit it with `meta`, or see that it can wait."""
         seq, moment = self.buffer.last_seq + 1, new.moment
+        meta = meta.with_urgent((*meta.urgent, seq)) if urgent else meta
         times = (moment.wall_s, moment.boot_s, moment.boot_id)
         self.buffer.add((seq, new.kind, new.timestamp_s, text, *times), self._boot_s())
         try:
@@ -125,16 +136,20 @@ class WriteBehind:
         filed = range(self.figures.dropped_seq + 1, self.figures.last_waiting_seq + 1)
         different = set(numbers)
         others = {seq for seq in different if not self.buffer.remove(seq)}
-        new = {seq for seq in others if seq in filed} - self.acknowledged
+        urgent = different.intersection(self.meta.urgent)
+        new = {seq for seq in others if seq in filed or seq in urgent} - self.acknowledged
         if new:
             self.acknowledged |= new
             self._acknowledged_boot_s = min(self._acknowledged_boot_s, self._boot_s())
+        if urgent:
+            self.meta = self.meta.with_urgent(set(self.meta.urgent) - urgent)
         return len(different) - len(others) + len(new)
 
     def set_aside(self, reasons: list[tuple[int, str]], *, now_s: float) -> None:
         """Move waiting records to the table `dead`, or let them go where nothing can be moved."""
+        left = set(self.meta.urgent) - {seq for seq, _ in reasons}
         try:
-            with self.transaction() as figures:
+            with self.transaction(self.meta.with_urgent(left)) as figures:
                 for seq, reason in reasons:
                     self.records.set_aside(figures, seq, reason=reason, now_s=now_s)
         except BlockedError:
@@ -169,7 +184,9 @@ class WriteBehind:
                         self._given_up = 0
         self._reserve()
         self.meta, self.boots = meta or self.meta, boots or self.boots
-        self._given_up += self.buffer.bound()
+        if lost := self.buffer.bound(self.meta.urgent):
+            self._given_up += lost
+            self._see_urgent()
 
     @contextmanager
     def transaction(
@@ -184,7 +201,10 @@ class WriteBehind:
             meta = meta.changed(newest_count=counts[-1])
         try:
             with self._letting_go() as figures:
-                self._take_along(figures, boots)
+                self.retention.take_in(figures, [*self.buffer], boots, meta.urgent)
+                if self.buffer.last_seq > figures.last_seq:
+                    self.records.mark(figures, self.buffer.last_seq)
+                self.records.count_dropped(figures, "memory", self._given_up)
                 yield figures
                 meta.write(self.db)
                 boots.write(self.db, self._limits.max_mib)
@@ -197,6 +217,7 @@ class WriteBehind:
         self.buffer.clear()
         self._given_up = 0
         self.meta, self.boots = Meta(meta.known), Boots(boots.known)
+        self._see_urgent()
         self.blocked = None
         if self._numbers:
             keep_room(self._limits.path)
@@ -256,17 +277,10 @@ class WriteBehind:
         noted_seq = max(newest_seq, self.meta.number("noted_seq"))
         return self.records.newest(COUNT, noted_seq) or newest_seq
 
-    def _take_along(self, figures: Figures, boots: Boots) -> None:
-        size = 0
-        for left, row in zip(range(len(self.buffer) - 1, -1, -1), self.buffer, strict=True):
-            self.records.insert(figures, row)
-            size += len(row[3]) + ROW_BYTES
-            if size >= self.retention.batch_bytes or not left:
-                self.retention.make_room(figures, Moment(*row[4:]), boots)
-                size = 0
-        if self.buffer.last_seq > figures.last_seq:
-            self.records.mark(figures, self.buffer.last_seq)
-        self.records.count_dropped(figures, "memory", self._given_up)
+    def _see_urgent(self) -> None:
+        """Forget the numbers of urgent records that wait no more."""
+        if numbers := self.meta.urgent:
+            self.meta = self.meta.with_urgent([seq for seq in numbers if self.row(seq)])
 
     def _reserve(self) -> None:
         """Make sure that no other process gives the numbers of what is buffered again."""
