@@ -1,0 +1,1 @@
+"""Tests of packaging/cloudformation: no AWS is asked."""
