@@ -28,6 +28,7 @@ from agent.model import DAY_S, HOUR_S, MINUTE_S
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from agent.cli.main import Subparsers
     from agent.config import Paths
@@ -40,6 +41,7 @@ EFFECTS = {
     "test": "rules work as always",
 }
 
+HINT = "such as: pi-iot-agent mode away --until 18:00, or --for 3d; pi-iot-agent mode off"
 SOON = "The agent takes it within a minute."
 LATER = "The agent does not run; it takes it when it starts."
 
@@ -64,24 +66,33 @@ def add(subparsers: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show or set the mode. Raises ModeError, NotPermittedError."""
     paths, now_s = settings(arguments).paths, time.time()
-    modes = ModeFile(paths.state / MODE_FILE, time.time)
-    if arguments.mode is None and (arguments.until or arguments.span):
-        raise ModeError("until then what? Name the mode", hint="one of away, visitor, test")
+    path = paths.state / MODE_FILE
+    modes = ModeFile(path, time.time)
+    if arguments.mode is None:
+        if arguments.until or arguments.span:
+            raise ModeError("until then what? Name the mode", hint=HINT)
+        print(shown(found(modes, path), now_s))
+        return EXIT_OK
     try:
-        if arguments.mode is None:
-            with explained():
-                print(shown(modes.read(), now_s))
-            return EXIT_OK
         mode = wanted(arguments.mode, end(arguments, now_s), now_s=now_s, by=HERE)
     except ValueError as error:
-        hint = "such as: pi-iot-agent mode away --until 18:00, or --for 3d; pi-iot-agent mode off"
-        raise ModeError(str(error), hint=hint) from None
+        raise ModeError(str(error), hint=HINT) from None
     with explained():
         files.make_directory(paths.state)
         modes.set(mode)
     print(shown(mode, now_s))
     print(SOON if is_running(paths) else LATER)
     return EXIT_OK
+
+
+def found(modes: ModeFile, path: Path) -> Mode:
+    """The mode that is in the file. Raises AgentError."""
+    try:
+        with explained():
+            return modes.read()
+    except ValueError as error:
+        hint = "`sudo pi-iot-agent mode off` removes it"
+        raise AgentError(f"{path}: is no mode: {error}", hint=hint) from None
 
 
 def shown(mode: Mode, now_s: float) -> str:
