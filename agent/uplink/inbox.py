@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
+import time
 
+from agent.facts import CLOUD, Mode, wanted
 from agent.health import conditions
 from agent.model import COUNT
 from agent.mqtt.answers import WithheldError
@@ -14,6 +17,8 @@ from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.facts import ModeFile
     from agent.health.health import Health
     from agent.store import Store
@@ -21,6 +26,13 @@ if TYPE_CHECKING:
 #: Largest integer that every JSON reader keeps exact (RFC 8259, section 6).
 TOTAL_MAX = 2**53 - 1
 COMMAND_ID_MAX = 256
+_ID = re.compile(rf"[^\ud800-\udfff]{{1,{COMMAND_ID_MAX}}}")
+
+#: Words of which a command has one.
+COMMANDS = frozenset({"set", "reset", "mode"})
+
+#: A mode that could not be written is asked for again after so long, by a new connection.
+WRITE_AGAIN_S = 600.0
 
 #: Counts acknowledged without an echo until the way back is taken for broken.
 UNCONFIRMED = 3
@@ -41,14 +53,24 @@ class SetTotal(Value):
     command_id: str | None
 
 
+class SetMode(Value):
+    """A command: the mode of the device is to be `mode`; once for each `command_id`."""
+
+    mode: Mode
+    command_id: str
+
+
 class Foreign(Value):
     """A message that means nothing to us; `reason` says why not."""
 
     reason: str
 
 
-def classify(payload: bytes, *, epoch: str) -> Echo | SetTotal | Foreign:
-    """Tell what a message on `<thing>/count` is. Whatever the bytes are, nothing is raised."""
+def classify(payload: bytes, *, epoch: str, now_s: float) -> Echo | SetTotal | SetMode | Foreign:
+    """Tell what a message on `<thing>/count` is. Whatever the bytes are, nothing is raised.
+
+    `now_s` is the wall clock, by which the end of a mode is judged.
+    """
     try:
         message = json.loads(payload.decode())
     except (ValueError, RecursionError):  # not UTF-8, not JSON, too deep, too many digits
@@ -57,7 +79,7 @@ def classify(payload: bytes, *, epoch: str) -> Echo | SetTotal | Foreign:
         return _set_total(message, None)
     if "epoch" in message:
         return _record(message, epoch)
-    return _command(message)
+    return _command(message, now_s)
 
 
 def _record(message: dict[str, object], epoch: str) -> Echo | Foreign:
@@ -67,20 +89,27 @@ def _record(message: dict[str, object], epoch: str) -> Echo | Foreign:
     return Foreign("a record that is not ours")
 
 
-def _command(message: dict[str, object]) -> SetTotal | Foreign:
+def _command(message: dict[str, object], now_s: float) -> SetTotal | SetMode | Foreign:
     command_id = message.get("id")
-    if not isinstance(command_id, str) or not 0 < len(command_id) <= COMMAND_ID_MAX:
-        return Foreign(f"no id of 1 to {COMMAND_ID_MAX} characters")
-    if any("\ud800" <= character <= "\udfff" for character in command_id):
-        return Foreign("an id that is no Unicode text")
+    if not isinstance(command_id, str) or not _ID.fullmatch(command_id):
+        return Foreign(f"no id of 1 to {COMMAND_ID_MAX} Unicode characters")
+    if len(COMMANDS & message.keys()) != 1:
+        return Foreign(f"not one alone of {', '.join(sorted(COMMANDS))}")
     match message:
-        case {"set": _, "reset": _}:
-            return Foreign("set and reset at once")
         case {"set": value}:
             return _set_total(value, command_id)
+        case {"mode": name}:
+            return _set_mode(name, message.get("until"), command_id, now_s)
         case {"reset": True}:
             return SetTotal(0, command_id)
-    return Foreign("neither set nor reset")
+    return Foreign("a reset that is not true")
+
+
+def _set_mode(name: object, until: object, command_id: str, now_s: float) -> SetMode | Foreign:
+    try:
+        return SetMode(wanted(name, until, now_s=now_s, by=CLOUD), command_id)
+    except ValueError as reason:
+        return Foreign(str(reason))
 
 
 def _set_total(value: object, command_id: str | None) -> SetTotal | Foreign:
@@ -142,42 +171,85 @@ class Totals(Value, frozen=False):
 
 
 class Inbox:
-    """Acts on what arrives on `<thing>/count`; called in the uplink thread before the PUBACK."""
+    """Acts on what arrives on `<thing>/count`; called in the uplink thread before the PUBACK.
+
+    A command that cannot be kept stays at the broker, and all that come behind it, which it would
+    undo. `monotonic_s` is the clock of that.
+    """
 
     def __init__(
-        self, thing: str, store: Store, health: Health, totals: Totals, modes: ModeFile
+        self,
+        thing: str,
+        store: Store,
+        health: Health,
+        totals: Totals,
+        *,
+        modes: ModeFile,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._topic = f"{thing}/{COUNT}"
         self._store = store
         self._health = health
         self._totals = totals
         self._modes = modes
-        self.withheld = False  # whether the broker has a command that we could not keep
+        self._monotonic_s = monotonic_s
+        self._again_s = math.inf  # when a command may be kept that the broker has; infinite: none
 
     def message(self, topic: str, payload: bytes) -> None:
         """Take an echo as proof of the whole way, apply a command, count and log anything else.
 
         Raises WithheldError when a command cannot be made durable now.
         """
-        match classify(payload, epoch=self._store.epoch) if topic == self._topic else topic:
+        found: object = topic
+        if topic == self._topic:
+            now_s = self._modes.wall_s()
+            found = classify(payload, epoch=self._store.epoch, now_s=now_s)
+        match found:
             case Echo(seq=seq):
                 self._totals.was_confirmed(seq)
                 self._health.clear(conditions.NOT_CONFIRMED)
-            case SetTotal(value=value, command_id=command_id):
-                self._set_total(value, command_id)
+            case SetTotal() | SetMode():
+                self._apply(found)
             case other:
                 if self._totals.was_ignored():
                     log.warning("ignored a message that is no command of ours: %.200r", other)
         self._health.update(confirmed=self._totals.confirmed, ignored=self._totals.ignored)
 
-    def _set_total(self, value: int, command_id: str | None) -> None:
-        if self.withheld:
+    def has_withheld(self) -> bool:
+        """True if a command that could not be kept can be by now: a new connection brings it."""
+        blocked = self._store.blocked or self._store.memory_only
+        return self._monotonic_s() >= self._again_s and not blocked
+
+    def _apply(self, command: SetTotal | SetMode) -> None:
+        if self._again_s < math.inf:
             raise WithheldError  # it would be undone by the one before it, which comes again
         try:
-            if self._store.set_total(value, command_id):
-                log.info("the running total is set to %s by the cloud", value)
+            if isinstance(command, SetTotal):
+                self._set_total(command)
+            else:
+                self._set_mode(command)
         except BlockedError as blocked:
             log.warning("a command of the cloud cannot be kept now: %s", blocked.text)
-            self.withheld = True
+            self._again_s = self._monotonic_s()  # as soon as the store can
             raise WithheldError from blocked
         self._health.touch()
+
+    def _set_total(self, command: SetTotal) -> None:
+        if self._store.set_total(command.value, command.command_id):
+            log.info("the running total is set to %s by the cloud", command.value)
+
+    def _set_mode(self, command: SetMode) -> None:
+        """Write the mode, then note the id: a crash in between writes it once more."""
+        blocked = self._store.blocked
+        if why := self._store.memory_only or (blocked.text if blocked else ""):
+            raise BlockedError(why)  # before anything is done, since the command comes again
+        if self._store.knows(command.command_id):
+            return
+        try:
+            self._modes.set(command.mode)
+        except OSError as error:
+            log.warning("the mode of the cloud cannot be kept now: %s", error)
+            self._again_s = self._monotonic_s() + WRITE_AGAIN_S
+            raise WithheldError from error
+        self._store.note_command(command.command_id)
+        log.info("the mode is set by the cloud: %s", command.mode.text or "off")

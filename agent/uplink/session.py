@@ -94,7 +94,7 @@ class Session:
             self._answered(mid, outcome)
         self._tell()
         self._check_answers()
-        if self._inbox.withheld and not (self._store.blocked or self._store.memory_only):
+        if self._inbox.has_withheld():
             raise LinkLostError("a command waits at the broker, which a new connection brings")
 
     def finish(self, until_s: float, *, why: Mapping[str, Json] = STOPPED) -> None:

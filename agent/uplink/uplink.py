@@ -170,7 +170,7 @@ class Uplink:
     def _connect(self, credentials: Credentials) -> None:
         """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
         self._health.update(endpoint=connect.endpoint(self._config, credentials))
-        inbox = Inbox(self._thing, self._store, self._health, self._totals, self._facts.modes)
+        inbox = Inbox(self._thing, self._store, self._health, self._totals, modes=self._facts.modes)
         self._waits.beat(connect.longest_s(self._config))
         with self._open_connection(
             self._config,

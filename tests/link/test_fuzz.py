@@ -197,7 +197,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inbox]:
     path: Path = tmp_path_factory.mktemp("fuzz") / "store.db"
     with open_store(StoreLimits(path=path)) as store:
         modes = ModeFile(path.with_name(MODE_FILE), time.time)
-        yield Inbox(THING, store, Health(), Totals(), modes)
+        yield Inbox(THING, store, Health(), Totals(), modes=modes)
 
 
 JSON = st.recursive(
@@ -205,10 +205,18 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["set", "reset", "id", "epoch", "seq", "x"]), inner, max_size=4
+            st.sampled_from(["set", "reset", "mode", "until", "id", "epoch", "seq", "x"]),
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=8,
+)
+MODES = st.fixed_dictionaries(
+    {"mode": st.sampled_from(["away", "visitor", "test", "off"]) | JSON, "id": st.text(max_size=2)},
+    optional={
+        "until": JSON | st.floats(1e9, 3e9) | st.datetimes().map(str) | st.text("0123456789:-TZ+ ")
+    },
 )
 
 
@@ -218,7 +226,7 @@ def test_no_payload_harms_the_handler(inbox: Inbox, data: st.DataObject) -> None
     """Bytes, or JSON of any shape with the words that mean something: nothing is raised."""
     topic = data.draw(TOPICS)
     payload = data.draw(
-        st.binary(max_size=100) | JSON.map(lambda value: json.dumps(value).encode())
+        st.binary(max_size=100) | (JSON | MODES).map(lambda value: json.dumps(value).encode())
     )
     inbox.message(topic, payload)
     inbox.message(f"{THING}/count", payload)

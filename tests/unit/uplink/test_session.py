@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent.config import StoreLimits
 from agent.errors import LinkLostError, StoreError
-from agent.facts import ModeFile
+from agent.facts import MODE_FILE, Mode, ModeFile
 from agent.health.health import Health
 from agent.model import COUNT, Moment, NewRecord, encode
 from agent.mqtt.answers import (
@@ -35,6 +34,7 @@ from tests.fakes import FakeClock, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from agent.store import Store
 
@@ -112,8 +112,14 @@ class Bench:
         self.store = store
         self.health = Health(wall_s=self.ticks, boot_s=self.ticks)
         self.totals = Totals()
+        self.modes = ModeFile(store._path.with_name(MODE_FILE), self.ticks)
         self.inbox = Inbox(
-            THING, store, self.health, self.totals, ModeFile(Path("/nonexistent"), self.ticks)
+            THING,
+            store,
+            self.health,
+            self.totals,
+            modes=self.modes,
+            monotonic_s=self.ticks,
         )
         self.forbidden = Forbidden(THING, health=self.health, monotonic_s=self.ticks)
         self.connect()
@@ -413,17 +419,68 @@ def test_a_command_behind_one_that_waits_at_the_broker_waits_too(bench: Bench) -
     assert bench.store.total == 0
 
 
+AWAY = b'{"mode": "away", "until": 90000, "id": "m"}'
+
+
+def test_a_mode_is_on_the_disk_before_its_acknowledgement(bench: Bench) -> None:
+    """Once for its id: one that comes again undoes nothing that a person has done since."""
+    bench.inbox.message(f"{THING}/count", AWAY)
+    assert bench.modes.read() == Mode("away", 90000, bench.ticks.now_s, "cloud")
+    bench.modes.set(Mode())
+    bench.inbox.message(f"{THING}/count", AWAY)
+    assert bench.modes.read() == Mode()
+    bench.inbox.message(f"{THING}/count", AWAY.replace(b'"m"', b'"n"'))
+    bench.inbox.message(f"{THING}/count", b'{"mode": "off", "id": "o"}')
+    assert bench.modes.read() == Mode()
+    assert bench.totals.ignored == 0
+
+
+def test_a_mode_that_a_full_card_cannot_take_is_not_half_taken(bench: Bench) -> None:
+    """It waits at the broker, and so do commands behind it, of either kind."""
+    other = sqlite3.connect(bench.store._path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    bench.store_counts(1)
+    assert bench.store.blocked
+    for message in (AWAY, b'{"set": 5, "id": "a"}'):
+        with pytest.raises(WithheldError):
+            bench.inbox.message(f"{THING}/count", message)
+    assert bench.modes.read() == Mode()
+    assert not bench.inbox.has_withheld()
+    other.execute("ROLLBACK")
+    other.close()
+    bench.store._write_behind._again_boot_s = 0.0
+    bench.store.flush()
+    assert bench.inbox.has_withheld()
+
+
+def test_a_mode_whose_file_cannot_be_written_comes_again(bench: Bench) -> None:
+    """After ten minutes, so that no session is ended for it again and again."""
+    path = bench.store._path.with_name(MODE_FILE)
+    path.mkdir()
+    with pytest.raises(WithheldError):
+        bench.inbox.message(f"{THING}/count", AWAY)
+    assert not bench.inbox.has_withheld()
+    bench.ticks.now_s += 600
+    assert bench.inbox.has_withheld()
+    path.rmdir()
+    again = Bench(bench.store)
+    again.inbox.message(f"{THING}/count", AWAY)
+    assert again.modes.now().name == "away"
+
+
 def test_a_command_is_not_taken_into_a_memory_that_will_be_gone(tmp_path: Path) -> None:
     """It waits at the broker, and the session goes on, until there is a file again."""
     (tmp_path / "store.db").mkdir()
     with open_store(StoreLimits(path=tmp_path / "store.db")) as store:
         assert store.memory_only
         bench = Bench(store)
-        with pytest.raises(WithheldError):
-            bench.inbox.message(f"{THING}/count", b'{"set": 5, "id": "a"}')
+        for message in (AWAY, b'{"set": 5, "id": "a"}'):
+            with pytest.raises(WithheldError):
+                bench.inbox.message(f"{THING}/count", message)
         bench.store_counts(1)
         bench.steps(3)
 
+        assert bench.modes.read() == Mode()
         assert store.queued == 0
         assert store.total == 1
 
