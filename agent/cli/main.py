@@ -48,6 +48,7 @@ COMMANDS = {
     "check": "read the configuration and tell every problem",
     "read": "read the sensors once, or watch one detect",
     "queue": "show what waits to be sent",
+    "report": "show the last days as charts, here or as a page for a browser",
     "privacy": "tell what leaves the house, how often, and how much it is in a month",
 }
 
@@ -65,7 +66,7 @@ DEBIAN = {
 INTERNAL = ("preseed", "provision-child")
 
 #: Commands of which a part is root's own; every other is wholly done by the service's user.
-PARTLY_ROOTS = (["setup"], ["preseed"], ["rotate"], ["deprovision"], ["doctor"])
+PARTLY_ROOTS = (["setup"], ["preseed"], ["rotate"], ["deprovision"], ["doctor"], ["report"])
 
 
 class Command(Protocol):

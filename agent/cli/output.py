@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from contextlib import contextmanager, suppress
 
@@ -36,6 +37,9 @@ CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
 }
 
+#: What only sets a terminal's colours.
+COLOUR = r"(\x1b\[[0-9;]*m)"
+
 
 class Output(io.TextIOBase):
     """A stream without terminal controls; what it cannot write is an OutputError, and then lost."""
@@ -51,6 +55,25 @@ class Output(io.TextIOBase):
             return self._stream.write(text.translate(CONTROLS))
         except OSError as error:
             raise self._lost(error) from None
+
+    def paint(self, text: str) -> int:
+        """Write `text` as `write` does, but with the colours in it (SGR, ECMA-48 8.3.117)."""
+        plain, *rest = re.split(COLOUR, text)
+        try:
+            written = self._stream.write(plain.translate(CONTROLS))
+            for colour, plain in zip(rest[::2], rest[1::2], strict=True):
+                written += self._stream.write(colour + plain.translate(CONTROLS))
+        except OSError as error:
+            raise self._lost(error) from None
+        return written
+
+    def has(self, signs: str) -> bool:
+        """True if all of these can be written as they are."""
+        try:
+            signs.encode(self._stream.encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def flush(self) -> None:
         """Write what is kept back."""

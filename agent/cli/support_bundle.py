@@ -86,13 +86,13 @@ def write(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def check_free(name: str) -> None:
+def check_free(name: str, option: str = "--bundle") -> None:
     """Raise AgentError if there is no such place, it is taken, or it could be led elsewhere."""
     path = Path(name)
     service = account.of_service()
     try:
         if not path.name:
-            raise UsageError(f"--bundle {name!r}: names no file", hint="name one, or - for a pipe")
+            raise UsageError(f"{option} {name!r}: names no file", hint="name one, or - for a pipe")
         if service and ownership.is_led_by(service.uid, path):
             raise NotPermittedError(
                 f"{path}: the service's user could lead root elsewhere there",
@@ -134,7 +134,7 @@ def pour(data: bytes, descriptor: int) -> None:
         raise OutputError("") from None
     except OSError as error:
         raise OutputError(
-            f"the archive cannot be written: {error.strerror}", hint="check where it goes to"
+            f"the output cannot be written: {error.strerror}", hint="check where it goes to"
         ) from error
 
 
