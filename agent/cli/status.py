@@ -11,7 +11,7 @@ from agent.cli.main import COMMANDS, settings
 from agent.cli.output import PROGRAM
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
 from agent.health.conditions import INFO
-from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S
+from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S, is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     )
     yield f"Last acknowledgement: {ago(status.get('last_ack'), now_s)}."
     yield f"The running total is {status.get('total')}."
+    yield from quiet(status, now_s)
     card = status.get("card")
     if isinstance(card, dict) and _is_number(card.get("bytes_per_day")):
         most = f", most of it by {card['most_by']}" if card.get("most_by") else ""
@@ -150,6 +151,33 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
             yield f"  hint: {hint}"
     if (more := len(conditions) - MOST_TOLD) > 0:
         yield f"{more} more conditions: see `pi-iot-agent status --json`"
+
+
+def quiet(status: Mapping[str, Json], now_s: float) -> Iterator[str]:
+    """The time since the last detection, as far as it is known, and how much of it was observed."""
+    quiet_s, last_s = status.get("quiet_for_s"), status.get("last_detection")
+    observed_s = status.get("quiet_observed_s")
+    if not _is_number(quiet_s):
+        return
+    told = f"Quiet for {lasting(quiet_s)}"
+    if _is_number(observed_s):
+        told += f", of which {lasting(observed_s)} were observed"
+    if _is_number(last_s) and is_time(last_s):
+        today = now_s - last_s < DAY_S / 2
+        told += time.strftime(
+            f"; last detection {'' if today else '%a %-d %b '}%H:%M", time.localtime(last_s)
+        )
+    yield f"{told}."
+
+
+def lasting(seconds: float) -> str:
+    """A span in two units, as 2 h 10 min."""
+    minutes, hours = int(seconds) // MINUTE_S, int(seconds) // HOUR_S
+    if hours >= 2 * DAY_S // HOUR_S:
+        return f"{hours // 24} days {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"
 
 
 def ago(moment_s: Json, now_s: float) -> str:

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.cli.main import main
-from agent.cli.status import ago
+from agent.cli.status import ago, sentences
 from agent.health import conditions
 from agent.health.health import Health
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from agent.model import Json
+
+NOW_S = 1_795_500_000.0
 
 
 @contextmanager
@@ -133,6 +137,38 @@ def test_a_time_is_told_in_a_fitting_unit() -> None:
         "never",
         "0 s ago",
     ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"quiet_for_s": 7800, "last_detection": NOW_S - 7800}, "2 h 10 min; last detection 04:50"),
+        ({"quiet_for_s": 59.9, "last_detection": NOW_S - 60}, "59 s; last detection 06:59"),
+        (
+            {"quiet_for_s": 200_000, "last_detection": NOW_S - 200_000, "quiet_observed_s": 600},
+            "2 days 7 h, of which 10 min were observed; last detection Sat 21 Nov 23:26",
+        ),
+        ({"quiet_for_s": 600, "last_detection": None}, "10 min"),
+        ({"quiet_for_s": 600, "last_detection": 1e17}, "10 min"),
+    ],
+)
+def test_the_quiet_is_told_in_words(
+    facts: dict[str, Json], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the time of the last detection by the local clock, and its day unless it is near."""
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    lines = list(sentences(facts, NOW_S))
+    monkeypatch.undo()
+    time.tzset()
+    assert f"Quiet for {told}." in lines
+
+
+@pytest.mark.parametrize("quiet_s", [None, "600", True, [], 1e300])
+def test_a_quiet_that_is_not_known_is_not_told(quiet_s: Json) -> None:
+    """It is not zero."""
+    facts: dict[str, Json] = {"quiet_for_s": quiet_s, "last_detection": 1.0}
+    assert not any(line.startswith("Quiet") for line in sentences(facts, NOW_S))
 
 
 def test_a_hostile_report_is_told_all_the_same(
