@@ -22,7 +22,7 @@ from agent.config import (
 )
 from agent.facts import Facts
 from agent.health.health import Health
-from agent.sampling import Recorder, Sampler
+from agent.sampling import Recorder, Sampler, mirrored_facts
 from agent.sensors import Sensor
 from agent.store import open_store
 from agent.value import replace
@@ -189,7 +189,7 @@ class House:
         )
         self.store = open_store(self.limits, wall_s=self.clock.wall_s, boot_s=self.clock.boot_s)
         self.facts = Facts(settings, self.store, clock=self.clock, health=self.health)
-        self.facts.begin("restart", None)
+        self.facts.begin("restart", None, mirrored_facts(self.directory))
         self.recorder = Recorder(
             settings,
             self.store,
@@ -232,6 +232,7 @@ class House:
     def stop(self) -> None:
         """End in order."""
         self.sampler.close()
+        self.facts.end()
         self.store.close()
         self.wakeup.close()
 

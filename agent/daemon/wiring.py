@@ -33,9 +33,12 @@ from agent.wakeup import Wakeup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agent.config import Config, Paths
     from agent.model import Json
     from agent.store import Store
+    from agent.uplink import Birth
 
 log = logging.getLogger(__name__)
 
@@ -67,18 +70,10 @@ def run(config: Config) -> int:
         config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
         stop = Stop(events)
         stop.listen()  # until here a signal ends the process at once, and nothing has begun
-        windows = open_windows(config.paths.runtime)
-        birth = note_start(
-            store,
-            clock.now(),
-            config.paths.runtime,
-            window=windows[-1].record.moment if windows else None,
-        )
-        facts.begin(birth.reason, birth.since, mirrored_facts(config.paths.runtime))
         uplink = Uplink(
             config,
             store,
-            birth=birth,
+            birth=_begin(store, facts, clock, config.paths.runtime),
             facts=facts,
             health=health,
             clock=Clock(),  # one of its own: a single thread asks each whether it is set
@@ -104,6 +99,7 @@ def run(config: Config) -> int:
         )
         supervisor = Supervisor(health, notifier, reporter, stop, events=events)
         in_order = supervisor.run(sampler, uplink)
+        facts.end()
         return _end(store, config, clock, stop, in_order=in_order, failure=supervisor.failure)
 
 
@@ -127,6 +123,15 @@ def _claim(paths: Paths, stack: ExitStack) -> None:
             files.make_directory(directory)
         stack.enter_context(files.lock(paths.lock_file, "another agent"))
         paths.status_file.unlink(missing_ok=True)  # of a process that was killed
+
+
+def _begin(store: Store, facts: Facts, clock: Clock, runtime: Path) -> Birth:
+    """Note that this process has begun, and go on from the one before. Raises StoreError."""
+    windows = open_windows(runtime)
+    window = windows[-1].record.moment if windows else None
+    birth = note_start(store, clock.now(), runtime, window=window)
+    facts.begin(birth.reason, birth.since, mirrored_facts(runtime))
+    return birth
 
 
 def _end(

@@ -31,8 +31,9 @@ class _Watch(Value, frozen=False):
     """Share of one sensor in a window; times are of the boot clock.
 
     It has watched for `earlier_s` in spans that are over, and since `since_s` (None: not at this
-    moment), as far as is known until `until_s`, when it was asked last. Some of the `count` of one
-    that is `blurred` may be of long before the window; so many edges of the line were `lost`.
+    moment), as far as is known until `until_s`, when it was asked last. It detected from `first_s`
+    to `last_s`. Some of the `count` of one that is `blurred` may be of long before the window; so
+    many edges of the line were `lost`.
     """
 
     count: int = 0
@@ -40,6 +41,8 @@ class _Watch(Value, frozen=False):
     earlier_s: float = 0.0
     since_s: float | None = None
     until_s: float = -math.inf
+    first_s: float = math.inf
+    last_s: float = -math.inf
     blurred: bool = False
     lost: int = 0
 
@@ -54,13 +57,15 @@ class _Watch(Value, frozen=False):
 class Report(Value):
     """Report of the window with the name `window`; `watched` says if anybody watched any of it.
 
-    Nobody did, and nobody is to blame, where it is `blank`: its sensors are being opened yet.
+    Nobody did, and nobody is to blame, where it is `blank`: its sensors are being opened yet. The
+    first and the last detection were at `seen_boot_s`, on the boot clock; None without any.
     """
 
     window: str
     record: NewRecord
     watched: bool = True
     blank: bool = False
+    seen_boot_s: tuple[float, float] | None = None
 
 
 class CountWindow:
@@ -136,6 +141,9 @@ class CountWindow:
         share.count += seen.count
         share.active_s += seen.active_s
         share.lost += seen.lost
+        if seen.count or seen.active_s > 0:
+            at_s = now.boot_s if share is self._later.get(name) else min(now.boot_s, ended_s)
+            share.first_s, share.last_s = min(share.first_s, at_s), max(share.last_s, at_s)
 
     def leaves(self, name: str) -> None:
         """The sensor cannot watch, or not any more; what it saw until it was asked stays."""
@@ -213,7 +221,16 @@ class CountWindow:
         moment = replace(now, wall_s=window.end_s + now.boot_s - window.closes_boot_s)
         name = f"{now.boot_id} {window.opened_boot_s:.3f}"
         record = NewRecord(COUNT, window.end_s, moment, body)
-        return Report(name, record, bool(present), blank=not present and quality != FAULT)
+        blank = not present and quality != FAULT
+        return Report(name, record, bool(present), blank, _seen(known.values()))
+
+
+def _seen(shares: Iterable[_Watch]) -> tuple[float, float] | None:
+    """When the first and the last detection were, if there was any."""
+    shares = [share for share in shares if share.last_s > -math.inf]
+    if not shares:
+        return None
+    return min(share.first_s for share in shares), max(share.last_s for share in shares)
 
 
 class Window(Value):

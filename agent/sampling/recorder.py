@@ -94,7 +94,9 @@ class Recorder:
 
     def saw(self, seen: Detections, now: Moment) -> None:
         """A counted sensor has detected this since it was asked before."""
-        self._facts.saw(seen, now)
+        if facts := self._facts.saw(seen, now):
+            self._health.beat(SAMPLER, within_s=FSYNC_S)
+            self._store.remember(**facts)
 
     def sensor_is(self, name: str, error: str) -> None:
         """A sensor fails, or works where there is no error."""
@@ -144,7 +146,7 @@ class Recorder:
         if not (self._returning or report.blank):
             found = report.record.body["detect_count"]
             detections = found if isinstance(found, int) else 0
-            record, facts = self._facts.counted(report.record)
+            record, facts = self._facts.counted(report.record, report.seen_boot_s)
             self.append(record, detections=detections, window=report.window, **facts)
         return not self._returning
 

@@ -32,7 +32,9 @@ def mirror(runtime: Path, reports: Iterable[Report], facts: Mapping[str, Json]) 
         record, at = one.record, one.record.moment
         moment: list[Json] = [record.timestamp_s, at.wall_s, at.boot_s, at.boot_id]
         if one.watched:
-            entries.append({"window": one.window, "moment": moment, "body": dict(record.body)})
+            seen: Json = [*one.seen_boot_s] if one.seen_boot_s else None
+            body = dict(record.body)
+            entries.append({"window": one.window, "moment": moment, "seen": seen, "body": body})
     with suppress(OSError):  # the windows are in memory all the same
         if entries or facts:
             files.replace(
@@ -51,8 +53,10 @@ def open_windows(runtime: Path, reported: str = "") -> list[Report]:
             moment = Moment(float(wall_s), float(boot_s), str(boot_id))
             record = NewRecord(COUNT, float(timestamp_s), moment, dict(kept["body"]))
             int(record.body["detect_count"] or 0)  # type: ignore[arg-type]  # to be seen
-            found.append(Report(str(kept["window"]), record))
-    except (OSError, ValueError, TypeError, KeyError):
+            seen = kept.get("seen")  # an agent before this one has kept none
+            span = (float(seen[0]), float(seen[1])) if seen else None
+            found.append(Report(str(kept["window"]), record, seen_boot_s=span))
+    except (OSError, ValueError, TypeError, LookupError):
         return []
     names = [report.window for report in found]
     return found[names.index(reported) + 1 :] if reported in names else found

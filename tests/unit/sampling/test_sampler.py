@@ -91,6 +91,8 @@ def test_detections_add_to_the_total_and_empty_windows_are_reported(bench: Bench
         "quality": "ok",
         "next_by": START_S + 1260,
         "total": 3,
+        "last_detection": START_S + 60,
+        "quiet_for_s": 540,
     }
     assert (second.body["detect_count"], second.body["total"]) == (0, 3)
     assert bench.health.snapshot().facts["total"] == 3
@@ -230,6 +232,8 @@ def test_several_sensors_are_counted_together(bench: Bench) -> None:
         "quality": "ok",
         "next_by": START_S + 1260,
         "total": 5,
+        "last_detection": START_S + 60,
+        "quiet_for_s": 540,
     }
 
 

@@ -92,6 +92,8 @@ def test_a_detector_that_cannot_be_opened_is_reported_in_each_window(bench: Benc
             "quality": "sensor_fault",
             "next_by": record.timestamp_s + 660,
             "total": 0,
+            "last_detection": None,
+            "quiet_for_s": None,
         }
     (condition,) = bench.health.snapshot().conditions
     assert (condition.code, condition.text, condition.hint) == (
