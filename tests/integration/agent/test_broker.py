@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.agent.conftest import FAST, PROTOCOLS, QUICK, name_of, numbers
@@ -43,6 +44,42 @@ def test_commands_set_the_total_once(cloud: LocalAws, make_agent: MakeAgent, pro
     assert agent.wait_online()["total"] == 9
     cloud.observer.command(name, {"reset": True, "id": "c"})
     agent.wait_status(lambda status: status["total"] == 0)
+
+
+def test_a_mode_marks_what_follows_until_it_is_ended(
+    cloud: LocalAws, make_agent: MakeAgent
+) -> None:
+    """From the cloud, kept over a crash, told at the next connection, and ended by the command."""
+    agent = make_agent(sensors=FAST, count={"window_s": 5}, mqtt=QUICK).start()
+    name = name_of(agent)
+    agent.wait_online()
+    visit = {"mode": "visitor", "until": int(time.time()) + 86_400, "id": "a"}
+
+    def visited(status: Mapping[str, Any]) -> bool:  # again, until the subscription is there
+        cloud.observer.command(name, visit)
+        return bool(status["mode"] == "visitor")
+
+    status = agent.wait_status(visited)
+    assert status["mode_until"] == visit["until"]
+    assert agent.wait_condition("mode-set")["severity"] == "info"
+    for kind in ("count", "sensors/room"):
+        cloud.observer.wait(f"{name}/{kind}", matching=lambda it: b'"mode":"visitor"' in it.payload)
+    assert "visitor until " in agent.command("status").stdout
+    agent.kill()
+    cloud.observer.clear()
+    agent.start().wait_online()
+    (birth,) = cloud.observer.wait(f"{name}/status", matching=lambda it: b"online" in it.payload)
+    assert birth.json()["mode_until"] == visit["until"]
+
+    assert "set by the cloud" in agent.command("mode").stdout
+    assert "within a minute" in agent.command("mode", "off").stdout
+    agent.wait_status(lambda status: status["mode"] is None)
+    cloud.observer.command(name, visit)  # its id is known
+    cloud.observer.command(name, {"reset": True, "id": "b"})
+    cloud.observer.command(name, {"mode": "away", "until": 1, "id": "c"})
+    status = agent.wait_status(lambda status: status["ignored"] == 1)
+    assert status["mode"] is None
+    assert agent.stop() == 0
 
 
 def test_a_refused_publish_keeps_the_record_and_says_so(
