@@ -91,6 +91,12 @@ class FakeClock(Clock):
         """Set the wall clock, as a person or a time server does."""
         self.now_wall_s += seconds
 
+    def reboot(self, off_s: float) -> None:
+        """Start the machine anew, after it was off for so long."""
+        self.now_wall_s += off_s
+        self.now_boot_s = 10.0
+        self._boot_id = f"{BOOT_ID[:-1]}{self.now_wall_s:.0f}"
+
 
 class FakeDriver:
     """A driver whose values and troubles a test sets."""

@@ -1,0 +1,251 @@
+"""Quiet is told as of each moment, survives the process, and is never guessed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.config import StoreLimits
+from agent.facts.quiet import FACT, Quiet
+from agent.model import Moment
+from agent.sensors import Detections
+from agent.store import Store
+from tests.fakes import START_S
+from tests.unit.facts.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from agent.model import Json
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home that has just begun."""
+    home = Home(tmp_path)
+    home.start()
+    yield home
+    home.store.close()
+
+
+def told(body: dict[str, Json]) -> tuple[Json, Json, Json]:
+    """What a count says: last detection from the start, quiet, and what was observed of it."""
+    last, quiet_s = body["last_detection"], body["quiet_for_s"]
+    since_s = last - START_S if isinstance(last, int) else last
+    return since_s, quiet_s, body.get("quiet_observed_s", quiet_s)
+
+
+def test_nothing_is_known_before_the_first_detection(home: Home) -> None:
+    """How long somebody has looked is, for a rule."""
+    home.live(600)
+    assert told(home.count()) == home.quiet() == (None, None, None)
+    assert home.facts._quiet.observed_s() == 600
+
+
+def test_quiet_grows_until_a_detection(home: Home) -> None:
+    """In whole seconds, in each count and between them; one that goes on moving is not quiet."""
+    home.live(120.4)
+    home.detect()
+    home.live(479.6)
+    assert told(home.count()) == (120, 480, 480)
+    home.live(600)
+    assert told(home.count()) == home.quiet() == (120, 1080, 1080)
+    home.live(30)
+    home.detect(active_s=2.5)
+    assert home.quiet() == (1230, 0, 0)
+
+
+def test_a_detection_after_the_end_of_a_window_is_of_the_next(home: Home) -> None:
+    """Though the window is reported late, the count says what was so at its end."""
+    home.live(100)
+    home.detect()
+    home.live(510)
+    home.detect()
+    assert told(home.count(late_s=10)) == (100, 500, 500)
+    home.live(590)
+    assert told(home.count()) == (610, 590, 590)
+    home.live(601)
+    home.detect()
+    assert told(home.count(late_s=1)) == (610, 1190, 1190)
+
+
+def test_time_that_nobody_observed_is_told_and_is_no_quiet_to_a_rule(home: Home) -> None:
+    """A sensor that does not watch, or looks that are too far apart."""
+    home.detect()
+    home.live(600)
+    home.watching = False
+    home.live(600)
+    home.watching = True
+    home.live(600)
+    assert told(home.count()) == (0, 1800, 1140)  # it began to watch in the last minute of ten
+    home.clock.pass_by(400)
+    home.look()
+    home.live(60)
+    assert home.facts._quiet.observed_s() == 1200
+    home.detect()
+    assert home.facts._quiet.observed_s() == 0
+
+
+def test_less_than_a_minute_that_nobody_observed_is_not_worth_a_word(home: Home) -> None:
+    """As of a restart."""
+    home.detect()
+    home.live(1200)
+    home.count()
+    home.stop()
+    home.clock.pass_by(50)
+    home.start()
+    home.live(550)
+    assert "quiet_observed_s" not in home.count()
+    assert home.quiet() == (0, 1800, 1800)
+
+
+def test_a_late_poll_takes_nothing_back(home: Home) -> None:
+    """What it saw before the last detection is no news."""
+    home.live(300)
+    home.detect()
+    home.live(60)
+    early = Moment(START_S + 200, 1200.0, home.clock.now().boot_id)
+    home.facts.saw(Detections(1, 0.0), early)
+    assert home.quiet() == (300, 60, 60)
+
+
+def test_quiet_goes_on_after_a_crash(home: Home) -> None:
+    """From the mirror, which is newer than the store."""
+    home.detect()
+    home.live(600)
+    home.count()
+    home.live(60)
+    home.detect()
+    home.crash()
+    home.clock.pass_by(240)
+    home.start()
+    home.live(600)
+    assert home.quiet() == (660, 840, 600)
+
+
+def test_quiet_goes_on_after_a_power_cut(home: Home) -> None:
+    """A detection that ends a long spell is not lost with the window that it is in."""
+    home.live(1200)
+    assert home.detect()
+    home.live(30)
+    assert not home.detect(), "once a window: the card has to last"
+    home.live(500)
+    home.power_cut(off_s=3600)
+    home.start()
+    assert home.quiet() == (1200, 4130, 0)
+    home.live(600)
+    assert told(home.count()) == (1200, 4730, 600)
+
+
+def test_each_window_may_keep_one_at_once(home: Home) -> None:
+    """If its spell was long; the store takes it along else."""
+    home.detect()
+    home.live(600)
+    home.count()
+    home.live(1)
+    assert home.detect()
+    home.live(599)
+    home.count()
+    home.live(1)
+    assert not home.detect()
+
+
+def test_a_store_that_commits_late_is_left_in_peace(tmp_path: Path) -> None:
+    """Its owner has decided what a power cut may take."""
+    home = Home(tmp_path, commit_after_s=60.0)
+    home.start()
+    home.live(1200)
+    assert not home.detect()
+    home.stop()
+
+
+def test_without_a_clock_only_what_the_boot_clock_tells_is_known(home: Home) -> None:
+    """After a power cut nothing, until it is set; then all of it."""
+    home.detect()
+    home.live(600)
+    home.count()
+    home.power_cut(off_s=0)
+    home.clock.was_set = False
+    home.start()
+    home.live(600)
+    assert told(home.count()) == (None, None, None)
+    home.clock.jump(7200)
+    home.clock.was_set = True
+    home.live(60)
+    assert home.quiet() == (0, 600 + 600 + 7200 + 60, 1260)
+
+
+def test_a_detection_before_the_clock_was_set_is_known_by_its_age(home: Home) -> None:
+    """When it was is told once the clock is set."""
+    home.clock.was_set = False
+    home.live(60)
+    home.detect()
+    home.live(540)
+    assert told(home.count()) == (None, 540, 540)
+    home.clock.jump(86_400)
+    home.clock.was_set = True
+    home.live(60)
+    assert home.quiet() == (86_460, 600, 600)
+
+
+def test_a_clock_that_is_set_back_makes_nothing_negative(home: Home) -> None:
+    """Quiet is by the boot clock; after a power cut it is at least zero."""
+    home.detect()
+    home.clock.jump(-3600)
+    home.live(60)
+    assert home.quiet() == (-3600, 60, 60)
+    home.count()
+    home.power_cut(off_s=-7200)
+    home.start()
+    assert home.quiet()[1] == 0
+
+
+SPOILED = [
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"began":1}',
+    '{"began":[1,2,3],"detected":true,"observed_s":1,"day_s":1,"before_s":0}',
+    '{"began":[1,-2,"b"],"detected":true,"observed_s":1,"day_s":1,"before_s":0}',
+    '{"began":[1,2,"b"],"detected":1,"observed_s":1,"day_s":1,"before_s":0}',
+    '{"began":[1,2,"b"],"detected":true,"observed_s":"x","day_s":1,"before_s":0}',
+    '{"began":[1e300,2,"b"],"detected":true,"observed_s":1,"day_s":1,"before_s":0}',
+    '{"began":[1,2,"b"],"detected":true,"observed_s":1,"day_s":1e99,"before_s":0}',
+]
+
+
+@pytest.mark.parametrize("text", SPOILED)
+def test_what_is_spoiled_is_not_known(home: Home, text: str) -> None:
+    """In the store's fact and in the mirror; the start goes on."""
+    home.store.remember(**{FACT: text})
+    home.mirrored = json.loads(text) if text.startswith('{"') else {}
+    home.stop()
+    home.start()
+    assert home.quiet() == (None, None, None)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["began", "detected", "observed_s", "day_s", "before_s"]),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.floats(),
+            st.text(max_size=3),
+            st.lists(st.one_of(st.floats(), st.integers(), st.text(max_size=3)), max_size=4),
+        ),
+    )
+)
+def test_a_foreign_mirror_ends_nothing(mirrored: dict[str, Json]) -> None:
+    """Whatever is in it."""
+    with Store(StoreLimits(), memory_only="for a test") as store:
+        quiet = Quiet(store)
+        quiet.begin(mirrored, is_set=True)
+        quiet.look(Moment(START_S, 10.0, "b"), watching=True, is_set=True)
+        assert quiet.observed_s() >= 0
