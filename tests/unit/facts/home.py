@@ -81,7 +81,7 @@ class Home:
         record = NewRecord("count", now.wall_s - late_s, now, body)
         span = (seen[0], seen[-1]) if seen else None
         record, facts = self.facts.counted(record, span)
-        self.store.append(record, detections=len(seen), **facts)
+        self.store.append(record, detections=len(seen), urgent=False, **facts)
         self.mirrored = self.facts.kept()
         return dict(record.body)
 

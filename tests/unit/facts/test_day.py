@@ -33,25 +33,25 @@ def shown(at_s: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("rules", "day", "starts", "hours", "length_s"),
+    ("rules", "day", "starts", "length"),
     [
-        (BERLIN, "2026-11-27", "2026-11-26T23:00", 24, 24 * HOUR_S),
-        (BERLIN, "2026-03-29", "2026-03-28T23:00", 23, 23 * HOUR_S),
-        (BERLIN, "2026-10-25", "2026-10-24T22:00", 25, 25 * HOUR_S),
-        (TOKYO, "2026-11-27", "2026-11-26T15:00", 24, 24 * HOUR_S),
-        (KATHMANDU, "2026-11-27", "2026-11-26T18:15", 24, 24 * HOUR_S),
-        (LORD_HOWE, "2026-10-04", "2026-10-03T13:30", 24, 23.5 * HOUR_S),
-        (LORD_HOWE, "2026-04-05", "2026-04-04T13:00", 25, 24.5 * HOUR_S),
-        (HAVANA, "2026-03-08", "2026-03-08T05:00", 23, 23 * HOUR_S),
-        (HAVANA, "2026-11-01", "2026-11-01T04:00", 25, 25 * HOUR_S),
+        (BERLIN, "2026-11-27", "2026-11-26T23:00", (24, 24 * HOUR_S)),
+        (BERLIN, "2026-03-29", "2026-03-28T23:00", (23, 23 * HOUR_S)),
+        (BERLIN, "2026-10-25", "2026-10-24T22:00", (25, 25 * HOUR_S)),
+        (TOKYO, "2026-11-27", "2026-11-26T15:00", (24, 24 * HOUR_S)),
+        (KATHMANDU, "2026-11-27", "2026-11-26T18:15", (24, 24 * HOUR_S)),
+        (LORD_HOWE, "2026-10-04", "2026-10-03T13:30", (24, 23.5 * HOUR_S)),
+        (LORD_HOWE, "2026-04-05", "2026-04-04T13:00", (25, 24.5 * HOUR_S)),
+        (HAVANA, "2026-03-08", "2026-03-08T05:00", (23, 23 * HOUR_S)),
+        (HAVANA, "2026-11-01", "2026-11-01T04:00", (25, 25 * HOUR_S)),
     ],
 )
-def test_a_day_is_as_long_as_the_clock_makes_it(  # noqa: PLR0913 -- its parameters
-    zone: Zone, rules: str, day: str, starts: str, hours: int, length_s: float
+def test_a_day_is_as_long_as_the_clock_makes_it(
+    zone: Zone, rules: str, day: str, starts: str, length: tuple[int, float]
 ) -> None:
     """From the first second of a date to the first of the next, in hours that adjoin."""
     zone(rules)
-    start_s = utc(starts)
+    start_s, (hours, length_s) = utc(starts), length
     for at_s in (start_s, start_s + 12 * HOUR_S, start_s + length_s - 1):
         found = day_of(at_s)
         assert (found.name, found.start_s, found.end_s) == (day, start_s, start_s + length_s)
