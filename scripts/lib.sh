@@ -44,9 +44,14 @@ for extra in sys.argv[1:]:
 PYTHON
 }
 
+# Install a package alone, beside those of the virtual environment.
+add_library() { # DIRECTORY REQUIREMENT
+    "$venv/bin/pip" install -qq --disable-pip-version-check --no-deps --target "$venv/$1" "$2" >&2
+}
+
 # Sets `venv`, a virtual environment with all requirements, made anew when those or Python change.
 # It holds `paho-1.6` and `tomlkit-0.11` too: what Debian bookworm has; first in PYTHONPATH, such a
-# directory hides the newer one.
+# directory hides the newer one. And `axe`: axe-core, without the browser that its package is for.
 prepare() {
     local missing=() stamp
     python=${PYTHON:-python3}
@@ -74,22 +79,25 @@ prepare() {
         pwd # scripts in a virtual environment name it by its whole path
     } | sha256sum)
     # A tree may have been prepared before there was another library to hide.
-    [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ] || [ ! -d "$venv/tomlkit-0.11" ] || return 0
+    if [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ] && [ -d "$venv/tomlkit-0.11" ]; then
+        [ -d "$venv/axe" ] || add_library axe axe-playwright-python==0.1.8
+        return
+    fi
     say "making a virtual environment in $venv"
     rm -rf "$venv"
     "$python" -m venv "$venv"
     requirements test lint >"$venv/requirements.txt"
     "$venv/bin/pip" install -qq --disable-pip-version-check -r "$venv/requirements.txt" >&2
-    "$venv/bin/pip" install -qq --disable-pip-version-check --no-deps \
-        --target "$venv/paho-1.6" paho-mqtt==1.6.1 >&2
-    "$venv/bin/pip" install -qq --disable-pip-version-check --no-deps \
-        --target "$venv/tomlkit-0.11" tomlkit==0.11.7 >&2
+    add_library paho-1.6 paho-mqtt==1.6.1
+    add_library tomlkit-0.11 tomlkit==0.11.7
+    add_library axe axe-playwright-python==0.1.8
     echo "$stamp" >"$venv/stamp"
 }
 
-# What building and checking the package takes, and booting a Debian to try it in.
+# What building and checking the package takes, booting a Debian to try it in, and looking at a page.
 BUILD_TOOLS=(dpkg-dev debhelper dh-python fakeroot lintian python3-setuptools)
 BOX_TOOLS=(mmdebstrap gpg systemd-container zstd piuparts faketime)
+BROWSER=(chromium)
 
 # Install those that are missing.
 install_missing() { # PACKAGE...
@@ -101,8 +109,9 @@ install_missing() { # PACKAGE...
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }
 
-# What tests/system and tests/arm need; only root on a Debian can run them, others see them skipped.
+# What tests/system, tests/arm and tests/integration/test_report.py need; only root on a Debian can
+# run the first two, and others see skipped what cannot be.
 install_box_tools() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-    install_missing "${BUILD_TOOLS[@]}" "${BOX_TOOLS[@]}"
+    install_missing "${BUILD_TOOLS[@]}" "${BOX_TOOLS[@]}" "${BROWSER[@]}"
 }

@@ -163,29 +163,27 @@ class _Chart:
 
     def _legend(self) -> Iterator[str]:
         words, report = self._words, self._report
-        entries = [(self._shade(0), words("legend_none"))]
         cells = [cell for day in report.days for line in day.lines for cell in line.cells if cell]
+        entries = [(self._shade(0), words("legend_none"))]
         if any(cell.is_part for cell in cells):
             entries.append(((PART, FAINT), words("legend_part")))
         if any(cell.count is None for cell in cells):
             entries.append(((UNKNOWN, FAINT), words("legend_unknown")))
+        yield self._entries(entries)
         if any(cell.count for cell in cells):
-            entries += [
-                (self._shade(bound), amount(bound)) for bound in report.scale.used().values()
-            ]
-        text, column = "", 0
-        for shade, told in entries:
-            columns = self._wide + wide(told) + 3
-            if column and column + columns > self._width:
-                yield text.rstrip()
-                text, column = "", 0
-            text += f"{self._painted(iter([shade]))} {told}  "
-            column += columns
-        yield text.rstrip()
+            bounds = report.scale.used().values()
+            entries = [(self._shade(bound), amount(bound)) for bound in bounds]
+            yield words("legend_levels", levels=self._entries(entries))
         if self._is_twice():
             yield words("again_about")
         if weeks := max((one.weeks for one in report.usual if one), default=0):
             yield words("usual_about", weeks=weeks)
+
+    def _entries(self, entries: list[tuple[tuple[str, str], str]]) -> str:
+        """Shades, each with what it stands for."""
+        return "  ".join(
+            f"{self._painted(iter([shade])).strip()} {told}" for shade, told in entries
+        )
 
     def _is_twice(self) -> bool:
         return any(len(day.lines) > 1 for day in self._report.days)

@@ -60,7 +60,7 @@ class Cell(Value):
 class Line(Value):
     """A line of the heat map: a cell for each local hour, None for one that is not there.
 
-    The hours that the clock showed before, since it was put back, are in a line `again`.
+    An hour that the clock showed once more, since it was put back, is in a line `again`.
     """
 
     cells: tuple[Cell | None, ...]
@@ -218,11 +218,12 @@ def _lines(day: Day, found: dict[int, list[Hour]], now_s: float) -> tuple[Line, 
         if start_s > now_s or (end_s > now_s and not rows):
             continue
         column = time.localtime(start_s).tm_hour
-        if lines[-1][column] is not None:
+        if all(line[column] is not None for line in lines):
             lines.append([None] * COLUMNS)
+        line = next(one for one in lines if one[column] is None)
         span_s = min(end_s, max(now_s, start_s + 1)) - start_s
         seen = min(1.0, sum(one.observed_s for one in rows) / span_s)
-        lines[-1][column] = Cell(start_s, _count(rows), seen)
+        line[column] = Cell(start_s, _count(rows), seen)
     return tuple(Line(tuple(cells), again=number > 0) for number, cells in enumerate(lines))
 
 

@@ -51,7 +51,7 @@ def heat_map(report: Report, words: Words) -> str:
         shown = words("again", day=name) if line.again else name
         drawn.append(_text(LEFT - 8, base, shown, "end"))
         drawn += [
-            _square(_shade(report, cell), column, TOP + row * CELL, _told(words, name, cell))
+            _square(_shade(report, cell), column, TOP + row * CELL, _told(words, shown, cell))
             for column, cell in enumerate(line.cells)
             if cell
         ]
@@ -139,6 +139,8 @@ def _ruler() -> str:
 def _told(words: Words, day: str, cell: Cell) -> str:
     """An hour in words."""
     hour, count = words.clock(cell.start_s), words.count(cell.count)
+    if cell.count is None:
+        return words("cell_unknown", day=day, hour=hour, count=count)
     return words("cell", day=day, hour=hour, count=count, share=share(cell.share))
 
 
