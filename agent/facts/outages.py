@@ -23,7 +23,8 @@ AGAIN_S = 600.0
 #: So many wait for the clock to be set, the newest.
 WAITING_MAX = 100
 
-CAUSE_LENGTH = 200
+#: No row of the history has a longer one.
+CAUSE_LENGTH = 120
 
 
 class _Span(Value):
@@ -60,7 +61,7 @@ class Outages:
         """No process ran since then, if that is known."""
         self._last_sign = since
         if since:
-            self._over.append(_Span(AGENT, reason, since, now))
+            self._over.append(_Span(AGENT, reason[:CAUSE_LENGTH], since, now))
 
     def sensor(self, name: str, error: str, now: Moment) -> None:
         """A sensor fails, or works again where there is no error; the first error stays."""
