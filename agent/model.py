@@ -167,15 +167,18 @@ def moved_window(
     """End and body of a count whose window, by a clock that was set since, ended at `ended_s`.
 
     It is reported for the aligned window that it is nearest to. One that fits there by no better
-    than `slack_s` is `partial`, so that consumers add it to its neighbour.
+    than `slack_s` is `partial`, so that consumers add it to its neighbour. It has been quiet for as
+    long, and so the last detection moves along.
     """
-    window_s, moved = body.get("window_s"), dict(body)
-    if not isinstance(window_s, int) or not 0 < window_s <= LATEST_S:
-        return round(ended_s, 3), moved
-    end_s = math.floor(ended_s / window_s + 0.5) * window_s
-    if abs(end_s - ended_s) > slack_s and body.get("quality") == "ok":
-        moved["quality"] = "partial"
-    return end_s, {**moved, "next_by": next_by(end_s, window_s)}
+    window_s, moved, end_s = body.get("window_s"), dict(body), round(ended_s, 3)
+    if isinstance(window_s, int) and 0 < window_s <= LATEST_S:
+        end_s = math.floor(ended_s / window_s + 0.5) * window_s
+        moved["next_by"] = next_by(end_s, window_s)
+        if abs(end_s - ended_s) > slack_s and body.get("quality") == "ok":
+            moved["quality"] = "partial"
+    if is_time(quiet_for_s := body.get("quiet_for_s")):
+        moved["last_detection"] = plain_number(round(end_s - quiet_for_s, 3))
+    return end_s, moved
 
 
 def _depth(value: Json) -> int:

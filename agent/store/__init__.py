@@ -1,8 +1,8 @@
 """The durable queue: every record from its reading to its PUBACK, in one SQLite file."""
 
 from agent.store.database import BlockedError, DiskFullError
-from agent.store.history import COUNTS, Hour, Outage, Spell
 from agent.store.opening import open_store, usable_again
+from agent.store.spans import COUNTS, Hour, Outage, Spell
 from agent.store.store import Page, Store
 
 __all__ = [

@@ -8,8 +8,10 @@ from itertools import islice
 from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
 from agent.store import database
+from agent.store.history import in_order, recorded
 from agent.store.pending import Meta
 from agent.store.records import Records
+from agent.store.spans import Hour, Outage, Spell
 from agent.store.timestamps import Boots
 from agent.store.validation import plain, shown, sound
 from agent.value import Value
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.model import Record
-    from agent.store.history import Hour, Outage, Spell
 
 
 class StoreMissingError(StoreError):
@@ -61,7 +62,13 @@ def past(path: Path, since_s: float, until_s: float) -> Past:
     with _opened(path, read_only=True) as db:
         database.version(db)
         meta = Meta(dict(db.execute("SELECT name, value FROM meta")))
-        return Past((), (), (), meta.number("total"), meta.text("quiet"))
+        return Past(
+            tuple(in_order(recorded(db, Hour, since_s, until_s))),
+            tuple(in_order(recorded(db, Outage, since_s, until_s))),
+            tuple(in_order(recorded(db, Spell, since_s, until_s))),
+            meta.number("total"),
+            meta.text("quiet"),
+        )
 
 
 def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:

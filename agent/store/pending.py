@@ -62,9 +62,14 @@ class Meta(Value):
             int(word) for word in words if word.isdecimal() and len(word) <= len(str(NUMBER_MAX))
         )
 
-    def with_urgent(self, numbers: Collection[int]) -> Meta:
-        """The same with these as the numbers of urgent records."""
-        return self.changed(urgent=",".join(map(str, sorted(numbers)[-URGENT_MAX:])))
+    def with_urgent(self, seq: int) -> Meta:
+        """The same with one more urgent record."""
+        return self.changed(urgent=",".join(map(str, (*self.urgent, seq)[-URGENT_MAX:])))
+
+    def without_urgent(self, numbers: Collection[int]) -> Meta:
+        """The same without these as urgent records."""
+        left = [seq for seq in self.urgent if seq not in numbers]
+        return self.changed(urgent=",".join(map(str, left))) if self.urgent else self
 
     def write(self, db: sqlite3.Connection) -> None:
         """Write what is pending."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from contextlib import closing
 
-from agent.model import DAY_S, KIB, MIB, Moment, is_time
+from agent.model import COUNT, DAY_S, KIB, MIB, Moment, is_time
 from agent.store.validation import COLUMNS
 from agent.value import Value
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
 
     from agent.config import StoreLimits
+    from agent.store.history import History
+    from agent.store.pending import Meta
     from agent.store.timestamps import Boots
     from agent.store.validation import Row
 
@@ -99,6 +101,15 @@ class Records:
         query = "SELECT max(seq) FROM records WHERE seq > ? AND kind = ? AND acknowledged = 0"
         return self._db.execute(query, (after_seq, kind)).fetchone()[0] or 0
 
+    def newest_count(self, meta: Meta) -> int:
+        """The number that is noted, unless there is a count in rows that were stored since.
+
+        An older agent notes none, and a process that did not end well has not said how far it came.
+        """
+        newest_seq = meta.number("newest_count")
+        noted_seq = max(newest_seq, meta.number("noted_seq"))
+        return self.newest(COUNT, noted_seq) or newest_seq
+
     def newest_moment(self) -> Moment | None:
         """The moment of the newest record in the table, or of the newest that it marks."""
         query = "SELECT wall_s, boot_s, boot_id FROM records ORDER BY seq DESC LIMIT 100"
@@ -160,8 +171,11 @@ class Records:
 class Retention:
     """The bounds of `limits` for the file behind `db`, seen to after each `batch_bytes`."""
 
-    def __init__(self, db: sqlite3.Connection, records: Records, limits: StoreLimits) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, records: Records, history: History, limits: StoreLimits
+    ) -> None:
         self._db = db
+        self._history = history
         self._records = records
         self._urgent: Collection[int] = ()
         self._max_rows = limits.max_rows
@@ -203,9 +217,11 @@ class Retention:
             self.measure(figures)
             over = figures.bytes - self._max_bytes
             size = over + self._max_bytes // SLACK
-            # What nobody takes goes first, then what waits.
+            # The history goes first, then what nobody takes, then what waits.
             if over <= 0 or not (
-                self._drop(figures, "dead", size=size) or self._drop(figures, "bytes", size=size)
+                self._history.drop(size)
+                or self._drop(figures, "dead", size=size)
+                or self._drop(figures, "bytes", size=size)
             ):
                 break
 

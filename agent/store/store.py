@@ -16,6 +16,7 @@ from itertools import chain
 from agent.errors import StoreError
 from agent.model import MIB, Record, encode
 from agent.store import database
+from agent.store.spans import Hour, Outage, Spell
 from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
 from agent.value import Value
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from agent.config import StoreLimits
     from agent.model import Json, Moment, NewRecord
-    from agent.store.history import Hour, Outage, Spell
     from agent.store.pending import Fact
 
 #: A page ends when so many rows, or so many bytes, were looked at.
@@ -215,19 +215,27 @@ class Store(AbstractContextManager["Store"]):
                 content.commit(meta)
 
     def note(self, *found: Hour | Outage | Spell) -> None:
-        """Add these to the history at the next commit; hours of the same name add up."""
+        """Add these to the history at the next commit: hours add up, another takes its place.
+
+        What no row can hold is passed over, and so is all where none is kept.
+        """
+        with self._locked() as content:
+            content.history.note(*found)
 
     def hours(self, since_s: float, until_s: float, *names: str) -> list[Hour]:
         """The hours that begin in that time, oldest first; of these names, or of all."""
-        return []
+        with self._locked() as content:
+            return content.history.spans(Hour, since_s, until_s, names)
 
     def outages(self, since_s: float, until_s: float) -> list[Outage]:
         """The outages that lie in that time, in whole or in part, oldest first."""
-        return []
+        with self._locked() as content:
+            return content.history.spans(Outage, since_s, until_s)
 
     def spells(self, since_s: float, until_s: float) -> list[Spell]:
         """The longest quiet spells of days that begin in that time, oldest first."""
-        return []
+        with self._locked() as content:
+            return content.history.spans(Spell, since_s, until_s)
 
     def told_skipped(self) -> None:
         """Forget about `skipped`: the cloud knows."""

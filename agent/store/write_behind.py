@@ -15,6 +15,7 @@ from agent.model import COUNT, Moment
 from agent.store import database
 from agent.store.commands import Commands
 from agent.store.database import BlockedError, DiskFullError
+from agent.store.history import History
 from agent.store.pending import MIB_MAX, ROWS_MAX, Buffer, Meta
 from agent.store.records import Records, Retention
 from agent.store.reserve import NumberReserve, give_room, keep_room
@@ -69,11 +70,12 @@ class WriteBehind:
                 database.spare_the_card(self.db, limits.path)
             self.buffer = Buffer(self.figures.last_seq)
             self.records, self.commands = Records(self.db), Commands(self.db)
-            self.retention = Retention(self.db, self.records, limits)
+            self.history = History(self.db, limits, boot_s)
+            self.retention = Retention(self.db, self.records, self.history, limits)
             self.retention.measure(self.figures)
             self.meta = Meta(known)
             self._see_urgent()
-            self.newest = {COUNT: self._newest_count()}  # their numbers, by kind
+            self.newest = {COUNT: self.records.newest_count(self.meta)}  # their numbers, by kind
             self.boots = Boots.read(self.db)
             if not memory_only:
                 epoch = self.meta.text("epoch")
@@ -104,7 +106,8 @@ class WriteBehind:
     def due_s(self) -> float:
         """The time on the boot clock at which `flush` is due; infinite if nothing waits for it."""
         acknowledged_s = self._acknowledged_boot_s + ACKNOWLEDGED_S
-        due_s = min(acknowledged_s, self.buffer.due_s(self._limits.commit_after_s))
+        buffered_s = self.buffer.due_s(self._limits.commit_after_s)
+        due_s = min(acknowledged_s, buffered_s, self.history.due_s)
         return self._again_boot_s if self.blocked else due_s
 
     def row(self, seq: int) -> Row | None:
@@ -117,7 +120,7 @@ class WriteBehind:
     def append(self, new: NewRecord, text: bytes, meta: Meta, *, urgent: bool) -> int:
         """Number a record with the body `text`; commit it with `meta`, or see that it can wait."""
         seq, moment = self.buffer.last_seq + 1, new.moment
-        meta = meta.with_urgent((*meta.urgent, seq)) if urgent else meta
+        meta = meta.with_urgent(seq) if urgent else meta
         times = (moment.wall_s, moment.boot_s, moment.boot_id)
         self.buffer.add((seq, new.kind, new.timestamp_s, text, *times), self._boot_s())
         try:
@@ -141,15 +144,14 @@ class WriteBehind:
         if new:
             self.acknowledged |= new
             self._acknowledged_boot_s = min(self._acknowledged_boot_s, self._boot_s())
-        if urgent:
-            self.meta = self.meta.with_urgent(set(self.meta.urgent) - urgent)
+        self.meta = self.meta.without_urgent(urgent)
         return len(different) - len(others) + len(new)
 
     def set_aside(self, reasons: list[tuple[int, str]], *, now_s: float) -> None:
         """Move waiting records to the table `dead`, or let them go where nothing can be moved."""
-        left = set(self.meta.urgent) - {seq for seq, _ in reasons}
+        meta = self.meta.without_urgent([seq for seq, _ in reasons])
         try:
-            with self.transaction(self.meta.with_urgent(left)) as figures:
+            with self.transaction(meta) as figures:
                 for seq, reason in reasons:
                     self.records.set_aside(figures, seq, reason=reason, now_s=now_s)
         except BlockedError:
@@ -157,6 +159,7 @@ class WriteBehind:
 
     def note_clock(self, now: Moment, *, is_set: bool) -> None:
         """Note how the clocks of this boot stand, and commit it if that is new."""
+        self.history.note_clock(now, is_set=is_set)
         boots = self.boots.noted(now, is_set=is_set)
         if boots is not self.boots:
             self.commit(boots=boots)
@@ -172,6 +175,9 @@ class WriteBehind:
         """Commit all that is not on the disk yet, and these; while blocked, keep it in memory."""
         if not self.blocked or self._boot_s() >= self._again_boot_s:
             try:
+                if self.history.ready:
+                    with suppress(DiskFullError), self.transaction(meta, boots, history=True):
+                        return
                 with self.transaction(meta, boots):
                     return
             except BlockedError as blocked:
@@ -190,9 +196,9 @@ class WriteBehind:
 
     @contextmanager
     def transaction(
-        self, meta: Meta | None = None, boots: Boots | None = None
+        self, meta: Meta | None = None, boots: Boots | None = None, *, history: bool = False
     ) -> Iterator[Figures]:
-        """One transaction, which takes along all that is not on the disk yet, `meta` and `boots`.
+        """One transaction, which takes along all that is not on the disk yet, and these.
 
         Yields figures to change; nothing counts unless the commit succeeds.
         """
@@ -208,8 +214,11 @@ class WriteBehind:
                 yield figures
                 meta.write(self.db)
                 boots.write(self.db, self._limits.max_mib)
+                if history:
+                    self.history.write()
         except (sqlite3.Error, OSError) as error:
             blocked = database.explained(self._limits.path, error)
+            self.history.rolled_back(full=isinstance(blocked, DiskFullError))
             if not isinstance(blocked, BlockedError):
                 raise
             self.blocked, self._again_boot_s = blocked, self._boot_s() + COMMIT_AGAIN_S
@@ -219,6 +228,7 @@ class WriteBehind:
         self.meta, self.boots = Meta(meta.known), Boots(boots.known)
         self._see_urgent()
         self.blocked = None
+        self.history.committed()
         if self._numbers:
             keep_room(self._limits.path)
         if self._numbers and not self._limits.commit_after_s:
@@ -229,6 +239,7 @@ class WriteBehind:
         """Commit what is not on the disk yet and close the file; more than once does no harm."""
         try:
             self._again_boot_s = -math.inf  # there is no later
+            self.history.hurry()
             last_seq = self.buffer.last_seq
             noted = self.meta.changed(newest_count=self.newest[COUNT], noted_seq=last_seq)
             if due := self._waits or last_seq > self.figures.last_seq:
@@ -266,21 +277,12 @@ class WriteBehind:
     @property
     def _waits(self) -> bool:
         """True if something waits for a commit."""
-        return bool(self.acknowledged or self.buffer or self.meta.pending or self.boots.pending)
-
-    def _newest_count(self) -> int:
-        """The number that is noted, unless there is a count in rows that were stored since.
-
-        An older agent notes none, and a process that did not end well has not said how far it came.
-        """
-        newest_seq = self.meta.number("newest_count")
-        noted_seq = max(newest_seq, self.meta.number("noted_seq"))
-        return self.records.newest(COUNT, noted_seq) or newest_seq
+        pending = self.meta.pending or self.boots.pending or self.history.waits
+        return bool(self.acknowledged or self.buffer or pending)
 
     def _see_urgent(self) -> None:
         """Forget the numbers of urgent records that wait no more."""
-        if numbers := self.meta.urgent:
-            self.meta = self.meta.with_urgent([seq for seq in numbers if self.row(seq)])
+        self.meta = self.meta.without_urgent([seq for seq in self.meta.urgent if not self.row(seq)])
 
     def _reserve(self) -> None:
         """Make sure that no other process gives the numbers of what is buffered again."""
