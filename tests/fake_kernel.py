@@ -96,6 +96,8 @@ CHIP_INFO = number(2, 0x01, ChipInfo)
 LINE_INFO = number(3, 0x05, LineInfo)
 GET_LINE = number(3, 0x07, LineRequest)
 GET_VALUES = number(3, 0x0E, LineValues)
+SET_VALUES = number(3, 0x0F, LineValues)
+OUTPUT = 1 << 3
 
 
 @dataclass
@@ -177,8 +179,8 @@ class FakeKernel:
         """As fcntl.ioctl."""
         if code in self.troubles:
             raise _error(self.troubles[code])
-        if code == GET_VALUES:
-            return self._values(descriptor)
+        if code in {GET_VALUES, SET_VALUES}:
+            return self._values(descriptor, argument if code == SET_VALUES else b"")
         chip = self._chip(descriptor)
         if code == CHIP_INFO:
             return bytes(ChipInfo(chip.path.name.encode(), chip.label.encode(), len(chip.lines)))
@@ -212,17 +214,23 @@ class FakeKernel:
         one = asked.attrs[0]
         assert (one.attr.id, one.mask, asked.num_attrs) in {(3, 1, 1), (0, 0, 0)}
         line.debounce_us, line.buffer = one.attr.value, asked.event_buffer_size
+        if line.flags & OUTPUT:  # inactive, unless an attribute says more
+            line.high = bool(line.flags & ACTIVE_LOW)
         asked.fd, line.pipe = os.pipe2(os.O_CLOEXEC)
         line.numbered = 0
         return bytes(asked)
 
-    def _values(self, descriptor: int) -> bytes:
+    def _values(self, descriptor: int, put: bytes) -> bytes:
         pipe = os.fstat(descriptor).st_ino
         for chip in self.chips:
             for line in chip.lines:
                 if line.pipe >= 0 and os.fstat(line.pipe).st_ino == pipe:
                     if chip.gone:
                         raise _error(errno.ENODEV)
+                    if put:
+                        values = LineValues.from_buffer_copy(put)
+                        assert (line.flags & OUTPUT, values.mask) == (OUTPUT, 1)
+                        line.high = bool(values.bits) != bool(line.flags & ACTIVE_LOW)
                     return bytes(LineValues(line.active, 1))
         raise _error(errno.ENOTTY)
 

@@ -37,7 +37,8 @@ def expected(config: Config, now_s: float) -> Expected:
     """The record that comes first: a reading at once, else a count at the end of its window."""
     counted = {one.name for one in config.sensors if one.name in config.count.sensor}
     silent = {one.name for one in config.sensors if detects(one) and one.interval_s is None}
-    if {one.name for one in config.sensors} - (counted & silent):
+    calls = {one.name for one in config.sensors if one.sos and one.interval_s is None}
+    if {one.name for one in config.sensors} - (counted & silent) - calls:
         return Expected("reading", now_s)
     if counted:
         window_s = config.count.window_s

@@ -101,9 +101,9 @@ class Draft:
             self.set(("count", "window_s"), window_s)
         self._check(tables)
         config = self.config
-        for name in tables:
-            line = next(_line_of(one) for one in config.sensors if one.name == name)
-            if other := holder_of(config, name, line):
+        taken = [(one.name, it) for one in config.sensors for it in _lines_of(one)]
+        for name, line in taken:
+            if name in tables and (other := holder_of(config, name, line)):
                 text = f"--sensor {name}: {line} is taken by the sensor {other}"
                 raise UsageError(text, hint=f"give it another pin, or change {other}")
         if (wanted := count or counted_since(known, config, tables)) != [*config.count.sensor]:
@@ -201,12 +201,14 @@ def _replaced(table: Table) -> Table:
 
 def holder_of(config: Config, name: str, line: str) -> str:
     """Name of the sensor other than `name` that has the `line`, as GPIO21; empty if none has."""
-    held = (one.name for one in config.sensors if one.name != name and _line_of(one) == line)
+    held = (one.name for one in config.sensors if one.name != name and line in _lines_of(one))
     return next(held, "") if line else ""
 
 
-def _line_of(sensor: SensorConfig) -> str:
-    return str(getattr(sensor.options, "occupies", ""))
+def _lines_of(sensor: SensorConfig) -> tuple[str, str]:
+    """The line of a sensor, and that of its LED; empty where there is none."""
+    options = sensor.options
+    return str(getattr(options, "occupies", "")), str(getattr(options, "led", ""))
 
 
 def counted_since(before: Config, now: Config, changed: Iterable[str]) -> list[str]:

@@ -32,9 +32,9 @@ def counted(
         wrong = [name for name in named if name in idle]
         kept = tuple(name for name in named if name not in idle)
         if kept and wrong:
-            return kept, f"count.sensor: not all are counted: {_not_detecting(wrong)}"
+            return kept, f"count.sensor: not all are counted: {_idle(wrong, sensors)}"
         also = f", but {_listed(detect)} {'does' if len(detect) == 1 else 'do'}" if detect else ""
-        return kept, _none(_not_detecting(wrong) + also, detect) if wrong else ""
+        return kept, _none(_idle(wrong, sensors) + also, detect) if wrong else ""
     tried = {one.name for one in sensors if one.test}
 
     def in_use(names: list[str]) -> list[str]:
@@ -45,14 +45,17 @@ def counted(
         return (tuple(meant) if len(meant) == 1 else ()), ""
     if meant:
         return (), _none(f"{_listed(meant)} {'detect' if detect else 'may detect'}", meant)
-    return (), _none(_not_detecting(idle) if idle else "there is no [[sensors]] entry", [])
+    return (), _none(_idle(idle, sensors) if idle else "there is no [[sensors]] entry", [])
 
 
 def detects(sensor: SensorConfig) -> bool | None:
-    """True if the driver of `sensor` has detections to count; None for a plug-in, which may."""
+    """True if the driver of `sensor` has detections to count; None for a plug-in, which may.
+
+    The presses of an SOS button are calls, and never counted.
+    """
     if isinstance(sensor.options, dict):
         return None
-    return bool(getattr(sensor.options, "detects", False))
+    return not sensor.sos and bool(getattr(sensor.options, "detects", False))
 
 
 def _none(why: str, others: Sequence[str]) -> str:
@@ -62,8 +65,15 @@ def _none(why: str, others: Sequence[str]) -> str:
     return f"count.sensor: no sensor is counted: {why}{advice}"
 
 
-def _not_detecting(names: Sequence[str]) -> str:
-    return f"{_listed(names)} {'does' if len(names) == 1 else 'do'} not detect"
+def _idle(names: Sequence[str], sensors: Sequence[SensorConfig]) -> str:
+    """Why the sensors of these names are not counted."""
+    buttons = [one.name for one in sensors if one.sos and one.name in names]
+    others = [name for name in names if name not in buttons]
+    why = [f"{_listed(others)} {'does' if len(others) == 1 else 'do'} not detect"] if others else []
+    if buttons:
+        what = "is an SOS button" if len(buttons) == 1 else "are SOS buttons"
+        why.append(f"{_listed(buttons)} {what}, which calls for help")
+    return ", and ".join(why)
 
 
 def _listed(names: Sequence[str]) -> str:

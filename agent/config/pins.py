@@ -41,26 +41,30 @@ HEADER_CHIPS = rb"brcm,bcm2(71[12]|83[5-7])-gpio|raspberrypi,rp1-gpio"
 HEADER_LAST = max(HEADER.values())
 
 OTHER = "use another pin for one of them"
+OTHER_LED = "give led_pin another"
 
 
 def warnings(sensors: Sequence[SensorConfig], root: Path) -> list[str]:
     """Warnings of pins that two want, the first of whom has it, and of those that no header has.
 
-    A driver's options tell by an attribute `occupies` what line they take, and may have a `pin`.
-    `root` is where /boot is.
+    A driver's options tell by an attribute `occupies` what line they take, and may have a `pin`;
+    by `led` and `led_pin` those of an LED. `root` is where /boot is.
     """
     found: list[str] = []
     holders = _drivers_of_the_kernel(sensors, root)
     for sensor in sensors:
-        own = f"the sensor {sensor.name}"
-        if line := _on_header(getattr(sensor.options, "occupies", ""), root):
+        lines = {"occupies": (sensor.name, "pin"), "led": (f"the LED of {sensor.name}", "led_pin")}
+        for key, (what, pin_key) in lines.items():
+            own = f"the sensor {sensor.name}" if key == "occupies" else what
+            if not (line := _on_header(getattr(sensor.options, key, ""), root)):
+                continue
             if (holder := holders.setdefault(line, own)) != own:
-                found.append(f"sensors: {sensor.name} is at {line}, which {holder} has: {OTHER}")
-            pin = getattr(sensor.options, "pin", None) or 0
+                found.append(f"sensors: {what} is at {line}, which {holder} has: {OTHER}")
+            pin = getattr(sensor.options, pin_key, None) or 0
             if pin > HEADER_LAST:
                 there = f" (its pin {pin} is GPIO{HEADER[pin]})" if pin in HEADER else ""
-                meant = "if it is meant, give chip and line"
-                found.append(f"sensors: {sensor.name}: no header has GPIO{pin}{there}; {meant}")
+                meant = "if it is meant, give chip and line" if key == "occupies" else OTHER_LED
+                found.append(f"sensors: {what}: no header has GPIO{pin}{there}; {meant}")
     return found
 
 

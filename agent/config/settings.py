@@ -242,6 +242,11 @@ class SensorConfig(Value, kw_only=True):
     test: bool = boolean(default=False)
     options: object = None
 
+    @property
+    def sos(self) -> bool:
+        """True for a button whose presses are calls for help, and nothing that is counted."""
+        return getattr(self.options, "role", "") == "sos"
+
 
 class Config(Value, kw_only=True):
     """The whole configuration; `warnings` are worth mending but stop nothing."""

@@ -80,6 +80,7 @@ def run(config: Config) -> int:
             wakeup=uplink_wakeup,
             serial=board.serial(),
             under_voltage=under_voltage,
+            on_call=sampler_wakeup.set,
         )
         on_records = uplink.records_wait
         recorder = Recorder(

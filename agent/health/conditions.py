@@ -107,6 +107,9 @@ STORE_FULL = Condition("store-full", WARNING, "raise [store] max_rows, max_mib o
 RECORDS_DROPPED = Condition("records-dropped", WARNING, "raise the bounds in [store]")
 RECORD_REFUSED = Condition("record-refused", WARNING, "see `sudo pi-iot-agent queue --dead`")
 MODE_SET = Condition("mode-set", INFO, "`sudo pi-iot-agent mode off` ends it sooner")
+SOS_WAITING = Condition(
+    "sos-waiting", ERROR, "call by telephone, or go and see; it is sent as soon as it can be"
+)
 SENSOR_FAILING = Condition("sensor-failing", WARNING, "check the wiring and its [[sensors]] entry")
 QUANTITY_MISSING = Condition(
     "quantity-missing", INFO, "check the sensor, or leave it: what else it measures is sent"

@@ -58,8 +58,9 @@ class Poll(Value, frozen=False):
 class Poller(Value):
     """Polls the sensor that `config` describes.
 
-    A `counted` detector is read only if it was given an interval. The methods are called in any
-    thread, one at a time for one sensor; they raise nothing.
+    A detector that is `counted`, or whose detections are calls for help, is drained as soon as it
+    detects, and read only if it was given an interval. The methods are called in any thread, one at
+    a time for one sensor; they raise nothing.
     """
 
     config: SensorConfig
@@ -72,8 +73,8 @@ class Poller(Value):
     def poll(self, poll: Poll, call: Callable[[], None] = lambda: None) -> Poll:
         """Open the sensor if it is None, drain its detections, and read it if a reading is due.
 
-        A sensor that fails is closed; one that has no value at this moment stays open. A counted
-        one is given `call`, to be called when it detects.
+        A sensor that fails is closed; one that has no value at this moment stays open. Such
+        a one is given `call`, to be called when it detects.
         """
         began_s = self.monotonic_s()
         try:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from agent.clock import Clock
-    from agent.config import Config
+    from agent.config import Config, SensorConfig
     from agent.facts import Facts
     from agent.health.health import Health
     from agent.model import Moment, NewRecord, Reading
     from agent.sampling.counting import Report
     from agent.sampling.pool import Job, Pool
+    from agent.sampling.sos import Sos
     from agent.sensors import Detections
     from agent.store import Store
 
@@ -78,6 +79,11 @@ class Recorder:
         self._mark_seq, self._mark_boot_s = 0, -math.inf  # the newest number at some time
         self._dropped = store.dropped
         self._dropped_boot_s = -math.inf
+        self._sos: Sos | None = None
+        if store.urgent or any(one.sos for one in config.sensors):
+            from agent.sampling.sos import Sos  # noqa: PLC0415 -- few have such a button
+
+            self._sos = Sos(config, store, health=health, link=facts.link)
 
     def begin(self) -> None:
         """Note how the clock stands, and report the windows that were open when a process died."""
@@ -107,13 +113,27 @@ class Recorder:
         self._facts.read(reading)
         self.append(reading_record(reading))
 
-    def append(self, record: NewRecord, *, detections: int | None = None, **facts: str) -> None:
+    def called(self, button: SensorConfig, now: Moment) -> None:
+        """Keep the press of an SOS button."""
+        if self._sos and (record := self._sos.call(button, now)):
+            self.append(record, urgent=True)
+
+    def append(
+        self,
+        record: NewRecord,
+        *,
+        detections: int | None = None,
+        urgent: bool = False,
+        **facts: str,
+    ) -> None:
         """Keep a record, in one commit with the detections and facts that belong to it.
 
-        Where commits are slow, those of a step are handed on before all are kept.
+        One that is `urgent` goes up ahead of all others. Where commits are slow, those of a step
+        are handed on before all are kept.
         """
         self._health.beat(SAMPLER, within_s=FSYNC_S)
-        self._store.append(self._facts.marked(record), detections=detections, urgent=False, **facts)
+        marked = self._facts.marked(record)
+        self._store.append(marked, detections=detections, urgent=urgent, **facts)
         self._card_wear.charge(record.kind)
         self._health.touch()
         now_s = self._clock.boot_s()
@@ -147,12 +167,14 @@ class Recorder:
             found = report.record.body["detect_count"]
             detections = found if isinstance(found, int) else 0
             record, facts = self._facts.counted(report.record, report.seen_boot_s)
-            self.append(record, detections=detections, window=report.window, **facts)
+            facts = {**facts, "window": report.window}
+            self.append(record, detections=detections, urgent=False, **facts)
         return not self._returning
 
     def due_s(self) -> float:
         """The time on the boot clock at which `flush` is to be called; once a minute at least."""
         due_s = min(self._store.flush_due_s(), self._facts.due_s())
+        due_s = min(due_s, self._sos.due_s()) if self._sos else due_s
         return due_s if self._clock.is_set() else min(due_s, self._clock.boot_s() + CLOCK_AGAIN_S)
 
     def tend(self, pool: Pool, *, watching: bool) -> None:
@@ -163,12 +185,20 @@ class Recorder:
         now, is_set = self._clock.now(), self._clock.is_set()
         self._store.note_clock(now, is_set=is_set)
         for made in self._facts.tend(now, watching=watching, is_set=is_set):
-            self.append(made.record, detections=None, **made.facts)
+            self.append(made.record, detections=None, urgent=False, **made.facts)
+        if self._sos:
+            self._sos.tend(now)
         if self._store.memory_only and self._may_return(pool, now.boot_s):
             self._returning = True
             # Crash-only: the way back to the file is the way in.
             text = f"{self._limits.path}: can be used again"
             raise FileBackError(text, hint="the agent starts anew with it")
+
+    def close(self) -> None:
+        """Hand on what was kept, and put out the lamps; more than once does no harm."""
+        self.hand_on()
+        if self._sos:
+            self._sos.close()
 
     def _may_return(self, pool: Pool, now_s: float) -> bool:
         """True once there can be a file, as a trial found, and all in memory has arrived.

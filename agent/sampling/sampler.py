@@ -89,8 +89,9 @@ class Sampler:
             tested=[one.name for one in config.sensors if one.test],
         )
         self._targets = [
-            Target(Poller(one, clock, open_sensor, one.name in self._window, Leaks()), wakeup.set)
+            Target(Poller(one, clock, open_sensor, counts, Leaks()), wakeup.set)
             for one in config.sensors
+            for counts in (one.sos or one.name in self._window,)
         ]
         self._told: dict[str, tuple[float | None, str]] = {}  # what health knows of each
         self._working = threading.Lock()
@@ -155,7 +156,7 @@ class Sampler:
             if not self._closed:
                 self._closed = True
                 self._close()
-                self._recorder.hand_on()
+                self._recorder.close()
         finally:
             self._working.release()
 
@@ -228,6 +229,8 @@ class Sampler:
                 if not target.config.test:
                     self._recorder.saw(seen, now)
             self._recorder.mirror(self._window.so_far(now))
+        elif target.config.sos and seen.count and not poll.opened:
+            self._recorder.called(target.config, now)
 
     def _warn(self, target: Target, sensor: Sensor) -> None:
         """Tell of a configuration that does not do what it seems to."""

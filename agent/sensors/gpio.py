@@ -10,7 +10,7 @@ import fcntl
 import time
 
 from agent import board
-from agent.config.fields import choice, number
+from agent.config.fields import choice, number, text
 from agent.config.lines import chip, header_pin, offset_or_name
 from agent.errors import NoDataError, SensorError
 from agent.model import DAY_S
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.sensors.gpio_chips import Requested
-    from agent.sensors.gpio_line import Event, Ioctl
+    from agent.sensors.gpio_line import Event, Ioctl, Line
 
 #: What the service must be allowed to open, and the group that may (systemd.resource-control(5)).
 DEVICES = ("char-gpiochip",)
@@ -49,6 +49,9 @@ _BIASES = {
 }
 _OLD_PULLS = {"up": "pull-up", "down": "pull-down", "none": "off"}
 
+#: A local time, as 07:00.
+TIME = r"([01]?\d|2[0-3]):[0-5]\d"
+
 #: All that it reads.
 QUANTITIES = ("active",)
 
@@ -58,7 +61,9 @@ class Options(Value, kw_only=True):
 
     `chip` is a name such as gpiochip4, a path or a label, `line` an offset or the line's name.
     Without `bias` the line is drawn to where it does not detect, so that a loose wire is silent.
-    `pull` is what `bias` was called before.
+    `pull` is what `bias` was called before. With the role "sos" it is a button that calls for help;
+    an LED at `led_pin` then shows whether the call has arrived, and is dark at `led_night`
+    otherwise.
     """
 
     detects: ClassVar[bool] = True
@@ -80,6 +85,10 @@ class Options(Value, kw_only=True):
     debounce_ms: float = number(50.0, 0, 60_000)
     active_max_s: float = number(3600.0, 1, 31 * DAY_S)
     max_per_min: float = number(600.0, 1, 1e6)
+    role: str = choice("", "sos")
+    led_pin: int | None = header_pin(53)
+    led_active: str = choice("high", "high", "low")
+    led_night: str = text("22:00-07:00", f"off|{TIME}-{TIME}", 'times as 22:00-07:00, or "off"')
 
     def __post_init__(self) -> None:
         if self.pin is None and self.line is None:
@@ -91,6 +100,15 @@ class Options(Value, kw_only=True):
             raise ValueError("chip: is missing; it goes with the number of a line")
         if self.bias and self.pull:
             raise ValueError("pull: is the older name of bias; give bias alone")
+        if self.led_pin is not None and self.role != "sos":
+            raise ValueError('led_pin: goes with role = "sos" alone')
+        if self.led_pin is not None and self.led == self.occupies:
+            raise ValueError("led_pin: is the pin of the button; the LED takes another")
+
+    @property
+    def led(self) -> str:
+        """The line of its LED, as `occupies` has the other; empty without one."""
+        return "" if self.led_pin is None else f"GPIO{self.led_pin}"
 
     @property
     def occupies(self) -> str:
@@ -251,3 +269,10 @@ def open_driver(
     except BaseException:
         requested.line.close()
         raise
+
+
+def open_lamp(options: Options, *, root: Path = board.ROOT, ioctl: Ioctl = fcntl.ioctl) -> Line:
+    """Request the line of the LED of an SOS button, which is dark then. Raises SensorError."""
+    flags = gpio_line.OUTPUT | (gpio_line.ACTIVE_LOW if options.led_active == "low" else 0)
+    wanted = Wanted(options.led_pin, "", None)
+    return gpio_chips.request(wanted, flags, debounce_us=0, root=root, ioctl=ioctl).line

@@ -1,4 +1,4 @@
-"""One input line of a GPIO chip by ioctl(2): the kernel's uAPI v2, of Linux 5.10 and later.
+"""One line of a GPIO chip by ioctl(2): the kernel's uAPI v2, of Linux 5.10 and later.
 
 Layouts and numbers are those of linux/gpio.h, what they mean is in
 Documentation/userspace-api/gpio/chardev.rst. Everything here raises the kernel's bare OSError.
@@ -26,11 +26,13 @@ _CHIP_INFO = 0x8044B401  # GPIO_GET_CHIPINFO_IOCTL
 _LINE_INFO = 0xC100B405  # GPIO_V2_GET_LINEINFO_IOCTL
 _GET_LINE = 0xC250B407  # GPIO_V2_GET_LINE_IOCTL
 _GET_VALUES = 0xC010B40E  # GPIO_V2_LINE_GET_VALUES_IOCTL
+_SET_VALUES = 0xC010B40F  # GPIO_V2_LINE_SET_VALUES_IOCTL
 
 # Flags: enum gpio_v2_line_flag.
 USED = 1 << 0
 ACTIVE_LOW = 1 << 1
 INPUT = 1 << 2
+OUTPUT = 1 << 3
 BOTH_EDGES = 1 << 4 | 1 << 5
 PULL_UP = 1 << 8
 PULL_DOWN = 1 << 9
@@ -83,7 +85,7 @@ class Event(Value):
 
 
 class Line:
-    """A line that is requested: its level and its events. Nothing here blocks."""
+    """A line that is requested: its level, and the events of an input. Nothing here blocks."""
 
     def __init__(self, descriptor: int, ioctl: Ioctl) -> None:
         self._descriptor = descriptor
@@ -106,6 +108,10 @@ class Line:
         return bool(
             _VALUES.unpack(self._ioctl(self._descriptor, _GET_VALUES, _VALUES.pack(0, 1)))[0] & 1
         )
+
+    def put(self, *, active: bool) -> None:
+        """Give an output its level. Raises ENODEV once the chip is gone."""
+        self._ioctl(self._descriptor, _SET_VALUES, _VALUES.pack(active, 1))
 
     def events(self) -> list[Event]:
         """Events that wait, oldest first; the kernel lets the oldest go when they are too many."""
@@ -146,13 +152,14 @@ def line_info(chip: int, offset: int, ioctl: Ioctl = fcntl.ioctl) -> LineInfo:
 def request(
     chip: int, offset: int, flags: int, *, debounce_us: int = 0, ioctl: Ioctl = fcntl.ioctl
 ) -> Line:
-    """Request a line as an input with `flags`, for its events of both kinds.
+    """Request a line with `flags`, an input for its events of both kinds; an OUTPUT is inactive.
 
     The chip may be closed then. Raises EBUSY if somebody holds the line.
     """
-    flags |= INPUT | BOTH_EDGES
+    flags |= 0 if flags & OUTPUT else INPUT | BOTH_EDGES
     attribute = (1, _DEBOUNCE, debounce_us, 1) if debounce_us else (0, 0, 0, 0)
-    asked = _REQUEST.pack(offset, CONSUMER, flags, *attribute, 1, BUFFER_EVENTS, 0)
+    events = 0 if flags & OUTPUT else BUFFER_EVENTS
+    asked = _REQUEST.pack(offset, CONSUMER, flags, *attribute, 1, events, 0)
     descriptor = _REQUEST.unpack(ioctl(chip, _GET_LINE, asked))[-1]  # closed on exec
     os.set_blocking(descriptor, False)
     return Line(descriptor, ioctl)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 
+from agent.facts import EVENTS
 from agent.health import conditions
 from agent.model import COUNT, MINUTE_S
 from agent.mqtt.answers import (
@@ -47,11 +48,15 @@ NONE_HELD = frozenset[str]()
 
 
 class Flight(Value):
-    """A packet without its answer: SUBSCRIBE, or a message by its topic below the thing's name."""
+    """A packet without its answer: SUBSCRIBE, or a message by its topic below the thing's name.
+
+    One that is `urgent` is a call for help.
+    """
 
     name: str
     sent_s: float
     record: Record | None = None
+    urgent: bool = False
 
 
 class _Doubt(Value, frozen=False):
@@ -65,14 +70,21 @@ class _Doubt(Value, frozen=False):
 class Forbidden:
     """Knowledge over many connections of what the broker forbids; used in the uplink thread.
 
-    The names are those of `Flight`. What is forbidden is held for 1, 2, 4 … 60 minutes.
+    The names are those of `Flight`. What is forbidden is held for 1, 2, 4 … 60 minutes; events for
+    one, while a call for help waits among them: then `urgent` gives what is true.
     """
 
     def __init__(
-        self, thing: str, *, health: Health, monotonic_s: Callable[[], float] = time.monotonic
+        self,
+        thing: str,
+        *,
+        health: Health,
+        urgent: Callable[[], object] = lambda: None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._thing = thing
         self._health = health
+        self._urgent = urgent
         self._monotonic_s = monotonic_s
         self._doubts: dict[str, _Doubt] = {}
 
@@ -95,10 +107,11 @@ class Forbidden:
         ends = (doubt.until_s - now_s for doubt in self._doubts.values())
         return min((left_s for left_s in ends if left_s > 0), default=math.inf)
 
-    def retry(self) -> None:
-        """Let all that is held be tried now."""
-        for doubt in self._doubts.values():
-            doubt.until_s = -math.inf
+    def retry(self, *names: str) -> None:
+        """Let these be tried now, or all that is held."""
+        for name, doubt in self._doubts.items():
+            if not names or name in names:
+                doubt.until_s = -math.inf
 
     def connected(self) -> None:
         """Note a new connection: what ended one before lets the others go first."""
@@ -144,7 +157,8 @@ class Forbidden:
         now_s, doubt = self._monotonic_s(), self._doubts.setdefault(name, _Doubt())
         if doubt.delay_s and now_s < doubt.until_s:
             return  # this one was on its way already
-        doubt.delay_s = min(2 * doubt.delay_s, LAST_S) or FIRST_S
+        last_s = FIRST_S if name == EVENTS and self._urgent() else LAST_S
+        doubt.delay_s = min(2 * doubt.delay_s, last_s) or FIRST_S
         doubt.until_s = now_s + doubt.delay_s
         what = f"SUBSCRIBE to {self._thing}/{COUNT}"
         if name != SUBSCRIBE:

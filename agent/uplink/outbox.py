@@ -1,7 +1,8 @@
 """The packets on their way over one connection: what goes next, and what is unanswered.
 
-The newest count goes first, and while a backlog drains each new count goes ahead of it; everything
-else keeps its order. A record leaves the store only with an acknowledgement that says yes.
+A call for help goes ahead of all, past window and quota. Then the newest count, and while a backlog
+drains each new one goes ahead of it; everything else keeps its order. A record leaves the store
+only with an acknowledgement that says yes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 import time
 from collections import deque
 
+from agent.facts import EVENTS
 from agent.model import COUNT
 from agent.mqtt.answers import (
     NOT_AUTHORIZED,
@@ -87,6 +89,7 @@ class Outbox:
         self._gone: set[int] = set()  # numbers above `_up_to_seq` that went already
         self._up_to_seq = 0
         self._looked_up_to_seq = 0
+        self._called_seq = max(store.urgent, default=0)  # the newest call for help that is known
         self._make_way = False  # something is to go alone, or flies alone
         self._refused: set[str] = set()
         forbidden.connected()
@@ -122,6 +125,8 @@ class Outbox:
 
     def take(self) -> Record | None:
         """The record to publish next, or None if none may go now. Say `sent()` when it went."""
+        if call := self._call():
+            return call
         now_s = self._monotonic_s()
         if self._full() or now_s < max(self._next_s, self._held_until_s):
             return None
@@ -142,7 +147,8 @@ class Outbox:
     def sent(self, mid: int, name: str, record: Record | None = None, size: int = 0) -> None:
         """Note that a packet of `size` bytes went out, with `record`, if it is one."""
         now_s = self._monotonic_s()
-        self._flying[mid] = Flight(name, now_s, record)
+        urgent = record is not None and record.seq in self._store.urgent
+        self._flying[mid] = Flight(name, now_s, record, urgent)
         self._next_s = max(self._next_s, self._quota.spend(size, now_s))
 
     def answered(self, answers: Iterable[Answer]) -> dict[int, Outcome]:
@@ -208,6 +214,22 @@ class Outbox:
         self._page.clear()
         self._up_to_seq = self._page_up_to_seq = self._looked_up_to_seq = 0
         self._gone = {flight.record.seq for flight in self._flying.values() if flight.record}
+
+    def _call(self) -> Record | None:
+        """The oldest call for help that does not fly, if it may go; a new one is tried at once."""
+        if not (calls := self._store.urgent):
+            return None
+        if calls[-1] > self._called_seq:
+            self._called_seq = calls[-1]
+            self._held_until_s = min(self._held_until_s, self._monotonic_s())
+            self._forbidden.retry(EVENTS)
+        flying = {one.record.seq for one in self._flying.values() if one.record}
+        next_seq = next((seq for seq in calls if seq not in flying), 0)
+        record = self._store.next_urgent(next_seq - 1) if next_seq else None
+        if not record or record.seq in flying or not self.may_send(record.kind):
+            return None
+        self._gone.add(record.seq)  # for the others, once it has flown
+        return record
 
     def _fresh_count(self) -> Record | None:
         """The newest count, if it has come since this was asked last and was not considered yet."""

@@ -41,6 +41,7 @@ class Session:
     """Serves one accepted connection in the uplink thread until it ends or is told to finish.
 
     `subscription` names what the broker is to remember; SUBSCRIBE is sent until a SUBACK says so.
+    `on_call` is called when a call for help has had its answer.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Session:
         store: Store,
         health: Health,
         clock: Clock,
+        on_call: Callable[[], None] = lambda: None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._thing = thing
@@ -66,6 +68,7 @@ class Session:
         self._store = store
         self._health = health
         self._clock = clock
+        self._on_call = on_call
         self._monotonic_s = monotonic_s
         #: State and facts, until the broker took them.
         self._announcement: tuple[str, Mapping[str, Json]] | None = None
@@ -183,6 +186,10 @@ class Session:
             self._announcement = None if outcome.set_aside else self._announcement
         elif not reason:
             self._arrived(mid, record)
+        if outcome.flight.urgent:
+            if not reason:
+                self._store.remember(sos_arrived=f"{self._clock.wall_s():.0f}")
+            self._on_call()
 
     def _arrived(self, mid: int, record: Record | None) -> None:
         self._health.clear(conditions.NOT_AUTHORIZED, key="publish")

@@ -7,7 +7,6 @@ the store anew, so that the way back after a failure is the way in after a start
 from __future__ import annotations
 
 import logging
-import math
 import time
 
 from agent.errors import CredentialsError, LinkLostError, StoppingError
@@ -20,10 +19,10 @@ from agent.uplink import connect
 from agent.uplink.admission import Admission
 from agent.uplink.announcement import ONLINE, REPLACED
 from agent.uplink.clock_watch import ClockWatch
-from agent.uplink.diagnosis import cause_of
 from agent.uplink.enrolment import Enrolment
 from agent.uplink.forbidden import Forbidden
 from agent.uplink.inbox import Inbox, Totals
+from agent.uplink.losses import Losses
 from agent.uplink.outbox import Outbox
 from agent.uplink.retirement import Retirement
 from agent.uplink.rotation import Rotation
@@ -46,9 +45,6 @@ if TYPE_CHECKING:
     from agent.uplink.birth import Birth
     from agent.wakeup import Wakeup
 
-#: A second take-over within this time means that another device uses the name.
-TAKEN_OVER_AGAIN_S = 3600.0
-
 #: Time for what flies before a session ends for another one.
 FINISH_S = 2.0
 
@@ -62,8 +58,8 @@ class Uplink:
     """Runs in one thread, `run()`; any thread may call `stop()`, `retry()` and `records_wait()`.
 
     `serial` is the board's number. `under_voltage` tells whether the board had too little since it
-    started, None if unknown. No other thread asks `clock` whether it is set. `open_connection` is
-    that of `connect`.
+    started, None if unknown. No other thread asks `clock` whether it is set. `on_call` is called
+    when a call for help has had its answer. `open_connection` is that of `connect`.
     """
 
     name = UPLINK
@@ -80,6 +76,7 @@ class Uplink:
         wakeup: Wakeup,
         serial: str | None = None,
         under_voltage: Callable[[], bool | None] = lambda: None,
+        on_call: Callable[[], None] = lambda: None,
         open_connection: Callable[..., Connection] = connect.connection,
         waits: Waits | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
@@ -92,6 +89,7 @@ class Uplink:
         self._under_voltage = under_voltage
         self._health = health
         self._clock = clock
+        self._on_call = on_call
         self._wakeup = wakeup
         self._open_connection = open_connection
         self._waits = waits or Waits(self.name, health=health, wakeup=wakeup)
@@ -109,9 +107,14 @@ class Uplink:
         self._retirement = Retirement(config, health=health, waits=self._waits)
         self._rotation = Rotation(config, health=health, waits=self._waits, clock=clock)
         self._ports = Ports(config.mqtt.port)
-        self._taken_over_s = -math.inf
         self._admission = Admission(store, monotonic_s=monotonic_s)
-        self._forbidden = Forbidden(self._thing, health=health, monotonic_s=monotonic_s)
+        self._losses = Losses(
+            config, self._admission, facts.link, health=health, clock=clock, monotonic_s=monotonic_s
+        )
+        self._forbidden = Forbidden(
+            self._thing, health=health, urgent=self._newest_call, monotonic_s=monotonic_s
+        )
+        self._called_seq = 0  # the newest call for help at the last attempt
         # Noted at an orderly stop alone, and taken back: after a crash SUBSCRIBE is sent again.
         self._totals = Totals(store.recall("subscribed"))
         store.remember(subscribed="")
@@ -130,10 +133,12 @@ class Uplink:
     def records_wait(self) -> bool:
         """Say that records were stored; True if they go up now, since there is a connection.
 
-        Nobody is woken where there is none.
+        Nobody is woken where there is none, but for a call for help, which has it tried at once.
         """
         if self._online:
             self._wakeup.set()
+        elif self._newest_call() > self._called_seq:
+            self._waits.retry()
         return self._online
 
     def run(self) -> None:
@@ -152,14 +157,17 @@ class Uplink:
         """
         credentials = self._rotation.credentials(self._enrolment.credentials())
         self._health.update(state="connecting")
+        self._called_seq = self._newest_call()
         try:
             self._connect(credentials)
             if not self._waits.stopping:  # for a new certificate
                 self._waits.wait(BETWEEN_CONNECTS_S)
         except LinkLostError as lost:
             again_s = self._monotonic_s() + BETWEEN_CONNECTS_S
-            self._went_offline(lost, credentials)
-            if self._waits.wait(self._backoff.next_s()):
+            if self._losses.tell(lost, credentials):
+                self._backoff.anew()
+            delay_s, called = self._backoff.next_s(), self._newest_call() > self._called_seq
+            if called or self._waits.wait(delay_s):
                 self._forbidden.retry()
             while (left_s := again_s - self._monotonic_s()) > 0:
                 self._waits.wait(left_s)  # however often that is wished
@@ -256,8 +264,13 @@ class Uplink:
             store=self._store,
             health=self._health,
             clock=self._clock,
+            on_call=self._on_call,
             monotonic_s=self._monotonic_s,
         )
+
+    def _newest_call(self) -> int:
+        """The number of the newest call for help that waits; 0 if none does."""
+        return max(self._store.urgent, default=0)
 
     def _went_online(self, accepted: Accepted) -> dict[str, Json]:
         self._online = True
@@ -274,30 +287,3 @@ class Uplink:
 
     def _new_backoff(self) -> Backoff:
         return Backoff(self._config.mqtt.backoff_min_s, self._config.mqtt.backoff_max_s)
-
-    def _went_offline(self, lost: LinkLostError, credentials: Credentials) -> None:
-        host = connect.endpoint(self._config, credentials)
-        withheld_s = self._admission.withheld_s(lost, credentials, host)
-        if withheld_s == 0:
-            self._backoff.anew()  # AWS wants to see it again soon
-        cause = cause_of(
-            lost,
-            identity=credentials.identity,
-            wall_s=self._clock.wall_s(),
-            advice=connect.advice(self._config, credentials),
-            withheld_s=withheld_s,
-        )
-        self._facts.link.went_down(lost.text)
-        self._health.update(state="offline")
-        self._health.report(conditions.OFFLINE, lost.text, hint=cause.hint)
-        if cause.condition is conditions.TAKEN_OVER:
-            self._taken_over(lost, cause.hint)
-        elif cause.condition:
-            self._health.report(cause.condition, lost.text, hint=cause.hint)
-
-    def _taken_over(self, lost: LinkLostError, hint: str) -> None:
-        """Once, it may have been this device itself: `provision` and `doctor` connect too."""
-        again = self._monotonic_s() - self._taken_over_s < TAKEN_OVER_AGAIN_S
-        self._taken_over_s = self._monotonic_s()
-        text = "another device uses this name: it takes turns with us" if again else lost.text
-        self._health.report(conditions.TAKEN_OVER, text, hint="" if again else hint)

@@ -52,6 +52,8 @@ PAST_THE_DOOR = {
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says
     "agent.store.inspection": {"cli"},  # which no daemon needs
     "agent.sensors.discovery": {"cli"},  # which no daemon needs
+    "agent.sensors.gpio": {"sampling"},  # for the lamp of an SOS button, which few have
+    "agent.sensors.gpio_line": {"sampling"},
     "agent.sensors.system": {"daemon"},  # is wired, though it is a driver
     "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words
