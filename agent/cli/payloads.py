@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 
+from agent.cli import examples
+from agent.cli.examples import AWAY, EXAMPLE, QUIET_S, SEEN
 from agent.config import StoreLimits
 from agent.errors import SensorError
-from agent.model import COUNT, DAY_S, Moment, NewRecord, Reading, reading_record
-from agent.sampling import CountWindow, Pool
-from agent.sensors import Detections, open_sensor, quantities
+from agent.facts import DIGEST, EVENTS, Mode, marked
+from agent.model import COUNT, DAY_S, HOUR_S, Moment, NewRecord, Reading, reading_record
+from agent.sampling import Pool
+from agent.sensors import open_sensor, quantities
 from agent.store import Store
 from agent.uplink import Birth
 from agent.uplink.announcement import OFFLINE, ONLINE, STATUS, STOPPED, WILL, announcement
@@ -20,17 +23,11 @@ from agent.value import Value, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from agent.clock import Clock
     from agent.config import Config, SensorConfig
     from agent.model import Json
-
-EXAMPLE = "an example"
-
-#: Detections in an example of a window, the seconds that they lasted, and edges lost.
-SEEN = Detections(3, 41.2)
-LOST = Detections(0, 0.0, edges=2, lost=1)
 
 #: A driver has its own time to give up; this much later it is left alone.
 LATE_S = 1.0
@@ -68,17 +65,24 @@ def payloads(config: Config, clock: Clock) -> list[Payloads]:
     the quantities that its driver declares.
     """
     now = clock.now()
-    found = (
-        [_payloads(COUNT, *_stored([*_counts(config, now)], now))] if config.count.sensor else []
-    )
+    found, read = [], dict[str, "float | str"]()
+    if config.count.sensor:
+        found.append(_payloads(COUNT, *_stored([*examples.counts(config, clock)], now)))
     for sensor in config.sensors:
         looked = look(sensor, clock, counted=sensor.name in config.count.sensor)
         if looked.reads:
             record = reading_record(Reading(sensor.name, looked.values, now))
-            usual, odd = _stored([record], now)
+            usual, odd = _stored([record, marked(record, AWAY)], now)
+            read |= {f"{sensor.name}.{name}": value for name, value in looked.values.items()}
             odd = [{**one, **dict.fromkeys(looked.missing, 1.0)} for one in odd]
             found.append(replace(_payloads(record.kind, usual, odd), unknown=looked.unknown))
-    return [*found, _payloads(STATUS, *_announcements(now))]
+    if config.digest.at != "off":
+        found.append(_payloads(DIGEST, *_stored([*examples.digests(read, now)], now)))
+    if events := [*examples.events(config, clock)]:
+        both = [_stored([one, marked(one, AWAY)], now) for one in events]
+        usual, odd = ([one for part in parts for one in part] for parts in zip(*both, strict=True))
+        found.append(_payloads(EVENTS, usual, odd))
+    return [*found, _payloads(STATUS, *_announcements(config, clock))]
 
 
 def look(sensor: SensorConfig, clock: Clock, *, counted: bool) -> Looked:
@@ -105,22 +109,6 @@ def look(sensor: SensorConfig, clock: Clock, *, counted: bool) -> Looked:
     except SensorError as error:
         unknown = error.text
     return Looked(declared, not only_counts, unknown="" if declared else unknown)
-
-
-def _counts(config: Config, now: Moment) -> Iterator[NewRecord]:
-    """Counts of one window, of which edges of the line were lost in the second."""
-    tested = [one.name for one in config.sensors if one.test]
-    for more in ((), (LOST,)):
-        names, window_s = config.count.sensor, config.count.window_s
-        began = replace(now, wall_s=now.wall_s // window_s * window_s)
-        window = CountWindow(names, began, window_s=window_s, tested=tested)
-        end = replace(now, wall_s=began.wall_s + window_s, boot_s=now.boot_s + window_s)
-        for name in names:
-            window.joins(name, began)
-            for seen in (SEEN, *more):
-                window.saw(name, seen, replace(now, wall_s=began.wall_s + 1, boot_s=now.boot_s + 1))
-            window.saw(name, Detections(0, 0.0), end)
-        yield window.close(end).record
 
 
 def _stored(
@@ -150,14 +138,18 @@ def _sent(
     return [json.loads(one.payload()) for one in store.page(0, 1).records]
 
 
-def _announcements(now: Moment) -> tuple[list[dict[str, Json]], list[dict[str, Json]]]:
+def _announcements(
+    config: Config, clock: Clock
+) -> tuple[list[dict[str, Json]], list[dict[str, Json]]]:
     """Births, and the other announcements."""
-    births = []
-    for lossy in (False, True):
+    births, now = [], clock.now()
+    for mode, quiet_s, lossy in ((Mode(), QUIET_S, False), (AWAY, HOUR_S, True)):
         with Store(StoreLimits(), memory_only=EXAMPLE) as store:
             if lossy:
                 store.remember(skipped_first=1, skipped_last=2)
-            facts = Birth("restart", now, now).facts(
+            last = replace(now, wall_s=now.wall_s - quiet_s, boot_s=now.boot_s - quiet_s)
+            facts = examples.facts(config, store, clock, mode, last).shown()
+            facts |= Birth("restart", now, now).facts(
                 store,
                 session_present=True,
                 offline_s=None,

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 WIDTH = 100
 CENT = 0.01
 
+#: Characters of an example that a person reads; --json has all.
+SHOWN = 600
+
 ASSUMED = (
     f"a month of 30 days without a long outage, {traffic.CONNECTS} connections in it, messages as "
     "large as the examples and each by itself (those that go together take less), TLS 1.3 "
@@ -74,7 +77,7 @@ ROOTS = (
 
 NEVER = (
     "the private key, unless AWS has made it",
-    "when each detection was: a window's sum is sent, and what is read at an interval_s",
+    "when each detection was, but for a window's last and a day's first: sums are sent",
     "the host name, unless the thing is called by it; names of networks, other devices",
     "the log, the configuration, files, pictures, sounds; what is not listed above",
     "anything to the makers of this program: it has no telemetry, and asks for no updates",
@@ -189,13 +192,14 @@ def report(config: Config, found: list[Payloads], flows: list[Flow], month: Mont
     for one, flow in zip(found, flows, strict=True):
         yield f"\n{thing}/{one.kind}: {flow.when}"
         yield f"  {_amount(flow.messages)} messages a month, {flow.payload} bytes each, such as"
-        yield from _wrapped(encode(one.example).decode(), "  ")
+        text = encode(one.example).decode()
+        yield from _wrapped(text if len(text) <= SHOWN else f"{text[:SHOWN]} …", "  ")
         for name in one.fields:
             at_times = " (at times)" if name in one.at_times else ""
-            yield f"    {name + at_times:<26} {meaning(one.kind, name)}"
+            yield f"    {name + at_times:<28} {meaning(one.kind, name)}"
         if one.unknown:
             yield from _wrapped(f"and what else it measures, not known now: {one.unknown}", "    ")
-    yield f"\n{thing}/{COUNT} is received: the own counts, as proof, and commands to set the total"
+    yield f"\n{thing}/{COUNT} is received: the own counts, as proof, and commands: total, mode"
     yield "\nA month:"
     yield from _wrapped(traffic.excess(config, month), "  ")
     yield f"  {_amount(month.messages)} messages, {_amount(month.pings)} pings"

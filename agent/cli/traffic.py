@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from agent.facts import DIGEST, EVENTS
 from agent.model import COUNT, DAY_S, KIB, MINUTE_S, encode
 from agent.mqtt import publish_size
 from agent.sampling import INTERVAL_S
@@ -25,6 +26,12 @@ MONTH_S = 30 * DAY_S
 
 #: Connections that are made in a month: the network fails, the router starts anew.
 CONNECTS = 30
+
+#: Beginnings and ends of rules, and an SOS: as many as nobody would bear for long.
+EVENTS_MAX = 300
+EVENTS_WHEN = (
+    f"when a rule begins or ends, or an SOS button is pressed, assumed to be {EVENTS_MAX} at most"
+)
 
 #: Bytes of a record of TLS 1.3 about its content, and of the headers of TCP and IPv4 in a packet.
 RECORD, PACKET = 22, 52
@@ -148,6 +155,10 @@ def _pace(config: Config, kind: str) -> tuple[str, Span]:
         window_s = config.count.window_s
         each = MONTH_S / window_s
         return f"every {window_s} s, and at a stop", Span(each, each)
+    if kind == DIGEST:
+        return f"once a day, for the day before, at {config.digest.at}", Span(30, 30)
+    if kind == EVENTS:
+        return EVENTS_WHEN, Span(0, EVENTS_MAX)
     sensor = next((one for one in config.sensors if kind == f"sensors/{one.name}"), None)
     if sensor is None:
         told = f"at each connection, assumed to be {CONNECTS}; at a stop; when one is lost"

@@ -3,12 +3,13 @@
 from agent.facts.day import Day, day_of, hour_start, of_local, parsed_time
 from agent.facts.facts import Facts
 from agent.facts.link_watch import LinkWatch
-from agent.facts.made import EVENTS
+from agent.facts.made import DIGEST, EVENTS
 from agent.facts.modes import CLOUD, HERE, MODE_FILE, Mode, ModeFile, marked, wanted
 from agent.facts.rhythm import Usual, usual
 
 __all__ = [
     "CLOUD",
+    "DIGEST",
     "EVENTS",
     "HERE",
     "MODE_FILE",

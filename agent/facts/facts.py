@@ -30,9 +30,17 @@ if TYPE_CHECKING:
 class Facts:
     """Belongs to the sampler's thread, but for `link`, `modes` and `shown`, which are any's."""
 
-    def __init__(self, config: Config, store: Store, *, clock: Clock, health: Health) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        *,
+        clock: Clock,
+        health: Health,
+        modes: ModeFile | None = None,
+    ) -> None:
         self.link = LinkWatch(clock)
-        self.modes = ModeFile(config.paths.state / MODE_FILE, clock.wall_s)
+        self.modes = modes or ModeFile(config.paths.state / MODE_FILE, clock.wall_s)
         self._store = store
         self._clock, self._health = clock, health
         self._at_once = not config.store.commit_after_s

@@ -30,6 +30,14 @@ SENSORS = [
     {"name": "pi", "driver": "system", "interval_s": 0.5},
 ]
 
+RULE = """
+[[rules]]
+name = "warm"
+sensor = "room"
+quantity = "temperature_c"
+above = -50
+"""
+
 
 class Meter:
     """A relay to a port of this machine that counts the bytes of both directions."""
@@ -92,13 +100,16 @@ def test_each_field_and_the_bytes_are_told(
         mqtt = {"protocol": protocol, "port": meter.port, **QUICK}
         count = {"window_s": 5, "sensor": ["motion", "door"]}
         agent = make_agent(sensors=SENSORS, count=count, mqtt=mqtt)
+        with agent.config.open("a") as file:
+            file.write(RULE)
         told = json.loads(agent.command("privacy", "--json").stdout)
         agent.start().wait_status(lambda status: status["acked"] >= 100 and status["confirmed"])
         assert agent.stop() == 0
         meter.finish()
     name = name_of(agent)
     topics = {one["topic"]: one for one in told["topics"]}
-    assert topics.keys() == {f"{name}/{kind}" for kind in ("count", "status")} | {
+    del topics[f"{name}/digest"]  # there is no yesterday
+    assert topics.keys() == {f"{name}/{kind}" for kind in ("count", "events", "status")} | {
         f"{name}/sensors/{kind}" for kind in ("room", "pi")
     }
     most, shared = HANDSHAKE + SESSION, 0

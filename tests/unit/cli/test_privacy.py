@@ -49,7 +49,7 @@ def told(config: str, capsys: pytest.CaptureFixture[str]) -> Tell:
 
 def test_a_device_tells_its_state_and_nothing_else_without_sensors(told: Tell) -> None:
     """That of the birth, the farewell and the last will."""
-    (status,) = told()["topics"]
+    _digest, status = told()["topics"]
     assert status["topic"] == "cat/status"
     always = {name for name, field in status["fields"].items() if not field["at_times"]}
     assert always == {"state", "reason"}
@@ -60,14 +60,20 @@ def test_what_is_there_at_times_is_told(config: str, told: Tell) -> None:
     """Of lost records, lost time and lost edges; the rest is always there."""
     add(config, '[count]\nsensor = ["motion", "door"]\n' + MOTION + "test = true\n" + ROOM)
     add(config, '[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 21\n')
-    count, room, _status = told()["topics"]
+    count, room, digest, status = told()["topics"]
     at_times = {name for name, field in count["fields"].items() if field["at_times"]}
-    assert at_times == {"lost_edges", "dropped", "not_before", "not_after"}
+    lost = {"lost_edges", "dropped", "not_before", "not_after"}
+    assert at_times == {"quiet_observed_s", "mode", *lost}
     assert {"by_sensor", "test_count", "total", "quality"} <= count["fields"].keys() - at_times
     at_times = {name for name, field in room["fields"].items() if field["at_times"]}
-    assert at_times == {"quality", "dropped", "not_before", "not_after"}
+    assert at_times == {"mode", "quality", "dropped", "not_before", "not_after"}
     assert set(room["example"]) == room["fields"].keys() - at_times
-    assert all(field["meaning"] for one in (count, room) for field in one["fields"].values())
+    at_times = {name for name, field in digest["fields"].items() if field["at_times"]}
+    assert at_times == {"left_out", "mode", "quality", "dropped", "not_before", "not_after"}
+    assert digest["messages"] == {"least": 30, "most": 30}
+    assert {"last_detection", "quiet_for_s", "mode", "mode_until"} <= status["fields"].keys()
+    told_of = (count, room, digest, status)
+    assert all(field["meaning"] for one in told_of for field in one["fields"].values())
 
 
 def test_a_sensor_that_cannot_be_read_has_what_its_driver_declares(config: str, told: Tell) -> None:
@@ -75,7 +81,7 @@ def test_a_sensor_that_cannot_be_read_has_what_its_driver_declares(config: str, 
     add(config, '[count]\nsensor = []\n[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 21\n')
     add(config, '[[sensors]]\nname = "tank"\ndriver = "exec"\ncommand = ["/bin/false"]\n')
     found = told()
-    door, tank, _status = found["topics"]
+    door, tank, _digest, _status = found["topics"]
     assert "active" in door["fields"]
     assert door["unknown"] == ""
     assert "/bin/false: exit code 1" in tank["unknown"]
@@ -85,7 +91,7 @@ def test_a_sensor_that_cannot_be_read_has_what_its_driver_declares(config: str, 
 def test_how_often_is_a_bound_where_only_changes_are_sent(config: str, told: Tell) -> None:
     """By the heartbeat at least, by the interval at most."""
     add(config, ROOM + 'interval_s = 60\nreport = "change"\nheartbeat_s = 3600\n')
-    room, _status = told()["topics"]
+    room, _digest, _status = told()["topics"]
     assert room["messages"] == {"least": 720, "most": 43_200}
     assert room["when"] == "every 60 s if a quantity has moved, else every 3600 s"
 
@@ -94,9 +100,9 @@ def test_aws_counts_the_echo_and_its_acknowledgement(config: str, told: Tell) ->
     """A count is three messages; CONNECT and SUBSCRIBE are two; what is larger counts more."""
     add(config, MOTION)
     month = told()["month"]
-    assert month["metered"] == {"least": 3 * 4320 + 30 + 60, "most": 3 * 4320 + 30 + 60}
+    assert month["metered"] == {"least": 3 * 4320 + 30 + 30 + 60, "most": 3 * 4320 + 30 + 30 + 60}
     assert month["minutes"] == 43_200
-    assert month["usd"]["most"] == pytest.approx(0.01305 + 0.003456)
+    assert month["usd"]["most"] == pytest.approx(0.01308 + 0.003456)
     assert "2026-09-20" in month["price"]
 
 
@@ -105,7 +111,7 @@ def test_more_messages_than_can_be_sent_are_told(config: str, told: Tell) -> Non
     add(config, "[mqtt]\nmax_publish_per_s = 19\n" + ROOM + "interval_s = 0.05\n")
     month = told()["month"]
     assert "20 messages a second" in month["too_many"]
-    assert month["messages"]["most"] == 20 * 2_592_000 + 30
+    assert month["messages"]["most"] == 20 * 2_592_000 + 30 + 30
     text = Path(config).read_text()
     Path(config).write_text(text.replace("= 19", "= 21"))
     assert told()["month"]["too_many"] == ""
@@ -114,7 +120,7 @@ def test_more_messages_than_can_be_sent_are_told(config: str, told: Tell) -> Non
 def test_a_long_time_is_told_in_digits(config: str, told: Tell) -> None:
     """And no amount with a point."""
     add(config, ROOM + 'interval_s = 2678400\nreport = "change"\nheartbeat_s = 1\n')
-    room, _status = told()["topics"]
+    room, _digest, _status = told()["topics"]
     assert room["when"] == "every 2678400 s if a quantity has moved, else every 2678400 s"
     assert repr(room["messages"]) == "{'least': 1, 'most': 1}"
 
@@ -160,11 +166,11 @@ def test_people_read_the_same(config: str, capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     for words in (
         "cat/count: every 600 s",
-        "detect_count               detections in the window",
+        "detect_count                 detections in the window",
         "lost_edges (at times)",
         "cat/sensors/room: every 60 s",
         "43,200 messages a month",
-        "AWS counts 56,250 messages and 43200 minutes of connection: about US$ 0.06",
+        "AWS counts 56,280 messages and 43200 minutes of connection: about US$ 0.06",
         "What never leaves:",
         "no telemetry",
     ):
