@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 from agent.model import DAY_S, HOUR_S, MIB
 from agent.store.spans import (
@@ -21,6 +21,7 @@ from agent.store.spans import (
     joined,
     judged,
     key,
+    legible,
     row,
 )
 
@@ -103,6 +104,9 @@ class History:
         self._offset_s = math.nan  # of the wall clock from the boot clock, while it is set
         self._noted_boot_s = math.inf  # since when the oldest waits
         self._again_boot_s = self._pruned_boot_s = -math.inf
+        for table in () if self._keep_s else TABLES.values():
+            with suppress(sqlite3.Error):  # then the next start has none of it
+                db.execute(f"DROP TABLE IF EXISTS {table.name}")
 
     @property
     def waits(self) -> bool:
@@ -125,7 +129,7 @@ class History:
 
     def note(self, *found: AnySpan) -> None:
         """Add to hours, replace outages and spells; what no row can hold is passed over."""
-        for span in found if self._keep_s else ():
+        for span in map(legible, found if self._keep_s else ()):
             if not holds(type(span), row(span)):
                 continue
             name = type(span), key(span)

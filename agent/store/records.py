@@ -225,10 +225,19 @@ class Retention:
             ):
                 break
 
-    def _drop(self, figures: Figures, reason: str, *, rows: int = 0, size: int = 0) -> int:
-        """Drop the oldest until one of these is met, or a slice; how many."""
+    def _drop(
+        self,
+        figures: Figures,
+        reason: str,
+        *,
+        rows: int = 0,
+        size: int = 0,
+        kept: Collection[int] | None = None,
+    ) -> int:
+        """Drop the oldest until one of these is met, or a slice; how many. Urgent ones go last."""
         table, newest_seq = ("dead", SEQ_MAX) if reason == "dead" else ("records", figures.last_seq)
-        others = f"seq NOT IN ({', '.join(map(str, self._urgent))})"
+        kept = self._urgent if kept is None else kept
+        others = f"seq NOT IN ({', '.join(map(str, kept))})"
         where = f"WHERE seq < ? AND {others} ORDER BY seq LIMIT ?"
         query = f"SELECT seq, ifnull(length(body), 0) FROM {table} {where}"  # noqa: S608
         last, found = 0, 0
@@ -238,9 +247,8 @@ class Retention:
             last, found = seq, found + length + ROW_BYTES
             if found >= min(size or SLICE_BYTES, SLICE_BYTES):
                 break
-        if not last and self._urgent:  # nothing else is left
-            self._urgent = ()
-            return self._drop(figures, reason, rows=rows, size=size)
+        if not last and table == "records" and kept:  # nothing else is left
+            return self._drop(figures, reason, rows=rows, size=size, kept=())
         drop = f"DELETE FROM {table} WHERE seq <= ? AND {others}"  # noqa: S608 -- numbers
         gone = self._db.execute(drop, (last,)).rowcount
         if table == "records":

@@ -55,7 +55,8 @@ class Hour(Value):
 class Outage(Value):
     """A span without something: `kind` is `agent`, `link` or `sensor`, `cause` in words.
 
-    `ended_s` is None while it lasts; the same with an end takes its place. Times are epoch seconds.
+    `ended_s` is None while it lasts: the same with an end, by begin, kind and cause, takes its
+    place. Times are epoch seconds.
     """
 
     began_s: float
@@ -138,6 +139,14 @@ def row(span: AnySpan) -> tuple[object, ...]:
     """The row of a value, in few bytes."""
     cells = (getattr(span, name) for name in columns(type(span)))
     return tuple(plain_number(cell) if isinstance(cell, float) else cell for cell in cells)
+
+
+def legible(span: Span) -> Span:
+    """The span with a cause that can be kept and shown, whoever has worded it."""
+    if not isinstance(span, Outage) or _is_text(span.cause):
+        return span
+    letters = (letter if letter.isprintable() else " " for letter in span.cause[:TEXT_MAX])
+    return replace(span, cause="".join(letters))
 
 
 def holds(kind: Kind, cells: Sequence[Any]) -> bool:
