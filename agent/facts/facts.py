@@ -51,7 +51,7 @@ class Facts:
         self._outages = Outages(store)
         self._rules: Rules | None = None
         self._digests: Digests | None = None
-        if config.rules:
+        if config.rules or store.recall("rules"):  # whose end is still to be told
             from agent.facts.rules import Rules  # noqa: PLC0415 -- which only few need
 
             self._rules = Rules(config, store, health)
@@ -92,6 +92,8 @@ class Facts:
     def sensor(self, name: str, error: str) -> None:
         """A sensor fails, or works where there is no error."""
         self._outages.sensor(name, error, self._clock.now())
+        if self._rules:
+            self._rules.sensor(name, error)
 
     def marked(self, new: NewRecord) -> NewRecord:
         """The record with the mode that it was made in."""
@@ -125,7 +127,7 @@ class Facts:
         self._hours.tend(now)
         made: list[Made] = []
         if self._rules:
-            made += self._rules.tend(now, quiet=self._quiet, link=link, mode=mode)
+            made += self._rules.tend(now, quiet=self._quiet, link=link, mode=mode, is_set=is_set)
         if self._digests:
             made += self._digests.tend(now, is_set=is_set)
         return made
@@ -150,7 +152,10 @@ class Facts:
     def end(self) -> None:
         """Note what was gathered in memory, for the store's last commit."""
         self._hours.flush()
+        if self._rules:
+            self._rules.close()
 
     def _facts(self) -> dict[str, str]:
         """What the store keeps for a process that follows a power cut."""
-        return {FACT: encoded(self._quiet.kept())}
+        rules = self._rules.kept() if self._rules else {}
+        return {FACT: encoded(self._quiet.kept()), **rules}

@@ -119,3 +119,9 @@ SENSOR_SUSPECT = Condition(
     WARNING,
     "look at its wiring and what stands before it; active_max_s, max_per_min say what is believed",
 )
+RULE_ACTIVE = Condition(
+    "rule-active", INFO, "it ends by itself; its [[rules]] entry says when it begins and ends"
+)
+COMMAND_FAILING = Condition(
+    "command-failing", WARNING, "check the command in its [[rules]] entry, and run it by hand"
+)

@@ -55,6 +55,7 @@ PAST_THE_DOOR = {
     "agent.sensors.discovery": {"cli"},  # which no daemon needs
     "agent.sensors.gpio": {"sampling"},  # for the lamp of an SOS button, which few have
     "agent.sensors.gpio_line": {"sampling"},
+    "agent.sensors.running": {"facts"},  # a rule's command runs as a sensor's program does
     "agent.sensors.system": {"daemon"},  # is wired, though it is a driver
     "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words

@@ -29,5 +29,5 @@ def test_every_code_is_declared_once() -> None:
         *["store-memory-only", "disk-full", "store-full", "records-dropped", "record-refused"],
         *["sensor-failing", "sensor-suspect", "config-changed", "leftover-certificate"],
         *["ca-file-invalid", "identity-copied", "quantity-missing", "replaced-certificate"],
-        *["mode-set", "sos-waiting"],
+        *["mode-set", "sos-waiting", "rule-active", "command-failing"],
     }
