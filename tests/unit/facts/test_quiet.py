@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.config import StoreLimits
+from agent.facts.day import day_of
 from agent.facts.quiet import FACT, Quiet
-from agent.model import Moment
+from agent.model import DAY_S, Moment
 from agent.sensors import Detections
 from agent.store import Store
-from tests.fakes import START_S
+from tests.fakes import START_S, FakeClock
+from tests.unit.facts.conftest import BERLIN
 from tests.unit.facts.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from agent.model import Json
@@ -249,3 +251,105 @@ def test_a_foreign_mirror_ends_nothing(mirrored: dict[str, Json]) -> None:
         quiet.begin(mirrored, is_set=True)
         quiet.look(Moment(START_S, 10.0, "b"), watching=True, is_set=True)
         assert quiet.observed_s() >= 0
+
+
+def spells(home: Home) -> list[tuple[float, float, float, float]]:
+    """Day, begin, end and what was observed of each, all times from the first day's."""
+    found = home.store.spells(0, 3e9)
+    day_s = found[0].day_s if found else 0
+    return [
+        (one.day_s - day_s, one.began_s - day_s, one.ended_s - day_s, one.observed_s)
+        for one in found
+    ]
+
+
+@pytest.fixture
+def midnight(tmp_path: Path, zone: Callable[[str], None]) -> Iterator[Home]:
+    """A home in Berlin whose day begins with a detection."""
+    zone(BERLIN)
+    home = Home(tmp_path, FakeClock(day_of(START_S).end_s))
+    home.start()
+    home.detect()
+    yield home
+    home.store.close()
+
+
+def test_the_longest_spell_of_a_day_is_kept(midnight: Home) -> None:
+    """One that goes on counts too."""
+    home = midnight
+    for quiet_s in (3600, 7200, 1800):
+        home.live(quiet_s)
+        home.detect()
+    home.count()
+    assert spells(home) == [(0, 3600, 10_800, 7200)]
+    home.live(7260)
+    home.count()
+    assert spells(home) == [(0, 12_600, 19_860, 7260)]
+
+
+def test_a_spell_over_midnight_is_of_both_days(midnight: Home) -> None:
+    """Each has its part, to the second."""
+    home = midnight
+    home.live(DAY_S - 3630)
+    home.detect()
+    home.live(3630 - 25)
+    home.clock.pass_by(50)  # the look is not at midnight
+    home.look()
+    home.live(7200)
+    home.detect()
+    home.live(600)
+    home.count()
+    assert spells(home) == [
+        (0, 0, DAY_S - 3630, DAY_S - 3630),
+        (DAY_S, DAY_S, DAY_S + 7225, 7225),
+    ]
+
+
+def test_the_spell_that_goes_on_at_midnight_is_of_the_day_that_ends(midnight: Home) -> None:
+    """Though nothing is counted before the next day begins."""
+    home = midnight
+    home.live(DAY_S + 30)
+    home.count()
+    assert spells(home) == [(0, 0, DAY_S, DAY_S), (DAY_S, DAY_S, DAY_S + 30, 30)]
+
+
+def test_a_spell_goes_on_over_a_restart(midnight: Home) -> None:
+    """What nobody observed is in it, and not in its length; a longer one before it stays."""
+    home = midnight
+    home.live(7200)
+    home.detect()
+    home.live(3600)
+    home.count()
+    home.power_cut(off_s=1800)
+    home.start()
+    home.live(600)
+    home.count()
+    assert spells(home) == [(0, 0, 7200, 7200)]
+    home.live(3660)
+    home.count()
+    assert spells(home) == [(0, 7200, 16_860, 7860)]
+
+
+def test_a_night_without_power_is_no_quiet(midnight: Home) -> None:
+    """Of either day."""
+    home = midnight
+    home.live(DAY_S - 3600)
+    home.count()
+    home.power_cut(off_s=8 * 3600)
+    home.start()
+    home.live(600)
+    home.count()
+    assert spells(home) == [
+        (0, 0, DAY_S - 3600, DAY_S - 3600),
+        (DAY_S, DAY_S, DAY_S + 7 * 3600 + 600, 600),
+    ]
+
+
+def test_no_spell_is_known_while_the_clock_is_not_set(home: Home) -> None:
+    """Of which day would it be?"""
+    home.clock.was_set = False
+    home.look()
+    home.detect()
+    home.live(600)
+    home.count()
+    assert spells(home) == []

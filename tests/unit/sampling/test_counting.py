@@ -612,3 +612,25 @@ def test_every_detection_is_reported_once(steps: list[tuple[str, str, float]]) -
         reported += report()
         assert reported > before
     assert reported == seen
+
+
+def test_a_window_knows_when_its_first_and_last_detections_were() -> None:
+    """Each by the share that has counted it, one of before its end within it; none else."""
+    window = CountWindow(
+        ["hall", "stairs", "bath"], moment(600.0, 0.0), window_s=600, tested=["bath"]
+    )
+    for name in ("hall", "stairs", "bath"):
+        window.joins(name, moment(600.0, 0.0))
+    assert window.close(moment(1200.0, 600.0)).seen_boot_s is None
+    window.saw("bath", Detections(1, 0.0), moment(1210.0, 610.0))
+    window.saw("hall", Detections(2, 0.0), moment(1300.0, 700.0))
+    window.saw("stairs", NONE, moment(1400.0, 800.0))
+    window.saw("stairs", Detections(0, 1.0), moment(1500.0, 900.0))
+    window.saw("hall", Detections(1, 0.0), moment(1801.0, 1201.0))  # most of that time is before
+    window.saw("hall", Detections(1, 0.0), moment(1802.0, 1202.0))
+    assert [one.seen_boot_s for one in window.so_far(moment(1802.0, 1202.0))] == [
+        (700.0, 1200.0),
+        (1202.0, 1202.0),
+    ]
+    assert window.close(moment(1803.0, 1203.0)).seen_boot_s == (700.0, 1200.0)
+    assert window.close(moment(2400.0, 1800.0)).seen_boot_s == (1202.0, 1202.0)
