@@ -6,11 +6,12 @@ Nothing is written, and no command is run.
 from __future__ import annotations
 
 from agent.config import Digest, StoreLimits
-from agent.facts import Facts, Mode, ModeFile, day_of, marked
+from agent.facts import Facts, LinkWatch, Mode, ModeFile, day_of, marked
 from agent.facts.summary import OUTAGES_MAX, of_day
 from agent.health.health import Health
 from agent.model import HOUR_S, LATEST_S, NewRecord, Reading
 from agent.sampling import CountWindow
+from agent.sampling.sos import Sos
 from agent.sensors import Detections
 from agent.store import COUNTS, Hour, Outage, Spell, Store
 from agent.value import replace
@@ -52,6 +53,15 @@ def counts(config: Config, clock: Clock) -> Iterator[NewRecord]:
             known = facts(config, store, clock, mode, _later(end, -quiet_s))
             known.tend(end, watching=True, is_set=True)
             yield known.marked(known.counted(report.record, report.seen_boot_s)[0])
+
+
+def calls(config: Config, clock: Clock) -> Iterator[NewRecord]:
+    """A press of each SOS button."""
+    with Store(StoreLimits(), memory_only=EXAMPLE) as store:
+        sos = Sos(config, store, health=Health(), link=LinkWatch(clock))
+        for button in config.sensors:
+            if button.sos and (record := sos.call(button, clock.now())):
+                yield record
 
 
 def events(config: Config, clock: Clock) -> Iterator[NewRecord]:

@@ -81,7 +81,9 @@ _EVENT = {
     "value": "value that has passed it",
     "lasted_s": "how long the rule held, seconds",
     "reason": "why it has ended",
-    "sensor": "the button that was pressed, by the name that you gave it",
+    "sensor": "the sensor that the rule is on, or the button that was pressed",
+    "quantity": "what is measured that the rule is on",
+    "test": "whether the button is being tried out",
 }
 
 _SENSOR = {

@@ -69,7 +69,8 @@ def payloads(config: Config, clock: Clock) -> list[Payloads]:
     if config.count.sensor:
         found.append(_payloads(COUNT, *_stored([*examples.counts(config, clock)], now)))
     for sensor in config.sensors:
-        looked = look(sensor, clock, counted=sensor.name in config.count.sensor)
+        counts = sensor.sos or sensor.name in config.count.sensor
+        looked = look(sensor, clock, counts=counts)
         if looked.reads:
             record = reading_record(Reading(sensor.name, looked.values, now))
             usual, odd = _stored([record, marked(record, AWAY)], now)
@@ -78,16 +79,16 @@ def payloads(config: Config, clock: Clock) -> list[Payloads]:
             found.append(replace(_payloads(record.kind, usual, odd), unknown=looked.unknown))
     if config.digest.at != "off":
         found.append(_payloads(DIGEST, *_stored([*examples.digests(read, now)], now)))
-    if events := [*examples.events(config, clock)]:
+    if events := [*examples.events(config, clock), *examples.calls(config, clock)]:
         both = [_stored([one, marked(one, AWAY)], now) for one in events]
         usual, odd = ([one for part in parts for one in part] for parts in zip(*both, strict=True))
         found.append(_payloads(EVENTS, usual, odd))
     return [*found, _payloads(STATUS, *_announcements(config, clock))]
 
 
-def look(sensor: SensorConfig, clock: Clock, *, counted: bool) -> Looked:
+def look(sensor: SensorConfig, clock: Clock, *, counts: bool) -> Looked:
     """The values of a sensor now, or what is known of it without."""
-    only_counts = counted and sensor.interval_s is None
+    only_counts = counts and sensor.interval_s is None
     declared: dict[str, float | str] = dict.fromkeys(quantities(sensor.driver), 1.0)
 
     def work() -> Looked:

@@ -131,6 +131,7 @@ def elsewhere(config: Config) -> list[str]:
     """Facts that the network hears besides."""
     told = [*ELSEWHERE, *([ROOTS] if method(config) else [])]
     own = [one.name for one in config.sensors if one.driver == "exec" or one.driver not in BUILT_IN]
+    own += [one.name for one in config.rules if one.command]
     programs = f"what the programs and plug-ins of {', '.join(own)} send by themselves"
     return [*told, programs] if own else told
 

@@ -52,6 +52,7 @@ PAST_THE_DOOR = {
     "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says
     "agent.store.inspection": {"cli"},  # which no daemon needs
+    "agent.sampling.sos": {"cli"},  # `privacy` shows a call for help
     "agent.sensors.discovery": {"cli"},  # which no daemon needs
     "agent.sensors.gpio": {"sampling"},  # for the lamp of an SOS button, which few have
     "agent.sensors.gpio_line": {"sampling"},

@@ -10,7 +10,7 @@ import pytest
 
 from agent import config as configuration
 from agent import sensors
-from agent.cli import traffic
+from agent.cli import examples, traffic
 from agent.cli.main import main
 from agent.cli.payloads import payloads
 from agent.value import replace
@@ -32,6 +32,43 @@ claim_key_file = "k"
 endpoint = "b"
 """
 MOTION = '[[sensors]]\nname = "motion"\ndriver = "simulated"\ndetections_per_s = 1\n'
+RULES = """
+[[rules]]
+name = "still"
+quiet_for_s = 14400
+hours = "07:00-22:00"
+[[rules]]
+name = "hot"
+sensor = "room"
+quantity = "wbgt_c"
+above = 31
+for_s = 600
+command = ["touch", "ran"]
+[[rules]]
+name = "cold"
+sensor = "room"
+quantity = "temperature_c"
+below = 12
+hysteresis = 2
+[[rules]]
+name = "frost"
+sensor = "room"
+quantity = "wbgt_c"
+below = -5
+[[rules]]
+name = "damp"
+sensor = "room"
+quantity = "humidity_pct"
+above = 70
+[[rules]]
+name = "cut"
+offline_for_s = 3600
+[[sensors]]
+name = "button"
+driver = "gpio"
+pin = 29
+role = "sos"
+"""
 ROOM = '[[sensors]]\nname = "room"\ndriver = "simulated"\n'
 
 
@@ -86,6 +123,41 @@ def test_a_sensor_that_cannot_be_read_has_what_its_driver_declares(config: str, 
     assert door["unknown"] == ""
     assert "/bin/false: exit code 1" in tank["unknown"]
     assert "programs and plug-ins of tank" in found["elsewhere"][-1]
+
+
+def test_events_are_those_of_the_rules_and_buttons(config: str, told: Tell) -> None:
+    """Of rules of every kind, as if each began and ended now; no command is run for that."""
+    add(config, RULES + MOTION + ROOM)
+    *_others, events, _status = told()["topics"]
+    assert events["topic"] == "cat/events"
+    assert events["example"]["rule"] == "still"
+    always = {name for name, field in events["fields"].items() if not field["at_times"]}
+    assert always == {"Timestamp", "event", "epoch", "seq"}
+    assert {
+        "rule",
+        "kind",
+        "since",
+        "limit",
+        "value",
+        "lasted_s",
+        "sensor",
+        "quantity",
+        "mode",
+    } <= (events["fields"].keys())
+    assert all(field["meaning"] for field in events["fields"].values())
+    assert "programs and plug-ins of hot" in told()["elsewhere"][-1]
+    assert not Path(config).with_name("ran").exists()
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_each_rule_alone_has_a_begin_and_an_end(config: str, number: int) -> None:
+    """Whatever its kind and limit."""
+    add(config, RULES + MOTION + ROOM)
+    whole = configuration.load(Path(config), options_of=sensors.options_of)
+    rule = whole.rules[number]
+    made = [*examples.events(replace(whole, rules=(rule,)), FakeClock())]
+    assert [one.body["event"] for one in made] == ["begin", "end"]
+    assert {one.body["rule"] for one in made} == {rule.name}
 
 
 def test_how_often_is_a_bound_where_only_changes_are_sent(config: str, told: Tell) -> None:
