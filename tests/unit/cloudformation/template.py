@@ -7,6 +7,7 @@ names: `Ref` gives `X`, `GetAtt` `arn:X`.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def _short(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _short)
 
 
+@cache
 def document() -> dict[str, Any]:
     """The template as it is written."""
     found: dict[str, Any] = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 -- a safe one
