@@ -65,6 +65,7 @@ def _everything(
     config: Config, told: _Told, clock: Clock, sleep: Callable[[float], object]
 ) -> Iterator[Finding]:
     yield from local_findings.of_configuration(config)
+    yield local_findings.of_topics(config)
     yield (hour := local_findings.of_clock(clock))
     clock_sound = hour.verdict != FAIL
     yield local_findings.of_store(config)

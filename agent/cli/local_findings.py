@@ -8,9 +8,12 @@ from agent.cli import verdict
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError, SensorError
+from agent.facts import DIGEST, EVENTS
 from agent.health import conditions
+from agent.model import COUNT
 from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
+from agent.uplink.announcement import STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +34,21 @@ def of_configuration(config: Config) -> Iterator[Finding]:
     for warning in config.warnings:
         if not warning.startswith(ENDPOINT):
             yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
+
+
+def of_topics(config: Config) -> Finding:
+    """The topics that it publishes on, to compare with what the cloud listens to."""
+    kinds = [COUNT] if config.count.sensor else []
+    for sensor in config.sensors:
+        # A detector that is only counted, or a button, has no readings.
+        detects = sensor.sos or sensor.name in config.count.sensor
+        if sensor.interval_s is not None or not detects:
+            kinds.append(f"sensors/{sensor.name}")
+    kinds += [STATUS, EVENTS] + ([DIGEST] if config.digest.at != "off" else [])
+    told = ", ".join(f"{config.thing.name}/{kind}" for kind in kinds)
+    return Finding(
+        OK, "topics", f"publishes {told}", "the cloud side listens to these: docs/cloud.md"
+    )
 
 
 def of_endpoint(config: Config, told: Iterable[Finding]) -> Iterator[Finding]:

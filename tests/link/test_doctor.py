@@ -405,6 +405,7 @@ def test_findings_are_one_document_for_programs(patient: Patient) -> None:
     assert document["thing"] == THING
     assert {one["what"]: one["verdict"] for one in document["findings"]} | {"offline": "FAIL"} == {
         "configuration": "OK",
+        "topics": "OK",
         "clock": "OK",
         "store": "OK",
         "credentials": "OK",

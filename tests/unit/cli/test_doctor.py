@@ -12,8 +12,12 @@ import pytest
 from agent import config as configuration
 from agent.cli.examination import LOOK_S, RETURN_S, examine
 from agent.cli.identity_findings import of_credentials, of_dates, of_needless_key
+from agent.cli.local_findings import of_topics
+from agent.config import Digest
 from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
+from agent.sensors import options_of
+from agent.value import replace
 from tests.fakes import bound_by_modes
 from tests.unit.cli.conftest import add
 
@@ -161,3 +165,17 @@ def test_a_certificate_that_openssl_alone_reads_is_told_as_that(tmp_path: Path) 
     found = of_dates(Credentials(path, path, (), None), time.time())
     assert (found.verdict, found.what) == ("WARN", "certificate")
     assert f"openssl x509 -in {path}" in found.hint
+
+
+def test_the_topics_that_the_cloud_side_can_listen_to_are_told(config: str) -> None:
+    """A detector that is only counted has no readings, and a button only events."""
+    add(config, '[digest]\nat = "off"\n')
+    add(config, '[[sensors]]\nname = "motion"\ndriver = "gpio"\npin = 21\n')
+    add(config, '[[sensors]]\nname = "bell"\ndriver = "gpio"\npin = 20\nrole = "sos"\n')
+    add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n[count]\nsensor = "motion"\n')
+    known = configuration.load(Path(config), environment={}, options_of=options_of)
+    told = of_topics(known)
+    assert (told.verdict, told.what) == ("OK", "topics")
+    assert told.text == "publishes cat/count, cat/sensors/room, cat/status, cat/events"
+    usual = replace(known, digest=Digest(), sensors=(), count=replace(known.count, sensor=()))
+    assert of_topics(usual).text == "publishes cat/status, cat/events, cat/digest"

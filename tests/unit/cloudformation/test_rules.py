@@ -102,6 +102,28 @@ def test_a_window_is_filed_under_the_time_at_which_it_began(published: list[Mess
     assert first["Timestamp"] == START_S + 600
 
 
+def test_every_rule_takes_something_that_is_published(published: list[Message]) -> None:
+    """And all that comes of it are numbers, and times in seconds about that of the message."""
+    taken = set()
+    for message in published:
+        taken |= {name for name, one in RULES.items() if statement(one["Sql"]).takes(message)}
+        assert isinstance(message.payload, dict)
+        for _, _, _, at_s in metrics(message):
+            assert at_s is None or 0 <= message.payload["Timestamp"] - at_s <= 600
+    assert taken == set(RULES)
+
+
+def test_quiet_is_filed_at_the_time_that_it_is_told_of(published: list[Message]) -> None:
+    """It is that of the window's end; what is not known makes no point."""
+    counts = of(published, "count")
+    known = [one for one in counts if one["quiet_for_s"] is not None]
+    assert known
+    for body in counts:
+        told = [one for one in metrics(count(body)) if one[1] == "quiet_for_s"]
+        value = (body["quiet_for_s"], body["Timestamp"])
+        assert told == ([(f"{THING}/count", "quiet_for_s", *value)] if body in known else [])
+
+
 def test_a_sign_of_life_counts_when_it_arrives(published: list[Message]) -> None:
     """So that a backlog of last week shows that the device lives now."""
     for body in of(published, "count"):
@@ -157,8 +179,6 @@ def test_templates_use_only_what_their_where_has_seen_to(published: list[Message
         assert isinstance(one.payload, dict)
         seen[one.topic] |= one.payload.keys()
     for name, rule in RULES.items():
-        if name == "Quiet":
-            continue
         parsed = statement(rule["Sql"])
         used = {
             field
@@ -181,7 +201,7 @@ def test_quantities_and_fields_are_those_that_the_agent_declares(tmp_path: Path)
         count=Count(sensor=("motion",), window_s=600),
     )
     fields = {one.kind: set(one.fields) for one in payloads(settings, FakeClock())}
-    assert {"detect_count", "observed_ms", "window_s", "Timestamp", "seq"} <= fields["count"]
+    assert {"detect_count", "observed_ms", "window_s", "seq"} <= fields["count"]
     assert {"temperature_c", "Timestamp", "seq"} <= fields["sensors/room"]
 
 
@@ -237,6 +257,9 @@ def test_an_event_is_a_mail_of_its_own(published: list[Message]) -> None:
     assert list(mail) == ["SOS", "thing", "sensor", "Timestamp"]
     assert mail["SOS"].startswith("SOS: the button was pressed")
     assert mail["sensor"] == "button"
+    tried = {"event": "sos", "sensor": "button", "test": True, "mode": "test", "seq": 7}
+    (mail,) = mails(Message(f"{THING}/events", tried))
+    assert (mail["test"], mail["mode"]) == (True, "test")
 
 
 def points(stack: Stack) -> set[tuple[str, str]]:
