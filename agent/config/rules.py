@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from agent.config.fields import seen, show
-from agent.config.settings import Rule
+from agent.config.settings import HOURS, Rule
 from agent.config.tables import no_sensor
+from agent.model import DAY_S, HOUR_S, MINUTE_S
 from agent.value import replace
 
 TYPE_CHECKING = False
@@ -66,7 +69,7 @@ def words(rule: Rule) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds in the largest unit that tells them exactly, as 4 h."""
-    for unit_s, unit in ((3600, "h"), (60, "min")):
+    for unit_s, unit in ((HOUR_S, "h"), (MINUTE_S, "min")):
         if seconds >= unit_s and seconds % unit_s == 0:
             return f"{seconds / unit_s:g} {unit}"
     return f"{seconds:g} s"
@@ -86,11 +89,23 @@ def _problems(given: Mapping[str, object], sensors: list[str]) -> Iterator[str]:
             yield f"{key}: goes with {owner}, not with {limits[0]}"
     if mine is THRESHOLD:
         yield from _value_problems(given, limits[0], sensors)
-    hours = given.get("hours")
-    if isinstance(hours, str) and len({one.strip().zfill(5) for one in hours.split("-")}) == 1:
-        yield f"hours: {seen(hours)} is no time at all; for all day leave it out"
+    hours, quiet_s = given.get("hours"), given.get("quiet_for_s")
+    if isinstance(hours, str) and re.fullmatch(HOURS, hours):
+        if not (length_s := _length_s(hours)):
+            yield f"hours: {seen(hours)} is no time at all; for all day leave it out"
+        elif isinstance(quiet_s, int | float) and quiet_s >= length_s:
+            yield f"quiet_for_s: {quiet_s:g} is not within hours, which are {duration(length_s)}"
     if "command_timeout_s" in given and "command" not in given:
         yield "command_timeout_s: goes with command"
+
+
+def _length_s(hours: str) -> int:
+    """Length of the hours on a day as most are; 0 if they begin when they end."""
+    begin, end = (
+        int(hour) * HOUR_S + int(minute) * MINUTE_S
+        for hour, minute in (one.strip().split(":") for one in hours.split("-"))
+    )
+    return (end - begin) % DAY_S if (begin, end) != (0, DAY_S) else DAY_S
 
 
 def _value_problems(given: Mapping[str, object], limit: str, sensors: list[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.config.editor import with_sensor, with_value
 from agent.config.rules import words
 from tests.unit.config.conftest import GPIO, SENSOR, check_told, problems, read, write
 
@@ -105,6 +106,14 @@ def test_a_value_has_to_come_back_by_what_suits_its_unit(
             'rules[0].hours: "7:00-07:00" is no time at all; for all day leave it out',
         ),
         (
+            'name = "a"\nquiet_for_s = 28800\nhours = "22:00-06:00"',
+            "rules[0].quiet_for_s: 28800 is not within hours, which are 8 h",
+        ),
+        (
+            'name = "a"\nquiet_for_s = 86400\nhours = "0:00-24:00"',
+            "rules[0].quiet_for_s: 86400 is not within hours, which are 24 h",
+        ),
+        (
             'name = "a"\nquiet_for_s = 60\ncommand = "a b"',
             "rules[0].command: expected a list of strings",
         ),
@@ -166,3 +175,13 @@ def test_a_rule_of_quiet_without_anything_counted_is_warned_of(tmp_path: Path) -
     (warning,) = read(write(tmp_path, SENSOR + rule)).warnings
     assert warning == "rules: still: no sensor is counted, so nothing is known of quiet"
     assert read(write(tmp_path, f"{GPIO}pin = 4\n{rule}")).warnings == ()
+
+
+def test_an_edit_of_something_else_leaves_rules_alone(tmp_path: Path) -> None:
+    """As they were written."""
+    rules = '# mine\n[[rules]]\nname="cold" # brr\nsensor = "room"\nquantity="x_c"\nbelow= 5.0\n'
+    text = f"{SENSOR}{rules}"
+    edited = with_sensor(text, {"name": "hall", "driver": "gpio", "pin": 4})
+    edited = with_value(edited, ("thing", "name"), "attic")
+    assert rules in edited
+    assert len(read(write(tmp_path, edited)).rules) == 1

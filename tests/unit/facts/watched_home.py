@@ -75,7 +75,7 @@ class Home:
             self._counted_s = self.clock.wall_s()
             record = NewRecord(COUNT, self._counted_s, self.clock.now(), {"detect_count": 0})
             counted, facts = self.facts.counted(record)
-            self.recorder.append(counted, detections=0, **facts)
+            self.recorder.append(counted, detections=0, urgent=False, **facts)
 
     def live(self, seconds: float) -> None:
         """Let time pass, with a step when one is due, and each minute."""
