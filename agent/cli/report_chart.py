@@ -31,9 +31,6 @@ FAINT, RESET = "\x1b[2m", "\x1b[0m"
 #: Columns beside the hours: total, observed, longest quiet.
 BESIDE = (6, 6, 8)
 
-#: From this width on an hour is two columns wide.
-WIDE = 80
-
 HOURS = 24
 WIDTH_MIN, WIDTH_MAX = 56, 120
 OUTAGES_MAX = 20
@@ -72,18 +69,19 @@ class _Chart:
         self._words = words
         self._screen = screen
         self._width = min(max(screen.columns, WIDTH_MIN), WIDTH_MAX)
-        self._wide = 2 if self._width >= WIDE else 1
         self._signs = BLOCKS if screen.utf8 else ASCII
-        labels = [words.day(day.day.start_s) for day in report.days]
+        labels = [words.short_day(day.day.start_s) for day in report.days]
         labels += [words("again", day=label) for label in labels if self._is_twice()]
         labels += [words("usual")] if any(report.usual) else []
         self._label = max(map(wide, labels)) + 1
+        room = self._width - self._label - sum(BESIDE)
+        self._wide = 2 if room >= 2 * HOURS else 1
 
     def lines(self) -> Iterator[str]:
         """The report from the top."""
         words, report = self._words, self._report
         first, last = (words.day(report.days[at].day.start_s) for at in (0, -1))
-        yield words.title(report.thing, len(report.days))
+        yield words.title(report.past.thing, len(report.days))
         yield words("period", first=first, last=last, now=words.moment(report.now_s))
         yield ""
         facts = [*about(report, words)]
@@ -115,7 +113,7 @@ class _Chart:
         yield from self._legend()
 
     def _day(self, day: DayFacts) -> Iterator[str]:
-        words, label = self._words, self._words.day(day.day.start_s)
+        words, label = self._words, self._words.short_day(day.day.start_s)
         for line in day.lines:
             name = words("again", day=label) if line.again else label
             cells = self._painted(map(self._cell, line.cells))
@@ -123,7 +121,7 @@ class _Chart:
             if not line.again:
                 total = UNKNOWN if day.total is None else amount(day.total)
                 spell = day.spell
-                quiet = words.short_span(spell.ended_s - spell.began_s) if spell else ""
+                quiet = words.short_span(spell.observed_s) if spell else ""
                 beside = self._beside((total, share(day.share), quiet))
             yield (fit(name, self._label) + cells + beside).rstrip()
 
@@ -236,23 +234,19 @@ class _Chart:
 
 def about(report: Report, words: Words) -> Iterator[tuple[str, str]]:
     """The facts at the top of a report: each with its name."""
-    ago = ""
-    if report.last_s is not None:
-        ago = words.moment(report.last_s)
-    yield words("last_detection"), ago or words("unknown")
-    if report.quiet_s is not None:
-        quiet = words.span(report.quiet_s)
-    else:
-        quiet = words("unknown" if report.runs else "not_running")
+    now, total, last_s = report.past, report.total, report.last_s
+    yield words("last_detection"), words("unknown") if last_s is None else words.moment(last_s)
+    quiet = words("unknown" if now.runs else "not_running")
+    if now.quiet_s is not None:
+        quiet = words.span(now.quiet_s)
+        if now.quiet_observed_s is not None:
+            quiet = words("of_which", span=quiet, observed=words.span(now.quiet_observed_s))
     yield words("quiet_now"), quiet
-    if report.mode:
-        mode = words.mode(report.mode)
-        until_s = report.mode_until_s
-        until = words("until", mode=mode, moment=words.moment(until_s or 0.0))
-        yield words("mode"), until if until_s else mode
-    total = report.total
-    yield (
-        words("detections"),
-        (words("unknown") if total is None else words("sum", number=amount(total))),
-    )
+    if now.mode:
+        mode = words.mode(now.mode)
+        if now.mode_until_s is not None:
+            mode = words("until", mode=mode, moment=words.moment(now.mode_until_s))
+        yield words("mode"), mode
+    number = words("unknown") if total is None else words("sum", number=amount(total))
+    yield words("detections"), number
     yield words("observed"), share(report.share)

@@ -114,9 +114,11 @@ class Scale(Value):
 
 
 class Report(Value):
-    """All that a report shows; `by_hours` says what a point of a series is."""
+    """All that a report shows; `by_hours` says what a point of a series is.
 
-    thing: str
+    `past` is what it was made of, for what is shown of the running agent.
+    """
+
     now_s: float
     days: tuple[DayFacts, ...]
     scale: Scale
@@ -125,10 +127,7 @@ class Report(Value):
     by_hours: bool
     outages: tuple[Outage, ...]
     last_s: float | None
-    quiet_s: float | None
-    runs: bool
-    mode: str
-    mode_until_s: float | None
+    past: Past
 
     @property
     def total(self) -> float | None:
@@ -168,7 +167,6 @@ def report(past: Past, days: int, now_s: float) -> Report | None:
     ]
     lasts = [one.last_s for one in before if one.last_s is not None]
     return Report(
-        thing=past.thing,
         now_s=now_s,
         days=facts,
         scale=_scale(max((cell.count or 0 for cell in cells), default=0)),
@@ -177,10 +175,7 @@ def report(past: Past, days: int, now_s: float) -> Report | None:
         by_hours=by_hours,
         outages=tuple(one for one in past.outages if (one.ended_s or now_s) >= since_s),
         last_s=past.last_s if past.last_s is not None else max(lasts, default=None),
-        quiet_s=past.quiet_s,
-        runs=past.runs,
-        mode=past.mode,
-        mode_until_s=past.mode_until_s,
+        past=past,
     )
 
 

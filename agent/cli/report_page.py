@@ -75,7 +75,7 @@ class _Page:
         now = words.moment(report.now_s)
         yield HEAD.format(
             language=words.language,
-            title=escape(words.title(report.thing, len(report.days))),
+            title=escape(words.title(report.past.thing, len(report.days))),
             style=STYLE,
             period=escape(words("period", first=first, last=last, now=now)),
         )
@@ -176,7 +176,7 @@ class _Page:
         if spell:
             longest = words(
                 "from_to",
-                span=words.span(spell.ended_s - spell.began_s),
+                span=words.span(spell.observed_s),
                 begin=words.clock(spell.began_s),
                 end=words.clock(spell.ended_s),
             )

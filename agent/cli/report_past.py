@@ -29,12 +29,18 @@ NAME = re.compile(r"[a-zA-Z0-9_.-]{1,140}")
 TEXT_MAX = 200
 ROWS_MAX = 1_000_000
 
+#: What is taken of the running agent's status.
+STATUS = ("last_detection", "quiet_for_s", "quiet_observed_s", "mode", "mode_until")
+
 #: Numbers of a row that are beyond this are spoiled.
 NUMBER_MAX = 1e15
 
 
 class Past(Value):
-    """What is known; `last_s` and `quiet_s` are the running agent's, if one `runs`."""
+    """What is known; the last detection, quiet and mode are the running agent's, if one `runs`.
+
+    `quiet_observed_s` is None where all of the quiet was observed.
+    """
 
     thing: str
     hours: tuple[Hour, ...]
@@ -42,6 +48,7 @@ class Past(Value):
     spells: tuple[Spell, ...]
     last_s: float | None = None
     quiet_s: float | None = None
+    quiet_observed_s: float | None = None
     runs: bool = False
     mode: str = ""
     mode_until_s: float | None = None
@@ -56,10 +63,7 @@ def encoded(thing: str, kept: Kept, status: Mapping[str, Json], *, since_s: floa
             "hours": [tuple(asdict(one).values()) for one in hours],
             "outages": [tuple(asdict(one).values()) for one in kept.outages],
             "spells": [tuple(asdict(one).values()) for one in kept.spells],
-            "status": {
-                name: status.get(name)
-                for name in ("last_detection", "quiet_for_s", "mode", "mode_until")
-            },
+            "status": {name: status.get(name) for name in STATUS},
             "runs": bool(status),
         }
     )
@@ -78,6 +82,7 @@ def decoded(text: str) -> Past:
             spells=tuple(_spells(told["spells"])),
             last_s=_time(status["last_detection"]),
             quiet_s=_time(status["quiet_for_s"]),
+            quiet_observed_s=_time(status["quiet_observed_s"]),
             runs=told["runs"] is True,
             mode=_plain(mode) if mode else "",
             mode_until_s=_time(status["mode_until"]),
@@ -134,7 +139,9 @@ def _time(value: object) -> float | None:
     return value if is_time(value) else None
 
 
-def _plain(text: str) -> str:
+def _plain(text: object) -> str:
     """Text of one line, without what moves a terminal's cursor, or the direction of writing."""
+    if not isinstance(text, str):
+        raise TypeError("no text")
     one_line = text[:TEXT_MAX].translate(CONTROLS).replace("\n", " ").replace("\t", " ")
     return "".join(one if one.isprintable() else "?" for one in one_line)

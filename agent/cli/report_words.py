@@ -27,7 +27,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "last_detection": ("Last detection", "最後の検知"),
     "quiet_now": ("Quiet for", "検知のない時間"),
-    "ago": ("{span} ago", "{span}前"),
+    "of_which": ("{span}, {observed} of it observed", "{span}（うち観測 {observed}）"),
     "unknown": ("unknown", "不明"),
     "not_running": ("unknown: the agent does not run", "不明（エージェントが停止中）"),
     "mode": ("Mode", "モード"),
@@ -185,6 +185,13 @@ class Words:
         if self._japanese:
             return f"{at.tm_mon}月{at.tm_mday}日（{DAYS_JA[at.tm_wday]}）"
         return f"{DAYS_EN[at.tm_wday]} {at.tm_mday} {MONTHS_EN[at.tm_mon - 1]}"
+
+    def short_day(self, at_s: float) -> str:
+        """A date with its weekday, in few columns."""
+        at = time.localtime(at_s)
+        if self._japanese:
+            return f"{at.tm_mon}/{at.tm_mday}({DAYS_JA[at.tm_wday]})"
+        return self.day(at_s)
 
     def clock(self, at_s: float) -> str:
         """The local clock: 14:32."""
