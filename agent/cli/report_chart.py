@@ -80,9 +80,9 @@ class _Chart:
     def lines(self) -> Iterator[str]:
         """The report from the top."""
         words, report = self._words, self._report
-        first, last = (words.day(report.days[at].day.start_s) for at in (0, -1))
         yield words.title(report.past.thing, len(report.days))
-        yield words("period", first=first, last=last, now=words.moment(report.now_s))
+        first_s, last_s = (report.days[at].day.start_s for at in (0, -1))
+        yield words.period(first_s, last_s, report.now_s)
         yield ""
         facts = [*about(report, words)]
         column = max(wide(name) for name, _ in facts) + 2

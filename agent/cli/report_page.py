@@ -71,13 +71,12 @@ class _Page:
     def parts(self) -> Iterator[str]:
         """Everything from the top."""
         words, report = self._words, self._report
-        first, last = (words.day(report.days[at].day.start_s) for at in (0, -1))
-        now = words.moment(report.now_s)
+        first_s, last_s = (report.days[at].day.start_s for at in (0, -1))
         yield HEAD.format(
             language=words.language,
             title=escape(words.title(report.past.thing, len(report.days))),
             style=STYLE,
-            period=escape(words("period", first=first, last=last, now=now)),
+            period=escape(words.period(first_s, last_s, report.now_s)),
         )
         yield '<dl class="facts">'
         for name, text in about(report, words):

@@ -21,6 +21,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "title": ("{thing}: the last {number} days", "{thing}：過去{number}日間の様子"),
     "title_one": ("{thing}: today", "{thing}：今日の様子"),
     "period": ("{first} to {last}, as of {now}", "{first}から{last}まで（{now}現在）"),
+    "as_of": ("As of {now}", "{now}現在"),
     "nothing": (
         "Nothing to report yet: the history is empty. Come back in an hour.",
         "まだ記録がありません。1時間ほどたってから、もう一度お試しください。",
@@ -215,6 +216,13 @@ class Words:
     def title(self, thing: str, days: int) -> str:
         """The title of a report."""
         return self("title_one" if days == 1 else "title", thing=thing, number=days)
+
+    def period(self, first_s: float, last_s: float, now_s: float) -> str:
+        """The days of a report, and when it was made."""
+        now = self.moment(now_s)
+        if self.day(first_s) == self.day(last_s):
+            return self("as_of", now=now)
+        return self("period", first=self.day(first_s), last=self.day(last_s), now=now)
 
     def short_span(self, seconds: float) -> str:
         """Hours and minutes in few signs: 12:40."""
