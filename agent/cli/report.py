@@ -15,13 +15,13 @@ from pathlib import Path
 
 from agent.cli import report_chart, report_page
 from agent.cli.main import COMMANDS, settings
+from agent.cli.new_file import STDOUT, check_free, pour, save
 from agent.cli.output import Output
 from agent.cli.report_days import report, since_s
 from agent.cli.report_past import decoded, encoded
 from agent.cli.report_words import ENGLISH, LANGUAGES, Words, language_of
 from agent.cli.service import ask_service
 from agent.cli.status import UnreadableError, read_status
-from agent.cli.support_bundle import STDOUT, check_free, pour, save
 from agent.errors import EXIT_OK
 from agent.facts import day_of
 from agent.model import MIB

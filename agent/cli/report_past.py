@@ -6,14 +6,14 @@ The service's user reads it; who writes the report takes it as anybody's word, a
 from __future__ import annotations
 
 import json
-import math
 import re
+from operator import attrgetter
 
 from agent.cli.output import CONTROLS
 from agent.errors import AgentError
 from agent.model import LATEST_S, is_time
 from agent.store import COUNTS, Hour, Outage, Spell
-from agent.value import Value, asdict
+from agent.value import Value, fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def encoded(thing: str, kept: Kept, status: Mapping[str, Json], *, since_s: floa
     return json.dumps(
         {
             "thing": thing,
-            "hours": [tuple(asdict(one).values()) for one in hours],
-            "outages": [tuple(asdict(one).values()) for one in kept.outages],
-            "spells": [tuple(asdict(one).values()) for one in kept.spells],
+            "hours": [*map(_row(Hour), hours)],
+            "outages": [*map(_row(Outage), kept.outages)],
+            "spells": [*map(_row(Spell), kept.spells)],
             "status": {name: status.get(name) for name in STATUS},
             "runs": bool(status),
         }
@@ -102,7 +102,7 @@ def _hours(rows: list[object]) -> Iterator[Hour]:
             and isinstance(name, str)
             and NAME.fullmatch(name)
             and _are_numbers((number, total, observed_s, active_s))
-            and _are_numbers(one for one in (low, high, first_s, last_s) if one is not None)
+            and _are_numbers([one for one in (low, high, first_s, last_s) if one is not None])
         ):
             yield Hour(
                 *(start_s, name, number, total, low, high, _time(first_s), _time(last_s)),
@@ -128,11 +128,17 @@ def _spells(rows: list[object]) -> Iterator[Spell]:
                 yield Spell(int(day_s), began_s, max(began_s, ended_s), observed_s)
 
 
+def _row(kind: type[Value]) -> attrgetter[tuple[object, ...]]:
+    """What makes a row of a value."""
+    return attrgetter(*(one.name for one in fields(kind)))
+
+
 def _are_numbers(values: Iterable[object]) -> bool:
-    return all(
-        isinstance(one, int | float) and math.isfinite(one) and abs(one) < NUMBER_MAX
-        for one in values
-    )
+    """True if all are numbers that can be; in a loop, as there are many."""
+    for one in values:  # noqa: SIM110
+        if not (isinstance(one, int | float) and -NUMBER_MAX < one < NUMBER_MAX):
+            return False
+    return True
 
 
 def _time(value: object) -> float | None:

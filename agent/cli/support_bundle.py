@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,14 +15,15 @@ import tarfile
 import time
 from pathlib import Path
 
-from agent import __version__, account, files, ownership
+from agent import __version__, account, files
 from agent.cli.dossier import encoded
 from agent.cli.evidence import MISSING
+from agent.cli.new_file import STDOUT, check_free, pour, save
 from agent.cli.output import PROGRAM
 from agent.cli.questions import UsageError
 from agent.cli.redaction import SERIAL, kinds
 from agent.cli.service import ask_service
-from agent.errors import EXIT_OK, AgentError, NotPermittedError, OutputError, explained
+from agent.errors import EXIT_OK, AgentError
 from agent.model import KIB, MIB
 from agent.programs import public
 
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 #: Directory in the archive, and its first file.
 DIRECTORY = "pi-iot-agent-support"
 MANIFEST = "MANIFEST.txt"
-
-#: Stands for standard output.
-STDOUT = "-"
 
 #: What is taken of the journal.
 JOURNAL = [
@@ -71,7 +68,7 @@ def write(arguments: argparse.Namespace) -> int:
         if sys.stdout.isatty():
             raise UsageError("an archive is not for a terminal", hint="name a file, or use a pipe")
     else:
-        check_free(target)
+        check_free(target, "--bundle")
     print(f"{PROGRAM}: collecting, which may take a minute", file=sys.stderr, flush=True)
     seen = journal()
     told = ask_service(lambda: encoded(arguments, seen), longest=LONGEST)
@@ -84,58 +81,6 @@ def write(arguments: argparse.Namespace) -> int:
     print(f"{target}: {len(parts) + 1} files, {len(data) // KIB + 1} KiB, for this user to read.")
     print(f"Look at it before you send it: tar -xOzf {target} | less")
     return EXIT_OK
-
-
-def check_free(name: str, option: str = "--bundle") -> None:
-    """Raise AgentError if there is no such place, it is taken, or it could be led elsewhere."""
-    path = Path(name)
-    service = account.of_service()
-    try:
-        if not path.name:
-            raise UsageError(f"{option} {name!r}: names no file", hint="name one, or - for a pipe")
-        if service and ownership.is_led_by(service.uid, path):
-            raise NotPermittedError(
-                f"{path}: the service's user could lead root elsewhere there",
-                hint="name a file in a directory of yours",
-            )
-        if path.is_symlink() or path.exists():
-            raise _taken(path)
-        directory = path.absolute().parent
-        if not directory.is_dir():
-            raise UsageError(f"{directory}: is no directory", hint="name another file")
-        writable = os.access(directory, os.W_OK | os.X_OK)
-    except PermissionError:
-        writable = False
-    except OSError as error:  # such as a name that is too long
-        raise UsageError(f"{path}: {error.strerror}", hint="name another file") from error
-    if not writable:
-        raise NotPermittedError(
-            f"{path.absolute().parent}: this user may not write there",
-            hint="name a file in another directory",
-        )
-
-
-def save(path: Path, data: bytes) -> None:
-    """Write a new file, for this user alone. Raises AgentError."""
-    with explained():
-        try:
-            files.write_new(path, data)
-        except FileExistsError:
-            raise _taken(path) from None
-
-
-def pour(data: bytes, descriptor: int) -> None:
-    """Write all of it to an open file. Raises OutputError, without words if nobody reads it."""
-    left = memoryview(data)
-    try:
-        while left:
-            left = left[os.write(descriptor, left) :]
-    except BrokenPipeError:
-        raise OutputError("") from None
-    except OSError as error:
-        raise OutputError(
-            f"the output cannot be written: {error.strerror}", hint="check where it goes to"
-        ) from error
 
 
 def journal(command: list[str] = JOURNAL) -> str:
@@ -200,7 +145,3 @@ def manifest(parts: Mapping[str, str], now_s: float, *, with_serial: bool) -> st
         "  nothing"
     ]
     return "\n".join(lines) + "\n"
-
-
-def _taken(path: Path) -> UsageError:
-    return UsageError(f"{path}: is there already, and is left as it is", hint="name another file")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent import config as configuration
-from agent.cli import support_bundle
+from agent.cli import new_file, support_bundle
 from agent.cli.dossier import dossier, of_board
 from agent.cli.main import main
 from agent.errors import AgentError, OutputError
@@ -268,7 +268,7 @@ def test_no_link_is_followed(config: str, tmp_path: Path) -> None:
     assert main(["doctor", "--bundle", str(link), "--config", config]) == 2
     assert not (tmp_path / "elsewhere").exists()
     with pytest.raises(AgentError, match="is there already"):
-        support_bundle.save(link, b"x")
+        new_file.save(link, b"x")
 
 
 def test_the_archive_can_go_down_a_pipe(
@@ -284,13 +284,13 @@ def test_a_pipe_that_nobody_reads_is_told_without_an_internal_error() -> None:
     read, write = os.pipe()
     os.close(read)
     with pytest.raises(OutputError, match=r"^$"):
-        support_bundle.pour(b"x", write)
+        new_file.pour(b"x", write)
     os.close(write)
     with (
         Path("/dev/full").open("wb", buffering=0) as full,
         pytest.raises(OutputError, match="No space"),
     ):
-        support_bundle.pour(b"x", full.fileno())
+        new_file.pour(b"x", full.fileno())
 
 
 def test_a_credentials_file_with_a_mistake_is_known_all_the_same(tmp_path: Path) -> None:
