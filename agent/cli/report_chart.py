@@ -6,7 +6,7 @@ import math
 from itertools import groupby
 from unicodedata import east_asian_width
 
-from agent.cli.report_words import amount, share, value
+from agent.cli.report_figures import amount, share, value
 from agent.value import Value
 
 TYPE_CHECKING = False

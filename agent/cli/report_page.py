@@ -9,9 +9,9 @@ from html import escape
 
 from agent import __version__
 from agent.cli.report_chart import about
+from agent.cli.report_figures import amount, share, value
 from agent.cli.report_style import STYLE
 from agent.cli.report_svg import heat_map, line_chart
-from agent.cli.report_words import amount, share, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

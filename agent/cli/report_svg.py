@@ -9,7 +9,7 @@ import math
 from html import escape
 from itertools import groupby
 
-from agent.cli.report_words import amount, scale, share, value
+from agent.cli.report_figures import amount, scale, share, value
 from agent.cli.units import plain
 
 TYPE_CHECKING = False

@@ -10,6 +10,7 @@ import pytest
 
 from agent.cli.report_chart import BLOCKS, Screen, chart, wide
 from agent.cli.report_days import report
+from agent.cli.report_figures import share, value
 from agent.cli.report_past import Past
 from agent.cli.report_words import (
     CAUSES,
@@ -17,8 +18,6 @@ from agent.cli.report_words import (
     TEXTS,
     Words,
     language_of,
-    share,
-    value,
 )
 from agent.facts import day_of
 from agent.store import COUNTS, Hour, Outage
