@@ -64,7 +64,9 @@ def test_a_mode_marks_what_follows_until_it_is_ended(
     assert agent.wait_condition("mode-set")["severity"] == "info"
     for kind in ("count", "sensors/room"):
         cloud.observer.wait(f"{name}/{kind}", matching=lambda it: b'"mode":"visitor"' in it.payload)
-    assert "visitor until " in agent.command("status").stdout
+    told = agent.command("status").stdout
+    assert "visitor until " in told
+    assert "Quiet for " in told
     agent.kill()
     cloud.observer.clear()
     agent.start().wait_online()
