@@ -59,7 +59,12 @@ COMMANDS: tuple[Json, ...] = (
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> list[Message]:
     """All that one agent leaves in its store, in the order of its numbers."""
-    house = _lived(tmp_path_factory.mktemp("house"))
+    return messages(tmp_path_factory.mktemp("house"))
+
+
+def messages(directory: Path) -> list[Message]:
+    """Messages of an agent whose files are in `directory`."""
+    house = _lived(directory)
     records = house.records()
     house.stop()
     assert records
