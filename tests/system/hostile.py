@@ -41,7 +41,7 @@ certs=/etc/pi-iot-agent/certs run=/run/pi-iot-agent state=/var/lib/pi-iot-agent 
 while :; do
     for name in $certs/.lock $certs/.name $certs/.$thing.pending $certs/.$thing.new-deadbeef \
         $certs/.$thing.0123456789ab $certs/$thing $run/agent.lock $run/status.json $run/window \
-        $state/store.db $state/store.db-wal $state/reserve; do
+        $state/store.db $state/store.db-wal $state/reserve $state/mode.json; do
         mv -T $name $name.aside 2>/dev/null
         for target in /etc/shadow /etc/pi-iot-agent/agent.toml /etc /etc/cron.d/owned; do
             ln -sfT $target $name
@@ -71,6 +71,7 @@ try() {
 command=pi-iot-agent
 { try $command status; try $command status --json; try $command check; try $command read; } &
 { try $command queue; try $command queue --dead; try $command queue --replay; } &
+{ try $command mode; try $command mode away --for 1h; try $command mode off; } &
 { try $command provision --dry-run; try $command doctor; try $command setup --allow; } &
 { try $command provision; try $command deprovision; } &
 {
