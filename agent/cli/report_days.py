@@ -11,7 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from itertools import pairwise
 
-from agent.facts import Day, Usual, day_of, usual
+from agent.facts import Day, day_of
+from agent.facts.rhythm import Usual, usual
 from agent.model import HOUR_S
 from agent.store import COUNTS
 from agent.value import Value

@@ -5,7 +5,6 @@ from agent.facts.facts import Facts
 from agent.facts.link_watch import LinkWatch
 from agent.facts.made import DIGEST, EVENTS
 from agent.facts.modes import CLOUD, HERE, MODE_FILE, Mode, ModeFile, marked, wanted
-from agent.facts.rhythm import Usual, usual
 
 __all__ = [
     "CLOUD",
@@ -18,12 +17,10 @@ __all__ = [
     "LinkWatch",
     "Mode",
     "ModeFile",
-    "Usual",
     "day_of",
     "hour_start",
     "marked",
     "of_local",
     "parsed_time",
-    "usual",
     "wanted",
 ]

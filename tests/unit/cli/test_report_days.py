@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agent.cli.report_days import Report, report, since_s
 from agent.cli.report_past import Past
-from agent.facts import Usual, day_of
+from agent.facts import day_of
+from agent.facts.rhythm import Usual
 from agent.store import COUNTS, Hour, Outage, Spell
 from tests.unit.cli.report_case import NOW_S
 
