@@ -14,7 +14,7 @@ from agent.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from agent.model import Moment, NewRecord, Reading
     from agent.store import Store
@@ -61,7 +61,7 @@ class Hours:
         It is of the hour in which its window began, the time that was observed of each in which it
         was. `seen_s` is when the first and the last detection were, wall time.
         """
-        self._store.note(*_counted(record, odd=odd), *_seen(seen_s, odd=odd))
+        self._store.note(*_counted(record, odd=odd), *_seen(seen_s, record.timestamp_s, odd=odd))
         self.flush()
 
     def tend(self, now: Moment) -> None:
@@ -107,11 +107,11 @@ def _shares(since_s: float, until_s: float) -> Iterator[tuple[int, float]]:
         at_s = end_s
 
 
-def _seen(seen_s: tuple[float, float] | None, *, odd: bool) -> Iterable[Hour]:
-    """The hours of the first and the last detection in a window."""
-    if seen_s is None:
-        return ()
-    return [Hour(hour_start(at_s), COUNTS, first_s=at_s, last_s=at_s, odd=odd) for at_s in seen_s]
+def _seen(seen_s: tuple[float, float] | None, end_s: float, *, odd: bool) -> Iterator[Hour]:
+    """The hours of the first and the last detection in a window, whose end is none of its own."""
+    for at_s in seen_s or ():
+        start_s = hour_start(min(at_s, end_s - 1))
+        yield Hour(start_s, COUNTS, first_s=at_s, last_s=at_s, odd=odd)
 
 
 def _number(value: object) -> float:

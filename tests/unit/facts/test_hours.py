@@ -74,6 +74,17 @@ def test_a_window_belongs_to_the_hour_in_which_it_begins(home: Home) -> None:
     assert [(row.start_s - began_s, row.total) for row in rows(home)] == [(0, 3), (3600, 4)]
 
 
+def test_a_detection_at_the_very_end_of_a_window_is_of_its_hour(home: Home) -> None:
+    """As the count that has it is."""
+    began_s = home.clock.wall_s()
+    for _ in range(6):
+        home.live(600)
+        home.detect()
+        home.count()
+    (hour,) = rows(home)
+    assert (hour.total, hour.first_s, hour.last_s) == (6, began_s + 600, began_s + 3600)
+
+
 def test_what_was_observed_of_a_long_window_is_of_all_its_hours(home: Home) -> None:
     """Its detections are of the first: nobody knows more."""
     began_s = int(home.clock.wall_s())
