@@ -72,6 +72,7 @@ command=pi-iot-agent
 { try $command status; try $command status --json; try $command check; try $command read; } &
 { try $command queue; try $command queue --dead; try $command queue --replay; } &
 { try $command mode; try $command mode away --for 1h; try $command mode off; } &
+{ try $command report; try $command report --html -; } &
 { try $command provision --dry-run; try $command doctor; try $command setup --allow; } &
 { try $command provision; try $command deprovision; } &
 {

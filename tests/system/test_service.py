@@ -298,6 +298,19 @@ def test_a_support_archive_of_roots_has_the_journal_and_no_key(device: Device) -
     assert refused.returncode == 77, refused.stderr
 
 
+def test_a_page_of_roots_is_made_of_what_the_service_reads(device: Device) -> None:
+    """It is root's alone, and is not written where the service could lead root."""
+    target = "/root/report.html"
+    device.box.run("rm", "-f", target)
+    told = device.box.output("pi-iot-agent", "report")
+    if "the history is empty" not in told:  # nothing was counted or read yet
+        device.box.run("pi-iot-agent", "report", "--html", target)
+        assert device.box.output("stat", "-c%a %U", target) == "600 root"
+    elsewhere = ("pi-iot-agent", "report", "--html", "/var/lib/pi-iot-agent/x.html")
+    refused = device.box.run(*elsewhere, check=False)
+    assert refused.returncode == 77, refused.stderr
+
+
 def test_root_has_the_certificate_replaced_by_the_service_and_gives_it_an_aws_key(
     device: Device,
 ) -> None:
