@@ -67,13 +67,9 @@ def _none(why: str, others: Sequence[str]) -> str:
 
 def _idle(names: Sequence[str], sensors: Sequence[SensorConfig]) -> str:
     """Why the sensors of these names are not counted."""
-    buttons = [one.name for one in sensors if one.sos and one.name in names]
-    others = [name for name in names if name not in buttons]
-    why = [f"{_listed(others)} {'does' if len(others) == 1 else 'do'} not detect"] if others else []
-    if buttons:
-        what = "is an SOS button" if len(buttons) == 1 else "are SOS buttons"
-        why.append(f"{_listed(buttons)} {what}, which calls for help")
-    return ", and ".join(why)
+    buttons = {one.name for one in sensors if one.sos}
+    called = [f"{name} (for SOS)" if name in buttons else name for name in names]
+    return f"{_listed(called)} {'does' if len(names) == 1 else 'do'} not detect"
 
 
 def _listed(names: Sequence[str]) -> str:

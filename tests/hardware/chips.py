@@ -89,6 +89,10 @@ class Chip:
         """What the line is drawn to from outside or by its bias: `pull-up` or `pull-down`."""
         return self._pull(offset).read_text().strip()
 
+    def high(self, offset: int) -> bool:
+        """True if the line is high at this moment, as an output is that somebody drives."""
+        return (self._sysfs / f"sim_gpio{offset}" / "value").read_text().strip() == "1"
+
     def set(self, offset: int, *, high: bool) -> None:
         """Set a line's level; returns when those who wait for the edge have been given it."""
         self._pull(offset).write_text("pull-up" if high else "pull-down")

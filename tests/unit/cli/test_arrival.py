@@ -12,6 +12,7 @@ import pytest
 
 from agent.cli.arrival import Arrival, Expected, expected
 from agent.config import Count, SensorConfig
+from agent.sensors import gpio
 from agent.sensors.simulated import Options
 from agent.value import replace
 from tests import fakes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MOTION = SensorConfig(name="motion", driver="simulated", options=Options(detections_per_s=1.0))
 ROOM = SensorConfig(name="room", driver="simulated", options=Options())
+BUTTON = SensorConfig(name="button", driver="gpio", options=gpio.Options(pin=5, role="sos"))
 
 
 class FakeAgent:
@@ -79,6 +81,7 @@ def test_a_reading_comes_at_once_and_a_count_at_the_end_of_its_window(tmp_path: 
 
     assert first(MOTION) == Expected("count", START_S + 600)
     assert first(MOTION, ROOM) == Expected("reading", START_S + 10)
+    assert first(MOTION, BUTTON).what == "count"
     assert first(replace(MOTION, interval_s=5.0)) == Expected("reading", START_S + 10)
     assert first() == Expected("", START_S + 10)
 

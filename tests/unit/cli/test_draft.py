@@ -232,6 +232,19 @@ def test_a_pin_has_one_holder(config: str) -> None:
     assert holder_of(known, "hall", "") == ""
 
 
+def test_an_sos_button_is_set_up_by_flags(config: str) -> None:
+    """It is not counted, and its LED has a pin as any sensor has."""
+    add(config, '[[sensors]]\nname = "door"\ndriver = "gpio"\npin = 20\n')
+    draft = Draft(Path(config), {})
+    wired(draft, "button=gpio:5,active=low,role=sos,led_pin=6")
+    assert draft.config.count.sensor == ("door",)
+    assert draft.config.sensors[-1].sos
+    with pytest.raises(UsageError, match="GPIO6 is taken by the sensor pir"):
+        wired(Draft(Path(config), {}), "button=gpio:5,role=sos,led_pin=6", "pir=gpio:6")
+    with pytest.raises(UsageError, match="GPIO20 is taken by the sensor door"):
+        wired(Draft(Path(config), {}), "button=gpio:5,role=sos,led_pin=20")
+
+
 def test_what_the_agent_would_refuse_is_never_written(config: str, draft: Draft) -> None:
     """The file stays as it was."""
     before = Path(config).read_text()

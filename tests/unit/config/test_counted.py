@@ -163,3 +163,32 @@ def test_one_that_is_named_and_cannot_detect_is_told(
     config = counting(tmp_path, f"[count]\nsensor = {named}", motion="system", pir="gpio")
     assert config.count.sensor == counted
     assert config.warnings == (f"count.sensor: {why}",)
+
+
+WRONG = "button (for SOS) does not detect, but pir does"
+BUTTON = '[[sensors]]\nname = "button"\ndriver = "gpio"\npin = 5\nrole = "sos"\n'
+
+
+@pytest.mark.parametrize(
+    ("named", "counted", "why"),
+    [
+        ("", ("pir",), ""),
+        (
+            'sensor = "button"',
+            (),
+            f'no sensor is counted: {WRONG}; name it: sensor = ["pir"]',
+        ),
+        (
+            'sensor = ["pir", "button", "board"]',
+            ("pir",),
+            "not all are counted: button (for SOS) and board do not detect",
+        ),
+    ],
+)
+def test_the_presses_of_an_sos_button_are_not_counted(
+    tmp_path: Path, named: str, counted: tuple[str, ...], why: str
+) -> None:
+    """It is no question which detector is meant, and one that is named is told."""
+    config = counting(tmp_path, f"[count]\n{named}\n{BUTTON}", pir="gpio", board="system")
+    assert config.count.sensor == counted
+    assert config.warnings == ((f"count.sensor: {why}",) if why else ())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.config import load
-from agent.config.pins import overlays
+from agent.config.pins import OTHER, overlays
 from agent.sensors import options_of
 
 if TYPE_CHECKING:
@@ -162,3 +162,19 @@ def test_a_config_txt_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None
     """It is no part of our configuration."""
     (tmp_path / "boot/firmware/config.txt").mkdir(parents=True)
     assert warned(tmp_path, pin(4)) == []
+
+
+def test_the_led_of_a_button_takes_a_pin_too(tmp_path: Path) -> None:
+    """Of a sensor, of another LED, of the kernel's, or one that is not there."""
+    button = f'{pin(5)}\nrole = "sos"\nled_pin = '
+    assert warned(tmp_path, pin(6), button + "6") == [
+        f"sensors: the LED of s1 is at GPIO6, which the sensor s0 has: {OTHER}"
+    ]
+    assert warned(tmp_path, button + "6", pin(6)) == [
+        "sensors: s1 is at GPIO6, which the LED of s0 has: use another pin for one of them"
+    ]
+    assert warned(tmp_path, button + "40", pin(6)) == [
+        "sensors: the LED of s0: no header has GPIO40 (its pin 40 is GPIO21); give led_pin another"
+    ]
+    (told,) = warned(tmp_path, button + "4", ONEWIRE)
+    assert "the LED of s0 is at GPIO4, which 1-Wire" in told

@@ -583,6 +583,14 @@ def test_a_line_of_ours_is_free_once_closed(bench: Bench) -> None:
         ('chip = "gpiochip0"', "sensors[0].pin: is missing"),
         ('pin = 21\nbias = "up"', 'bias: expected "pull-up" or "pull-down" or "off", got "up"'),
         ('pin = 21\nbias = "off"\npull = "up"', "sensors[0].pull: is the older name of bias"),
+        ('pin = 21\nrole = "help"', 'role: expected "sos"'),
+        ("pin = 21\nled_pin = 6", 'sensors[0].led_pin: goes with role = "sos" alone'),
+        (
+            'pin = 21\nrole = "sos"\nled_pin = 21',
+            "sensors[0].led_pin: is the pin of the button; the LED takes another",
+        ),
+        ('pin = 21\nrole = "sos"\nled_night = "22-7"', "sensors[0].led_night: expected times as"),
+        ('pin = 21\nrole = "sos"\nled_pin = "GPIO 6"', "led_pin: expected an integer"),
     ],
 )
 def test_keys_that_do_not_go_together_are_a_problem(
