@@ -247,7 +247,7 @@ class Retention:
             last, found = seq, found + length + ROW_BYTES
             if found >= min(size or SLICE_BYTES, SLICE_BYTES):
                 break
-        if not last and table == "records" and kept:  # nothing else is left
+        if not last and kept:  # nothing else is left
             return self._drop(figures, reason, rows=rows, size=size, kept=())
         drop = f"DELETE FROM {table} WHERE seq <= ? AND {others}"  # noqa: S608 -- numbers
         gone = self._db.execute(drop, (last,)).rowcount

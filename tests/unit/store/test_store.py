@@ -17,10 +17,10 @@ import pytest
 from agent.config import StoreLimits
 from agent.errors import StoreError
 from agent.model import NewRecord
-from agent.store import open_store
+from agent.store import BlockedError, open_store
 from agent.store.inspection import inspect
 from agent.value import replace
-from tests.unit.store.conftest import MOMENT, WALL_S, new, numbers, waiting
+from tests.unit.store.conftest import MOMENT, WALL_S, locked, new, numbers, waiting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,6 +173,22 @@ def test_a_command_is_applied_once_for_each_id(limits: StoreLimits) -> None:
         assert store.total == 2**53
 
 
+def test_facts_of_a_command_are_kept_with_its_id(limits: StoreLimits) -> None:
+    """In one commit, and neither where there is none."""
+    with open_store(limits) as store:
+        assert not store.knows("a")
+        store.note_command("a", mode="away", total=5)
+        with locked(limits.path), pytest.raises(BlockedError):
+            store.note_command("b", mode="test")
+        assert (store.knows("a"), store.knows("b")) == (True, False)
+        assert (store.recall("mode"), store.total) == ("away", 5)
+    with open_store(limits) as store:
+        assert (store.knows("a"), store.knows("b")) == (True, False)
+        assert (store.recall("mode"), store.total) == ("away", 5)
+        store.note_command(None, mode="")
+        assert store.recall("mode") == ""
+
+
 def test_the_last_thousand_ids_are_kept(limits: StoreLimits) -> None:
     """The one before them is forgotten, and the table does not grow."""
     with open_store(limits) as store:
@@ -252,7 +268,7 @@ from contextlib import closing
 from pathlib import Path
 from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
-from agent.store import open_store
+from agent.store import BlockedError, open_store
 
 store = open_store(StoreLimits(path=Path(sys.argv[1])))
 while True:

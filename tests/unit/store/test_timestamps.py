@@ -11,6 +11,7 @@ from agent.config import StoreLimits
 from agent.model import Moment, NewRecord
 from agent.store import open_store
 from agent.store.timestamps import Boot, stamped
+from agent.value import replace
 from tests.unit.store.conftest import spoil, waiting
 
 if TYPE_CHECKING:
@@ -86,6 +87,25 @@ def test_a_window_moves_to_the_nearest_aligned_one() -> None:
     )
     _, body = stamped(count(T, 600.0, quality="sensor_fault"), odd)
     assert body["quality"] == "sensor_fault"
+
+
+def test_it_has_been_quiet_for_as_long_in_the_window_that_was_moved() -> None:
+    """The last detection moves along, known now if it was not; where nothing is known it stays."""
+    set_later = {"b": Boot(T + 86_400 - 600, is_set=True)}
+    for before, quiet_for_s, after in (
+        (T - 250, 250, T + 86_400 - 250),
+        (None, 250.5, T + 86_400 - 250.5),
+        (None, 0, T + 86_400),
+        (None, None, None),
+        (T - 5, "long", T - 5),
+    ):
+        made = count(T, 600.0)
+        quiet: dict[str, Json] = {"last_detection": before, "quiet_for_s": quiet_for_s}
+        told = stamped(replace(made, body={**made.body, **quiet}), set_later)[1]
+        assert (told["last_detection"], told["quiet_for_s"]) == (after, quiet_for_s)
+    never = {"b": Boot(T, is_set=False)}
+    told = stamped(replace(made, body={**made.body, "quiet_for_s": 5}), never)[1]
+    assert "last_detection" not in told
 
 
 @given(
