@@ -88,7 +88,7 @@ def decoded(text: str) -> Past:
             mode_until_s=_time(status["mode_until"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise AgentError("what was kept cannot be used", hint="report this as a fault") from None
+        raise AgentError("what was kept cannot be used", hint="try fewer days") from None
 
 
 def _hours(rows: list[object]) -> Iterator[Hour]:
@@ -102,6 +102,8 @@ def _hours(rows: list[object]) -> Iterator[Hour]:
             and isinstance(name, str)
             and NAME.fullmatch(name)
             and _are_numbers((number, total, observed_s, active_s))
+            and isinstance(number, int)
+            and min(number, observed_s) >= 0
             and _are_numbers([one for one in (low, high, first_s, last_s) if one is not None])
         ):
             yield Hour(

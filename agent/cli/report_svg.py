@@ -40,6 +40,10 @@ LINE_LEFT, LINE_RIGHT, LINE_TOP, LINE_BOTTOM = 52, 12, 10, 24
 #: About so many lines across a chart, and names of days below it.
 GRID, NAMES = 4, 7
 
+#: The part of a number below which two are not told apart, and the part of a step by which a value
+#: may miss its line.
+FINEST, SLACK = 1e-12, 1e-9
+
 
 def heat_map(report: Report, words: Words) -> str:
     """Hours across, days down; each cell tells its number to who points at it."""
@@ -70,8 +74,8 @@ def line_chart(series: Series, report: Report, words: Words, number: int) -> str
     days = report.days
     first_s, last_s = days[0].day.start_s, days[-1].day.end_s
     factor, _ = scale(series.name)
-    ticks = _ticks(series.low * factor, series.high * factor)
-    bottom, top = ticks[0], ticks[-1]
+    lines = ticks(series.low * factor, series.high * factor)
+    bottom, top = lines[0], lines[-1]
 
     def across(at_s: float) -> float:
         return LINE_LEFT + (at_s - first_s) / (last_s - first_s) * (WIDTH - LINE_LEFT - LINE_RIGHT)
@@ -82,7 +86,7 @@ def line_chart(series: Series, report: Report, words: Words, number: int) -> str
         )
 
     drawn = []
-    for tick in ticks:
+    for tick in lines:
         drawn.append(
             f'<path class="grid" d="M{LINE_LEFT} {down(tick / factor):.1f}H{WIDTH - LINE_RIGHT}"/>'
         )
@@ -198,13 +202,16 @@ def _run(points: list[Point], across: Mapped, down: Mapped) -> str:
     )
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers from at most `low` to at least `high`."""
-    rough = (high - low) / GRID or max(abs(high), 1.0) / 10
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{number * step:.10g}") for number in range(first, max(last, first + 1) + 1)]
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers, two at least, from at most `low` to at least `high`."""
+    rough, size = (high - low) / GRID, max(abs(low), abs(high), 1.0)
+    if rough <= size * FINEST:  # one value, or as good as one
+        return ticks(low - size / 20, high + size / 20)
+    exponent = math.floor(math.log10(rough))
+    step = next((one for one in (1, 2, 5) if one * 10.0**exponent >= rough), 10) * 10.0**exponent
+    first = math.floor(low / step + SLACK)
+    last = max(math.ceil(high / step - SLACK), first + 1)
+    return [round(number * step, max(0, -exponent)) for number in range(first, last + 1)]
 
 
 def _short(number: float) -> str:

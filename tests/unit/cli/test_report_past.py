@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.cli.report_chart import Screen, chart
 from agent.cli.report_days import report
+from agent.cli.report_page import page
 from agent.cli.report_past import Past, decoded, encoded
+from agent.cli.report_words import JAPANESE, Words
 from agent.errors import AgentError
 from agent.store import COUNTS, Hour, Outage, Spell
 from agent.store.inspection import Past as Kept
@@ -113,5 +117,34 @@ JSON = st.recursive(
 def test_any_json_is_a_past_or_told_in_words(parts: dict[str, object]) -> None:
     """Whatever a hostile service says."""
     with suppress(AgentError):
-        found = told(**parts)
-        report(found, 7, NOW_S)
+        shown(told(**parts))
+
+
+NUMBER = st.floats(-1e15, 1e15, allow_nan=False) | st.sampled_from([0, 1, -0.0, 5e-324, 1e-9])
+ROW = st.tuples(
+    st.integers(NOW_S - 9 * 86_400, NOW_S + 4000),
+    st.sampled_from([COUNTS, "room.temperature_c", "pi.memory_bytes", "x.", "."]),
+    *(
+        st.integers(0, 10**15) | NUMBER,
+        NUMBER,
+        *(st.none() | NUMBER,) * 4,
+        NUMBER,
+        NUMBER,
+        st.booleans(),
+    ),
+)
+
+
+@settings(max_examples=30)
+@given(st.lists(ROW, max_size=8), st.integers(1, 12))
+def test_any_numbers_can_be_shown(rows: list[tuple[object, ...]], days: int) -> None:
+    """However large, small or contrary they are."""
+    shown(told(hours=rows), days)
+
+
+def shown(past: Past, days: int = 7) -> None:
+    """Draw it."""
+    if found := report(past, days, NOW_S):
+        words = Words(JAPANESE)
+        assert chart(found, words, Screen())
+        assert not re.search(r'"[^"]*\b(nan|inf)\b[^"]*"', page(found, words))
