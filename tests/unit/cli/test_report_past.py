@@ -113,6 +113,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("thing", "hours", "outages"), JSON)))
 def test_any_json_is_a_past_or_told_in_words(parts: dict[str, object]) -> None:
     """Whatever a hostile service says."""
