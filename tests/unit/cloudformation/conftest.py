@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.cli import examples
+from agent.config import Count, Rule, SensorConfig
 from agent.errors import SensorError
 from agent.facts.modes import MODE_FILE, Mode, ModeFile
-from agent.model import NewRecord, Reading, reading_record
+from agent.model import Reading, reading_record
 from agent.value import replace
-from tests.fakes import House
+from tests.fakes import House, config
 from tests.unit.cloudformation.iot_sql import Message
 
 if TYPE_CHECKING:
@@ -29,11 +32,13 @@ READINGS: dict[str, dict[str, float | str]] = {
 }
 WIRED: dict[str, float | str] = {"disk_used_pct": 28.8, "model": "Raspberry Pi 4"}
 
-EVENTS: tuple[dict[str, Json], ...] = (
-    {"event": "begin", "rule": "still", "kind": "quiet", "since": 1_795_490_000, "limit": 10_800},
-    {"event": "end", "rule": "still", "kind": "quiet", "since": 1_795_490_000, "lasted_s": 60},
-    {"event": "sos", "sensor": "button"},
+#: What the events are of.
+RULES = (
+    Rule(name="still", quiet_for_s=10_800),
+    Rule(name="warm", sensor="room", quantity="temperature_c", above=30.0),
+    Rule(name="cut-off", offline_for_s=3600),
 )
+BUTTON = SensorConfig(name="button", driver="fake", options=SimpleNamespace(role="sos", led=""))
 
 #: What else travels on `<thing>/count`, or may.
 COMMANDS: tuple[Json, ...] = (
@@ -91,7 +96,12 @@ def _lived(directory: Path) -> House:
     late_s = now.wall_s + 0.25
     for sensor, values in [*READINGS.items(), ("board", WIRED)]:
         house.store.append(reading_record(Reading(sensor, values, replace(now, wall_s=late_s))))
-    for body in EVENTS:
-        house.store.append(NewRecord("events", now.wall_s + 0.5, now, body))
-    house.store.append(NewRecord("digest", now.wall_s, now, {"hours": [1, None]}))
+    settings = replace(config(directory, BUTTON, count=Count()), rules=RULES)
+    clock = house.clock
+    for one in (
+        *examples.events(settings, clock),
+        *examples.calls(settings, clock),
+        *examples.digests({"room.temperature_c": 20.5}, clock.now()),
+    ):
+        house.store.append(one)
     return house

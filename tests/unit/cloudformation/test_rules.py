@@ -15,7 +15,7 @@ from agent.config import Count, SensorConfig
 from agent.sensors.simulated import Options
 from tests.fakes import START_S, FakeClock, config
 from tests.unit.cloudformation import iot_sql
-from tests.unit.cloudformation.conftest import COMMANDS, EVENTS, THING
+from tests.unit.cloudformation.conftest import COMMANDS, THING
 from tests.unit.cloudformation.iot_sql import UNDEFINED, Message, put, statement
 from tests.unit.cloudformation.template import EVERYTHING, Stack
 
@@ -250,9 +250,15 @@ def test_a_record_that_comes_twice_changes_no_maximum(published: list[Message]) 
 
 def test_an_event_is_a_mail_of_its_own(published: list[Message]) -> None:
     """Begin and end with all that the device tells; a pressed button in words first."""
-    begin, end, sos = (mails(Message(f"{THING}/events", one)) for one in of(published, "events"))
-    assert [{**one} for one in begin] == [{**begin[0], **EVENTS[0], "thing": THING}]
-    assert end[0]["lasted_s"] == 60
+    *told, sos = (mails(Message(f"{THING}/events", one)) for one in of(published, "events"))
+    assert [(one["rule"], one["event"], one["kind"]) for (one,) in told] == [
+        (name, event, kind)
+        for name, kind in (("still", "quiet"), ("warm", "above"), ("cut-off", "offline"))
+        for event in ("begin", "end")
+    ]
+    for (one,) in told:
+        assert one["thing"] == THING
+        assert {"since", "limit", "value"} <= one.keys()
     (mail,) = sos
     assert list(mail) == ["SOS", "thing", "sensor", "Timestamp"]
     assert mail["SOS"].startswith("SOS: the button was pressed")
