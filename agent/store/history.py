@@ -15,7 +15,6 @@ from agent.store.spans import (
     COUNTS,
     TABLES,
     Hour,
-    columns,
     ends_s,
     holds,
     joined,
@@ -27,7 +26,7 @@ from agent.store.spans import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from agent.config import StoreLimits
     from agent.model import Moment
@@ -63,26 +62,21 @@ def recorded(
     since_s: float,
     until_s: float,
     names: Collection[str] = (),
-) -> dict[Key, Span]:
-    """The sound rows that lie in that time, by their keys; of these names, or of all."""
+) -> list[Span]:
+    """The sound rows that lie in that time, oldest first; of these names, or of all."""
     table = TABLES[kind]
-    query = f"SELECT {', '.join(columns(kind))} FROM {table.name}"  # noqa: S608 -- our own words
+    query = f"SELECT {', '.join(table.columns)} FROM {table.name}"  # noqa: S608 -- our own words
     query += f" WHERE {table.since_s} < ? AND {table.until_s} >= ?"
     if names:
         query += f" AND name IN ({', '.join('?' * len(names))})"
+    query += f" ORDER BY {', '.join(table.key)}"
     try:
         with closing(db.execute(query, (until_s, since_s, *names))) as rows:
-            found = filter(None, (judged(kind, cells) for cells in rows))
-            return {key(span): span for span in found}
+            return [span for cells in rows if (span := judged(kind, cells))]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # there is no such table
-            return {}
+            return []
         raise
-
-
-def in_order(found: Mapping[Key, Span]) -> list[Span]:
-    """The spans by their keys, oldest first."""
-    return [found[name] for name in sorted(found)]
 
 
 class History:
@@ -142,13 +136,13 @@ class History:
         self, kind: type[Span], since_s: float, until_s: float, names: Collection[str] = ()
     ) -> list[Span]:
         """Those in that time, oldest first, with what is not written yet."""
-        found = recorded(self._db, kind, since_s, until_s, names)
+        found = {key(one): one for one in recorded(self._db, kind, since_s, until_s, names)}
         for (_, name), span in self._pending.items():
             if isinstance(span, kind) and not (names and name[-1] not in names):
                 now = joined(found.pop(name, None), span)
                 if name[0] < until_s and ends_s(span) >= since_s:
                     found[name] = now
-        return in_order(found)
+        return [found[name] for name in sorted(found)]
 
     def write(self) -> None:
         """Write what waits, in a transaction, and drop what is beyond the bounds."""
@@ -190,8 +184,8 @@ class History:
     def _make(self) -> None:
         """Make the tables, anew where they are not as they should be."""
         if not self._made:
-            for kind, table in TABLES.items():
-                names = ", ".join(columns(kind))
+            for table in TABLES.values():
+                names = ", ".join(table.columns)
                 made = f"CREATE TABLE {table.name} ({names}, PRIMARY KEY ({', '.join(table.key)}))"
                 made += " WITHOUT ROWID"
                 found = self._db.execute(
@@ -215,9 +209,9 @@ class History:
     def _put(self, name: Key, span: Span) -> None:
         """Insert or replace a row; an hour is added to what is there."""
         kind = type(span)
-        table, names = TABLES[kind], ", ".join(columns(kind))
+        table = TABLES[kind]
         where = " AND ".join(f"{column} = ?" for column in table.key)
-        query = f"SELECT {names} FROM {table.name} WHERE {where}"  # noqa: S608 -- our own words
+        query = f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where}"  # noqa: S608
         there = self._db.execute(query, name).fetchone()
         if there is None and isinstance(span, Hour) and self._crowded(span):
             return

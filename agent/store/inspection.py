@@ -8,7 +8,7 @@ from itertools import islice
 from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
 from agent.store import database
-from agent.store.history import in_order, recorded
+from agent.store.history import recorded
 from agent.store.pending import Meta
 from agent.store.records import Records
 from agent.store.spans import Hour, Outage, Spell
@@ -63,9 +63,9 @@ def past(path: Path, since_s: float, until_s: float) -> Past:
         database.version(db)
         meta = Meta(dict(db.execute("SELECT name, value FROM meta")))
         return Past(
-            tuple(in_order(recorded(db, Hour, since_s, until_s))),
-            tuple(in_order(recorded(db, Outage, since_s, until_s))),
-            tuple(in_order(recorded(db, Spell, since_s, until_s))),
+            tuple(recorded(db, Hour, since_s, until_s)),
+            tuple(recorded(db, Outage, since_s, until_s)),
+            tuple(recorded(db, Spell, since_s, until_s)),
             meta.number("total"),
             meta.text("quiet"),
         )

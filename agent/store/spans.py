@@ -6,8 +6,9 @@ No row is trusted: a dying cell may have changed any column of it.
 from __future__ import annotations
 
 import math
+from operator import call
 
-from agent.model import is_time, plain_number
+from agent.model import LATEST_S, plain_number
 from agent.value import Value, fields, replace
 
 TYPE_CHECKING = False
@@ -29,6 +30,9 @@ TEXT_MAX = 140
 NUMBER_MAX = 1e15
 
 _TEXTS = ("name", "kind", "cause")
+
+#: Types of cells: a mark, and a number of something; any number. Looked up, as that is quickest.
+_WHOLE, _NUMBERS = frozenset({bool, int}), frozenset({int, float})
 
 
 class Hour(Value):
@@ -86,6 +90,7 @@ class Table(Value):
     name: str
     key: tuple[str, ...]
     until_s: str
+    columns: tuple[str, ...]
 
     @property
     def since_s(self) -> str:
@@ -94,9 +99,12 @@ class Table(Value):
 
 
 TABLES: Mapping[Kind, Table] = {
-    Hour: Table("hours", ("start_s", "name"), "start_s"),
-    Outage: Table("outages", ("began_s", "kind", "cause"), "ifnull(ended_s, 1e999)"),
-    Spell: Table("spells", ("day_s",), "day_s"),
+    kind: Table(name, key, until_s, tuple(one.name for one in fields(kind)))
+    for kind, name, key, until_s in (
+        (Hour, "hours", ("start_s", "name"), "start_s"),
+        (Outage, "outages", ("began_s", "kind", "cause"), "ifnull(ended_s, 1e999)"),
+        (Spell, "spells", ("day_s",), "day_s"),
+    )
 }
 
 
@@ -125,11 +133,6 @@ def ends_s(span: AnySpan) -> float:
     return span.start_s if isinstance(span, Hour) else span.day_s
 
 
-def columns(kind: Kind) -> tuple[str, ...]:
-    """The columns of the table of a value class."""
-    return tuple(one.name for one in fields(kind))
-
-
 def key(span: AnySpan) -> Key:
     """The values of the key of its table."""
     return tuple(getattr(span, name) for name in TABLES[type(span)].key)
@@ -137,7 +140,7 @@ def key(span: AnySpan) -> Key:
 
 def row(span: AnySpan) -> tuple[object, ...]:
     """The row of a value, in few bytes."""
-    cells = (getattr(span, name) for name in columns(type(span)))
+    cells = (getattr(span, name) for name in TABLES[type(span)].columns)
     return tuple(plain_number(cell) if isinstance(cell, float) else cell for cell in cells)
 
 
@@ -151,7 +154,7 @@ def legible(span: Span) -> Span:
 
 def holds(kind: Kind, cells: Sequence[Any]) -> bool:
     """True for a row whose cells can be true, each by itself."""
-    return all(sound(cell) for sound, cell in zip(_SOUND[kind], cells, strict=True))
+    return all(map(call, _SOUND[kind], cells))
 
 
 def judged(kind: type[Span], cells: Sequence[Any]) -> Span | None:
@@ -172,25 +175,30 @@ def _pick(
     return choose(one, other)
 
 
-def _sound(field: Field) -> Callable[[object], bool]:
+def _sound(field: Field) -> Callable[[Any], bool]:
     """The test that a cell of a field passes, by what its name and its default say."""
     if field.name in _TEXTS:
         return _is_text
-    whole = isinstance(field.default, int)  # a number of something, or whether
-    test = is_time if field.name.endswith("_s") else _is_whole if whole else _is_number
+    if type(field.default) in _WHOLE:
+        return _is_whole
+    test = _is_time if field.name.endswith("_s") else _is_number
     return (lambda cell: cell is None or test(cell)) if field.default is None else test
 
 
-def _is_text(cell: object) -> bool:
-    return isinstance(cell, str) and len(cell) <= TEXT_MAX and cell.isprintable()
+def _is_text(cell: str) -> bool:
+    return type(cell) is str and len(cell) <= TEXT_MAX and cell.isprintable()
 
 
-def _is_whole(cell: object) -> bool:
-    return isinstance(cell, int) and 0 <= cell <= NUMBER_MAX
+def _is_whole(cell: float) -> bool:
+    return type(cell) in _WHOLE and 0 <= cell <= NUMBER_MAX
 
 
-def _is_number(cell: object) -> bool:
-    return isinstance(cell, int | float) and -NUMBER_MAX <= cell <= NUMBER_MAX
+def _is_time(cell: float) -> bool:
+    return type(cell) in _NUMBERS and 0 <= cell <= LATEST_S
+
+
+def _is_number(cell: float) -> bool:
+    return type(cell) in _NUMBERS and -NUMBER_MAX <= cell <= NUMBER_MAX
 
 
 _SOUND = {kind: tuple(map(_sound, fields(kind))) for kind in TABLES}

@@ -21,7 +21,7 @@ from agent.model import DAY_S, HOUR_S, Moment
 from agent.store import COUNTS, DiskFullError, Hour, Outage, Spell, database, open_store
 from agent.store.history import NAMES_MAX, NOTED_S, PENDING_MAX, PRUNE_S, SLICE_ROWS
 from agent.store.inspection import Past, StoreMissingError, past
-from agent.store.spans import TABLES, columns, joined
+from agent.store.spans import TABLES, joined
 from agent.value import replace
 from tests.fakes import Ticks
 from tests.unit.store.conftest import (
@@ -32,11 +32,13 @@ from tests.unit.store.conftest import (
     new,
     numbers,
 )
+from tests.unit.store.test_growth import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.store import Store
+    from agent.store.spans import Table
 
 #: Now is day 100 of a calendar of our own, whose days begin with a day of the epoch.
 TODAY_S = 20_700 * DAY_S
@@ -454,7 +456,7 @@ CELLS = st.one_of(
     st.text(max_size=9),
     st.sampled_from([hour(1).start_s, COUNTS, "link", 1e300, 2**53, -1, "x" * 10_000]),
 )
-PLACES = [(table, name) for kind, table in TABLES.items() for name in columns(kind)]
+PLACES = [(table, name) for table in TABLES.values() for name in table.columns]
 
 
 @pytest.fixture(scope="module")
@@ -475,13 +477,12 @@ def template() -> Iterator[Path]:
 @settings(max_examples=int(os.environ.get("EX", "80")))
 @given(place=st.sampled_from(PLACES), row=st.integers(0, 5), cell=CELLS)
 def test_any_value_in_any_cell_stops_nothing(
-    template: Path, place: tuple[object, str], row: int, cell: object
+    template: Path, place: tuple[Table, str], row: int, cell: object
 ) -> None:
     """The row is passed over or as sound as any, the others are there, and all goes on."""
     limits = StoreLimits(path=template.with_name("store.db"))
     shutil.copy(template, limits.path)
-    table, column = TABLES[Hour], place[1]
-    table = next(one for one in TABLES.values() if one == place[0])
+    table, column = place
     before = filed(limits)
     with closing(sqlite3.connect(limits.path)) as db, db:
         keys = db.execute(f"SELECT {', '.join(table.key)} FROM {table.name}").fetchall()  # noqa: S608
@@ -518,6 +519,22 @@ def test_the_past_is_read_beside_a_running_agent(limits: StoreLimits) -> None:
         store.note(hour(1))
         found = past(limits.path, TODAY_S, TODAY_S + HOUR_S)
         assert found == Past((hour(0),), (outage,), (spell,), 7, '{"a":1}')
+
+
+def test_no_commit_costs_more_when_there_is_more(limits: StoreLimits) -> None:
+    """In SQLite's own steps, once the rows are counted."""
+    taken = []
+    for number in (10, 1000):
+        with open_store(replace(limits, path=limits.path.with_name(str(number)))) as store:
+            for at in range(0, number, 10):
+                store.note(*(hour(n) for n in range(at, at + 10)))
+                store.flush()
+            store.note_clock(NOW, is_set=True)
+            for at in range(2):
+                store.note(hour(number + at))
+                cost = steps(store._write_behind.db, lambda: store.append(new()))
+            taken.append(cost)
+    assert taken[0] == taken[1]
 
 
 class HistoryMachine(RuleBasedStateMachine):
