@@ -53,7 +53,9 @@ def summary(config: Config) -> str:
     region = f"that of the {'endpoint' if config.provisioning.method == CLAIM else 'AWS key'}"
     if config.mqtt.cert_file:
         region = "none is needed with a certificate of your own"
-    sensors = ", ".join(f"{sensor.name} ({sensor.driver})" for sensor in config.sensors)
+    sensors = ", ".join(
+        f"{one.name} ({one.driver}{', SOS' if one.sos else ''})" for one in config.sensors
+    )
     rows = {
         "thing": config.thing.name,
         "region": config.aws.region or region,

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agent.config import SensorConfig
-from agent.sampling.sos import WAITING_MAX
+from agent.facts import LinkWatch
+from agent.sampling.sos import WAITING_MAX, Sos
 from agent.sensors import gpio
+from tests import fakes
+from tests.fake_kernel import FakeKernel
 from tests.fakes import START_S, FakeDetector, PromptDetector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from agent.model import Record
     from agent.sampling import Sampler
     from tests.unit.sampling.conftest import Bench
 
 
-def button(bench: Bench, **keys: object) -> tuple[SensorConfig, FakeDetector]:
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[FakeKernel]:
+    """A kernel with the header's chip."""
+    made = FakeKernel(tmp_path)
+    made.add("pinctrl-bcm2711")
+    yield made
+    made.close()
+
+
+def button(
+    bench: Bench, led_pin: int | None = None, **keys: object
+) -> tuple[SensorConfig, FakeDetector]:
     """A button, and its driver, which a test presses."""
     driver = bench.drivers["button"] = PromptDetector()
-    options = gpio.Options(pin=5, active="low", role="sos")
+    options = gpio.Options(pin=5, active="low", role="sos", led_pin=led_pin)
     config = SensorConfig(name="button", driver="gpio", options=options, **keys)  # type: ignore[arg-type]
     return config, driver
 
@@ -168,6 +186,46 @@ def test_a_button_wakes_nobody_while_nothing_is_pressed(bench: Bench) -> None:
     bench.work(sampler, 60.0)
 
     assert bench.work(sampler, 600.0) <= 11
+
+
+def test_the_lamp_follows_the_call(bench: Bench, kernel: FakeKernel) -> None:
+    """It has the sampler wake twice a second while a call waits, and at no other time."""
+    config, _ = button(bench, led_pin=6)
+    bench.drivers["button"] = driver = FakeDetector()  # asked once a minute
+    sampler = bench.sampler(config)
+    line = kernel.chips[0].lines[6]
+
+    def lit() -> bool:
+        return line.active
+
+    recorder = bench.recorders[-1]
+    recorder._sos = Sos(
+        fakes.config(bench.directory, config, count=bench.count),
+        bench.store,
+        health=bench.health,
+        link=LinkWatch(bench.clock),
+        open_lamp=partial(gpio.open_lamp, root=kernel.root, ioctl=kernel.ioctl),
+    )
+    bench.work(sampler, 60.0)
+    assert not lit()
+    driver.seen = 1
+    bench.work(sampler, 60.0)
+    (call,) = calls(bench)
+    levels = []
+    for _ in range(8):
+        bench.clock.pass_by(bench.settled(sampler))
+        levels.append(lit())
+    assert levels in ([True, False] * 4, [False, True] * 4)
+    assert bench.work(sampler, 50.0) in range(100, 103)
+
+    bench.store.acknowledge(call.seq)
+    bench.store.remember(sos_arrived=f"{bench.clock.wall_s():.0f}")
+    bench.work(sampler, 1.0)
+    assert bench.work(sampler, 3000.0) <= 52
+    assert lit()
+    sampler.close()
+    assert not lit()
+    assert not line.holder
 
 
 def test_a_motion_sensor_loads_nothing_of_it(bench: Bench) -> None:

@@ -118,6 +118,10 @@ def test_a_forbidden_call_is_tried_each_minute_and_at_each_press(
         "thing", health=Health(), urgent=lambda: bool(store.urgent), monotonic_s=ticks
     )
     box = outbox(store, ticks, forbidden=forbidden)
+    for _ in range(6):
+        forbidden.answered("sensors/hall", NOT_AUTHORIZED)
+        ticks.now_s += 1920.0
+    forbidden.answered("sensors/hall", NOT_AUTHORIZED)
     seq = call(store)
     for _ in range(5):
         assert take_all(box) == [seq]
@@ -125,11 +129,14 @@ def test_a_forbidden_call_is_tried_each_minute_and_at_each_press(
         fill(store, ROOM)
         assert [answer(box, one, 0) for one in take_all(box)]
         assert box.wait_s() == 60.0
+        assert forbidden.held() == {"events", "sensors/hall"}
         ticks.now_s += 60.0
     take_all(box)
     answer(box, seq, NOT_AUTHORIZED)
     again = call(store)
-    assert take_all(box) == [seq]  # alone: it is in doubt
+    assert forbidden.held() == {"events", "sensors/hall"}
+    assert take_all(box) == [seq]  # at once, while others are held, and alone: it is in doubt
+    assert forbidden.held() == {"sensors/hall"}
     answer(box, seq, 0)
     assert take_all(box) == [again]
     answer(box, again, NOT_AUTHORIZED)
