@@ -76,4 +76,9 @@ thead th { color: var(--soft); font-weight: 600; }
 tbody th { font-weight: 500; }
 .words td { text-align: left; } .words th { text-align: left; }
 footer p { margin-top: 1.5rem; }
+@media (max-width: 40rem) {
+  main { padding: 1rem .5rem 2rem; }
+  section { padding: .75rem; }
+  #heat { width: 38rem; height: auto; }
+}
 """
