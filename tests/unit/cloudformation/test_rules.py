@@ -248,6 +248,12 @@ def test_a_record_that_comes_twice_changes_no_maximum(published: list[Message]) 
     assert set(once) == set(twice)
 
 
+def test_a_record_without_a_time_has_no_row() -> None:
+    """None would tell when it goes."""
+    for topic in ("count", "events", "digest"):
+        assert not rows(Message(f"{THING}/{topic}", {"epoch": "x", "seq": 1, "Timestamp": None}))
+
+
 def test_an_event_is_a_mail_of_its_own(published: list[Message]) -> None:
     """Begin and end with all that the device tells; a pressed button in words first."""
     *told, sos = (mails(Message(f"{THING}/events", one)) for one in of(published, "events"))
@@ -298,6 +304,37 @@ def test_alarms_and_dashboard_look_at_metrics_that_there_are() -> None:
     assert looked - {("AWS/Logs", "IncomingLogEvents")} == made
     assert set(arns) == {f"arn:{name}" for name in STACK.of_type("AWS::CloudWatch::Alarm")}
     assert len(points(Stack(**EVERYTHING | {"OtherSensor": ""}))) == 10  # which are free
+
+
+def test_nothing_is_summed_that_may_come_twice() -> None:
+    """A duplicate changes neither a maximum nor whether there is a point; AWS's own comes once."""
+    statistics = set()
+    for alarm in STACK.of_type("AWS::CloudWatch::Alarm").values():
+        statistics |= {(alarm["Statistic"], alarm["Namespace"])} if "Statistic" in alarm else set()
+        parts = (one["MetricStat"] for one in alarm.get("Metrics", ()) if "MetricStat" in one)
+        statistics |= {(one["Stat"], one["Metric"]["Namespace"]) for one in parts}
+    (dashboard,) = STACK.of_type("AWS::CloudWatch::Dashboard").values()
+    for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
+        if widget["type"] == "metric":
+            (space, *_) = {one[0] for one in widget["properties"]["metrics"] if len(one) > 1}
+            statistics.add((widget["properties"]["stat"], space))
+    assert statistics == {
+        ("Maximum", f"{THING}/count"),
+        ("SampleCount", f"{THING}/count"),
+        ("Sum", "AWS/Logs"),
+        *(("Average", f"{THING}/sensors/{name}") for name in ("room", "board", "processor")),
+    }
+
+
+def test_units_are_cloudwatch_s() -> None:
+    """By the name that PutMetricData has for each."""
+    units = {
+        action["CloudwatchMetric"]["MetricUnit"]
+        for rule in RULES.values()
+        for action in rule["Actions"]
+        if "CloudwatchMetric" in action
+    }
+    assert units == {"Count", "Milliseconds", "None", "Percent", "Seconds"}
 
 
 def test_the_names_of_the_tutorial_stay() -> None:
