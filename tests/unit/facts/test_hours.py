@@ -135,7 +135,7 @@ def test_readings_are_gathered_until_the_count(home: Home) -> None:
         home.live(60)
     home.read("motion", active=1.0)
     assert rows(home) == []
-    home.live(420)
+    home.live(300)
     home.count()
     assert rows(home, "room.temperature_c") == [
         Hour(began_s, "room.temperature_c", number=3, total=60.5, low=19.0, high=21.5)

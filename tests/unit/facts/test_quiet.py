@@ -104,6 +104,19 @@ def test_less_than_a_minute_that_nobody_observed_is_not_worth_a_word(home: Home)
     home.live(550)
     assert "quiet_observed_s" not in home.count()
     assert home.quiet() == (0, 1800, 1800)
+    home.live(12_000)
+    home.clock.pass_by(200)
+    home.look()
+    assert home.quiet() == (0, 14_000, 13_750)
+
+
+def test_less_than_a_hundredth_that_nobody_observed_is_not_worth_a_word(home: Home) -> None:
+    """Of a long time."""
+    home.detect()
+    home.live(24_000)
+    home.clock.pass_by(200)
+    home.look()
+    assert home.quiet() == (0, 24_200, 24_200)
 
 
 def test_a_late_poll_takes_nothing_back(home: Home) -> None:
@@ -114,6 +127,18 @@ def test_a_late_poll_takes_nothing_back(home: Home) -> None:
     early = Moment(START_S + 200, 1200.0, home.clock.now().boot_id)
     home.facts.saw(Detections(1, 0.0), early)
     assert home.quiet() == (300, 60, 60)
+    late = Moment(START_S + 310, 1310.0, home.clock.now().boot_id)
+    home.facts.saw(Detections(1, 0.0), late)
+    home.live(60)
+    assert home.quiet()[:2] == (310, 110)
+    assert home.facts._quiet.observed_s() == 60
+
+
+def test_quiet_between_two_looks_is_as_of_now(home: Home) -> None:
+    """The sensors watch on."""
+    home.detect()
+    home.clock.pass_by(150)
+    assert home.quiet() == (0, 150, 150)
 
 
 def test_quiet_goes_on_after_a_crash(home: Home) -> None:
@@ -193,6 +218,25 @@ def test_a_detection_before_the_clock_was_set_is_known_by_its_age(home: Home) ->
     home.clock.was_set = True
     home.live(60)
     assert home.quiet() == (86_460, 600, 600)
+    began = home.facts.kept()["began"]
+    assert isinstance(began, list)
+    assert began[0] == START_S + 86_460
+
+
+def test_what_was_observed_of_a_day_before_the_clock_was_set_is_of_that_day(
+    tmp_path: Path,
+) -> None:
+    """Once it is known which."""
+    home = Home(tmp_path)
+    home.clock.was_set = False
+    home.start()
+    home.detect()
+    home.live(600)
+    home.clock.was_set = True
+    home.live(60)
+    home.count()
+    assert [one.observed_s for one in home.store.spells(0, 3e9)] == [660]
+    home.stop()
 
 
 def test_a_clock_that_is_set_back_makes_nothing_negative(home: Home) -> None:
@@ -297,12 +341,12 @@ def test_a_spell_over_midnight_is_of_both_days(midnight: Home) -> None:
     home.look()
     home.live(7200)
     home.detect()
-    home.live(600)
     home.count()
-    assert spells(home) == [
-        (0, 0, DAY_S - 3630, DAY_S - 3630),
-        (DAY_S, DAY_S, DAY_S + 7225, 7225),
-    ]
+    first = (0, 0, DAY_S - 3630, DAY_S - 3630)
+    assert spells(home) == [first, (DAY_S, DAY_S, DAY_S + 7225, 7225)]
+    home.live(7500)
+    home.count()
+    assert spells(home) == [first, (DAY_S, DAY_S + 7225, DAY_S + 14_725, 7500)]
 
 
 def test_the_spell_that_goes_on_at_midnight_is_of_the_day_that_ends(midnight: Home) -> None:
