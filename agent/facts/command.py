@@ -80,7 +80,9 @@ class Commands:
             except SensorError as error:
                 self._tell(rule, error)
             else:
-                log.info("command of %s: done %s", rule.name, last_line(output))
+                log.info(
+                    "command of %s: done: %s", rule.name, last_line(output) or "without a word"
+                )
                 self._health.clear(conditions.COMMAND_FAILING, key=rule.name)
             call = self._ended(rule, runner)
 
@@ -94,5 +96,7 @@ class Commands:
         return call
 
     def _tell(self, rule: Rule, error: SensorError) -> None:
+        if self._closed:
+            return  # it was ended by us
         text = f"{rule.name}: {error.text}"
         self._health.report(conditions.COMMAND_FAILING, text, hint=error.hint, key=rule.name)

@@ -77,6 +77,8 @@ class Facts:
 
         That is a detection that ends a long quiet spell, once a window: a power cut may follow.
         """
+        if self._rules and (seen.count or seen.active_s > 0):
+            self._rules.saw(now)
         if not self._quiet.saw(seen, now) or self._kept_at_once or not self._at_once:
             return {}
         self._kept_at_once = not self._store.blocked

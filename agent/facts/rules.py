@@ -15,7 +15,7 @@ from agent.facts.made import EVENTS, Made
 from agent.facts.threshold import Threshold
 from agent.facts.watch import BEGIN, END, Begun, Offline, Sight, Still, Turn, Watch
 from agent.health import conditions
-from agent.model import NewRecord, decode, encode
+from agent.model import NewRecord, decode, encode, plain_number
 from agent.value import asdict
 
 TYPE_CHECKING = False
@@ -58,6 +58,12 @@ class Rules:
                 name = f"rules: {watch.rule.name}"
                 text = watch.lack and f"{name}: {watch.lack}"
                 self._health.stand(conditions.CONFIG_WARNING, text, key=name)
+
+    def saw(self, now: Moment) -> None:
+        """A counted sensor has detected: what that ends is told at once."""
+        for watch in self._watches:
+            if watch.rule.kind == "quiet" and watch.rule.name in self._begun:
+                watch.due_s = now.boot_s
 
     def sensor(self, name: str, error: str) -> None:
         """A sensor fails, or works where there is no error."""
@@ -116,7 +122,8 @@ class Rules:
             begun = self._begun.pop(rule.name)
             self._health.clear(conditions.RULE_ACTIVE, key=rule.name)
         of = watch.of.split("/")[1:]
-        body = _told(turn.event, rule.name, rule.kind, of, rule.limit, begun.since_s)
+        limit = plain_number(rule.limit)
+        body = _told(turn.event, rule.name, rule.kind, of, limit, begun.since_s)
         body["value"] = turn.value
         if turn.event == END:
             body |= {"lasted_s": _lasted_s(begun, sight), "reason": turn.reason}

@@ -91,6 +91,7 @@ NEVER_IN_THE_DAEMON = {
     *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
     *("tomlkit", "dataclasses", "inspect", "ast", "dis", "argparse", "gettext"),
     *("subprocess", "locale", "shlex", "secrets", "ctypes", "uuid", "agent.uplink.child"),
+    *("agent.facts.rules", "agent.config.rules", "agent.sensors.running"),
 }
 
 #: paho as Debian bookworm has it, and what only the newer one loads.

@@ -96,6 +96,19 @@ def test_quiet_counts_from_the_last_detection(live: Callable[..., Home]) -> None
     assert home.events()[2]["since"] == local("2026-11-27 16:00:00")
 
 
+def test_the_end_of_quiet_is_told_at_once(live: Callable[..., Home]) -> None:
+    """The sampler looks again after the detection; one that ends nothing wakes nobody."""
+    home = live(ALWAYS)
+    for begun in (False, True):
+        home.recorder.saw(Detections(1, 0.0), home.clock.now())
+        assert (home.facts.due_s() <= home.clock.boot_s()) is begun
+        home.tend()
+        home.live(4 * 3600)
+        home.recorder.saw(Detections(0, 0.0), home.clock.now())
+        assert home.facts.due_s() > home.clock.boot_s()
+    assert [one["event"] for one in home.events()] == ["begin", "end", "begin"]
+
+
 def test_quiet_without_hours_counts_the_night_too(live: Callable[..., Home]) -> None:
     """And needs no clock that is set; what it does not know is null."""
     home = live(ALWAYS)
