@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.config import Rule
 from agent.facts.span import span_at
+from agent.model import Reading
 from agent.sensors import Detections
 from tests.unit.facts.conftest import BERLIN
 from tests.unit.facts.watched_home import Home, local, shown
@@ -94,6 +95,24 @@ def test_quiet_counts_from_the_last_detection(live: Callable[..., Home]) -> None
         ("11-27 22:00:00", "still end", "hours over"),
     ]
     assert home.events()[2]["since"] == local("2026-11-27 16:00:00")
+
+
+def test_a_rule_is_looked_at_in_its_very_second(live: Callable[..., Home]) -> None:
+    """Whenever the minutes of the sampler begin; hours that begin and end too."""
+    home = live(STILL, CUT_OFF, at="2026-11-27 06:59:17")
+    home.live(16 * 3600)
+    assert home.told() == [
+        ("11-27 07:59:17", "cut-off begin", ""),
+        ("11-27 11:00:00", "still begin", ""),
+        ("11-27 22:00:00", "still end", "hours over"),
+    ]
+
+
+def test_quiet_without_any_detection_counts_from_the_first_look(live: Callable[..., Home]) -> None:
+    """A device that has lost its memory, or whose sensor never saw anybody, is not silent."""
+    home = live(ALWAYS)
+    home.live(5 * 3600)
+    assert home.events()[0]["since"] == local("2026-11-27 00:00:00")
 
 
 def test_the_end_of_quiet_is_told_at_once(live: Callable[..., Home]) -> None:
@@ -297,7 +316,8 @@ def test_what_is_unknown_begins_and_ends_nothing(live: Callable[..., Home], how:
             home.facts.sensor("room", "unplugged")
             home.facts.sensor("room", "")
         else:
-            home.live(181)
+            home.live(170)
+            home.clock.pass_by(11)
 
     home.warm(360, temperature_c=35.0)
     lose()
@@ -310,6 +330,24 @@ def test_what_is_unknown_begins_and_ends_nothing(live: Callable[..., Home], how:
     assert len(home.events()) == 1
     home.reads("room", temperature_c=20.0)
     assert len(home.events()) == 2
+
+
+def test_a_value_that_was_read_once_does_not_last(live: Callable[..., Home]) -> None:
+    """Nobody knows what came after it."""
+    home = live(HEAT)
+    home.reads("room", temperature_c=35.0)
+    home.live(3600)
+    assert home.events() == []
+
+
+def test_a_value_that_changes_sides_is_looked_at_at_once(live: Callable[..., Home]) -> None:
+    """And again when it has lasted; one that goes on as it was wakes nobody."""
+    home = live(HEAT)
+    for value, wakes in ((20.0, True), (20.0, False), (31.0, True), (32.0, False)):
+        home.facts.read(Reading("room", {"temperature_c": value}, home.clock.now()))
+        assert (home.facts.due_s() <= home.clock.boot_s()) is wakes
+        home.tend()
+    assert home.facts.due_s() == home.clock.boot_s() + 600
 
 
 def test_a_sensor_that_reports_changes_is_silent_for_longer(live: Callable[..., Home]) -> None:
