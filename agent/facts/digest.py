@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 #: So many days that were missed get their digest late, the oldest first.
 MISSED_MAX = 7
 
-#: The fact of the store that has the date of the newest that was made.
-MADE = "digest_day"
+#: The fact of the store that has the dates of those that were made last, so many: whatever the
+#: clock does, none is made twice, and none is left out.
+MADE, MADE_MAX = "digest_days", 20
 
 
 class Digests:
@@ -34,7 +35,7 @@ class Digests:
         self._window_s = config.count.window_s
         self._store = store
         self._health = health
-        self._made = store.recall(MADE)
+        self._made = store.recall(MADE).split()
         # Between these times of the wall clock nothing is due, unless it steps out of them.
         self._rests_from_s, self._rests_until_s = math.inf, math.inf
 
@@ -45,17 +46,15 @@ class Digests:
             return []
         if self._rests_from_s <= now.wall_s < self._rests_until_s:
             return []
-        self._rests_from_s = self._rests_until_s = now.wall_s  # for the case that more are due
-        if self._made > day_of(now.wall_s).name:  # by a clock that was wrong
-            self._made = day_of(now.wall_s, days=-1).name
-        for days in range(-MISSED_MAX, 2):
+        self._rests_from_s = now.wall_s
+        for days in range(-MISSED_MAX, 1):
             day = day_of(now.wall_s, days=days)
-            if day.name > self._made:
-                self._rests_until_s = self._due_s(day, self._minute)
-                if now.wall_s < self._rests_until_s:
-                    break
-                if made := self._digest(day, now):
-                    return made
+            self._rests_until_s = self._due_s(day, self._minute)
+            if now.wall_s < self._rests_until_s:
+                break
+            if day.name not in self._made and (made := self._digest(day, now)):
+                self._rests_until_s = now.wall_s  # more may be due
+                return made
         return []
 
     def due_s(self, now: Moment) -> float:
@@ -75,5 +74,5 @@ class Digests:
         record = summary.of_day(day, self._store, self._health.snapshot(), now)
         if not record:
             return []
-        self._made = day.name
-        return [Made(record, {MADE: day.name})]
+        self._made = [*self._made, day.name][-MADE_MAX:]
+        return [Made(record, {MADE: " ".join(self._made)})]
