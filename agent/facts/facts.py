@@ -70,7 +70,8 @@ class Facts:
         self._is_set = self._clock.is_set()
         self._quiet.begin(mirrored or {}, is_set=self._is_set)
         self._outages.away(reason, since, self._clock.now())
-        self._mode = self.modes.now(is_set=False)  # whether it is over is told by a clock that is
+        self.modes.after_s = self._store.true_wall_s(since) if since else 0.0
+        self._mode = self.modes.now(is_set=self._is_set)
 
     def saw(self, seen: Detections, now: Moment) -> dict[str, str]:
         """A counted sensor has detected this since it was asked before; what to remember at once.
@@ -111,11 +112,11 @@ class Facts:
         self._kept_at_once = False
         quiet = self._quiet.counted(new, seen_boot_s[1] if seen_boot_s else None)
         if self._is_set:
-            seen_s = None
+            true_s, seen_s = self._store.true_wall_s(new.moment), None
             if seen_boot_s:
-                ahead_s = self._store.true_wall_s(new.moment) - new.moment.boot_s
+                ahead_s = true_s - new.moment.boot_s
                 seen_s = seen_boot_s[0] + ahead_s, seen_boot_s[1] + ahead_s
-            self._hours.counted(new, seen_s, odd=bool(self._mode.name))
+            self._hours.counted(new, true_s, seen_s, odd=bool(self._mode.name))
         return replace(new, body={**new.body, **quiet}), self._facts()
 
     def tend(self, now: Moment, *, watching: bool, is_set: bool) -> list[Made]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from agent.facts.day import hour_end, hour_start
+from agent.model import moved_window
 from agent.store import COUNTS, Hour
 from agent.value import replace
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Readings wait no longer in memory.
 GATHER_S = 600.0
+
+#: Time servers slew the clock by less; more is a step.
+STEP_S = 1.0
 
 #: The last level of a line that detects says nothing of the hour.
 LEVEL = "active"
@@ -55,12 +59,19 @@ class Hours:
             )
         self._since_boot_s = min(self._since_boot_s, reading.moment.boot_s)
 
-    def counted(self, record: NewRecord, seen_s: tuple[float, float] | None, *, odd: bool) -> None:
+    def counted(
+        self, record: NewRecord, true_s: float, seen_s: tuple[float, float] | None, *, odd: bool
+    ) -> None:
         """Note a count, and all that was gathered, for the commit that follows.
 
         It is of the hour in which its window began, the time that was observed of each in which it
-        was. `seen_s` is when the first and the last detection were, wall time.
+        was. `true_s` is the time of its moment, which its own clock may have had wrong; `seen_s` is
+        when the first and the last detection were.
         """
+        step_s = true_s - record.moment.wall_s
+        if abs(step_s) > STEP_S:  # the store moves it alike
+            end_s, _ = moved_window(record.timestamp_s + step_s, record.body, STEP_S)
+            record = replace(record, timestamp_s=end_s)
         self._store.note(*_counted(record, odd=odd), *_seen(seen_s, record.timestamp_s, odd=odd))
         self.flush()
 

@@ -95,10 +95,14 @@ class ModeFile:
     def __init__(self, path: Path, wall_s: Callable[[], float]) -> None:
         self._path = path
         self.wall_s = wall_s
+        #: It is later than this, whatever the clock says.
+        self.after_s = 0.0
         self._known: tuple[object, Mode] = None, Mode()
 
     def now(self, *, is_set: bool = True) -> Mode:
         """The mode at this time; none once its end is over, by a clock that `is_set`.
+
+        One that is not may be hours ahead: then it is over if it was when the last process died.
 
         A file that has not changed is not read again. One that cannot be read, or is no mode, is
         told once in the log, and is none: rules then work.
@@ -111,7 +115,7 @@ class ModeFile:
                 log.warning("%s: no mode, since it cannot be read: %s", self._path, error)
                 mode = Mode()
             self._known = version, mode
-        return Mode() if is_set and mode.until_s <= self.wall_s() else mode
+        return Mode() if mode.until_s <= (self.wall_s() if is_set else self.after_s) else mode
 
     def read(self) -> Mode:
         """The mode in the file, though it may be over. Raises OSError, ValueError."""

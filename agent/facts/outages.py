@@ -65,7 +65,8 @@ class Outages:
 
     def sensor(self, name: str, error: str, now: Moment) -> None:
         """A sensor fails, or works again where there is no error; the first error stays."""
-        span = _Span(SENSOR, f"{name}: {error}"[:CAUSE_LENGTH], now)
+        cause = f"{name}: {error.removeprefix(f'{name}: ')}"[:CAUSE_LENGTH]
+        span = _Span(SENSOR, cause, now)
         if error:
             self._lasting.setdefault(span.key, span)
         else:

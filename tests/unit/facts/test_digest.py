@@ -66,7 +66,7 @@ class Desk:
         days = []
         while made := self.digests.tend(self.clock.now(), is_set=is_set):
             (one,) = made
-            self.store.append(one.record, **one.facts)
+            self.store.append(one.record, detections=None, urgent=False, **one.facts)
             days.append(str(one.record.body["day"]))
         return days
 

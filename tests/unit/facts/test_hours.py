@@ -11,6 +11,7 @@ from agent.facts import Mode
 from agent.facts.hours import Hours
 from agent.model import NewRecord
 from agent.store import COUNTS, Hour
+from agent.value import replace
 from tests.fakes import START_S, FakeClock
 from tests.unit.facts.conftest import BERLIN, KATHMANDU
 from tests.unit.facts.home import Home
@@ -18,6 +19,8 @@ from tests.unit.facts.home import Home
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from agent.model import Json
 
 HOUR_S = 3600
 
@@ -41,7 +44,7 @@ def counted(home: Home, end_s: float, window_s: int, **body: float | None) -> No
     hours = Hours(home.store)
     given = {"detect_count": 0, "observed_ms": window_s * 1000, "active_ms": 0, **body}
     record = NewRecord("count", end_s, home.clock.now(), {**given, "window_s": window_s})
-    hours.counted(record, None, odd=False)
+    hours.counted(record, record.moment.wall_s, None, odd=False)
 
 
 def test_an_hour_has_what_its_counts_have(home: Home) -> None:
@@ -201,3 +204,14 @@ def test_the_history_is_as_durable_as_the_counts(home: Home) -> None:
     counts = [one.body["detect_count"] for one in home.store.page(0, 10).records]
     assert counts == [1]
     assert [(row.number, row.total) for row in rows(home)] == [(1, 1)]
+
+
+def test_a_window_that_a_wrong_clock_has_named_is_of_its_true_hour(home: Home) -> None:
+    """The store moves its record to the aligned window that is nearest, and the history with it."""
+    end_s, behind_s = home.clock.wall_s() + 1200, 86_400 + 130
+    moment = replace(home.clock.now(), wall_s=end_s - behind_s)
+    body: dict[str, Json] = {"detect_count": 3, "observed_ms": 600_000, "window_s": 600}
+    record = NewRecord("count", end_s - behind_s - 20, moment, body)
+    Hours(home.store).counted(record, end_s, None, odd=False)
+    (hour,) = rows(home)
+    assert (hour.start_s, hour.total, hour.observed_s) == (home.clock.wall_s(), 3, 600)

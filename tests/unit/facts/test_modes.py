@@ -59,6 +59,15 @@ def test_a_clock_that_is_not_set_ends_no_mode(modes: ModeFile, clock: FakeClock)
     assert modes.now(is_set=True) == Mode()
 
 
+def test_a_mode_that_was_over_before_a_power_cut_stays_over(modes: ModeFile) -> None:
+    """Though nobody has set the clock since: it is later than the last sign of life."""
+    modes.set(AWAY)
+    modes.after_s = AWAY.until_s - 1
+    assert modes.now(is_set=False) == AWAY
+    modes.after_s = AWAY.until_s
+    assert modes.now(is_set=False) == Mode()
+
+
 def test_what_another_process_sets_is_seen(
     modes: ModeFile, tmp_path: Path, clock: FakeClock
 ) -> None:
