@@ -107,7 +107,7 @@ class Still(Watch):
         match kept:
             case [float() | int() as from_s, float() | int() as base_s]:
                 self._from_s, self._base_s = from_s, base_s
-        self._span = Span(0, 0)
+        self._span, self._known_s = Span(0, 0), math.inf  # right from that time on
         self._looked_boot_s = -math.inf
         self._observed_s = 0.0
         self._grows = True
@@ -145,8 +145,8 @@ class Still(Watch):
 
     def _inside(self, wall_s: float) -> bool:
         """True within the rule's hours; else `_span` is the next one."""
-        if not self._span.start_s <= wall_s < self._span.end_s:
-            self._span = span_at(self.rule.hours, wall_s)
+        if not self._known_s <= wall_s < self._span.end_s:  # a clock may be set back
+            self._span, self._known_s = span_at(self.rule.hours, wall_s), wall_s
         return self._span.start_s <= wall_s
 
     def _over(self, begun: Begun) -> bool:
