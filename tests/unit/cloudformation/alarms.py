@@ -2,17 +2,19 @@
 
 By the user guide, "Configuring how CloudWatch alarms treat missing data" and "Using metric math":
 an alarm looks at more periods than it needs where points are missing; in IF a missing value that is
-chosen is left out in the last place, and is 0 in the one before it.
+chosen is left out in the last place, and is 0 in the one before it. By "Alarm evaluation window" it
+looks each minute, at periods that end then, or at those that are complete by the clock.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 OK, ALARM, INSUFFICIENT = "OK", "ALARM", "INSUFFICIENT_DATA"
 
@@ -37,6 +39,8 @@ class Alarm:
     limit: float
     comparison: str
     missing: str
+    period: int = 60
+    by_the_clock: bool = False
 
     @classmethod
     def of(cls, properties: Mapping[str, Any]) -> Alarm:
@@ -47,6 +51,8 @@ class Alarm:
             float(properties["Threshold"]),
             properties["ComparisonOperator"],
             properties["TreatMissingData"],
+            int(properties.get("Period", 3600)) // 60,
+            "WallClockWindow" in properties.get("EvaluationWindow", {}),
         )
 
     def state(self, points: Sequence[float | None], before: str) -> str:
@@ -76,6 +82,35 @@ class Alarm:
         for end in range(1, len(points) + 1):
             state = self.state(points[:end], state)
             found.append(state)
+        return found
+
+    def changes(
+        self,
+        windows: Mapping[int, float],
+        until: int,
+        point: Callable[[Collection[float], int], float | None],
+        *,
+        late: int = 11,
+    ) -> list[tuple[int, str]]:
+        """Each change of the state, and its minute.
+
+        `windows` are values by the minute that they are filed at, which arrive `late` minutes
+        afterwards; `point` is what a period has of its values and the minute at which it begins.
+        """
+        found, state = [], INSUFFICIENT
+        known = sorted(windows)
+        for now in range(known[0] + self.period, until):
+            end = now // self.period * self.period if self.by_the_clock else now
+            points = []
+            for age in range(self.periods + SPARE, 0, -1):
+                begin = end - age * self.period
+                last = min(begin + self.period - 1, now - late)
+                inside = known[bisect_left(known, begin) : bisect_right(known, last)]
+                points.append(point([windows[one] for one in inside], begin))
+            after = self.state(points, state)
+            if after != state:
+                found.append((now, after))
+                state = after
         return found
 
 

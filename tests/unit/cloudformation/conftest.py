@@ -38,7 +38,11 @@ RULES = (
     Rule(name="warm", sensor="room", quantity="temperature_c", above=30.0),
     Rule(name="cut-off", offline_for_s=3600),
 )
-BUTTON = SensorConfig(name="button", driver="fake", options=SimpleNamespace(role="sos", led=""))
+_SOS = SimpleNamespace(role="sos", led="")
+BUTTONS = (
+    SensorConfig(name="button", driver="fake", options=_SOS),
+    SensorConfig(name="tried", driver="fake", options=_SOS, test=True),
+)
 
 #: What else travels on `<thing>/count`, or may.
 COMMANDS: tuple[Json, ...] = (
@@ -96,7 +100,7 @@ def _lived(directory: Path) -> House:
     late_s = now.wall_s + 0.25
     for sensor, values in [*READINGS.items(), ("board", WIRED)]:
         house.store.append(reading_record(Reading(sensor, values, replace(now, wall_s=late_s))))
-    settings = replace(config(directory, BUTTON, count=Count()), rules=RULES)
+    settings = replace(config(directory, *BUTTONS, count=Count()), rules=RULES)
     clock = house.clock
     for one in (
         *examples.events(settings, clock),

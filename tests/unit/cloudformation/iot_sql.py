@@ -80,7 +80,7 @@ def names(expression: str) -> set[str]:
     tokens = _tokens(expression)
     words = [text for kind, text in tokens if kind == "name"]
     calls = {one[1] for one, after in pairwise(tokens) if after[1] == "("}
-    return set(words) - calls - {"AND", "OR"}
+    return set(words) - calls - {"AND", "OR", "NOT"}
 
 
 def value(expression: str, message: Message) -> object:
@@ -120,11 +120,17 @@ class _Parser:
         return found
 
     def _both(self) -> object:
-        found = self._comparison()
+        found = self._negation()
         while self._next("AND"):
-            other = self._comparison()
+            other = self._negation()
             found = found and other if _booleans(found, other) else UNDEFINED
         return found
+
+    def _negation(self) -> object:
+        if not self._next("NOT"):
+            return self._comparison()
+        found = self._comparison()
+        return not found if _booleans(found) else UNDEFINED
 
     def _comparison(self) -> object:
         left = self._sum()

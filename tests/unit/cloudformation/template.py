@@ -27,7 +27,7 @@ NOTHING = object()
 EVERYTHING = {
     "ThingName": "living-room",
     "Email": "family@example.org",
-    "WakingHoursUtc": "22,23,0,1,2,3,4,5,6,7,8,9,10,11,12",
+    "WakingHoursUtc": "22,23,0,1,2,3,4,5,6,7,8,9,10,11",
     "TemperatureSensor": "room",
     "ColdBelow": "15",
     "HotAbove": "30.5",
@@ -79,6 +79,10 @@ class Stack:
             assert not allowed or value in map(str, allowed), (name, value)
             self.values[name] = value
         assert not parameters, "unknown parameters"
+        for rule in self.template["Rules"].values():
+            if self._true(rule.get("RuleCondition", {"Fn::Equals": ["", ""]})):
+                for one in rule["Assertions"]:
+                    assert self._true(one["Assert"]), one["AssertDescription"]
         self.resources: dict[str, dict[str, Any]] = {
             name: self.resolved(one.get("Properties", {}))
             for name, one in self.template["Resources"].items()
@@ -154,5 +158,7 @@ class Stack:
             return not self._true(argument[0])
         if name == "Fn::And":
             return all(map(self._true, argument))
+        if name == "Fn::Or":
+            return any(map(self._true, argument))
         assert name == "Fn::Equals", name
         return bool(self.resolved(argument[0]) == self.resolved(argument[1]))

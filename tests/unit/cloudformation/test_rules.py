@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.cli.payloads import payloads
 from agent.config import Count, SensorConfig
 from agent.sensors.simulated import Options
-from tests.fakes import START_S, FakeClock, config
+from tests.fakes import START_S, FakeClock, House, config
 from tests.unit.cloudformation import iot_sql
 from tests.unit.cloudformation.conftest import COMMANDS, THING
 from tests.unit.cloudformation.iot_sql import UNDEFINED, Message, put, statement
@@ -34,12 +34,14 @@ FIELDS = sorted({
 })  # fmt: skip
 TOPICS = sorted({statement(rule["Sql"]).topic for rule in RULES.values()})
 
+HOME = "home_count"
+
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(10**12), 10**12),
     st.floats(-1e9, 1e9, allow_nan=False),
-    st.sampled_from(["", "7", "-1.5", "many", "away", "sos"]),
+    st.sampled_from(["", "7", "-1.5", "many", "away", "sos", "ok"]),
 )
 
 
@@ -151,6 +153,58 @@ def test_an_absence_is_shown_and_alarms_nobody(published: list[Message]) -> None
         assert "home_count" not in found
 
 
+@pytest.mark.parametrize(
+    ("quality", "detections", "looked_at"),
+    [
+        ("ok", 0, True),
+        ("ok", 2, True),
+        ("partial", 2, True),
+        ("sensor_fault", 2, True),
+        ("partial", 0, False),
+        ("sensor_fault", 0, False),
+        ("clock_estimated", 0, False),
+        (None, 0, False),
+    ],
+)
+def test_only_a_whole_window_tells_that_nobody_moved(
+    published: list[Message], quality: str | None, detections: int, *, looked_at: bool
+) -> None:
+    """In seconds of it, by one of two sensors, or at an hour that is a guess, zero is no quiet."""
+    body = of(published, "count")[0] | {"quality": quality, "detect_count": detections}
+    found = {name: value for _, name, value, _ in metrics(count(body))}
+    assert ("home_count" in found) == looked_at
+    assert found["detect_count"] == detections
+
+
+def test_a_household_that_is_looked_at_for_seconds_is_unknown(tmp_path: Path) -> None:
+    """An agent that begins anew in each window tells of no quiet."""
+    house = House(tmp_path)
+    house.start()
+    house.live(600, detections=1)
+    for _ in range(6):
+        house.stop()
+        house.clock.pass_by(560)
+        house.start()
+        house.live(40)
+    bodies = [json.loads(one.payload()) for one in house.records() if one.topic("x") == "x/count"]
+    house.stop()
+    found = [value for body in bodies for _, name, value, _ in metrics(count(body)) if name == HOME]
+    assert len(bodies) > 5
+    assert found == [1.0]
+
+
+def test_a_sensor_that_fails_is_no_look_though_others_may() -> None:
+    """So that the alarm about blindness tells of it: nothing else at AWS does."""
+    body = {"detect_count": 0, "observed_ms": 600_000, "window_s": 600, "Timestamp": START_S + 600}
+    for quality, expected in (("ok", 600_000.0), ("partial", 600_000.0), ("sensor_fault", 0.0)):
+        found = [
+            (value, at_s)
+            for _, name, value, at_s in metrics(count(body | {"quality": quality}))
+            if name == "observed_ms"
+        ]
+        assert found == [(expected, START_S)]
+
+
 @pytest.mark.parametrize("payload", COMMANDS, ids=str)
 def test_commands_and_nonsense_make_no_rule_run(payload: object) -> None:
     """None fills the log of failures."""
@@ -256,7 +310,7 @@ def test_a_record_without_a_time_has_no_row() -> None:
 
 def test_an_event_is_a_mail_of_its_own(published: list[Message]) -> None:
     """Begin and end with all that the device tells; a pressed button in words first."""
-    *told, sos = (mails(Message(f"{THING}/events", one)) for one in of(published, "events"))
+    *told, sos, tried = (mails(Message(f"{THING}/events", one)) for one in of(published, "events"))
     assert [(one["rule"], one["event"], one["kind"]) for (one,) in told] == [
         (name, event, kind)
         for name, kind in (("still", "quiet"), ("warm", "above"), ("cut-off", "offline"))
@@ -269,9 +323,17 @@ def test_an_event_is_a_mail_of_its_own(published: list[Message]) -> None:
     assert list(mail) == ["SOS", "thing", "sensor", "Timestamp"]
     assert mail["SOS"].startswith("SOS: the button was pressed")
     assert mail["sensor"] == "button"
-    tried = {"event": "sos", "sensor": "button", "test": True, "mode": "test", "seq": 7}
-    (mail,) = mails(Message(f"{THING}/events", tried))
-    assert (mail["test"], mail["mode"]) == (True, "test")
+    (mail,) = tried
+    assert list(mail) == ["SOS", "test", "thing", "sensor", "Timestamp"]
+    assert "trial" in mail["SOS"]
+
+
+@given(st.fixed_dictionaries({}, optional={"test": SCALARS, "mode": SCALARS, "sensor": SCALARS}))
+def test_every_press_is_one_mail(marks: dict[str, Any]) -> None:
+    """Whatever stands beside it; it says to go there, with a mark only where that is no trial."""
+    (mail,) = mails(Message(f"{THING}/events", {"event": "sos", "seq": 7, **marks}))
+    assert mail["SOS"].startswith("SOS") != bool({"test", "mode"} & marks.keys())
+    assert "go there" in mail["SOS"]
 
 
 def points(stack: Stack) -> set[tuple[str, str]]:
@@ -362,6 +424,8 @@ def test_the_names_of_the_tutorial_stay() -> None:
         ("a > 0 AND absent > 0", UNDEFINED),
         ("(a > 0 OR a < 0) AND zero < 1", True),
         ("topic(1)", "x"),
+        ("NOT isUndefined(absent) OR NOT isUndefined(word)", True),
+        ("NOT absent > 0", UNDEFINED),
     ],
 )
 def test_expressions_are_worked_out_as_aws_documents(expression: str, expected: object) -> None:

@@ -146,15 +146,40 @@ def test_what_is_not_asked_for_is_not_there() -> None:
 
 
 def test_the_history_outlives_the_stack() -> None:
-    """Nothing else does."""
+    """Nothing else does, nor what a deployment that failed has made of it."""
     policies = ("DeletionPolicy", "UpdateReplacePolicy")
     kept = [
-        name
+        (name, one[policy])
         for name, one in document()["Resources"].items()
         for policy in policies
-        if one.get(policy) == "Retain"
+        if "Retain" in one.get(policy, "")
     ]
-    assert kept == ["History"] * 2
+    assert kept == [("History", "RetainExceptOnCreate"), ("History", "Retain")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ColdBelow": "15"},
+        {"HotAbove": "31"},
+        {"QuietHours": "2"},
+        {"OtherQuantity": "co2_ppm"},
+        {"OtherSensor": "air", "OtherQuantity": "2_5"},
+        {"ThingName": "AWS"},
+        {"ThingName": ":cat"},
+    ],
+)
+def test_what_would_silently_do_nothing_is_refused(wrong: dict[str, str]) -> None:
+    """A limit without its sensor, hours without a day, names that CloudWatch does not take."""
+    with pytest.raises(AssertionError):
+        Stack(**{"ThingName": "cat"} | wrong)
+
+
+def test_quantities_may_have_digits() -> None:
+    """As those of the air have."""
+    made = Stack(ThingName="cat", OtherSensor="air", OtherQuantity="co2_ppm").resources["Other"]
+    (action,) = made["TopicRulePayload"]["Actions"]
+    assert action["CloudwatchMetric"]["MetricValue"] == "${co2_ppm}"
 
 
 def test_a_fleet_device_may_do_what_the_agent_allows_itself() -> None:
