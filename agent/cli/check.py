@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 
@@ -9,14 +11,16 @@ from agent.cli.main import COMMANDS, settings
 from agent.config import region_doubt
 from agent.config.rules import words
 from agent.errors import EXIT_OK, ConfigError
+from agent.facts.threshold import foreseen
 from agent.identity import CLAIM, claim_warnings, mqtt_problems, mqtt_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from agent.cli.main import Subparsers
-    from agent.config import Config
+    from agent.config import Config, Rule
 
 
 def add(subparsers: Subparsers) -> None:
@@ -34,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     doubt = region_doubt("" if config.aws.endpoint_url else config.aws.region)
     more = [f"aws.region: {doubt}"] if doubt else []
     more += [*mqtt_warnings(config, now_s=time.time()), *claim_warnings(config)]
+    more += rule_warnings(config)
     for warning in (*config.warnings, *more):
         print(f"warning: {warning}", file=sys.stderr)
     print(summary(config))
@@ -46,6 +51,17 @@ def check_files(config: Config) -> None:
         raise ConfigError(
             [f"{config.path}: {problem}" for problem in problems], hint="see [mqtt] in this file"
         )
+
+
+def rule_warnings(config: Config) -> Iterator[str]:
+    """What keeps a rule from beginning, or its command from being run, as seen from here."""
+    for rule in config.rules:
+        if doubt := rule.quantity and foreseen(rule, config):
+            yield f"rules: {rule.name}: {doubt}"
+        if rule.command and not shutil.which(program := rule.command[0]):
+            is_there = "/" in program and os.path.lexists(program)
+            why = "is no program that may be run" if is_there else "is not there"
+            yield f"rules: {rule.name}: command: {program} {why}"
 
 
 def summary(config: Config) -> str:
@@ -62,13 +78,19 @@ def summary(config: Config) -> str:
         "endpoint": f"{config.mqtt.endpoint or 'as registered'}, port {config.mqtt.port}",
         "sensors": sensors or "none: only the agent's own state is reported",
         "counted": _counted(config),
-        "rules": "; ".join(f"{rule.name}: {words(rule)}" for rule in config.rules) or "none",
+        "rules": "; ".join(map(_rule, config.rules)) or "none",
         "certificates": config.mqtt.cert_file or config.paths.certs / config.thing.name,
         "store": config.store.path,
         "runtime": config.paths.runtime,
     }
     lines = [f"  {name + ':':<14}{value}" for name, value in rows.items()]
     return "\n".join([f"{config.path}: OK", *lines])
+
+
+def _rule(rule: Rule) -> str:
+    """The rule in words, with the program that it runs."""
+    runs = f", runs {rule.command[0]}" if rule.command else ""
+    return f"{rule.name}: {words(rule)}{runs}"
 
 
 def _counted(config: Config) -> str:

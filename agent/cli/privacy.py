@@ -77,9 +77,16 @@ ROOTS = (
 
 NEVER = (
     "the private key, unless AWS has made it",
-    "when each detection was, but for a window's last and a day's first: sums are sent",
+    (
+        "when each detection was, but for the last of a window or before a connection, a day's "
+        "first and last, the ends of its longest quiet time, one that ends a rule on quiet, and "
+        "each press of an SOS button; else sums of windows and hours are sent"
+    ),
     "the host name, unless the thing is called by it; names of networks, other devices",
-    "the log, the configuration, files, pictures, sounds; what is not listed above",
+    (
+        "the log, the configuration but for names, and a rule's limit; files, pictures, sounds; "
+        "what is not listed above"
+    ),
     "anything to the makers of this program: it has no telemetry, and asks for no updates",
 )
 

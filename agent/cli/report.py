@@ -22,7 +22,7 @@ from agent.cli.report_past import decoded, encoded
 from agent.cli.report_words import ENGLISH, LANGUAGES, Words, language_of
 from agent.cli.service import ask_service
 from agent.cli.status import UnreadableError, read_status
-from agent.errors import EXIT_OK
+from agent.errors import EXIT_OK, EXIT_TEMPORARY, AgentError
 from agent.facts import day_of
 from agent.model import MIB
 from agent.store.inspection import Past, StoreMissingError, past
@@ -41,6 +41,12 @@ LONGEST = 64 * MIB
 
 #: Width where nobody's terminal tells one.
 WIDTH = 80
+
+
+class NothingError(AgentError):
+    """There is nothing yet of which a page could be made."""
+
+    exit_code = EXIT_TEMPORARY
 
 
 def add(subparsers: Subparsers) -> None:
@@ -73,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
     words = Words(arguments.language or _language(is_page=bool(page)))
     found = report(decoded(told), arguments.days, now_s)
     if found is None:
+        if page:
+            raise NothingError(words("nothing"))
         print(words("nothing"))
     elif page:
         data = report_page.page(found, words).encode()
@@ -86,8 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _told(arguments: argparse.Namespace, now_s: float) -> str:
-    """The past, read as the service's user."""
+    """The past, read as the service's user. Raises AgentError where none is kept."""
     config = settings(arguments)
+    if not config.store.history_days:
+        hint = "give it a number of days, such as 90, and restart the agent"
+        raise AgentError("[store] history_days is 0: no history is kept", hint=hint)
     try:
         kept = past(config.store.path, since_s(arguments.days, now_s), now_s)
     except StoreMissingError:

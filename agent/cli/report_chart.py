@@ -28,7 +28,7 @@ IN_ASCII = str.maketrans({"°": "", "µ": "u", "²": "2", "₂": "2", "³": "3",
 SHADES = (23, 29, 35, 71, 107, 143, 179, 215)
 FAINT, RESET = "\x1b[2m", "\x1b[0m"
 
-#: Columns beside the hours: total, observed, longest quiet.
+#: Columns beside the hours: total, where it needs no more, observed, longest quiet.
 BESIDE = (6, 6, 8)
 
 HOURS = 24
@@ -74,7 +74,9 @@ class _Chart:
         labels += [words("again", day=label) for label in labels if self._is_twice()]
         labels += [words("usual")] if any(report.usual) else []
         self._label = max(map(wide, labels)) + 1
-        room = self._width - self._label - sum(BESIDE)
+        totals = (wide(amount(day.total)) for day in report.days if day.total is not None)
+        self._columns = (max(BESIDE[0] - 1, *totals, 0) + 1, *BESIDE[1:])
+        room = self._width - self._label - sum(self._columns)
         self._wide = 2 if room >= 2 * HOURS else 1
 
     def lines(self) -> Iterator[str]:
@@ -85,10 +87,11 @@ class _Chart:
         yield words.period(first_s, last_s, report.now_s)
         yield ""
         facts = [*about(report, words)]
-        column = max(wide(name) for name, _ in facts) + 2
+        column = max((wide(name) for name, _ in facts), default=0) + 2
         for name, text in facts:
             yield fit(name, column) + text
-        yield from self._titled("heat_map", self._heat_map())
+        if report.counts:
+            yield from self._titled("heat_map", self._heat_map())
         if report.series:
             yield from self._titled("quantities", self._quantities())
         yield from self._titled("outages", self._outages())
@@ -127,7 +130,8 @@ class _Chart:
 
     def _beside(self, texts: Iterator[str] | Sequence[str]) -> str:
         return "".join(
-            fit(text, columns, right=True) for text, columns in zip(texts, BESIDE, strict=True)
+            fit(text, columns, right=True)
+            for text, columns in zip(texts, self._columns, strict=True)
         )
 
     def _cell(self, cell: Cell | None) -> tuple[str, str]:
@@ -168,8 +172,7 @@ class _Chart:
         if any(cell.count is None for cell in cells):
             entries.append(((UNKNOWN, FAINT), words("legend_unknown")))
         yield self._entries(entries)
-        if any(cell.count for cell in cells):
-            bounds = report.scale.used().values()
+        if bounds := report.scale.used().values():
             entries = [(self._shade(bound), amount(bound)) for bound in bounds]
             yield words("legend_levels", levels=self._entries(entries))
         if self._is_twice():
@@ -233,20 +236,22 @@ class _Chart:
 
 
 def about(report: Report, words: Words) -> Iterator[tuple[str, str]]:
-    """The facts at the top of a report: each with its name."""
+    """The facts at the top of a report: each with its name; of detections where it counts any."""
     now, total, last_s = report.past, report.total, report.last_s
-    yield words("last_detection"), words("unknown") if last_s is None else words.moment(last_s)
-    quiet = words("unknown" if now.runs else "not_running")
-    if now.quiet_s is not None:
-        quiet = words.span(now.quiet_s)
-        if now.quiet_observed_s is not None:
-            quiet = words("of_which", span=quiet, observed=words.span(now.quiet_observed_s))
-    yield words("quiet_now"), quiet
+    if report.counts:
+        yield words("last_detection"), words("unknown") if last_s is None else words.moment(last_s)
+        quiet = words("unknown" if now.runs else "not_running")
+        if now.quiet_s is not None:
+            quiet = words.span(now.quiet_s)
+            if now.quiet_observed_s is not None:
+                quiet = words("of_which", span=quiet, observed=words.span(now.quiet_observed_s))
+        yield words("quiet_now"), quiet
     if now.mode:
         mode = words.mode(now.mode)
         if now.mode_until_s is not None:
             mode = words("until", mode=mode, moment=words.moment(now.mode_until_s))
         yield words("mode"), mode
-    number = words("unknown") if total is None else words("sum", number=amount(total))
-    yield words("detections"), number
-    yield words("observed"), share(report.share)
+    if report.counts:
+        number = words("unknown") if total is None else words("sum", number=amount(total))
+        yield words("detections"), number
+        yield words("observed"), share(report.share)

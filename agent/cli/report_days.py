@@ -110,7 +110,7 @@ class Scale(Value):
         return 0 if count <= 0 else min(bisect_left(self.bounds, count), LEVELS - 1) + 1
 
     def used(self) -> dict[int, int]:
-        """The shades that there are, each with its greatest count."""
+        """The shades that there are, each with its greatest count; none where all is zero."""
         return {self.level(bound): bound for bound in self.bounds}
 
 
@@ -129,6 +129,11 @@ class Report(Value):
     outages: tuple[Outage, ...]
     last_s: float | None
     past: Past
+
+    @property
+    def counts(self) -> bool:
+        """True if the device counts at all: else nobody looked for what is not to be counted."""
+        return self.last_s is not None or any(one.name == COUNTS for one in self.past.hours)
 
     @property
     def total(self) -> float | None:
@@ -166,12 +171,14 @@ def report(past: Past, days: int, now_s: float) -> Report | None:
     past_steps = [
         (start_s, end_s) for start_s, end_s in zip(steps, ends, strict=True) if start_s <= newest_s
     ]
+    rhythm = _usual(before, today)
+    medians = [one.median for one in rhythm if one]  # which are drawn in the same shades
     lasts = [one.last_s for one in before if one.last_s is not None]
     return Report(
         now_s=now_s,
         days=facts,
-        scale=_scale(max((cell.count or 0 for cell in cells), default=0)),
-        usual=_usual(before, today),
+        scale=_scale(max((*(cell.count or 0 for cell in cells), *medians), default=0)),
+        usual=rhythm,
         series=_series(shown, past_steps),
         by_hours=by_hours,
         outages=tuple(one for one in past.outages if (one.ended_s or now_s) >= since_s),
@@ -238,6 +245,9 @@ def _elapsed_s(day: Day, now_s: float) -> float:
 
 
 def _scale(most: float) -> Scale:
+    most = math.ceil(most)  # a median may lie between two counts
+    if most <= 0:
+        return Scale(())
     steps = ((level / LEVELS) ** 2 * most for level in range(1, LEVELS + 1))
     return Scale(tuple(max(1, math.floor(step)) for step in steps))
 

@@ -82,8 +82,9 @@ class _Page:
         for name, text in about(report, words):
             yield f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>"
         yield "</dl>\n"
-        yield self._section("heat_map", self._heat_map())
-        yield self._section("days", self._days())
+        if report.counts:
+            yield self._section("heat_map", self._heat_map())
+            yield self._section("days", self._days())
         if report.series:
             yield self._section("quantities", self._quantities())
         yield self._section("outages", self._outages())

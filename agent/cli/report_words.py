@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from agent.cli.report_figures import amount
+from agent.cli.units import sign
 from agent.model import DAY_S, HOUR_S, MINUTE_S
 
 TYPE_CHECKING = False
@@ -154,6 +155,13 @@ QUANTITIES = {
     "current": ("Current", "電流"),
     "power": ("Power", "電力"),
     "cpu_temperature": ("Processor temperature", "CPU温度"),
+    "cpu_load": ("Processor load", "CPU負荷"),
+    "memory_used": ("Memory used", "メモリー使用率"),
+    "memory_available": ("Memory available", "空きメモリー"),
+    "disk_used": ("Disk used", "ディスク使用率"),
+    "disk_free": ("Disk free", "ディスク空き容量"),
+    "uptime": ("Uptime", "稼働時間"),
+    "wifi_signal": ("Wi-Fi signal", "Wi-Fi電波強度"),
 }
 
 #: Names in the store that are texts here.
@@ -253,8 +261,9 @@ class Words:
     def quantity(self, name: str) -> str:
         """A quantity of a sensor, such as room.temperature_c, as people call it."""
         sensor, _, quantity = name.partition(".")
+        plain, _, _ = quantity.rpartition("_") if sign(quantity) else (quantity, "", "")
         known = QUANTITIES.get(quantity.rpartition("_")[0])
-        what = known[self._japanese] if known else quantity.replace("_", " ")
+        what = known[self._japanese] if known else plain.replace("_", " ")
         return f"{what}（{sensor}）" if self._japanese else f"{what} ({sensor})"
 
 

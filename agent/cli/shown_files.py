@@ -16,9 +16,11 @@ from agent.cli.harmless import FILE, HIDDEN, NAME, Shown, is_harmless, words
 from agent.config import (
     Aws,
     Count,
+    Digest,
     Mqtt,
     Paths,
     Provisioning,
+    Rule,
     SensorConfig,
     StoreLimits,
     Thing,
@@ -52,6 +54,8 @@ TABLES: Mapping[str, Checks] = {
         "count": Count,
         "paths": Paths,
         "sensors": SensorConfig,
+        "digest": Digest,
+        "rules": Rule,
     }.items()
 }
 

@@ -12,7 +12,7 @@ import time
 
 from agent.config.rules import words
 from agent.facts.made import EVENTS, Made
-from agent.facts.threshold import Threshold
+from agent.facts.threshold import HINT, Threshold, foreseen
 from agent.facts.watch import BEGIN, END, Begun, Offline, Sight, Still, Turn, Watch
 from agent.health import conditions
 from agent.model import NewRecord, decode, encode, plain_number
@@ -46,6 +46,9 @@ class Rules:
         self._begun, kept = _recalled(store.recall(FACT))
         self._watches = [_watch(rule, config, kept.get(rule.name, [])) for rule in config.rules]
         for watch in self._watches:
+            if watch.rule.quantity:
+                watch.lack = foreseen(watch.rule, config)
+                self._doubt(watch)
             if watch.rule.name in self._begun:
                 self._show(watch.rule, self._begun[watch.rule.name])
 
@@ -55,9 +58,7 @@ class Rules:
             lack = watch.lack
             watch.read(reading)
             if watch.lack != lack:
-                name = f"rules: {watch.rule.name}"
-                text = watch.lack and f"{name}: {watch.lack}"
-                self._health.stand(conditions.CONFIG_WARNING, text, key=name)
+                self._doubt(watch)
 
     def saw(self, now: Moment) -> None:
         """A counted sensor has detected: what that ends is told at once."""
@@ -135,6 +136,12 @@ class Rules:
         record = NewRecord(EVENTS, round(now.wall_s, 3), now, body)
         return Made(record, self.kept())
 
+    def _doubt(self, watch: Watch) -> None:
+        """Say that its value never comes, or no more that it does not."""
+        name = f"rules: {watch.rule.name}"
+        text = watch.lack and f"{name}: {watch.lack}"
+        self._health.stand(conditions.CONFIG_WARNING, text, hint=HINT, key=name)
+
     def _show(self, rule: Rule, begun: Begun) -> None:
         since = ""
         if begun.since_s is not None:
@@ -165,7 +172,7 @@ def _told(  # noqa: PLR0917 -- the keys in their order
     event: str, name: str, kind: str, of: list[str], limit: float | None, since_s: float | None
 ) -> dict[str, Json]:
     """The beginning of an event's body."""
-    since = None if since_s is None else round(since_s)
+    since = None if since_s is None else math.floor(since_s)  # never after the event
     watched = dict(zip(("sensor", "quantity"), of, strict=False))
     return {"event": event, "rule": name, "kind": kind, **watched, "since": since, "limit": limit}
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+from agent.config import detects
 from agent.facts.watch import BEGIN, END, Begun, Sight, Turn, Watch
-from agent.facts.wbgt import WBGT, Air
+from agent.facts.wbgt import HUMIDITY, TEMPERATURE, WBGT, Air
+from agent.sensors import quantities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agent.config import Rule, SensorConfig
+    from collections.abc import Iterable
+
+    from agent.config import Config, Rule, SensorConfig
     from agent.model import Reading
 
 #: Interval of a sensor that has none of its own; so many without a reading, and nothing is known.
@@ -20,6 +24,9 @@ INTERVALS = 3
 LACKED = 3
 
 OVER, BACK = "over", "back"
+
+#: What a person does about a value that never comes.
+HINT = "correct sensor or quantity of this rule in agent.toml, then restart the agent"
 
 
 class Threshold(Watch):
@@ -49,8 +56,7 @@ class Threshold(Watch):
         if not isinstance(value, int | float):
             self._lacked += 1
             if self._lacked >= LACKED and self._value is None:
-                has = ", ".join(values)
-                self.lack = f"{self.rule.sensor} gives no {self.rule.quantity}; it gives {has}"
+                self.lack = lack(self.rule, values)
             return
         self._lacked, self.lack = 0, ""
         if now_s - self._read_boot_s > self._patience_s:
@@ -90,3 +96,27 @@ class Threshold(Watch):
     def _forget(self) -> None:
         """Neither begin nor end by what was known before."""
         self._zone, self._over_boot_s = "", math.inf
+
+
+def foreseen(rule: Rule, config: Config) -> str:
+    """Why the threshold `rule` can never begin, as far as its sensor's driver tells; else empty."""
+    sensor = next((one for one in config.sensors if one.name == rule.sensor), None)
+    if not sensor:
+        return ""
+    counts = sensor.sos or (sensor.name in config.count.sensor and detects(sensor))
+    if counts and sensor.interval_s is None:
+        return f"{sensor.name} gives no readings, since what it detects is all that is asked of it"
+    given = quantities(sensor.driver)
+    return lack(rule, given) if given else ""
+
+
+def lack(rule: Rule, given: Iterable[str]) -> str:
+    """What the value of `rule` lacks where a sensor gives these quantities; empty for nothing."""
+    given = [*given]
+    needs = (TEMPERATURE, HUMIDITY) if rule.quantity == WBGT else (rule.quantity,)
+    missing = [name for name in needs if name not in given]
+    if not missing:
+        return ""
+    purpose = f", of which {WBGT} is made" if rule.quantity == WBGT else ""
+    has = f"it gives {', '.join(given)}" if given else "it gives nothing"
+    return f"{rule.sensor} gives no {' and no '.join(missing)}{purpose}; {has}"

@@ -13,12 +13,12 @@ import threading
 import time
 
 from agent import __version__
-from agent.health.conditions import INFO, LEVELS, Condition
+from agent.health.conditions import INFO, LEVELS, MODE_SET, RULE_ACTIVE, Condition
 from agent.value import Value, asdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from agent.model import Json
 
@@ -33,6 +33,10 @@ SAMPLER, UPLINK = "sampler", "uplink"
 FIGURES = frozenset(
     {"queued", "published", "acked", "confirmed", "ignored", "dropped", "last_ack", "total", "card"}
 )
+
+#: Conditions that are told beside the worst by what they are of; and so many of each.
+NAMED = {MODE_SET.code, RULE_ACTIVE.code}
+NAMED_MOST = 3
 
 #: However little a worker rests, its figures are shown within this time.
 SHOWN_WITHIN_S = 1.0
@@ -62,7 +66,10 @@ class Snapshot(Value):
         return {**self.facts, "conditions": conditions}
 
     def line(self) -> str:
-        """One line for systemd: the state, the queue, and the worst trouble with its remedy."""
+        """One line for systemd: the state, the queue, and the worst trouble with its remedy.
+
+        Others follow by their codes, the mode and the rules that have begun by their names too.
+        """
         parts = [
             f"{self.facts['state']} as {self.facts['thing']}",
             f"{self.facts['queued']} queued",
@@ -75,8 +82,22 @@ class Snapshot(Value):
             worst = troubles[0]
             parts.append(f"{worst.code}: {worst.text} ({worst.hint})")
         if len(troubles) > 1:
-            parts.append("also " + ", ".join(one.code for one in troubles[1:]))
+            parts.append("also " + ", ".join(_others(troubles[1:])))
         return "; ".join(parts)
+
+
+def _others(troubles: list[Standing]) -> Iterator[str]:
+    """Each code once, with what it stands for, or how often."""
+    texts: dict[str, list[str]] = {}
+    for one in troubles:
+        texts.setdefault(one.code, []).append(one.text.partition(": ")[0])
+    for code, names in texts.items():
+        if code in NAMED:
+            more = len(names) - NAMED_MOST
+            told = names[:NAMED_MOST] + [f"{more} more"] * (more > 0)
+            yield f"{code} ({', '.join(told)})"
+        else:
+            yield code if len(names) == 1 else f"{code} ({len(names)} times)"
 
 
 class _Raised(Value, frozen=False):

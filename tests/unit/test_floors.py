@@ -49,6 +49,7 @@ PAST_THE_DOOR = {
     "agent.config.rules": {"cli", "facts"},  # which only those with rules need
     "agent.config.parts": {"cli"},  # which only mistakes need
     "agent.facts.rhythm": {"cli"},  # which the daemon needs once a day
+    "agent.facts.threshold": {"cli"},  # which a daemon without rules never loads
     "agent.facts.summary": {"cli"},  # `privacy` shows a digest
     "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says

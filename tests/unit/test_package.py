@@ -43,6 +43,24 @@ def options(command: str) -> set[str]:
     return set(re.findall(r"--[a-z-]+", words)) - UNLISTED
 
 
+def test_a_document_that_is_named_is_in_the_package() -> None:
+    """Manual, comments, hints, and the documents themselves send nobody to a file that lacks."""
+    listed = (ROOT / "packaging/debian/pi-iot-agent.docs").read_text().split()
+    shipped = {"testing.md", *(Path(one).name for one in listed)}  # for who builds it
+    files = [one for place in ("man", "etc", "agent") for one in (ROOT / place).rglob("*")]
+    texts = {one: one.read_text() for one in files if one.is_file() and one.suffix != ".pyc"}
+    named = {
+        (str(one.relative_to(ROOT)), name)
+        for one, text in texts.items()
+        for name in re.findall(r"/usr/share/doc/pi-iot-agent/([\w-]+\.md)", text)
+    }
+    for one in listed:
+        links = re.findall(r"\]\(([\w-]+\.md)", (ROOT / one).read_text())
+        named |= {(one, name) for name in links}
+    assert {name for _, name in named} >= {"cloud.md", "facts.md", "sensors.md"}
+    assert {(place, name) for place, name in named if name not in shipped} == set()
+
+
 def directives(section: str) -> dict[str, str]:
     """The last value of each directive in a section of the unit."""
     text = UNIT.read_text().partition(f"[{section}]\n")[2].partition("\n[")[0]

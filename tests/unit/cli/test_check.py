@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from agent import config as configuration
 from agent.cli.check import summary
 from agent.cli.main import main
+from tests.unit.cli.conftest import add
 
 if TYPE_CHECKING:
-    import pytest
-
     from agent.config import Config
-from tests.unit.cli.conftest import add
 
 
 def test_check_sums_up_a_good_configuration(
@@ -88,3 +88,73 @@ def test_check_warns_of_a_claim_that_cannot_be_used(
     told = capsys.readouterr().err
     assert "warning: provisioning.claim_cert_file: " in told
     assert "warning: provisioning.claim_key_file: " in told
+
+
+FREEZER = '[[rules]]\nname = "freezer"\nsensor = "it"\nquantity = "{}"\nabove = -15\n'
+
+
+@pytest.mark.parametrize(
+    ("sensor", "quantity", "why"),
+    [
+        (
+            'driver = "onewire"',
+            "temperature",
+            "it gives no temperature; it gives temperature_c",
+        ),
+        (
+            'driver = "onewire"',
+            "wbgt_c",
+            "it gives no humidity_pct, of which wbgt_c is made; it gives temperature_c",
+        ),
+        (
+            'driver = "gpio"\npin = 17',
+            "active",
+            "it gives no readings, since what it detects is all that is asked of it",
+        ),
+        (
+            'driver = "gpio"\npin = 17\nrole = "sos"',
+            "active",
+            "it gives no readings, since what it detects is all that is asked of it",
+        ),
+        ('driver = "gpio"\npin = 17\ninterval_s = 60', "active", ""),
+        ('driver = "onewire"', "temperature_c", ""),
+        ('driver = "exec"\ncommand = ["/bin/true"]', "whatever_c", ""),
+    ],
+)
+def test_check_warns_of_a_rule_that_can_never_begin(
+    config: str, capsys: pytest.CaptureFixture[str], sensor: str, quantity: str, why: str
+) -> None:
+    """As far as the driver says what it gives; the agent itself says it from its start on."""
+    add(config, f'[[sensors]]\nname = "it"\n{sensor}\n{FREEZER.format(quantity)}')
+    assert main(["check", "--config", config]) == 0
+    warning = f"warning: rules: freezer: {why}\n" if why else ""
+    assert "".join(_warnings(capsys, "rules: ")) == warning
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("/nowhere/lamp", "is not there"),
+        ("lamp-of-nobody", "is not there"),
+        ("beside", "is no program that may be run"),
+        ("/bin/sh", ""),
+    ],
+)
+def test_check_warns_of_a_command_that_is_no_program(
+    config: str, capsys: pytest.CaptureFixture[str], program: str, why: str
+) -> None:
+    """It would be found out in the emergency only; the summary names it."""
+    if program == "beside":  # the configuration, which may not be run
+        program = config
+    add(config, f'[[rules]]\nname = "a"\noffline_for_s = 3600\ncommand = ["{program}", "on"]\n')
+    assert main(["check", "--config", config]) == 0
+    told = capsys.readouterr()
+    assert f"a: offline for 1 h, runs {program}\n" in told.out
+    warning = f"warning: rules: a: command: {program} {why}\n"
+    assert (warning in told.err) == bool(why)
+    assert ("command:" in told.err) == bool(why)
+
+
+def _warnings(capsys: pytest.CaptureFixture[str], key: str) -> list[str]:
+    told = capsys.readouterr().err.splitlines(keepends=True)
+    return [one for one in told if one.startswith(f"warning: {key}")]

@@ -21,6 +21,7 @@ from agent.clock import Clock
 from agent.config import StoreLimits
 from agent.model import COUNT, NewRecord
 from agent.store import COUNTS, Hour, Outage, open_store
+from tests.unit.cli.conftest import add
 from tests.unit.cli.report_case import NOW_S, past
 from tests.unit.cli.test_status import running
 
@@ -62,6 +63,31 @@ def test_without_a_store_the_report_says_so(
     assert not Path(config).with_name("state").exists()
     assert main(["report", "--config", config, "--language", "ja"]) == 0
     assert "まだ記録がありません" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["page.html", "-"])
+def test_no_page_is_made_of_nothing(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Who sends it on sees that there is none, and has no sentence in its place."""
+    target = name if name == "-" else str(tmp_path / name)
+    assert main(["report", "--config", config, "--html", target]) == 75
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "the history is empty" in told.err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_where_no_history_is_kept_the_report_says_so(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be no better in an hour."""
+    add(config, "[store]\nhistory_days = 0\n")
+    assert main(["report", "--config", config]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "history_days is 0" in told.err
+    assert "in an hour" not in told.err
 
 
 def test_the_report_shows_what_the_store_keeps(

@@ -11,6 +11,7 @@ import pytest
 from agent.cli.report_chart import BLOCKS, Screen, chart, wide
 from agent.cli.report_days import report
 from agent.cli.report_figures import share, value
+from agent.cli.report_page import page
 from agent.cli.report_past import Past
 from agent.cli.report_words import (
     CAUSES,
@@ -205,3 +206,76 @@ def test_numbers_are_told_as_people_tell_them() -> None:
     ]
     assert [Words("en").span(it) for it in (0, 3600, 90_061)] == ["0 min", "1 h", "1 d 1 h"]
     assert Words("ja").span(90_061) == "1日1時間"
+
+
+@pytest.mark.parametrize("number", [123_456, 86_400_000])
+def test_no_digit_of_a_total_is_cut(number: int) -> None:
+    """However many are detected in a day; the column grows, and the row stays in the terminal."""
+    lines = drawn(row(number), columns=80)
+    (line,) = (one for one in lines if one.startswith("Fri 27 Nov ") and "%" in one)
+    assert f" {number:,} " in line
+    assert wide(line) <= 80
+
+
+def usually(now: int, then: int) -> Past:
+    """A past of three Fridays with `then` at noon, and today's first hour with `now`."""
+    days = [day_of(NOW_S, days=-7 * weeks).start_s for weeks in range(1, 4)]
+    hours = [Hour(at_s + 12 * 3600, COUNTS, 6, then, observed_s=3600.0) for at_s in days]
+    return replace(row(now), hours=(*hours, *row(now).hours))
+
+
+@pytest.mark.parametrize("now", [0, 1])
+def test_the_scale_holds_what_is_usual(now: int) -> None:
+    """A quiet morning and a busy usual day are not of one shade, and the legend has both."""
+    lines = drawn(usually(now, 13), days=1, columns=80)
+    (usual,) = (one for one in lines if one.startswith("usual today"))
+    assert BLOCKS[-1] in usual
+    (levels,) = (one for one in lines if one.startswith("up to: "))
+    assert levels.endswith(f"{BLOCKS[-1]} 13")
+    (today,) = (one for one in lines if one.startswith("Fri 27 Nov ") and "%" in one)
+    assert BLOCKS[-1] not in today
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_counts_nothing_has_no_chart_of_counts(language: str) -> None:
+    """A thermometer alone was read all the time: nobody looked for what is not to be counted."""
+    known = past(3)
+    known = replace(
+        known,
+        hours=tuple(one for one in known.hours if one.name != COUNTS),
+        spells=(),
+        last_s=None,
+        quiet_s=None,
+    )
+    text = "\n".join(drawn(known, language=language))
+    words = Words(language)
+    assert words("quantities") in text
+    for key in ("heat_map", "detections", "observed", "quiet_now", "last_detection", "unknown"):
+        assert words(key) not in text
+    found = report(known, 7, NOW_S)
+    assert found
+    html = page(found, words)
+    for key in ("heat_map", "days", "legend_unknown"):
+        assert words(key) not in html
+    assert words("quantities") in html
+
+
+def test_what_the_agent_itself_measures_has_names() -> None:
+    """In both languages; another quantity is told by its words, without a unit that is shown."""
+    names = (
+        "cpu_temperature_c",
+        "cpu_load_pct",
+        "memory_used_pct",
+        "memory_available_bytes",
+        "disk_used_pct",
+        "disk_free_bytes",
+        "uptime_s",
+        "wifi_signal_dbm",
+    )
+    english, japanese = Words("en"), Words("ja")
+    for name in names:
+        assert english.quantity(f"pi.{name}")[0].isupper()
+        assert not japanese.quantity(f"pi.{name}").isascii()
+        assert name.replace("_", " ") not in japanese.quantity(f"pi.{name}")
+    assert english.quantity("pi.soil_moisture_pct") == "soil moisture (pi)"
+    assert english.quantity("pi.people_seen") == "people seen (pi)"

@@ -128,3 +128,23 @@ def test_any_text_can_be_shown(text: str, before: str) -> None:
     """Whatever somebody has put there."""
     for show in (shown_files.toml, shown_files.legacy):
         assert isinstance(show(before + text).text, str)
+
+
+def test_a_rule_is_shown_but_for_the_words_of_its_command() -> None:
+    """Limit and hours are what who is to help asks for first."""
+    shown = shown_files.toml(
+        '[digest]\nat = "07:00"\n'
+        '[[rules]]\nname = "still"\nquiet_for_s = 14400\nhours = "07:00-22:00"\n'
+        '[[rules]]\nname = "heat"\nsensor = "room"\nquantity = "wbgt_c"\nabove = 28\n'
+        'command = ["/bin/x", "--pw", "s3cret-x"]\n'
+    )
+    for line in (
+        'at = "07:00"',
+        "quiet_for_s = 14400",
+        'hours = "07:00-22:00"',
+        'quantity = "wbgt_c"',
+        "above = 28",
+    ):
+        assert f"{line}\n" in shown.text
+    assert f'command = ["/bin/x", "{HIDDEN}", "{HIDDEN}"]' in shown.text
+    assert "s3cret-x" in shown.kept_back

@@ -12,6 +12,7 @@ from agent.config import Rule
 from agent.facts.span import span_at
 from agent.model import Reading
 from agent.sensors import Detections
+from agent.value import replace
 from tests.unit.facts.conftest import BERLIN
 from tests.unit.facts.watched_home import Home, local, shown
 
@@ -379,6 +380,25 @@ def test_a_quantity_that_never_comes_is_told(live: Callable[..., Home]) -> None:
     }
     home.reads("room", temperature_c=20.0)
     assert home.conditions() == {}
+
+
+def test_a_rule_that_cannot_begin_is_told_at_the_start(live: Callable[..., Home]) -> None:
+    """A sensor that is only counted gives no reading by which it would be found out."""
+    rule = Rule(name="door", sensor="button", quantity="active", above=0)
+    assert live(rule).conditions() == {
+        "config-warning": "rules: door: button gives no readings, "
+        "since what it detects is all that is asked of it"
+    }
+
+
+def test_a_rule_begins_no_later_than_its_event(live: Callable[..., Home]) -> None:
+    """Its since is in whole seconds, by which it is never after the event's time."""
+    home = live(replace(HEAT, for_s=0))
+    home.live(0.6)
+    home.reads("room", temperature_c=35.0)
+    (begin,) = home.events()
+    assert home.clock.wall_s() % 1 == pytest.approx(0.6)
+    assert begin["since"] == local("2026-11-27 00:00:00")
 
 
 def test_a_rule_that_has_begun_is_shown(live: Callable[..., Home]) -> None:

@@ -12,6 +12,7 @@ from agent.health.health import Health
 from agent.model import COUNT, NewRecord, Reading, reading_record
 from agent.sampling import Pool, Recorder, mirrored_facts
 from agent.sensors import Detections
+from agent.sensors.gpio import Options as Button
 from agent.store import open_store
 from agent.value import replace
 from tests.fakes import FakeClock, config
@@ -41,6 +42,7 @@ class Home:
         self.sensors = (
             SensorConfig(name="motion", driver="fake"),
             SensorConfig(name="room", driver="fake", interval_s=60),
+            SensorConfig(name="button", driver="gpio", options=Button(pin=17, role="sos")),
             SensorConfig(name="lazy", driver="fake", report="change", heartbeat_s=3600),
         )
         self._pool = Pool(on_done=lambda: None)

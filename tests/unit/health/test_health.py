@@ -68,6 +68,20 @@ def test_the_line_names_the_worst_first(health: Health) -> None:
     )
 
 
+def test_the_line_names_mode_and_rules_beside_the_worst(health: Health) -> None:
+    """Each code once: of a mode its end, of rules their names, of others how many."""
+    health.report(conditions.MODE_SET, "away until Tue 1 Dec 2026 18:00")
+    for name in ("cold", "heat", "still", "wet", "dark"):
+        health.report(conditions.RULE_ACTIVE, f"{name}: nobody seen: since 08:00", key=name)
+    for name in ("room", "door", "pir"):
+        health.report(conditions.SENSOR_FAILING, f"{name}: no answer", hint="look", key=name)
+
+    assert health.snapshot().line().partition("; 0 queued; ")[2] == (
+        "sensor-failing: room: no answer (look); also sensor-failing (2 times), "
+        "mode-set (away until Tue 1 Dec 2026 18:00), rule-active (cold, heat, still, 2 more)"
+    )
+
+
 def test_a_snapshot_is_json_with_every_fact(health: Health) -> None:
     """status.json has every field of the contract from the first moment on."""
     health.sensor("room", last_s=None, ok=False, error="not open", took_s=0.7504)
