@@ -110,7 +110,10 @@ def replace(
     """
     beside = _beside(path).name
     with _opened(path.parent) as directory:
-        _write_new(directory, beside, data, mode=mode, owner=owner, durable=durable)
+        try:
+            _write_new(directory, beside, data, mode=mode, owner=owner, durable=durable)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         try:
             os.replace(beside, path.name, src_dir_fd=directory, dst_dir_fd=directory)
         except OSError as error:

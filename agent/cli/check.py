@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import time
 
 from agent.cli.main import COMMANDS, settings
+from agent.cli.rule_warnings import rule_warnings
 from agent.config import region_doubt
 from agent.config.rules import words
 from agent.errors import EXIT_OK, ConfigError
-from agent.facts.threshold import foreseen
 from agent.identity import CLAIM, claim_warnings, mqtt_problems, mqtt_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from agent.cli.main import Subparsers
     from agent.config import Config, Rule
@@ -53,17 +50,6 @@ def check_files(config: Config) -> None:
         )
 
 
-def rule_warnings(config: Config) -> Iterator[str]:
-    """What keeps a rule from beginning, or its command from being run, as seen from here."""
-    for rule in config.rules:
-        if doubt := rule.quantity and foreseen(rule, config):
-            yield f"rules: {rule.name}: {doubt}"
-        if rule.command and not shutil.which(program := rule.command[0]):
-            is_there = "/" in program and os.path.lexists(program)
-            why = "is no program that may be run" if is_there else "is not there"
-            yield f"rules: {rule.name}: command: {program} {why}"
-
-
 def summary(config: Config) -> str:
     """The configuration in a few lines."""
     region = f"that of the {'endpoint' if config.provisioning.method == CLAIM else 'AWS key'}"
@@ -79,8 +65,9 @@ def summary(config: Config) -> str:
         "sensors": sensors or "none: only the agent's own state is reported",
         "counted": _counted(config),
         "rules": "; ".join(map(_rule, config.rules)) or "none",
+        "digest": f"each day at {config.digest.at}" if config.digest.at != "off" else "off",
         "certificates": config.mqtt.cert_file or config.paths.certs / config.thing.name,
-        "store": config.store.path,
+        "store": f"{config.store.path}, with a history of {_days(config.store.history_days)}",
         "runtime": config.paths.runtime,
     }
     lines = [f"  {name + ':':<14}{value}" for name, value in rows.items()]
@@ -91,6 +78,10 @@ def _rule(rule: Rule) -> str:
     """The rule in words, with the program that it runs."""
     runs = f", runs {rule.command[0]}" if rule.command else ""
     return f"{rule.name}: {words(rule)}{runs}"
+
+
+def _days(days: float) -> str:
+    return f"{days:g} days" if days else "no day"
 
 
 def _counted(config: Config) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from agent.cli import verdict
+from agent.cli.rule_warnings import rule_warnings
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError, SensorError
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from agent.config import Config
 
+#: Document of the cloud side, where the package has it.
+CLOUD = "/usr/share/doc/pi-iot-agent/cloud.md"
+
 #: Warnings of it begin so.
 ENDPOINT = "mqtt.endpoint: "
 
@@ -34,6 +38,8 @@ def of_configuration(config: Config) -> Iterator[Finding]:
     for warning in config.warnings:
         if not warning.startswith(ENDPOINT):
             yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
+    for warning in rule_warnings(config):
+        yield verdict.of(conditions.CONFIG_WARNING, WARN, warning)
 
 
 def of_topics(config: Config) -> Finding:
@@ -46,9 +52,7 @@ def of_topics(config: Config) -> Finding:
             kinds.append(f"sensors/{sensor.name}")
     kinds += [STATUS, EVENTS] + ([DIGEST] if config.digest.at != "off" else [])
     told = ", ".join(f"{config.thing.name}/{kind}" for kind in kinds)
-    return Finding(
-        OK, "topics", f"publishes {told}", "the cloud side listens to these: docs/cloud.md"
-    )
+    return Finding(OK, "topics", f"publishes {told}", f"the cloud side listens to these: {CLOUD}")
 
 
 def of_endpoint(config: Config, told: Iterable[Finding]) -> Iterator[Finding]:

@@ -5,17 +5,26 @@ Each message then says so, and while away or with a visitor no rule on quiet ala
 
 from __future__ import annotations
 
+import math
 import re
 import time
 
 from agent import files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.status import span
-from agent.errors import EXIT_OK, EXIT_USAGE, AgentError, explained
+from agent.errors import (
+    EXIT_OK,
+    EXIT_USAGE,
+    AgentError,
+    NotPermittedError,
+    StorageError,
+    explained,
+)
 from agent.facts import (
     CLOUD,
     HERE,
     MODE_FILE,
+    OFF,
     Mode,
     ModeFile,
     day_of,
@@ -58,7 +67,7 @@ def add(subparsers: Subparsers) -> None:
     names = "away, visitor or test; off ends it; without one it is shown"
     parser.add_argument("mode", nargs="?", metavar="MODE", help=names)
     end = parser.add_mutually_exclusive_group()
-    times = '18:00 (the next), 2026-12-01, "2026-12-01 18:00", or epoch seconds'
+    times = '18:00 (the next), "2026-12-01 18:00", 2026-12-01 (its first minute), or epoch seconds'
     end.add_argument("--until", metavar="WHEN", help=times)
     end.add_argument("--for", metavar="TIME", dest="span", help="90m, 3h, 2d or 1w from now")
 
@@ -73,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise ModeError("until then what? Name the mode", hint=HINT)
         print(shown(found(modes, path), now_s))
         return EXIT_OK
+    if arguments.mode == OFF and (arguments.until or arguments.span):
+        raise ModeError("off ends the mode now, and takes no time", hint=HINT)
     try:
         mode = wanted(arguments.mode, end(arguments, now_s), now_s=now_s, by=HERE)
     except ValueError as error:
@@ -87,11 +98,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def found(modes: ModeFile, path: Path) -> Mode:
     """The mode that is in the file. Raises AgentError."""
+    hint = "`sudo pi-iot-agent mode off` removes it"
     try:
         with explained():
             return modes.read()
+    except NotPermittedError:
+        raise
+    except StorageError as error:  # such as a link, or what is no file
+        hint = "`sudo rmdir` removes it" if path.is_dir() and not path.is_symlink() else hint
+        raise AgentError(f"{error.text}: is no mode", hint=hint) from None
     except ValueError as error:
-        hint = "`sudo pi-iot-agent mode off` removes it"
         raise AgentError(f"{path}: is no mode: {error}", hint=hint) from None
 
 
@@ -115,7 +131,8 @@ def end(arguments: argparse.Namespace, now_s: float) -> object:
         given = re.fullmatch(r"(\d{1,5})([mhdw])", arguments.span)
         if not given:
             raise ValueError(f"{arguments.span!r:.40} is no time such as 90m, 3h, 2d or 1w")
-        return now_s + int(given[1]) * UNITS[given[2]]
+        lasts_s = int(given[1]) * UNITS[given[2]]
+        return math.ceil(now_s + lasts_s) if lasts_s else now_s
     until = arguments.until
     if until is None or not re.fullmatch(r"\d{1,2}:\d\d|\d{9,11}", until):
         return until

@@ -214,9 +214,11 @@ class _Chart:
         for column in range(columns):
             part = series.points[column * count // columns : (column + 1) * count // columns]
             known = [one.mean for one in part if one]
-            means.append(math.fsum(known) / len(known) if known else None)
+            is_told = 2 * len(known) > len(part)  # else a gap would be lost in a mean
+            means.append(math.fsum(known) / len(known) if is_told else None)
         known = [one for one in means if one is not None]
-        low, span = min(known), max(known) - min(known) or 1.0
+        low = min(known, default=0.0)
+        span = max(known, default=0.0) - low or 1.0
         top = len(self._signs) - 1
         return "".join(
             UNKNOWN if one is None else self._signs[round((one - low) / span * top)]
@@ -228,8 +230,9 @@ class _Chart:
         if not report.outages:
             yield words("no_outages")
         for one in report.outages[-OUTAGES_MAX:]:
-            cause = f": {words.cause(one.cause)}" if one.cause else ""
-            what = f"{words.kind(one.kind)}, {words.lasted(one, report.now_s)}"
+            lasted = words.lasted(one, report.now_s)
+            what = words("outage", kind=words.kind(one.kind), lasted=lasted)
+            cause = words("because", cause=words.cause(one.cause)) if one.cause else ""
             yield f"{words.moment(one.began_s)}  {what}{cause}"
         if (more := len(report.outages) - OUTAGES_MAX) > 0:
             yield words("more", number=more)

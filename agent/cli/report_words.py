@@ -106,6 +106,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "from": ("From", "開始"),
     "lasted": ("Lasted", "長さ"),
     "cause": ("Cause", "原因"),
+    "outage": ("{kind}, {lasted}", "{kind}、{lasted}"),
+    "because": (": {cause}", "：{cause}"),
     "lasts": ("{span}, still going on", "{span}（継続中）"),
     "numbers": ("The numbers: {title}", "数値を表で見る：{title}"),
     "chart_of": ("Chart: {title}", "グラフ：{title}"),

@@ -4,7 +4,7 @@ from agent.facts.day import Day, day_of, hour_start, of_local, parsed_time
 from agent.facts.facts import Facts
 from agent.facts.link_watch import LinkWatch
 from agent.facts.made import DIGEST, EVENTS
-from agent.facts.modes import CLOUD, HERE, MODE_FILE, Mode, ModeFile, marked, wanted
+from agent.facts.modes import CLOUD, HERE, MODE_FILE, OFF, Mode, ModeFile, marked, wanted
 
 __all__ = [
     "CLOUD",
@@ -12,6 +12,7 @@ __all__ = [
     "EVENTS",
     "HERE",
     "MODE_FILE",
+    "OFF",
     "Day",
     "Facts",
     "LinkWatch",

@@ -120,7 +120,9 @@ here = Path(sys.argv[1])
 for write in (files.write_new, files.replace, lambda *a: files.replace(*a, durable=False)):
     try:
         write(here / ("new" if write is files.write_new else "old"), b"more than ten bytes")
-    except OSError:
+    except OSError as error:
+        if write is not files.write_new:
+            assert error.filename == str(here / "old"), error.filename
         continue
     sys.exit("the disk was not full")
 """

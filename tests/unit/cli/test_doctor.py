@@ -12,7 +12,7 @@ import pytest
 from agent import config as configuration
 from agent.cli.examination import LOOK_S, RETURN_S, examine
 from agent.cli.identity_findings import of_credentials, of_dates, of_needless_key
-from agent.cli.local_findings import of_topics
+from agent.cli.local_findings import of_configuration, of_topics
 from agent.config import Digest
 from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
@@ -165,6 +165,16 @@ def test_a_certificate_that_openssl_alone_reads_is_told_as_that(tmp_path: Path) 
     found = of_dates(Credentials(path, path, (), None), time.time())
     assert (found.verdict, found.what) == ("WARN", "certificate")
     assert f"openssl x509 -in {path}" in found.hint
+
+
+def test_a_rule_that_cannot_begin_is_found_without_an_agent(config: str) -> None:
+    """As by `check`."""
+    add(config, '[[sensors]]\nname = "room"\ndriver = "simulated"\n')
+    add(config, '[[rules]]\nname = "wet"\nsensor = "room"\nquantity = "humidity_pct"\nabove = 70\n')
+    known = configuration.load(Path(config), environment={}, options_of=options_of)
+    told = [(one.verdict, one.text) for one in of_configuration(known) if "rules" in one.text]
+    why = "room gives no humidity_pct; it gives temperature_c"
+    assert told == [("WARN", f"rules: wet: {why}")]
 
 
 def test_the_topics_that_the_cloud_side_can_listen_to_are_told(config: str) -> None:

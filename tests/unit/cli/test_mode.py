@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -78,6 +79,11 @@ def test_a_running_agent_is_told_to_take_it_soon(
         (["away", "--for", "400d"], "more than 366 days away"),
         (["away", "--until", "2020-01-01"], "the end is over already"),
         (["away", "--until", "25:00"], "expected a time from 00:00 to 24:00"),
+        (["off", "--until", "18:00"], "off ends the mode now, and takes no time"),
+        (["off", "--for", "3h"], "off ends the mode now, and takes no time"),
+        (["away", "--until", "2126-W50"], "'2126-W50' is no time such as"),
+        (["away", "--until", "2126-12-01T18"], "'2126-12-01T18' is no time such as"),
+        (["away", "--until", "2126-12-01x18:00"], "'2126-12-01x18:00' is no time such as"),
         (["away", "--until", "soon"], "'soon' is no time such as 2026-12-01T18:00"),
         (["away", "--until", "18:00", "--for", "3h"], "not allowed with argument"),
     ],
@@ -110,6 +116,39 @@ def test_an_end_is_understood_by_the_local_clock(
     """A time is the next such time."""
     assert time.localtime(START_S).tm_hour == 7
     assert end(Namespace(until=until, span=span), START_S) == end_s
+
+
+def test_an_end_is_in_whole_seconds() -> None:
+    """And not sooner than was asked for."""
+    assert end(Namespace(until=None, span="1h"), START_S + 0.25) == START_S + 3601
+
+
+@pytest.mark.parametrize("what", ["link", "directory", "pipe", "long"])
+def test_what_is_no_file_is_no_mode(
+    config: str, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    """It is told with what removes it, which does."""
+    path = Path(config).with_name("state") / MODE_FILE
+    path.parent.mkdir()
+    if what == "link":
+        path.symlink_to("/etc/hostname")
+    elif what == "directory":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b" " * 5000)
+    assert main(["mode", "--config", config]) == 1
+    told = capsys.readouterr().err
+    assert f"{path}: " in told
+    assert "is no mode" in told
+    if what == "directory":
+        assert "`sudo rmdir` removes it" in told
+    else:
+        assert "`sudo pi-iot-agent mode off` removes it" in told
+        assert main(["mode", "off", "--config", config]) == 0
+        assert not path.is_symlink()
+        assert not path.exists()
 
 
 @pytest.mark.usefixtures("berlin")

@@ -153,8 +153,8 @@ def test_outages_are_told_with_their_causes_in_the_language() -> None:
         "Fri 27 Nov 14:25  offline, 10 min, still going on: no route",
     ]
     first, second = drawn(known, language="ja")[-2:]
-    assert first.endswith("機器停止, 1時間: 停電または電源断")
-    assert second.endswith("通信断, 10分\uff08継続中\uff09: no route")
+    assert first.endswith("機器停止、1時間\uff1a停電または電源断")
+    assert second.endswith("通信断、10分\uff08継続中\uff09\uff1ano route")
 
 
 def fields(text: str) -> set[str]:
@@ -279,3 +279,17 @@ def test_what_the_agent_itself_measures_has_names() -> None:
         assert name.replace("_", " ") not in japanese.quantity(f"pi.{name}")
     assert english.quantity("pi.soil_moisture_pct") == "soil moisture (pi)"
     assert english.quantity("pi.people_seen") == "people seen (pi)"
+
+
+def test_hours_that_were_not_read_are_seen_where_a_column_has_several() -> None:
+    """A mean of the others would hide the gap."""
+    start_s = day_of(NOW_S, days=-6).start_s
+    hours = tuple(
+        Hour(start_s + place * 3600, "room.temperature_c", 60, 60 * 20.0, 20.0, 20.0)
+        for place in range(7 * 24 - 10)
+        if place not in {80, 81, 82}
+    )
+    for columns in (60, 80, 120):
+        lines = drawn(Past("cat", hours, (), ()), columns=columns)
+        (line,) = (one for one in lines if one.startswith("Temperature"))
+        assert "?" in line
