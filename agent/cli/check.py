@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.cli.main import Subparsers
-    from agent.config import Config, Rule
+    from agent.config import Config
+    from agent.config.rule import Rule
 
 
 def add(subparsers: Subparsers) -> None:

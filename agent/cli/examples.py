@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from agent.clock import Clock
-    from agent.config import Config, Rule
+    from agent.config import Config
+    from agent.config.rule import Rule
     from agent.model import Moment
 
 EXAMPLE = "an example"

@@ -13,7 +13,8 @@ from agent.errors import LinkLostError
 from agent.health import conditions
 from agent.model import COUNT
 from agent.mqtt.answers import REFUSED, Subscribed, UnansweredError, reason_text
-from agent.net import Ports, UnreachableError, Waiter, look_up, proxy_for
+from agent.net import Ports, UnreachableError, Waiter, look_up
+from agent.net.proxy import proxy_for
 from agent.store.inspection import recall
 from agent.uplink import connect
 from agent.uplink.admission import ADMITTED, is_refusal, own_name

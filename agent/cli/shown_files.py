@@ -20,11 +20,11 @@ from agent.config import (
     Mqtt,
     Paths,
     Provisioning,
-    Rule,
     SensorConfig,
     StoreLimits,
     Thing,
 )
+from agent.config.rule import Rule
 from agent.sensors import options_of
 from agent.value import Value, ValueClass, fields
 

@@ -10,6 +10,7 @@ import difflib
 import re
 
 from agent.config.characters import QUOTES, TYPED, strange, told
+from agent.config.rule import Rule
 from agent.config.settings import (
     Aws,
     Count,
@@ -17,7 +18,6 @@ from agent.config.settings import (
     Mqtt,
     Paths,
     Provisioning,
-    Rule,
     SensorConfig,
     StoreLimits,
     Thing,

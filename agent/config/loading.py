@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from agent import board
-from agent.config import endpoints, legacy, method, pins
+from agent.config import endpoints, method
 from agent.config.counted import counted
 from agent.config.document import contents, mistakes, read_toml
 from agent.config.fields import seen, show, unusable
+from agent.config.legacy import FILE_NAME, Legacy
 from agent.config.naming import registered_name
 from agent.config.settings import (
     Aws,
@@ -25,7 +26,6 @@ from agent.config.settings import (
     Mqtt,
     Paths,
     Provisioning,
-    Rule,
     SensorConfig,
     StoreLimits,
     Thing,
@@ -36,6 +36,8 @@ from agent.value import Value, fields, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from agent.config.rule import Rule
 
 
 DEFAULT_PATH = Path("/etc/pi-iot-agent/agent.toml")
@@ -122,8 +124,8 @@ def interpret(
     """
     tables = Tables(document, path.absolute().parent, known=TABLES)
     content = content or {}
-    beside = path.parent / legacy.FILE_NAME
-    old = legacy.read(beside, content.get(beside))
+    beside = path.parent / FILE_NAME
+    old = _legacy(beside, content.get(beside))
     given = systemd_directories(environment)
     paths = tables.table("paths", Paths, given)
     known = registered(paths.certs)
@@ -161,7 +163,7 @@ def interpret(
             *endpoints.warnings(config.mqtt),
             *method.warnings(tables, config),
             *told,
-            *pins.warnings(config.sensors, root),
+            *_pins(config.sensors, root),
         ),
     )
 
@@ -200,6 +202,24 @@ def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:
     return count, [*filter(None, [warning]), *tried, *still]
 
 
+def _legacy(path: Path, data: bytes | None) -> Legacy:
+    """The settings of an older device in the file `path`, or in `data` in place of it."""
+    if data is None and not os.path.lexists(path):
+        return Legacy(path)
+    from agent.config.legacy_file import read  # noqa: PLC0415 -- only older devices have one
+
+    return read(path, data)
+
+
+def _pins(sensors: tuple[SensorConfig, ...], root: Path) -> list[str]:
+    """Warnings of the pins that sensors are at."""
+    if not any(getattr(one.options, "occupies", "") for one in sensors):
+        return []
+    from agent.config import pins  # noqa: PLC0415 -- which not everybody has
+
+    return pins.warnings(sensors, root)
+
+
 def _rules(tables: Tables, sensors: object) -> tuple[Rule, ...]:
     """The rules of a document, which name some of its `sensors`; problems are noted."""
     listed = tables.array("rules", [])
@@ -230,7 +250,7 @@ def _sensors(
     wanted = tables.given("count", "sensor")
     for name in wanted if isinstance(wanted, list) else [wanted]:
         if isinstance(name, str) and name and name not in names and not unusable(name):
-            old = f"; that of {legacy.FILE_NAME} is not used beside [[sensors]]"
+            old = f"; that of {FILE_NAME} is not used beside [[sensors]]"
             told = old if otherwise and name == otherwise["name"] else ""
             tables.note(f"count.sensor: {no_sensor(name, names)}{told}")
     return tuple(sensor for sensor in sensors if sensor)

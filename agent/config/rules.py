@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from agent.config.fields import seen, show
-from agent.config.settings import HOURS, Rule
+from agent.config.rule import HOURS, Rule
 from agent.config.tables import no_sensor
 from agent.model import DAY_S, HOUR_S, MINUTE_S
 from agent.value import replace

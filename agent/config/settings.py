@@ -12,7 +12,6 @@ from agent.config.fields import (
     bands,
     boolean,
     choice,
-    command,
     file,
     integer,
     names,
@@ -29,13 +28,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from agent.config.rule import Rule
+
 #: Names of AWS IoT in words; groups of a thing, and its attributes beside `serial`, without a type
 #: and with one ("AWS IoT Core endpoints and quotas").
 NAMED = "1 to 128 of the characters a-z A-Z 0-9 : _ -"
 GROUPS_MAX, ATTRIBUTES_MAX, TYPED_ATTRIBUTES_MAX = 10, 2, 49
-
-#: Local hours, from and until; 24:00 is the end of the day.
-HOURS = r"([01]?\d|2[0-3]):[0-5]\d ?- ?(([01]?\d|2[0-3]):[0-5]\d|24:00)"
 
 
 class Thing(Value, kw_only=True):
@@ -171,39 +169,6 @@ class Digest(Value, kw_only=True):
     """Digest of each day, made at a local time of the next; none where `at` is "off"."""
 
     at: str = text("07:00", r"off|([01]?\d|2[0-3]):[0-5]\d", 'a time such as 07:00, or "off"')
-
-
-class Rule(Value, kw_only=True):
-    """What a person wants to be told: its limit, for how long, and what is run then.
-
-    One of `quiet_for_s`, `offline_for_s`, `above` and `below` is given, as `rules.py` sees to it,
-    with `hysteresis` for the last two, whose `quantity` may be `wbgt_c`. `hours` are local.
-    """
-
-    name: str = text(..., r"[a-zA-Z0-9_-]{1,64}", "1 to 64 of the characters a-z A-Z 0-9 _ -")
-    quiet_for_s: float | None = number(None, 60, 31 * DAY_S)
-    hours: str = text("", HOURS, "hours such as 07:00-22:00")
-    sensor: str = text("")
-    quantity: str = text("", r"[A-Za-z_][A-Za-z0-9_]{0,63}", "a name such as temperature_c")
-    above: float | None = number(None, -1e9, 1e9)
-    below: float | None = number(None, -1e9, 1e9)
-    for_s: float = number(0.0, 0, 31 * DAY_S)
-    hysteresis: float | None = number(None, 0, 1e9)
-    offline_for_s: float | None = number(None, 60, 31 * DAY_S)
-    command: tuple[str, ...] = command(())
-    command_timeout_s: float = number(30.0, 1, 3600)
-
-    @property
-    def kind(self) -> str:
-        """Kind: "quiet", "offline", "above" or "below"."""
-        limits = {"quiet": self.quiet_for_s, "offline": self.offline_for_s, "above": self.above}
-        return next((kind for kind, limit in limits.items() if limit is not None), "below")
-
-    @property
-    def limit(self) -> float:
-        """The limit of its kind."""
-        given = (self.quiet_for_s, self.offline_for_s, self.above, self.below)
-        return next((limit for limit in given if limit is not None), 0.0)
 
 
 class Paths(Value, kw_only=True):

@@ -26,7 +26,7 @@ from agent.facts import Facts
 from agent.health import conditions
 from agent.health.health import Health
 from agent.sampling import Recorder, Sampler, mirrored_facts, open_windows
-from agent.sensors.system import under_voltage
+from agent.sensors.power import under_voltage
 from agent.store import open_store
 from agent.uplink import Uplink
 from agent.wakeup import Wakeup

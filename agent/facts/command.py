@@ -12,7 +12,7 @@ from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agent.config import Rule
+    from agent.config.rule import Rule
     from agent.health.health import Health
 
 log = logging.getLogger(__name__)

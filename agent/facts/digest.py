@@ -69,6 +69,10 @@ class Digests:
 
     def _digest(self, day: Day, now: Moment) -> list[Made]:
         """The digest of `day`, if there is any history of it."""
+        if not (
+            self._store.hours(day.start_s, day.end_s) or self._store.outages(day.start_s, day.end_s)
+        ):
+            return []  # as on each day before the first
         from agent.facts import summary  # noqa: PLC0415 -- needed once a day
 
         record = summary.of_day(day, self._store, self._health.snapshot(), now)

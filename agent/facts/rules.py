@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.config import Config, Rule
+    from agent.config import Config
+    from agent.config.rule import Rule
     from agent.facts.command import Commands
     from agent.facts.link_watch import Link
     from agent.facts.modes import Mode

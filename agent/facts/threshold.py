@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.config import Config, Rule, SensorConfig
+    from agent.config import Config, SensorConfig
+    from agent.config.rule import Rule
     from agent.model import Reading
 
 #: Interval of a sensor that has none of its own; so many without a reading, and nothing is known.

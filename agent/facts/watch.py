@@ -9,7 +9,7 @@ from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from agent.config import Rule
+    from agent.config.rule import Rule
     from agent.facts.link_watch import Link
     from agent.facts.modes import Mode
     from agent.model import Json, Moment, Reading

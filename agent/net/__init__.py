@@ -3,7 +3,6 @@
 from agent.net.dialer import Dialer
 from agent.net.failures import CertificateRefusedError, UnreachableError, tls_broke
 from agent.net.ports import DETOUR_PORT, Ports
-from agent.net.proxy import proxy_for
 from agent.net.tcp import LOOK_UP_S, look_up
 from agent.net.waiter import Waiter
 
@@ -16,6 +15,5 @@ __all__ = [
     "UnreachableError",
     "Waiter",
     "look_up",
-    "proxy_for",
     "tls_broke",
 ]

@@ -10,7 +10,7 @@ import os
 import ssl
 
 from agent.errors import LinkLostError
-from agent.net import proxy, tcp
+from agent.net import tcp
 from agent.net.failures import UnreachableError, handshake_failed
 
 TYPE_CHECKING = False
@@ -78,6 +78,14 @@ class Dialer:
 
     def reach(self, host: str, port: int) -> socket.socket:
         """A TCP connection to `host`, or a tunnel through the proxy. Raises as `dial` does."""
+        if {"https_proxy", "HTTPS_PROXY"} & self._environment.keys():
+            return self._through_proxy(host, port)
+        return tcp.connect(host, port, self.waiter, timeout_s=self._timeout_s)
+
+    def _through_proxy(self, host: str, port: int) -> socket.socket:
+        """A TCP connection as `reach`, where a proxy is named."""
+        from agent.net import proxy  # noqa: PLC0415 -- only few are behind one
+
         via = proxy.proxy_for(host, port, self._environment)
         if via is None:
             return tcp.connect(host, port, self.waiter, timeout_s=self._timeout_s)

@@ -1,7 +1,6 @@
 """Driver `system`: state of the board itself: processor, memory, card, Wi-Fi, power.
 
-Files: proc(5), and get_throttled of the Raspberry Pi's firmware driver, whose bits are those of
-`vcgencmd get_throttled`. What a board does not have is left out.
+Files: proc(5), and those of `power.py`. What a board does not have is left out.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from agent.config.fields import file
 from agent.errors import SensorError
 from agent.model import KIB
 from agent.sensors import sysfs
+from agent.sensors.power import power
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -23,17 +23,6 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
 
-
-#: Path of the file of the firmware's driver, on boards with and without an address in the name.
-THROTTLED = ("sys/devices/platform/soc*/soc*:firmware/get_throttled",)
-BITS = {
-    "under_voltage": 0,
-    "frequency_capped": 1,
-    "throttled": 2,
-    "temperature_limited": 3,
-    "under_voltage_since_boot": 16,
-    "throttled_since_boot": 18,
-}
 
 #: Drivers that tell a level above 0 mean it as an unsigned byte (iw_quality of old).
 LEVEL_SPAN = 256.0
@@ -45,29 +34,6 @@ _TICKS = r"(?a)cpu((?: +\d{1,18}){5,})"
 _UPTIME = r"(?a)(\d{1,12}(?:\.\d+)?) "
 _MEMORY = r"(?am)^(MemTotal|MemAvailable):\s+(\d{1,18}) kB$"
 _WIRELESS = r"(?am)^\s*\S+:\s+[0-9a-f]+\s+\S+\s+(-?\d{1,4})\.?\s"
-
-
-def power(root: Path) -> dict[str, float]:
-    """Flags of the power supply and of throttling, 0 or 1; empty where nothing tells."""
-    for pattern in THROTTLED:
-        for path in sorted(root.glob(pattern)):
-            if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", found := sysfs.optional_text(path)):
-                bits = int(found, 16)
-                return {name: bits >> bit & 1 for name, bit in BITS.items()}
-    for name, path in sysfs.named(root / "sys/class/hwmon", "hwmon*", "name"):
-        if name == "rpi_volt" and (alarm := sysfs.optional_text(path / "in0_lcrit_alarm")):
-            return {"under_voltage": float(alarm == "1")}
-    return {}
-
-
-def under_voltage(root: Path = board.ROOT) -> bool | None:
-    """True if the board had too little voltage since it started; None where nothing tells.
-
-    Where hwmon alone tells, it is the present alarm.
-    """
-    told = power(root)
-    known = told.get("under_voltage_since_boot", told.get("under_voltage"))
-    return None if known is None else bool(known)
 
 
 class Options(Value, kw_only=True):

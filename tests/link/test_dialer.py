@@ -14,8 +14,9 @@ import pytest
 
 from agent.errors import LinkLostError, StoppingError
 from agent.identity import Credentials, tls_context
-from agent.net import Dialer, Ports, UnreachableError, Waiter, proxy_for, tcp
+from agent.net import Dialer, Ports, UnreachableError, Waiter, tcp
 from agent.net.ports import DETOUR_S
+from agent.net.proxy import proxy_for
 from agent.wakeup import Wakeup
 from tests.fakes import Ticks
 from tests.link.bench import Bench

@@ -46,6 +46,7 @@ PAST_THE_DOOR = {
     "agent.config.editor": {"cli"},  # only commands change the file
     "agent.config.fields": {"sensors"},  # a driver declares its options
     "agent.config.lines": {"cli", "sensors"},
+    "agent.config.rule": {"cli", "facts"},  # which only those with rules need
     "agent.config.rules": {"cli", "facts"},  # which only those with rules need
     "agent.config.parts": {"cli"},  # which only mistakes need
     "agent.facts.rhythm": {"cli"},  # which the daemon needs once a day
@@ -53,13 +54,14 @@ PAST_THE_DOOR = {
     "agent.facts.summary": {"cli"},  # `privacy` shows a digest
     "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says
+    "agent.net.proxy": {"cli"},  # which only few have
     "agent.store.inspection": {"cli"},  # which no daemon needs
     "agent.sampling.sos": {"cli"},  # `privacy` shows a call for help
     "agent.sensors.discovery": {"cli"},  # which no daemon needs
     "agent.sensors.gpio": {"sampling"},  # for the lamp of an SOS button, which few have
     "agent.sensors.gpio_line": {"sampling"},
     "agent.sensors.running": {"facts"},  # a rule's command runs as a sensor's program does
-    "agent.sensors.system": {"daemon"},  # is wired, though it is a driver
+    "agent.sensors.power": {"daemon"},  # is wired, though it belongs to a driver
     "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words
     "agent.uplink.connect": {"cli"},  # `doctor` and `provision` connect as the daemon does
@@ -92,12 +94,41 @@ NEVER_IN_THE_DAEMON = {
     *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
     *("tomlkit", "dataclasses", "inspect", "ast", "dis", "argparse", "gettext"),
     *("subprocess", "locale", "shlex", "secrets", "ctypes", "uuid", "agent.uplink.child"),
-    *("agent.facts.rules", "agent.config.rules", "agent.sensors.running"),
+    *("agent.facts.rules", "agent.facts.summary", "agent.facts.rhythm", "agent.config.rule"),
+    *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
+    *("agent.sensors.running", "agent.sensors.system"),
 }
 
 #: paho as Debian bookworm has it, and what only the newer one loads.
 OLDEST_PAHO = Path(sys.prefix) / "paho-1.6"
 ONLY_BY_PAHO_2 = {"typing"}
+
+#: A configuration as most have it, and a program that goes on with it as the daemon does.
+PLAIN = """
+[paths]
+state = "state"
+[store]
+path = "store.db"
+[[sensors]]
+name = "kitchen"
+driver = "onewire"
+"""
+STARTS = """
+import sys
+from pathlib import Path
+from agent import config, daemon, sensors
+from agent.clock import Clock
+from agent.facts import Facts
+from agent.health.health import Health
+from agent.store import open_store
+read = config.load(Path(sys.argv[1]), options_of=sensors.options_of)
+with open_store(read.store) as store:
+    clock = Clock()
+    facts = Facts(read, store, clock=clock, health=Health())
+    facts.begin("boot", None)
+    assert not facts.tend(clock.now(), watching=True, is_set=True)
+print(*sys.modules, sep="\\n")
+"""
 
 LINES_MAX = 300
 FUNCTION_LINES_MAX = 60
@@ -380,3 +411,18 @@ def test_the_daemons_process_loads_nothing_that_it_can_do_without(
     loaded = {*done.stdout.split()}
     assert module in loaded
     assert not (NEVER_IN_THE_DAEMON | besides) & loaded
+
+
+def test_a_plain_device_loads_no_more_than_its_process_has(tmp_path: Path) -> None:
+    """Its configuration is read, and it looks for a digest, without what only others need."""
+    (tmp_path / "agent.toml").write_text(PLAIN)
+    done = subprocess.run(
+        [sys.executable, "-c", STARTS, str(tmp_path / "agent.toml")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {*done.stdout.split()}
+    assert "agent.facts.digest" in loaded
+    assert not NEVER_IN_THE_DAEMON & loaded

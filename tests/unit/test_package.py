@@ -16,6 +16,7 @@ import pytest
 from agent import __version__, config, sensors
 from agent.cli.allow import DROP_IN, HEADER, UNITS
 from agent.cli.main import COMMANDS, INTERNAL, Command
+from agent.config.rule import Rule
 from agent.value import Value, ValueClass, fields
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def keys() -> list[tuple[str, str, object]]:
         for table, kind in {
             **kinds,
             "sensors": config.SensorConfig,
-            "rules": config.Rule,
+            "rules": Rule,
         }.items()
         if isinstance(kind, ValueClass)
         for key in fields(kind)

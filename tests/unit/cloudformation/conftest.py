@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.cli import examples
-from agent.config import Count, Rule, SensorConfig
+from agent.config import Count, SensorConfig
+from agent.config.rule import Rule
 from agent.errors import SensorError
 from agent.facts.modes import MODE_FILE, Mode, ModeFile
 from agent.model import Reading, reading_record

@@ -13,7 +13,7 @@ from tests.unit.config.conftest import GPIO, SENSOR, check_told, problems, read,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config import Rule
+    from agent.config.rule import Rule
 
 HEAT = 'name = "heat"\nsensor = "room"\nquantity = "temperature_c"\n'
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent import sensors
-from agent.config import Rule, load
+from agent.config import load
+from agent.config.rule import Rule
 from agent.value import fields, replace
 from tests.unit.config.conftest import TABLES, check_told, read, write
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.config import Rule
+from agent.config.rule import Rule
 from agent.facts.command import Commands
 from agent.health.health import Health
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.config import Rule
+from agent.config.rule import Rule
 from agent.facts.span import span_at
 from agent.model import Reading
 from agent.sensors import Detections

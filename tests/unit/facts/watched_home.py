@@ -20,7 +20,7 @@ from tests.fakes import FakeClock, config
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config import Rule
+    from agent.config.rule import Rule
     from agent.model import Json
 
 #: The recorder looks after the facts at least so often.

@@ -11,7 +11,8 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from agent.config import Count, Digest, Rule, SensorConfig, StoreLimits
+from agent.config import Count, Digest, SensorConfig, StoreLimits
+from agent.config.rule import Rule
 from agent.daemon.lifetime import note_stop
 from agent.daemon.wiring import _begin
 from agent.facts import Facts, Mode

@@ -10,7 +10,7 @@ from agent import __version__
 from agent.config import StoreLimits
 from agent.daemon.lifetime import note_start, note_stop
 from agent.model import Moment, NewRecord
-from agent.sensors.system import under_voltage
+from agent.sensors.power import under_voltage
 from agent.store import open_store
 
 if TYPE_CHECKING:
