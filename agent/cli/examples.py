@@ -136,7 +136,8 @@ def facts(
     rules: tuple[Rule, ...] = (),
 ) -> Facts:
     """The facts of a device in that mode, with its last detection, and no rules but these."""
-    still = replace(config, rules=rules, digest=Digest(at="off"))
+    # Without sensors: that a real one would not give a rule's quantity is for `check` to say.
+    still = replace(config, rules=rules, digest=Digest(at="off"), sensors=())
     known = Facts(still, store, clock=clock, health=Health(), modes=_Constant(mode))
     known.tend(last, watching=True, is_set=True)
     known.saw(SEEN, last)

@@ -189,7 +189,8 @@ def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:
     asked = tables.given("count", "window_s") is not None
     names, warning = counted(named, config.sensors, asked=asked)
     tried = [
-        f"sensors: {one.name}: test is true, so what it detects is not counted"
+        f"sensors: {one.name}: test is true, so "
+        + ("each press is sent as a test" if one.sos else "what it detects is not counted")
         for one in config.sensors
         if one.test
     ]

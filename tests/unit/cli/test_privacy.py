@@ -149,6 +149,36 @@ def test_events_are_those_of_the_rules_and_buttons(config: str, told: Tell) -> N
     assert not Path(config).with_name("ran").exists()
 
 
+def test_times_of_detections_that_leave_are_named(config: str, told: Tell) -> None:
+    """What is said never to leave leaves out each field that is the time of one, and the rules'."""
+    add(config, RULES + MOTION + ROOM)
+    found = told()
+    fields = {name for topic in found["topics"] for name in topic["fields"]}
+    times, settings = found["never"][1], found["never"][3]
+    for field, words in {
+        "last_detection": "the last of a window or before a connection",
+        "first_detection": "a day's first and last",
+        "longest_quiet": "the ends of its longest quiet time",
+        "hours": "sums of windows and hours",
+        "reason": "one that ends a rule on quiet",
+    }.items():
+        assert field in fields
+        assert words in times
+    assert "each press of an SOS button" in times
+    assert "the configuration but for names, and a rule's limit" in settings
+
+
+def test_a_rule_that_cannot_begin_is_no_matter_of_privacy(
+    config: str, told: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`check` says it; here it would stand between the lines."""
+    add(
+        config, '[[rules]]\nname = "wet"\nsensor = "room"\nquantity = "wet_pct"\nabove = 1\n' + ROOM
+    )
+    assert told()["topics"][-2]["topic"] == "cat/events"
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("number", range(6))
 def test_each_rule_alone_has_a_begin_and_an_end(config: str, number: int) -> None:
     """Whatever its kind and limit."""
