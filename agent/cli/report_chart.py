@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import groupby
 from unicodedata import east_asian_width
 
@@ -61,6 +62,18 @@ def fit(text: str, columns: int, *, right: bool = False) -> str:
         text = text[:-1]
     blanks = " " * (columns - wide(text))
     return blanks + text if right else text + blanks
+
+
+def fold(text: str, columns: int, indent: int) -> Iterator[str]:
+    """The text in lines of so many columns at most, where blanks allow it; later ones indented."""
+    line = ""
+    for word in re.split("(?<=\\S) (?=\\S)", text):
+        longer = f"{line} {word}" if line.strip() else f"{line}{word}"
+        if line.strip() and wide(longer) > columns:
+            yield line
+            longer = " " * indent + word
+        line = longer
+    yield line
 
 
 class _Chart:
@@ -233,7 +246,8 @@ class _Chart:
             lasted = words.lasted(one, report.now_s)
             what = words("outage", kind=words.kind(one.kind), lasted=lasted)
             cause = words("because", cause=words.cause(one.cause)) if one.cause else ""
-            yield f"{words.moment(one.began_s)}  {what}{cause}"
+            moment = words.moment(one.began_s)
+            yield from fold(f"{moment}  {what}{cause}", self._width, wide(moment) + 2)
         if (more := len(report.outages) - OUTAGES_MAX) > 0:
             yield words("more", number=more)
 

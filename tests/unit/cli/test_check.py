@@ -158,3 +158,14 @@ def test_check_warns_of_a_command_that_is_no_program(
 def _warnings(capsys: pytest.CaptureFixture[str], key: str) -> list[str]:
     told = capsys.readouterr().err.splitlines(keepends=True)
     return [one for one in told if one.startswith(f"warning: {key}")]
+
+
+def test_a_button_that_is_tried_out_is_never_said_to_be_counted(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its presses are calls, which say that they are a test."""
+    button = 'driver = "gpio"\npin = 17\nrole = "sos"\ntest = true\n'
+    add(config, f'[[sensors]]\nname = "bell"\n{button}')
+    assert main(["check", "--config", config]) == 0
+    (warning,) = _warnings(capsys, "sensors: ")
+    assert warning == "warning: sensors: bell: test is true, so each press is sent as a test\n"

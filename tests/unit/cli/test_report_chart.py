@@ -293,3 +293,15 @@ def test_hours_that_were_not_read_are_seen_where_a_column_has_several() -> None:
         lines = drawn(Past("cat", hours, (), ()), columns=columns)
         (line,) = (one for one in lines if one.startswith("Temperature"))
         assert "?" in line
+
+
+def test_a_long_cause_is_folded_below_its_outage() -> None:
+    """Between words, and nothing of it is lost."""
+    cause = "no route to the endpoint, since the router gives no address to this device any more"
+    known = replace(row(1), outages=(Outage(NOW_S - 600.0, "link", None, cause),))
+    lines = drawn(known, columns=60)
+    start = next(at for at, one in enumerate(lines) if one.startswith("Fri 27 Nov 14:25  "))
+    assert len(lines[start:]) == 3
+    assert all(wide(one) <= 60 for one in lines[start:])
+    assert all(one.startswith(" " * 18) for one in lines[start + 1 :])
+    assert " ".join(one.strip() for one in lines[start:]).endswith(f"still going on: {cause}")
