@@ -61,7 +61,7 @@ class ValueClass(type):
         """Make a class. Raises TypeError if its base has fields, as nothing here is inherited."""
         if any(getattr(base, "__fields__", ()) for base in bases):
             raise TypeError(f"{name}: its base has fields")
-        kinds = body.get("__annotations__", {})
+        kinds = body.pop("__annotations__", {})  # nobody asks for them any more
         own = [_field(one, body) for one, kind in kinds.items() if "ClassVar" not in str(kind)]
         body["__slots__"] = body["__match_args__"] = tuple(one.name for one in own)
         body["__fields__"] = tuple(own)

@@ -10,7 +10,8 @@ from agent.cli.rule_warnings import rule_warnings
 from agent.config import region_doubt
 from agent.config.rules import words
 from agent.errors import EXIT_OK, ConfigError
-from agent.identity import CLAIM, claim_warnings, mqtt_problems, mqtt_warnings
+from agent.identity import CLAIM, claim_warnings
+from agent.identity.own_files import mqtt_problems, mqtt_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

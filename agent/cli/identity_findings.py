@@ -19,13 +19,13 @@ from agent.identity import (
     MissingCredentialsError,
     RootsError,
     certificates,
-    check_token,
     claim_left,
     claim_warnings,
     decode_certificate,
     load,
     other_things,
 )
+from agent.identity.own_files import check_token
 from agent.model import DAY_S
 from agent.provisioning import access_key, credentials_file
 from agent.value import replace

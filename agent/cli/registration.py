@@ -28,9 +28,9 @@ from agent.identity import (
     erase_used_claim,
     has_replaced,
     load,
-    mqtt_problems,
     other_things,
 )
+from agent.identity.own_files import mqtt_problems
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.provisioning import fleet
 from agent.provisioning.retry import Retry

@@ -14,7 +14,8 @@ from agent.cli.main import COMMANDS, settings
 from agent.cli.questions import Questions, add_key_flags, key_given
 from agent.cli.service import as_service, ask_service
 from agent.errors import EXIT_OK, ConfigError, NoAwsCredentialsError, RefusedError, explained
-from agent.identity import CLAIM, Generations, mqtt_problems
+from agent.identity import CLAIM, Generations
+from agent.identity.own_files import mqtt_problems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,15 +12,9 @@ from agent.identity.claims import (
 )
 from agent.identity.credentials import CLAIM, Credentials, Identity, load, tls_context
 from agent.identity.generations import Generations, NewCertificate, by_hand
+from agent.identity.key_mode import close_key
 from agent.identity.leftovers import has_replaced, other_things
 from agent.identity.naming import forget_name, remember_name
-from agent.identity.own_files import (
-    check_token,
-    close_key,
-    mqtt_problems,
-    mqtt_warnings,
-    pair_problems,
-)
 from agent.identity.roots import AMAZON_ROOTS, ROOT_CA_1, SYSTEM_BUNDLES, amazon_roots, certificates
 from agent.identity.unusable import (
     ForbiddenCredentialsError,
@@ -50,7 +44,6 @@ __all__ = [
     "amazon_roots",
     "by_hand",
     "certificates",
-    "check_token",
     "claim_ended",
     "claim_id",
     "claim_left",
@@ -62,10 +55,7 @@ __all__ = [
     "forget_name",
     "has_replaced",
     "load",
-    "mqtt_problems",
-    "mqtt_warnings",
     "other_things",
-    "pair_problems",
     "remember_name",
     "tls_context",
     "unwrapped_uri",

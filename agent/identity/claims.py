@@ -9,7 +9,6 @@ from contextlib import suppress
 from agent import files
 from agent.errors import CredentialsError
 from agent.identity.credentials import CLAIM, Files, read_identity
-from agent.identity.own_files import pair_problems
 from agent.identity.roots import certificates
 from agent.identity.x509 import decode_certificate
 
@@ -101,6 +100,8 @@ def claim_warnings(config: Config, *, now_s: float | None = None) -> list[str]:
             return []
     except PermissionError:
         return []
+    from agent.identity.own_files import pair_problems  # noqa: PLC0415 -- no daemon needs it
+
     if wrong := pair_problems("provisioning", claim_cert_file=certificate, claim_key_file=key):
         return wrong
     ended = claim_ended(certificate, now_s=time.time() if now_s is None else now_s)

@@ -1,16 +1,15 @@
-"""Files of the owner's: what is wrong with those of [mqtt], or open to all."""
+"""Files of the owner's: what is wrong with those of [mqtt], or open to all. No daemon needs it."""
 
 from __future__ import annotations
 
-import os
 import ssl
-import stat
 import time
 from contextlib import suppress
 
 from agent import files
 from agent.config import KeyUri
 from agent.errors import CredentialsError
+from agent.identity.key_mode import closing, whom
 from agent.identity.tls import load_pair, trust
 from agent.identity.unusable import OWN, ROOTS, ForbiddenCredentialsError, unusable
 from agent.identity.wrapping import unwrapped_uri
@@ -120,8 +119,8 @@ def mqtt_warnings(config: Config, *, now_s: float) -> list[str]:
         if not _is_taken(found.key):
             text = f"is for a key {found.key}; AWS IoT takes {TAKEN}"
             told.append(f"mqtt.cert_file: {cert_file}: {text}")
-    if not isinstance(key_file, KeyUri) and _whom(key_file):
-        text = f"other users can read this private key: `{_closing(key_file)}` closes it"
+    if not isinstance(key_file, KeyUri) and whom(key_file):
+        text = f"other users can read this private key: `{closing(key_file)}` closes it"
         told.append(f"mqtt.key_file: {key_file}: {text}")
     return told
 
@@ -134,32 +133,3 @@ def _is_taken(key: str) -> bool:
 
 def _day(time_s: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(time_s))
-
-
-def _closing(key: Path) -> str:
-    return f"sudo chmod {_whom(key)}= {key}"
-
-
-def _whom(key: Path) -> str:
-    """Whom a key is to be closed to, as chmod(1) has it: its group may have it to let us read."""
-    with suppress(OSError):
-        found = key.stat()
-        if found.st_uid == os.geteuid():
-            return "go" if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO) else ""
-        return "o" if found.st_mode & stat.S_IRWXO else ""
-    return ""
-
-
-def close_key(key: Path | KeyUri) -> str:
-    """Close a private key to all but its owner; in words what there was to mend, "" for nothing.
-
-    The group of a key that is not ours may read it: else we could not.
-    """
-    if isinstance(key, KeyUri) or not _whom(key):
-        return ""
-    told = f"{key}: other users could read this private key, and can connect as this device"
-    try:
-        files.set_mode(key, files.PRIVATE_FILE)
-    except OSError:
-        return f"{told}; the agent may not change that: `{_closing(key)}`"
-    return f"{told} if they did; it is closed to them now"

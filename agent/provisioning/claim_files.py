@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 from agent.errors import CredentialsError, RefusedError
-from agent.identity import RootsError, claim_ended, pair_problems, tls_context
+from agent.identity import RootsError, claim_ended, tls_context
+from agent.identity.own_files import pair_problems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -53,6 +53,7 @@ PAST_THE_DOOR = {
     "agent.facts.threshold": {"cli"},  # which a daemon without rules never loads
     "agent.facts.summary": {"cli"},  # `privacy` shows a digest
     "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
+    "agent.identity.own_files": {"cli", "provisioning"},  # which no daemon needs
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says
     "agent.net.proxy": {"cli"},  # which only few have
     "agent.store.inspection": {"cli"},  # which no daemon needs
@@ -96,7 +97,7 @@ NEVER_IN_THE_DAEMON = {
     *("subprocess", "locale", "shlex", "secrets", "ctypes", "uuid", "agent.uplink.child"),
     *("agent.facts.rules", "agent.facts.summary", "agent.facts.rhythm", "agent.config.rule"),
     *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
-    *("agent.sensors.running", "agent.sensors.system"),
+    *("agent.sensors.running", "agent.sensors.system", "agent.identity.own_files"),
 }
 
 #: paho as Debian bookworm has it, and what only the newer one loads.

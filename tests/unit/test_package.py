@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -70,7 +71,10 @@ def directives(section: str) -> dict[str, str]:
 
 def keys() -> list[tuple[str, str, object]]:
     """Each key of the configuration: its table, its name and its default."""
-    kinds = {name: vars(config).get(one) for name, one in config.Config.__annotations__.items()}
+    annotated = dict(
+        re.findall(r"^    (\w+): (\w+)", inspect.getsource(config.Config), re.MULTILINE)
+    )
+    kinds = {name: vars(config).get(one) for name, one in annotated.items()}
     return [
         (table, key.name, key.default)
         for table, kind in {

@@ -14,10 +14,9 @@ from agent.config import KeyUri
 from agent.identity import (
     close_key,
     decode_certificate,
-    mqtt_problems,
-    mqtt_warnings,
     wrapped_uri,
 )
+from agent.identity.own_files import mqtt_problems, mqtt_warnings
 from agent.value import replace
 from tests.fakes import bound_by_modes
 from tests.tools.cloud.authority import Authority
