@@ -34,8 +34,8 @@ PATTERN = (
 )
 
 #: Size of a line chart, and the room around it.
-WIDTH, HEIGHT = 744, 190
-LINE_LEFT, LINE_RIGHT, LINE_TOP, LINE_BOTTOM = 52, 12, 10, 24
+WIDTH, HEIGHT = 744, 202
+LINE_LEFT, LINE_RIGHT, LINE_TOP, LINE_BOTTOM = 52, 12, 22, 24
 
 #: About so many lines across a chart, and names of days below it.
 GRID, NAMES = 4, 7
@@ -73,7 +73,7 @@ def line_chart(series: Series, report: Report, words: Words, number: int) -> str
     """Mean as a line, low to high as a band; a gap where nothing was read."""
     days = report.days
     first_s, last_s = days[0].day.start_s, days[-1].day.end_s
-    factor, _ = scale(series.name)
+    factor, unit = scale(series.name)
     lines = ticks(series.low * factor, series.high * factor)
     bottom, top = lines[0], lines[-1]
 
@@ -85,7 +85,7 @@ def line_chart(series: Series, report: Report, words: Words, number: int) -> str
             HEIGHT - LINE_TOP - LINE_BOTTOM
         )
 
-    drawn = []
+    drawn = [_text(LINE_LEFT - 6, LINE_TOP - 10, unit, "end")] if unit else []
     for tick in lines:
         drawn.append(
             f'<path class="grid" d="M{LINE_LEFT} {down(tick / factor):.1f}H{WIDTH - LINE_RIGHT}"/>'

@@ -122,7 +122,10 @@ class Facts:
     def tend(self, now: Moment, *, watching: bool, is_set: bool) -> list[Made]:
         """The records that are due; `watching` says that every counted sensor is."""
         self._is_set = is_set
-        self._mode = mode = self.modes.now(is_set=is_set)
+        mode = self.modes.now(is_set=is_set)
+        if mode.name != self._mode.name:
+            self._health.clear(conditions.MODE_SET)  # another stands since now
+        self._mode = mode
         self._health.stand(conditions.MODE_SET, mode.text)
         link = self.link.state
         self._quiet.look(now, watching=watching, is_set=is_set)

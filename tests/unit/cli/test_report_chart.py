@@ -305,3 +305,12 @@ def test_a_long_cause_is_folded_below_its_outage() -> None:
     assert all(wide(one) <= 60 for one in lines[start:])
     assert all(one.startswith(" " * 18) for one in lines[start + 1 :])
     assert " ".join(one.strip() for one in lines[start:]).endswith(f"still going on: {cause}")
+
+
+def test_the_scale_of_a_line_has_its_unit() -> None:
+    """That of people, as the words beside it have."""
+    found = report(past(2), 2, NOW_S)
+    assert found
+    html = page(found, Words("en"))
+    for unit in ("°C", "%", "hPa"):
+        assert f">{unit}</text>" in html

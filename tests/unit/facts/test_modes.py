@@ -10,6 +10,7 @@ import pytest
 
 from agent.facts import MODE_FILE, Mode, ModeFile, wanted
 from tests.fakes import START_S, FakeClock, House
+from tests.unit.facts.watched_home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,3 +240,17 @@ def test_every_record_says_the_mode_until_it_is_over(tmp_path: Path) -> None:
     assert [one.body.get("mode") for one in house.records()][-1] is None
     house.stop()
     assert json.loads((tmp_path / MODE_FILE).read_text())["by"] == "command"
+
+
+def test_another_mode_stands_since_it_was_taken(tmp_path: Path) -> None:
+    """Not since the one before; the same one with another end goes on."""
+    home = Home(tmp_path)
+    modes, since_s = home.facts.modes, []
+    for name, hours in (("test", 2), ("away", 2), ("away", 3)):
+        now_s = home.clock.wall_s()
+        modes.set(Mode(name, now_s + hours * 3600, now_s, "command"))
+        home.live(600)
+        (mode,) = (one for one in home.health.snapshot().conditions if one.code == "mode-set")
+        since_s.append(mode.since)
+    assert since_s[0] < since_s[1] == since_s[2]
+    home.close()
