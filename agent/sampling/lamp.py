@@ -1,7 +1,8 @@
 """The lamp beside an SOS button: an LED that shows whether the call for help has arrived.
 
 It blinks while a call waits, is steady for an hour once it has arrived, and else by day while there
-is a connection: the button works. Belongs to the sampler's thread, which it wakes only to blink.
+is a connection: the button works. For an hour after a call that was lost it is dark. Belongs to the
+sampler's thread, which it wakes only to blink.
 """
 
 from __future__ import annotations
@@ -46,14 +47,19 @@ class Lamp:
         self._shown: bool | None = None
         self._again_boot_s = -math.inf
 
-    def show(self, now: Moment, *, waits: bool, arrived: bool, online: bool) -> None:
-        """Show whether a call `waits`, or has `arrived` a while ago, else whether one would."""
+    def show(self, now: Moment, *, waits: bool, arrived: bool, works: bool) -> float:
+        """Show whether a call `waits`, or has `arrived` a while ago, else whether the button works.
+
+        The time on the boot clock at which it blinks next, or is tried again; else infinite.
+        """
         if waits:
             on = now.boot_s // BLINK_S % 2 == 0
         else:
-            on = arrived or (online and not is_night(self._night, now.wall_s))
+            on = arrived or (works and not is_night(self._night, now.wall_s))
         if now.boot_s >= self._again_boot_s and on != self._shown:
             self._put(on=on, now_s=now.boot_s)
+        blinks_boot_s = (now.boot_s // BLINK_S + 1) * BLINK_S
+        return max(blinks_boot_s, self._again_boot_s) if waits else math.inf
 
     def close(self) -> None:
         """Put it out and give its line back; more than once does no harm."""

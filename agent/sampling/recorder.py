@@ -115,8 +115,12 @@ class Recorder:
 
     def called(self, button: SensorConfig, now: Moment) -> None:
         """Keep the press of an SOS button."""
-        if self._sos and (record := self._sos.call(button, now)):
-            self.append(record, urgent=True)
+        if not self._sos:
+            return
+        if record := self._sos.call(button, now):
+            pressed = f"{now.wall_s:.0f}"  # in one commit with it: not arrived, whatever comes
+            self.append(record, urgent=True, sos_pressed=pressed, sos_arrived="")
+        self._kept_boot_s = min(self._kept_boot_s, now.boot_s)  # any press wakes the uplink
 
     def append(
         self,
@@ -196,9 +200,11 @@ class Recorder:
 
     def close(self) -> None:
         """Hand on what was kept, and put out the lamps; more than once does no harm."""
-        self.hand_on()
-        if self._sos:
-            self._sos.close()
+        try:
+            self.hand_on()
+        finally:
+            if self._sos:
+                self._sos.close()
 
     def _may_return(self, pool: Pool, now_s: float) -> bool:
         """True once there can be a file, as a trial found, and all in memory has arrived.

@@ -155,8 +155,10 @@ class Sampler:
         try:
             if not self._closed:
                 self._closed = True
-                self._close()
-                self._recorder.close()
+                try:
+                    self._close()
+                finally:  # the lamps go out, whatever the store says
+                    self._recorder.close()
         finally:
             self._working.release()
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from agent.facts import EVENTS
 from agent.health import conditions
 from agent.model import HOUR_S, NewRecord
-from agent.sampling.lamp import BLINK_S, Lamp
+from agent.sampling.lamp import Lamp
 from agent.sensors.gpio import open_lamp
 
 TYPE_CHECKING = False
@@ -67,7 +67,10 @@ class Sos:
         self._due_boot_s = -math.inf
 
     def call(self, button: SensorConfig, now: Moment) -> NewRecord | None:
-        """The record of a press; None for one that is the same call, or one too many."""
+        """The record of a press; None for one that is the same call, or one too many.
+
+        That one has those that wait tried at once, as any press has.
+        """
         if now.boot_s < self._called_boot_s.get(button.name, -math.inf) + ONE_CALL_S:
             return None
         self._called_boot_s[button.name] = now.boot_s
@@ -76,6 +79,7 @@ class Sos:
         if self._full:
             if not full:
                 log.warning("%s: pressed, while %d calls wait already", button.name, WAITING_MAX)
+            self._store.urge()
             return None
         body: dict[str, Json] = {"event": "sos", "sensor": button.name}
         if button.test:
@@ -89,11 +93,11 @@ class Sos:
         if first != self._told:
             self._told = first
             self._health.stand(conditions.SOS_WAITING, self._text() if waits else "")
-        arrived = self._arrived(now.wall_s)
-        for lamp in self._lamps:
-            lamp.show(now, waits=waits, arrived=arrived, online=self._link.state.up)
-        blinks = waits and self._lamps
-        self._due_boot_s = (now.boot_s // BLINK_S + 1) * BLINK_S if blinks else math.inf
+        arrived = self._is_recent("sos_arrived", now.wall_s)
+        # A call that waits no more and has not arrived was refused for good, or given up.
+        works = self._link.state.up and not self._is_recent("sos_pressed", now.wall_s)
+        shown = [lamp.show(now, waits=waits, arrived=arrived, works=works) for lamp in self._lamps]
+        self._due_boot_s = min(shown, default=math.inf)
 
     def due_s(self) -> float:
         """The time on the boot clock at which `tend` has something to do; a minute comes anyway."""
@@ -104,10 +108,10 @@ class Sos:
         for lamp in self._lamps:
             lamp.close()
 
-    def _arrived(self, wall_s: float) -> bool:
-        """True for an hour after a call has arrived, in this process or the one before it."""
+    def _is_recent(self, fact: str, wall_s: float) -> bool:
+        """True for an hour after the time that `fact` tells, of this process or one before it."""
         with suppress(ValueError):
-            return 0 <= wall_s - float(self._store.recall("sos_arrived")) < STEADY_S
+            return 0 <= wall_s - float(self._store.recall(fact)) < STEADY_S
         return False
 
     def _text(self) -> str:

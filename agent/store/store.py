@@ -49,8 +49,9 @@ class Store(AbstractContextManager["Store"]):
     aside. Attributes are read without waiting: `epoch` names the file for ever; `reset` says what
     happened to the file before it, `memory_only` why there is none, `blocked` why it takes no
     commit now, so that what is new is buffered; `queued` records wait for their PUBACK, the urgent
-    ones of them by the numbers `urgent`; `newest_seq` is the last number; `skipped`, first and
-    last, were lost with the last process's memory; `dropped` records were given up since the file
+    ones of them by the numbers `urgent`, for which this process was `urged` so often to try at
+    once; `newest_seq` is the last number; `skipped`, first and last, were lost with the last
+    process's memory; `dropped` records were given up since the file
     was made, `dropped_for` which reasons; `fullness`, from 0 to 1, is in use of the bounds; while
     `congested` so many acknowledgements wait for a commit that no more rows may go.
     """
@@ -63,7 +64,7 @@ class Store(AbstractContextManager["Store"]):
         wall_s: Callable[[], float] = time.time,
         boot_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.memory_only = memory_only
+        self.memory_only, self.urged = memory_only, 0
         self._damage = ""
         self._path = limits.path
         self._wall_s = wall_s
@@ -103,7 +104,12 @@ class Store(AbstractContextManager["Store"]):
                 meta = meta.changed(told_dropped=sum(dropped.values()))
             text = encode(body)
             content.newest[new.kind] = seq = content.append(new, text, meta, urgent=urgent)
-            return Record(self.epoch, seq, new.kind, new.timestamp_s, text)
+        self.urged += urgent  # once it can be seen among `urgent`
+        return Record(self.epoch, seq, new.kind, new.timestamp_s, text)
+
+    def urge(self) -> None:
+        """Have what is urgent tried at once, as by one more; called by the thread that appends."""
+        self.urged += 1
 
     def page(self, after_seq: int, limit: int, *, without: Collection[str] = ()) -> Page:
         """The oldest waiting records above `after_seq`, at most `limit`, none of a kind `without`.

@@ -24,6 +24,7 @@ from agent.mqtt.answers import (
 )
 from agent.uplink.forbidden import SUBSCRIBE, Flight
 from agent.uplink.quota import Quota
+from agent.uplink.waits import CALLED_S
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -58,7 +59,8 @@ class Outbox:
 
     Belongs to one connection, which was `accepted`, and to its thread; what it knows ends with it,
     the store knows the rest. Memory holds one window, whatever the backlog. `backoff` spaces the
-    retries after a refusal, `forbidden` outlives the connection.
+    retries after a refusal, `forbidden` outlives the connection. So many places of the broker's
+    Receive Maximum are `spare`, kept for calls for help.
     """
 
     def __init__(
@@ -70,10 +72,11 @@ class Outbox:
         per_s: float,
         backoff: Backoff,
         forbidden: Forbidden,
+        spare: int = 0,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._window = min(window, accepted.receive_maximum)
+        self._window = min(window, max(1, accepted.receive_maximum - spare))
         self._receive_maximum = accepted.receive_maximum
         # A broker that told its largest packet and refuses a smaller one speaks of something else.
         self._hopeless = {TOPIC_NAME_INVALID, PAYLOAD_FORMAT_INVALID}
@@ -89,7 +92,7 @@ class Outbox:
         self._gone: set[int] = set()  # numbers above `_up_to_seq` that went already
         self._up_to_seq = 0
         self._looked_up_to_seq = 0
-        self._called_seq = max(store.urgent, default=0)  # the newest call for help that is known
+        self._urged = store.urged
         self._make_way = False  # something is to go alone, or flies alone
         self._refused: set[str] = set()
         forbidden.connected()
@@ -204,7 +207,8 @@ class Outbox:
         now_s = self._monotonic_s()
         if now_s >= self._held_until_s:
             self._backoff.ended(now_s - self._held_until_s)
-            self._held_until_s = now_s + self._backoff.next_s()
+            delay_s = self._backoff.next_s()
+            self._held_until_s = now_s + (min(delay_s, CALLED_S) if self._store.urgent else delay_s)
             if name in self._refused:
                 self._forbidden.postpone(name, self._held_until_s)
         self._refused.add(name)
@@ -216,11 +220,11 @@ class Outbox:
         self._gone = {flight.record.seq for flight in self._flying.values() if flight.record}
 
     def _call(self) -> Record | None:
-        """The oldest call for help that does not fly, if it may go; a new one is tried at once."""
+        """The oldest call for help that does not fly, if it may go; at once with each press."""
         if not (calls := self._store.urgent):
             return None
-        if calls[-1] > self._called_seq:
-            self._called_seq = calls[-1]
+        if self._store.urged != self._urged:
+            self._urged = self._store.urged
             self._held_until_s = min(self._held_until_s, self._monotonic_s())
             self._forbidden.retry(EVENTS)
         flying = {one.record.seq for one in self._flying.values() if one.record}

@@ -189,6 +189,8 @@ class Session:
         if outcome.flight.urgent:
             if not reason:
                 self._store.remember(sos_arrived=f"{self._clock.wall_s():.0f}")
+            elif outcome.set_aside:
+                self._store.remember(sos_arrived="")  # nor is one before it shown as this one
             self._on_call()
 
     def _arrived(self, mid: int, record: Record | None) -> None:

@@ -27,7 +27,7 @@ from agent.uplink.outbox import Outbox
 from agent.uplink.retirement import Retirement
 from agent.uplink.rotation import Rotation
 from agent.uplink.session import Session
-from agent.uplink.waits import BEAT_S, STABLE_S, Backoff, Waits
+from agent.uplink.waits import BEAT_S, CALLED_S, STABLE_S, Backoff, Waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,9 +112,10 @@ class Uplink:
             config, self._admission, facts.link, health=health, clock=clock, monotonic_s=monotonic_s
         )
         self._forbidden = Forbidden(
-            self._thing, health=health, urgent=self._newest_call, monotonic_s=monotonic_s
+            self._thing, health=health, urgent=lambda: store.urgent, monotonic_s=monotonic_s
         )
-        self._called_seq = 0  # the newest call for help at the last attempt
+        self._urged = 0  # so often it was by the last attempt
+        self._spare = int(any(one.sos for one in config.sensors))
         # Noted at an orderly stop alone, and taken back: after a crash SUBSCRIBE is sent again.
         self._totals = Totals(store.recall("subscribed"))
         store.remember(subscribed="")
@@ -137,7 +138,7 @@ class Uplink:
         """
         if self._online:
             self._wakeup.set()
-        elif self._newest_call() > self._called_seq:
+        elif self._store.urged != self._urged:
             self._waits.retry()
         return self._online
 
@@ -157,7 +158,7 @@ class Uplink:
         """
         credentials = self._rotation.credentials(self._enrolment.credentials())
         self._health.update(state="connecting")
-        self._called_seq = self._newest_call()
+        self._urged = self._store.urged
         try:
             self._connect(credentials)
             if not self._waits.stopping:  # for a new certificate
@@ -166,14 +167,14 @@ class Uplink:
             again_s = self._monotonic_s() + BETWEEN_CONNECTS_S
             if self._losses.tell(lost, credentials):
                 self._backoff.anew()
-            delay_s, called = self._backoff.next_s(), self._newest_call() > self._called_seq
-            if called or self._waits.wait(delay_s):
+            delay_s, urged = self._delay_s(), self._store.urged != self._urged
+            if urged or self._waits.wait(delay_s):
                 self._forbidden.retry()
             while (left_s := again_s - self._monotonic_s()) > 0:
                 self._waits.wait(left_s)  # however often that is wished
         except CredentialsError as changed:
             log.warning("%s", changed.text)  # since they were checked; the next step looks again
-            self._waits.wait(self._backoff.next_s())
+            self._waits.wait(self._delay_s())
 
     def _connect(self, credentials: Credentials) -> None:
         """Hold one session from dialling to its end. Raises LinkLostError, StoppingError."""
@@ -214,6 +215,7 @@ class Uplink:
             per_s=self._config.mqtt.max_publish_per_s,
             backoff=self._new_backoff(),
             forbidden=self._forbidden,
+            spare=self._spare,
             monotonic_s=self._monotonic_s,
         )
         session = self._session(connection, outbox, inbox, credentials)
@@ -268,9 +270,10 @@ class Uplink:
             monotonic_s=self._monotonic_s,
         )
 
-    def _newest_call(self) -> int:
-        """The number of the newest call for help that waits; 0 if none does."""
-        return max(self._store.urgent, default=0)
+    def _delay_s(self) -> float:
+        """Seconds until the next attempt, few of them while a call for help waits."""
+        delay_s = self._backoff.next_s()
+        return min(delay_s, CALLED_S) if self._store.urgent else delay_s
 
     def _went_online(self, accepted: Accepted) -> dict[str, Json]:
         self._online = True

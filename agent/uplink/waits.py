@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: ends it.
 BEAT_S = 75.0
 
+#: While a call for help waits, no wait before the next attempt is longer.
+CALLED_S = 10.0
+
 #: A session shorter than this is no success: the delay goes on growing.
 STABLE_S = 60.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,10 @@ class Bench:
         return Lamp(config, self.health, request)
 
     def shown(
-        self, lamp: Lamp, *, waits: bool = False, arrived: bool = False, online: bool = False
+        self, lamp: Lamp, *, waits: bool = False, arrived: bool = False, works: bool = False
     ) -> bool:
         """Whether it is lit then."""
-        lamp.show(self.clock.now(), waits=waits, arrived=arrived, online=online)
+        lamp.show(self.clock.now(), waits=waits, arrived=arrived, works=works)
         return self.line.active
 
     @property
@@ -114,7 +115,7 @@ def test_else_it_says_by_day_that_the_button_works(
     """Lit while there is a connection; dark at night."""
     bench.clock.now_wall_s = wall_s
 
-    assert bench.shown(bench.lamp(), online=online) == lit
+    assert bench.shown(bench.lamp(), works=online) == lit
 
 
 @pytest.mark.parametrize(
@@ -162,12 +163,26 @@ def test_one_that_cannot_be_had_is_told_and_tried_again(bench: Bench) -> None:
     assert bench.conditions() == []
 
 
+def test_it_asks_for_no_more_looks_than_it_needs(bench: Bench) -> None:
+    """Each half second while it blinks, each minute while it cannot be had, else none."""
+    lamp, now = bench.lamp(), bench.clock.now()
+
+    def due_in_s(*, waits: bool) -> float:
+        return lamp.show(now, waits=waits, arrived=False, works=True) - now.boot_s
+
+    assert due_in_s(waits=False) == math.inf
+    assert 0 < due_in_s(waits=True) <= 0.5
+    lamp.close()
+    bench.kernel.troubles[fake_kernel.SET_VALUES] = errno.ENODEV
+    assert due_in_s(waits=True) == AGAIN_S
+
+
 def test_one_whose_chip_goes_is_told(bench: Bench) -> None:
     """As with any sensor; its line is given back."""
     lamp = bench.lamp()
-    bench.shown(lamp, online=True)
+    bench.shown(lamp, works=True)
     bench.kernel.troubles[fake_kernel.SET_VALUES] = errno.ENODEV
-    bench.shown(lamp, online=False)
+    bench.shown(lamp, works=False)
 
     assert [code for code, *_ in bench.conditions()] == ["sensor-failing"]
     assert not bench.line.holder
@@ -176,7 +191,7 @@ def test_one_whose_chip_goes_is_told(bench: Bench) -> None:
 def test_it_goes_out_with_the_agent(bench: Bench) -> None:
     """A lamp that nobody tends says nothing."""
     lamp = bench.lamp()
-    assert bench.shown(lamp, online=True)
+    assert bench.shown(lamp, works=True)
     lamp.close()
     lamp.close()
 

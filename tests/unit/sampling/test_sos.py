@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from agent.config import SensorConfig
+from agent.errors import StoreError
 from agent.facts import LinkWatch
 from agent.sampling.sos import WAITING_MAX, Sos
 from agent.sensors import gpio
@@ -35,11 +36,11 @@ def kernel(tmp_path: Path) -> Iterator[FakeKernel]:
 
 
 def button(
-    bench: Bench, led_pin: int | None = None, **keys: object
+    bench: Bench, led_pin: int | None = None, led_night: str = "22:00-07:00", **keys: object
 ) -> tuple[SensorConfig, FakeDetector]:
     """A button, and its driver, which a test presses."""
     driver = bench.drivers["button"] = PromptDetector()
-    options = gpio.Options(pin=5, active="low", role="sos", led_pin=led_pin)
+    options = gpio.Options(pin=5, active="low", role="sos", led_pin=led_pin, led_night=led_night)
     config = SensorConfig(name="button", driver="gpio", options=options, **keys)  # type: ignore[arg-type]
     return config, driver
 
@@ -53,6 +54,27 @@ def press(bench: Bench, sampler: Sampler, driver: FakeDetector, times: int = 1) 
 def calls(bench: Bench) -> list[Record]:
     """The records of presses."""
     return [one for one in bench.records() if one.kind == "events"]
+
+
+def with_lamp(
+    bench: Bench, kernel: FakeKernel, config: SensorConfig, *others: SensorConfig
+) -> Sampler:
+    """A sampler whose button has its lamp at GPIO 6 of `kernel`, and whose link is up."""
+    sampler, link = bench.sampler(config, *others), LinkWatch(bench.clock)
+    link.went_up()
+    bench.recorders[-1]._sos = Sos(
+        fakes.config(bench.directory, config, count=bench.count),
+        bench.store,
+        health=bench.health,
+        link=link,
+        open_lamp=partial(gpio.open_lamp, root=kernel.root, ioctl=kernel.ioctl),
+    )
+    return sampler
+
+
+def lit(kernel: FakeKernel) -> bool:
+    """True if that lamp is."""
+    return kernel.chips[0].lines[6].active
 
 
 def text(bench: Bench) -> str:
@@ -190,31 +212,19 @@ def test_a_button_wakes_nobody_while_nothing_is_pressed(bench: Bench) -> None:
 
 def test_the_lamp_follows_the_call(bench: Bench, kernel: FakeKernel) -> None:
     """It has the sampler wake twice a second while a call waits, and at no other time."""
-    config, _ = button(bench, led_pin=6)
+    config, _ = button(bench, led_pin=6, led_night="off")
     bench.drivers["button"] = driver = FakeDetector()  # asked once a minute
-    sampler = bench.sampler(config)
+    sampler = with_lamp(bench, kernel, config)
     line = kernel.chips[0].lines[6]
-
-    def lit() -> bool:
-        return line.active
-
-    recorder = bench.recorders[-1]
-    recorder._sos = Sos(
-        fakes.config(bench.directory, config, count=bench.count),
-        bench.store,
-        health=bench.health,
-        link=LinkWatch(bench.clock),
-        open_lamp=partial(gpio.open_lamp, root=kernel.root, ioctl=kernel.ioctl),
-    )
     bench.work(sampler, 60.0)
-    assert not lit()
+    assert lit(kernel)
     driver.seen = 1
     bench.work(sampler, 60.0)
     (call,) = calls(bench)
     levels = []
     for _ in range(8):
         bench.clock.pass_by(bench.settled(sampler))
-        levels.append(lit())
+        levels.append(lit(kernel))
     assert levels in ([True, False] * 4, [False, True] * 4)
     assert bench.work(sampler, 50.0) in range(100, 103)
 
@@ -222,10 +232,67 @@ def test_the_lamp_follows_the_call(bench: Bench, kernel: FakeKernel) -> None:
     bench.store.remember(sos_arrived=f"{bench.clock.wall_s():.0f}")
     bench.work(sampler, 1.0)
     assert bench.work(sampler, 3000.0) <= 52
-    assert lit()
+    assert lit(kernel)
     sampler.close()
-    assert not lit()
+    assert not lit(kernel)
     assert not line.holder
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_call_that_is_lost_is_not_shown_as_arrived(
+    bench: Bench,
+    kernel: FakeKernel,
+    restarts: bool,  # noqa: FBT001
+) -> None:
+    """The lamp is dark for an hour, though the link is up and an earlier call has arrived."""
+    config, driver = button(bench, led_pin=6, led_night="off")
+    sampler = with_lamp(bench, kernel, config)
+    bench.work(sampler, 10.0)
+    bench.store.remember(sos_arrived=f"{bench.clock.wall_s():.0f}")
+    press(bench, sampler, driver)
+    bench.store.set_aside(bench.store.urgent[0], "no broker takes it")
+    if restarts:
+        sampler.close()
+        sampler = with_lamp(bench, kernel, config)
+    bench.work(sampler, 1.0)
+    assert not lit(kernel)
+    bench.work(sampler, 3500.0)
+    assert not lit(kernel)
+
+    bench.work(sampler, 120.0)
+    assert lit(kernel)
+    sampler.close()
+
+
+def test_a_press_too_many_has_those_that_wait_tried(bench: Bench) -> None:
+    """It is not kept, and the uplink is woken all the same."""
+    config, driver = button(bench)
+    sampler = bench.sampler(config)
+    for _ in range(WAITING_MAX + 1):
+        press(bench, sampler, driver)
+        bench.work(sampler, 2.0)
+    urged, handed_on = bench.store.urged, bench.stored
+    press(bench, sampler, driver)
+
+    assert len(calls(bench)) == WAITING_MAX
+    assert bench.store.urged == urged + 1
+    assert bench.stored == handed_on + 1
+
+
+def test_the_lamp_goes_out_though_the_store_fails(bench: Bench, kernel: FakeKernel) -> None:
+    """A light of an agent that has gone would say that the button works."""
+    config, _ = button(bench, led_pin=6, led_night="off")
+    sampler = with_lamp(bench, kernel, config, bench.motion()[0])
+    bench.work(sampler, 10.0)
+    assert lit(kernel)
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise StoreError("it takes nothing", hint="")
+
+    bench.store.append = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        sampler.close()
+    assert not lit(kernel)
 
 
 def test_a_motion_sensor_loads_nothing_of_it(bench: Bench) -> None:
@@ -247,6 +314,6 @@ def test_what_the_file_says_of_an_arrival_is_judged(bench: Bench, mode: str) -> 
 
     assert sos is not None
     assert sampler is not None
-    assert sos._arrived(START_S) == (mode == "arrived")
-    assert not sos._arrived(START_S + 3600)
-    assert not sos._arrived(START_S - 3600)
+    assert sos._is_recent("sos_arrived", START_S) == (mode == "arrived")
+    assert not sos._is_recent("sos_arrived", START_S + 3600)
+    assert not sos._is_recent("sos_arrived", START_S - 3600)

@@ -10,6 +10,7 @@ from agent.health.health import Health
 from agent.model import COUNT, NewRecord
 from agent.mqtt.answers import NOT_AUTHORIZED, TOPIC_NAME_INVALID, ClosedError
 from agent.uplink.forbidden import Forbidden
+from agent.uplink.waits import CALLED_S
 from tests.unit.uplink.test_outbox import (
     MOMENT,
     ROOM,
@@ -72,6 +73,29 @@ def test_a_call_waits_for_the_receive_maximum(store: Store, ticks: Ticks) -> Non
     assert box.take() is None
     answer(box, 1, 0)
     assert take_all(box) == [seq]
+
+
+def test_a_place_of_the_receive_maximum_is_kept_for_calls(store: Store, ticks: Ticks) -> None:
+    """Where there is a button: so a call waits for no PUBACK of a reading."""
+    fill(store, *[ROOM] * 9)
+    box = outbox(store, ticks, receive_maximum=3, spare=1)
+    assert take_all(box) == [1, 2]
+    seq = call(store)
+    assert take_all(box) == [seq]
+
+
+def test_no_refusal_has_a_call_wait_for_more_than_ten_seconds(store: Store, ticks: Ticks) -> None:
+    """However often there was one before it."""
+    box = outbox(store, ticks)
+    seq, waits = call(store), []
+    for _ in range(8):
+        while box.take() is None:
+            ticks.now_s += box.wait_s()
+        box.sent(seq, "events", store.next_urgent())
+        answer(box, seq, QUOTA)
+        waits.append(box.wait_s())
+
+    assert max(waits) == CALLED_S
 
 
 def test_a_refused_call_is_tried_by_the_backoff_and_a_new_press_at_once(
@@ -212,6 +236,41 @@ def test_a_press_as_the_link_goes_waits_for_no_backoff(bench: Bench) -> None:
     bench.broker.down = False
     bench.serve(until_s=bench.ticks.now_s + 5)
     assert bench.broker.seqs("/events") == [1]
+
+
+def test_a_press_that_is_not_kept_is_tried_at_once_too(bench: Bench) -> None:
+    """Offline and after a refusal; it has those tried that wait already."""
+    bench.broker.down = True
+    call(bench.store)
+    bench.uplink.step()
+    bench.store.urge()
+    assert not bench.uplink.records_wait()
+    assert bench.device.waits.retry_wanted()
+
+
+def test_an_attempt_waits_for_ten_seconds_at_most_while_a_call_does(bench: Bench) -> None:
+    """When the broker is back, it is soon found; without a call the backoff grows as ever."""
+    bench.broker.down = True
+    call(bench.store)
+    noted_s = bench.device.waits.noted_s
+    for _ in range(8):
+        bench.uplink.step()
+    assert noted_s[-1] == CALLED_S
+    bench.store.acknowledge(*bench.store.urgent)
+    bench.uplink.step()
+
+    assert noted_s[-1] == bench.caps[-1] > CALLED_S
+
+
+def test_a_call_that_was_refused_for_good_is_not_noted_as_arrived(bench: Bench) -> None:
+    """Nor is one before it taken for it."""
+    bench.store.remember(sos_arrived="1795759637")
+    call(bench.store)
+    bench.broker.reasons += [0, TOPIC_NAME_INVALID]  # after the birth
+    bench.serve(until_s=bench.ticks.now_s + 5)
+
+    assert bench.store.urgent == ()
+    assert not bench.store.recall("sos_arrived")
 
 
 def test_the_sampler_is_woken_when_a_call_has_its_answer(bench: Bench) -> None:

@@ -66,6 +66,7 @@ def outbox(
     receive_maximum: int = 0xFFFF,
     largest: int = PACKET_MAX,
     forbidden: Forbidden | None = None,
+    spare: int = 0,
 ) -> Outbox:
     """An outbox that waits exactly the whole backoff."""
     return Outbox(
@@ -80,6 +81,7 @@ def outbox(
         per_s=per_s,
         backoff=Backoff(2.0, 60.0, uniform=lambda _, high: high),
         forbidden=forbidden or Forbidden("thing", health=Health(), monotonic_s=ticks),
+        spare=spare,
         monotonic_s=ticks,
     )
 
