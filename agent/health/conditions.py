@@ -50,6 +50,9 @@ PROVISIONING_FAILING = Condition(
 PROVISIONING_REFUSED = Condition(
     "provisioning-refused", ERROR, "grant what is missing; it is tried again every 5 minutes"
 )
+#: Those that a registration ends in.
+PROVISIONING = (PROVISIONING_FAILING, PROVISIONING_REFUSED, NO_AWS_CREDENTIALS)
+
 CREDENTIALS_INVALID = Condition(
     "credentials-invalid",
     ERROR,

@@ -63,11 +63,15 @@ def write_files(files: Files, *, serial: str = "", not_after: dt.datetime = NOT_
 
 @dataclass
 class Script:
-    """What one child does: its reports, one a poll, then its effect, then its end."""
+    """What one child does: its reports, one a poll, then its effect, then its end.
+
+    `told` is called with each report.
+    """
 
     reports: list[Progress] = field(default_factory=list)
     code: int = 0
     effect: Callable[[], None] = lambda: None
+    told: Callable[[], None] = lambda: None
 
 
 class ScriptedChild(Child):
@@ -94,6 +98,7 @@ class ScriptedChild(Child):
         assert timeout_s >= 0
         if self._reports:
             self._told = self._reports.pop(0)
+            self._script.told()
             return [self._told]
         if not self._ended:
             self._script.effect()

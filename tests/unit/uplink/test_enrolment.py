@@ -10,7 +10,8 @@ from agent import files
 from agent.errors import EXIT_REFUSED, EXIT_TEMPORARY, StoppingError
 from agent.health.progress import Progress
 from agent.uplink.clock_watch import ClockWatch
-from agent.uplink.enrolment import REFUSED_RETRY_S, Enrolment
+from agent.uplink.enrolment import Enrolment
+from agent.uplink.registration import REFUSED_RETRY_S
 from agent.uplink.waits import Backoff
 from agent.value import replace
 from tests.unit.uplink.conftest import NAME, Device, Script, write_identity
@@ -163,18 +164,14 @@ class TestRefusal:
 
 def test_a_clock_that_is_set_ends_the_childs_own_wait(device: Device) -> None:
     """It has signed at a wrong time, and waits to try again."""
-    script = Script([FAILING, DONE], 0, lambda: write_identity(device.certs))
-    device.children.scripts = [script]
-    device.clock.was_set = False
-    made = enrolment(device)
-    relay = made._relay
 
-    def set_clock(progress: Progress) -> None:
-        relay(progress)
+    def set_clock() -> None:
         device.clock.was_set = True
 
-    made._relay = set_clock  # type: ignore[method-assign]
-    made.credentials()
+    script = Script([FAILING, DONE], 0, lambda: write_identity(device.certs), set_clock)
+    device.children.scripts = [script]
+    device.clock.was_set = False
+    enrolment(device).credentials()
     assert device.children.started[0].retries == 1
 
 
