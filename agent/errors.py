@@ -139,10 +139,16 @@ class StoppingError(Exception):
 
 def is_service() -> bool:
     """True in a process of the service's user: root is no other one's, so sudo changes nothing."""
+    return has_service() and os.geteuid() == pwd.getpwnam(SERVICE).pw_uid
+
+
+def has_service() -> bool:
+    """True on a machine that has the service's user."""
     try:
-        return os.geteuid() == pwd.getpwnam(SERVICE).pw_uid
+        pwd.getpwnam(SERVICE)
     except KeyError:
         return False
+    return True
 
 
 @contextmanager

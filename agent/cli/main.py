@@ -17,7 +17,7 @@ from pathlib import Path
 
 from agent import __version__, config, sensors
 from agent.cli.output import PROGRAM, guarded, streams
-from agent.errors import AgentError
+from agent.errors import AgentError, has_service
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     chosen = sys.argv[1:] if arguments is None else list(arguments)
     with streams():
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and has_service():
             from agent import account, ownership  # noqa: PLC0415 -- the daemon needs neither
 
             if service := account.of_service():
