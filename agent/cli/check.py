@@ -67,7 +67,7 @@ def summary(config: Config) -> str:
         "sensors": sensors or "none: only the agent's own state is reported",
         "counted": _counted(config),
         "rules": "; ".join(map(_rule, config.rules)) or "none",
-        "digest": f"each day at {config.digest.at}" if config.digest.at != "off" else "off",
+        "digest": f"each day at {config.digest.at}" if config.digests else "off",
         "certificates": config.mqtt.cert_file or config.paths.certs / config.thing.name,
         "store": f"{config.store.path}, with a history of {_days(config.store.history_days)}",
         "runtime": config.paths.runtime,

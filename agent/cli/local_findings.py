@@ -50,7 +50,7 @@ def of_topics(config: Config) -> Finding:
         detects = sensor.sos or sensor.name in config.count.sensor
         if sensor.interval_s is not None or not detects:
             kinds.append(f"sensors/{sensor.name}")
-    kinds += [STATUS, EVENTS] + ([DIGEST] if config.digest.at != "off" else [])
+    kinds += [STATUS, EVENTS] + ([DIGEST] if config.digests else [])
     told = ", ".join(f"{config.thing.name}/{kind}" for kind in kinds)
     return Finding(OK, "topics", f"publishes {told}", f"the cloud side listens to these: {CLOUD}")
 

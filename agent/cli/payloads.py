@@ -77,7 +77,7 @@ def payloads(config: Config, clock: Clock) -> list[Payloads]:
             read |= {f"{sensor.name}.{name}": value for name, value in looked.values.items()}
             odd = [{**one, **dict.fromkeys(looked.missing, 1.0)} for one in odd]
             found.append(replace(_payloads(record.kind, usual, odd), unknown=looked.unknown))
-    if config.digest.at != "off":
+    if config.digests:
         found.append(_payloads(DIGEST, *_stored([*examples.digests(read, now)], now)))
     if events := [*examples.events(config, clock), *examples.calls(config, clock)]:
         both = [_stored([one, marked(one, AWAY)], now) for one in events]

@@ -19,6 +19,7 @@ from agent.config.fields import seen, show, unusable
 from agent.config.legacy import FILE_NAME, Legacy
 from agent.config.naming import registered_name
 from agent.config.settings import (
+    DIGEST_DAYS,
     Aws,
     Config,
     Count,
@@ -35,7 +36,7 @@ from agent.value import Value, fields, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agent.config.rule import Rule
 
@@ -194,13 +195,19 @@ def _count(tables: Tables, config: Config) -> tuple[Count, list[str]]:
         for one in config.sensors
         if one.test
     ]
-    still = [
-        f"rules: {rule.name}: no sensor is counted, so nothing is known of quiet"
-        for rule in config.rules
-        if rule.kind == "quiet" and not names
-    ]
     count = replace(config.count, sensor=names, asked=asked or named is not None)
-    return count, [*filter(None, [warning]), *tried, *still]
+    return count, [*filter(None, [warning]), *tried, *_untold(config, names)]
+
+
+def _untold(config: Config, counted_names: Sequence[str]) -> Iterator[str]:
+    """Warnings of what somebody wishes to be told, and cannot be."""
+    for rule in config.rules:
+        if rule.kind == "quiet" and not counted_names:
+            yield f"rules: {rule.name}: no sensor is counted, so nothing is known of quiet"
+    if config.digest.at != "off" and not config.digests:
+        kept = f"store.history_days is {config.store.history_days:g}"
+        why = f"{kept}, and it takes {DIGEST_DAYS}"
+        yield f'digest.at: no digest is made: {why}; or set it to "off"'
 
 
 def _legacy(path: Path, data: bytes | None) -> Legacy:

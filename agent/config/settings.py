@@ -140,10 +140,15 @@ class Mqtt(Value, kw_only=True):
             raise ValueError("endpoint: is missing; with cert_file nothing else tells it")
 
 
+#: A digest is made from so many days of history at least: else one of a day that was missed would
+#: say that nobody looked, only since the history was cut.
+DIGEST_DAYS = 9
+
+
 class StoreLimits(Value, kw_only=True):
     """Store of the records: its file, the longest time to a commit, and its bounds.
 
-    `history_days` is for what `report` shows; 0 keeps none.
+    `history_days` is for what `report` and the digests tell; 0 keeps none.
     """
 
     path: Path = file(Path("/var/lib/pi-iot-agent/store.db"))
@@ -228,3 +233,8 @@ class Config(Value, kw_only=True):
     digest: Digest = Digest()
     rules: tuple[Rule, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> bool:
+        """True if digests are wished for, and the history suffices for them."""
+        return self.digest.at != "off" and self.store.history_days >= DIGEST_DAYS

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from agent.model import Moment
     from agent.store import Store
 
-#: So many days that were missed get their digest late, the oldest first.
+#: So many days that were missed get their digest late, the oldest first. They are in the history
+#: wholly: DIGEST_DAYS of the settings are two more, for today and for a day that is cut.
 MISSED_MAX = 7
 
 #: The fact of the store that has the dates of those that were made last, so many: whatever the
@@ -31,7 +32,7 @@ class Digests:
     """Makes the digest of each day of which there is any history, once."""
 
     def __init__(self, config: Config, store: Store, health: Health) -> None:
-        self._minute = None if config.digest.at == "off" else parsed_time(config.digest.at)
+        self._minute = parsed_time(config.digest.at) if config.digests else None
         self._window_s = config.count.window_s
         self._store = store
         self._health = health

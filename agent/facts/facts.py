@@ -55,7 +55,7 @@ class Facts:
             from agent.facts.rules import Rules  # noqa: PLC0415 -- which only few need
 
             self._rules = Rules(config, store, health)
-        if config.digest.at != "off":
+        if config.digests:
             from agent.facts.digest import Digests  # noqa: PLC0415 -- which only few need
 
             self._digests = Digests(config, store, health)

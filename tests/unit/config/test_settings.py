@@ -10,6 +10,7 @@ import pytest
 from agent import sensors
 from agent.config import load
 from agent.config.rule import Rule
+from agent.facts.digest import MISSED_MAX
 from agent.value import fields, replace
 from tests.unit.config.conftest import TABLES, check_told, read, write
 
@@ -83,3 +84,29 @@ def test_the_shipped_file_has_every_key(table: str) -> None:
     shown = set(re.findall(r"^# (\w+) = ", section.partition("\n# [[")[0], flags=re.MULTILINE))
     keys = [one.name for one in fields(TABLES[table]) if "check" in one.metadata]
     assert shown == {*keys}
+
+
+@pytest.mark.parametrize(
+    ("content", "digests", "kept"),
+    [
+        ("", True, ""),
+        ("[store]\nhistory_days = 9", True, ""),
+        ("[store]\nhistory_days = 8.9", False, "8.9"),
+        ("[store]\nhistory_days = 0", False, "0"),
+        ("[store]\nhistory_days = 0\n[digest]\nat = 'off'", False, ""),
+    ],
+)
+def test_no_digest_is_made_of_a_history_that_is_cut(
+    tmp_path: Path,
+    content: str,
+    digests: bool,  # noqa: FBT001
+    kept: str,
+) -> None:
+    """It would say that nobody looked; who wishes for one is told why there is none."""
+    config = read(write(tmp_path, content))
+
+    assert config.digests == digests
+    told = f"store.history_days is {kept}, and it takes {MISSED_MAX + 2}"
+    warning = f'digest.at: no digest is made: {told}; or set it to "off"'
+    warnings = [one for one in config.warnings if one.startswith("digest.at: ")]
+    assert warnings == ([warning] if kept else [])

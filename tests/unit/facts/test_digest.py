@@ -85,6 +85,17 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.store.close()
 
 
+def test_a_history_that_is_too_short_has_no_digest(desk: Desk) -> None:
+    """One that is late would say that nobody looked, where only the history was cut."""
+    desk.note(-1)
+    limits = replace(desk.config.store, history_days=8.0)
+    desk.config = replace(desk.config, store=limits)
+    desk.restart()
+    desk.clock.pass_by(DAY_S)
+
+    assert desk.tend() == []
+
+
 def test_the_digest_of_a_day_is_made_at_seven_on_the_next(desk: Desk) -> None:
     """Not a second before, once, and the process need not be woken before that."""
     desk.note(0)
