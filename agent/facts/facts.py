@@ -133,7 +133,13 @@ class Facts:
         self._hours.tend(now)
         made: list[Made] = []
         if self._rules:
-            made += self._rules.tend(now, quiet=self._quiet, link=link, mode=mode, is_set=is_set)
+            quiet = {FACT: encoded(self._quiet.kept())}  # of which detection a rule has begun
+            made += [
+                replace(one, facts={**one.facts, **quiet})
+                for one in self._rules.tend(
+                    now, quiet=self._quiet, link=link, mode=mode, is_set=is_set
+                )
+            ]
         if self._digests:
             made += self._digests.tend(now, is_set=is_set)
         return made

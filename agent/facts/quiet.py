@@ -88,9 +88,10 @@ class Quiet:
             stored: Mapping[str, Json] = decode(self._store.recall(FACT).encode())
         except ValueError:
             stored = {}
-        known = [one for one in map(_restored, (mirrored, stored)) if one and one.began]
-        now = max(known, key=self._order, default=Quietness())
-        self._now = replace(now, is_set=is_set)
+        now, in_store = _restored(mirrored), _restored(stored)
+        if in_store and (not now or _knows_more(in_store, now)):
+            now = in_store
+        self._now = replace(now or Quietness(), is_set=is_set)
         self._told = self._now.last
 
     def look(self, now: Moment, *, watching: bool, is_set: bool) -> None:
@@ -113,14 +114,15 @@ class Quiet:
     def saw(self, seen: Detections, now: Moment) -> bool:
         """A counted sensor was asked, and has detected this; True if that ends a long spell."""
         was = self._now
-        if not (seen.count or seen.active_s > 0) or (was.last and self._is_after(was.last, now)):
+        if not (seen.count or seen.active_s > 0) or (was.last and _is_after(was.last, now)):
             return False
         self.look(now, watching=was.watching, is_set=was.is_set)
         if self._told == was.last:
             self._told_s = self._now.observed_s
         self._longest = self._longest_until(now)
         self._now = replace(self._now, began=now, detected=True, observed_s=0.0, before_s=0.0)
-        return not was.last or self._passed_s(was.last, now) > LONG_S
+        quiet_s = self._store.passed_s(was.last, now) if was.last else None
+        return quiet_s is None or quiet_s > LONG_S
 
     def observed_s(self) -> float:
         """Seconds since the last detection in which every counted sensor watched."""
@@ -135,7 +137,7 @@ class Quiet:
         early_s = at.wall_s - record.timestamp_s
         end = Moment(record.timestamp_s, at.boot_s - early_s, at.boot_id)
         last, observed_s = now.last, now.observed_s
-        if last and self._is_after(last, end):  # it counts in the next window
+        if last and _is_after(last, end):  # it counts in the next window
             last, observed_s = self._told, self._told_s
             if last_boot_s is not None:
                 last = Moment(end.wall_s + last_boot_s - end.boot_s, last_boot_s, at.boot_id)
@@ -176,7 +178,7 @@ class Quiet:
         self._day = day_of(now.wall_s)
         start_s = self._day.start_s
         if state.day_s != start_s:
-            of_today = state.began and self._store.true_wall_s(state.began) >= start_s
+            of_today = (self._began_s(state, now) or 0.0) >= start_s
             before_s = 0.0 if of_today else state.observed_s - after_s
             self._now = replace(state, day_s=start_s, before_s=before_s)
         self._longest = next(iter(self._store.spells(start_s, start_s + 1)), None)
@@ -189,19 +191,22 @@ class Quiet:
             return self._longest
         if self._longest and self._longest.observed_s >= observed_s:
             return self._longest
-        began_s = max(float(day.start_s), self._store.true_wall_s(state.began))
-        end_s = self._store.true_wall_s(end) if end else day.end_s
-        return Spell(day.start_s, began_s, max(began_s, min(end_s, day.end_s)), observed_s)
+        end_s = min(self._store.true_wall_s(end) if end else day.end_s, day.end_s)
+        began_s = self._began_s(state, state.looked) if state.looked else None
+        if began_s is None:  # no later than this, whatever clock its boot had
+            began_s = end_s - observed_s
+        began_s = max(float(day.start_s), began_s)
+        return Spell(day.start_s, began_s, max(began_s, end_s), observed_s)
 
     def _facts(
         self, last: Moment | None, observed_s: float, at: Moment, *, is_set: bool
     ) -> dict[str, Json]:
         """The fields of a payload of `at`, in whole seconds; what cannot be known is null."""
-        known = last is not None and (is_set or last.boot_id == at.boot_id)
-        if last is None or not known:
+        passed_s = self._store.passed_s(last, at) if last else None
+        if passed_s is None:
             return {"last_detection": None, "quiet_for_s": None}
         at_s = int(at.wall_s)
-        last_s = min(at_s, round(at.wall_s - self._passed_s(last, at)))
+        last_s = min(at_s, round(at.wall_s - passed_s))
         quiet_s = at_s - last_s
         facts: dict[str, Json] = {
             "last_detection": last_s if is_set else None,
@@ -211,20 +216,10 @@ class Quiet:
             facts["quiet_observed_s"] = round(observed_s)
         return facts
 
-    def _passed_s(self, since: Moment, until: Moment) -> float:
-        """Seconds from one moment to another, which may be of another boot."""
-        if since.boot_id == until.boot_id:
-            return until.boot_s - since.boot_s
-        return self._store.true_wall_s(until) - self._store.true_wall_s(since)
-
-    def _is_after(self, one: Moment, other: Moment) -> bool:
-        """True if `one` was after the other."""
-        return self._passed_s(one, other) < 0
-
-    def _order(self, state: Quietness) -> tuple[bool, float, float]:
-        """Of two that were kept, the one that knows more is the newer."""
-        began_s = self._store.true_wall_s(state.began) if state.began else 0.0
-        return state.detected, began_s, state.observed_s
+    def _began_s(self, state: Quietness, now: Moment) -> float | None:
+        """When the spell began, by the wall clock as it is now; None if nobody knows."""
+        passed_s = self._store.passed_s(state.began, now) if state.began else None
+        return None if passed_s is None else self._store.true_wall_s(now) - passed_s
 
 
 def _restored(kept: Mapping[str, Json]) -> Quietness | None:
@@ -242,6 +237,20 @@ def _restored(kept: Mapping[str, Json]) -> Quietness | None:
                 began, detected, float(observed_s), day_s=day_s, before_s=min(before_s, observed_s)
             )
     return None
+
+
+def _is_after(one: Moment, other: Moment) -> bool:
+    """True if `one` was after the other, of the same boot; what another boot saw was before."""
+    return one.boot_id == other.boot_id and one.boot_s > other.boot_s
+
+
+def _knows_more(one: Quietness, mirrored: Quietness) -> bool:
+    """True if `one` is newer than what was mirrored, in a boot that is not over."""
+    if one.detected != mirrored.detected or not (one.began and mirrored.began):
+        return one.detected
+    if one.began.boot_id != mirrored.began.boot_id:
+        return False
+    return (one.began.boot_s, one.observed_s) > (mirrored.began.boot_s, mirrored.observed_s)
 
 
 def encoded(kept: Mapping[str, Json]) -> str:

@@ -15,7 +15,7 @@ from agent.facts.made import EVENTS, Made
 from agent.facts.threshold import HINT, Threshold, foreseen
 from agent.facts.watch import BEGIN, END, Begun, Offline, Sight, Still, Turn, Watch
 from agent.health import conditions
-from agent.model import NewRecord, decode, encode, plain_number
+from agent.model import NewRecord, decode, encode, is_time, plain_number
 from agent.value import asdict
 
 TYPE_CHECKING = False
@@ -43,6 +43,7 @@ class Rules:
 
     def __init__(self, config: Config, store: Store, health: Health) -> None:
         self._health = health
+        self._store = store
         self._commands = _commands(config, health)
         self._begun, kept = _recalled(store.recall(FACT))
         self._watches = [_watch(rule, config, kept.get(rule.name, [])) for rule in config.rules]
@@ -76,7 +77,8 @@ class Rules:
         self, now: Moment, *, quiet: Quiet, link: Link, mode: Mode, is_set: bool
     ) -> list[Made]:
         """The events of rules that begin or end now; their commands are started."""
-        sight = Sight(now, is_set, quiet.observed_s(), _last_s(quiet.last, now), link, mode)
+        passed_s = self._store.passed_s
+        sight = Sight(now, is_set, quiet.observed_s(), quiet.last, passed_s, link, mode)
         return [*self._removed(sight), *self._turns(sight)]
 
     def due_s(self) -> float:
@@ -102,7 +104,7 @@ class Rules:
                 del self._begun[name]
                 self._health.clear(conditions.RULE_ACTIVE, key=name)
                 kind, *of = begun.of.split("/")
-                body = _told(END, name, kind, of, None, begun.since_s)
+                body = _told(END, name, kind, of, None, _since_s(begun, sight))
                 body |= {"value": None, "lasted_s": _lasted_s(begun, sight), "reason": "removed"}
                 yield self._made(body, sight.now)
 
@@ -117,7 +119,8 @@ class Rules:
         rule, now = watch.rule, sight.now
         if turn.event == BEGIN:
             since_s = now.wall_s - turn.for_s if sight.is_set else None
-            begun = Begun(watch.of, since_s, now.boot_s - turn.for_s, now.boot_id)
+            last = sight.last_kept
+            begun = Begun(watch.of, since_s, now.boot_s, now.boot_id, turn.for_s, last)
             self._begun[rule.name] = begun
             self._show(rule, begun)
         else:
@@ -125,7 +128,7 @@ class Rules:
             self._health.clear(conditions.RULE_ACTIVE, key=rule.name)
         of = watch.of.split("/")[1:]
         limit = plain_number(rule.limit)
-        body = _told(turn.event, rule.name, rule.kind, of, limit, begun.since_s)
+        body = _told(turn.event, rule.name, rule.kind, of, limit, _since_s(begun, sight))
         body["value"] = turn.value
         if turn.event == END:
             body |= {"lasted_s": _lasted_s(begun, sight), "reason": turn.reason}
@@ -180,18 +183,16 @@ def _told(  # noqa: PLR0917 -- the keys in their order
 
 def _lasted_s(begun: Begun, sight: Sight) -> int | None:
     """Seconds that it has lasted; None where no clock tells."""
-    if begun.boot_id == sight.now.boot_id:
-        return round(sight.now.boot_s - begun.boot_s)
-    if begun.since_s is None or not sight.is_set:
-        return None
-    return max(0, round(sight.now.wall_s - begun.since_s))
+    passed_s = sight.passed_s(begun.at, sight.now)
+    return None if passed_s is None else max(0, round(begun.for_s + passed_s))
 
 
-def _last_s(last: Moment | None, now: Moment) -> float | None:
-    """The wall time of the last detection, by the clock as it is now where that can be."""
-    if last is None:
-        return None
-    return now.wall_s - (now.boot_s - last.boot_s) if last.boot_id == now.boot_id else last.wall_s
+def _since_s(begun: Begun, sight: Sight) -> float | None:
+    """Since when it holds, as it was told; else as is known by now, None if nobody knows."""
+    passed_s = sight.passed_s(begun.at, sight.now)
+    if begun.since_s is not None or passed_s is None or not sight.is_set:
+        return begun.since_s
+    return sight.now.wall_s - passed_s - begun.for_s
 
 
 def _recalled(text: str) -> tuple[dict[str, Begun], dict[str, list[Json]]]:
@@ -217,8 +218,10 @@ def _begun(one: dict[str, Json]) -> Begun:
             "since_s": None | float() | int() as since_s,
             "boot_s": float() | int() as boot_s,
             "boot_id": str() as boot_id,
-        }:
-            return Begun(of, since_s, boot_s, boot_id)
+            "for_s": float() | int() as for_s,
+            "last": list() as last,
+        } if all(map(is_time, (since_s or 0, boot_s, for_s))):
+            return Begun(of, since_s, boot_s, boot_id, for_s, last)
     raise ValueError(f"no rule that has begun: {one!r:.80}")
 
 

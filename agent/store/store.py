@@ -213,6 +213,10 @@ class Store(AbstractContextManager["Store"]):
         """The time that the wall clock should have shown at `moment`, by the best knowledge."""
         return self._write_behind.boots.wall_s(moment)
 
+    def passed_s(self, since: Moment, until: Moment) -> float | None:
+        """Seconds from one moment to another; None where no clock tells."""
+        return self._write_behind.boots.passed_s(since, until)
+
     def remember(self, **facts: Fact) -> None:
         """Keep facts in the file for the next process."""
         with self._locked() as content:

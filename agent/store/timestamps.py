@@ -145,3 +145,15 @@ class Boots(Value):
         """The time that the wall clock should have shown at `moment`, by the best knowledge."""
         boot = self.known.get(moment.boot_id)
         return moment.boot_s + boot.offset_s if boot and boot.is_set else moment.wall_s
+
+    def passed_s(self, since: Moment, until: Moment) -> float | None:
+        """Seconds from one moment to another; None where no clock tells.
+
+        By boot time within one boot, else by wall time where the clocks of both were set.
+        """
+        if since.boot_id == until.boot_id:
+            return until.boot_s - since.boot_s
+        then, here = self.known.get(since.boot_id), self.known.get(until.boot_id)
+        if not (then and then.is_set and here and here.is_set):
+            return None
+        return until.boot_s + here.offset_s - since.boot_s - then.offset_s

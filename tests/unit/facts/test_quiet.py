@@ -223,6 +223,28 @@ def test_a_detection_before_the_clock_was_set_is_known_by_its_age(home: Home) ->
     assert began[0] == START_S + 86_460
 
 
+def test_a_detection_of_a_boot_whose_clock_was_never_set_is_no_fact_of_the_next(
+    home: Home,
+) -> None:
+    """When it was is not known, nor how long it has been quiet; what was observed counts."""
+    home.clock.was_set = False
+    home.live(60)
+    home.detect()
+    home.live(600)
+    home.count()
+    home.power_cut(off_s=0)
+    home.clock.jump(10 * DAY_S)
+    home.clock.was_set = True
+    home.start()
+    home.live(600)
+    assert told(home.count()) == home.quiet() == (None, None, None)
+    assert home.facts._quiet.observed_s() == 1200
+    (spell,) = home.store.spells(0, 3e9)
+    assert spell.ended_s - spell.began_s == spell.observed_s == 600
+    home.detect()
+    assert home.quiet()[1] == 0
+
+
 def test_what_was_observed_of_a_day_before_the_clock_was_set_is_of_that_day(
     tmp_path: Path,
 ) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.config.rule import Rule
+from agent.facts.modes import Mode
 from agent.facts.span import span_at
-from agent.model import Reading
+from agent.model import Reading, encode
 from agent.sensors import Detections
 from agent.value import replace
 from tests.unit.facts.conftest import BERLIN
@@ -583,3 +584,117 @@ def number(value: Json) -> float:
     """The number that it is."""
     assert isinstance(value, int | float)
     return value
+
+
+def test_a_detection_of_this_boot_ends_quiet_whatever_its_clock_says(
+    live: Callable[..., Home],
+) -> None:
+    """After a power cut the clock may be behind that of the boot before until it is set."""
+    home = live(replace(ALWAYS, quiet_for_s=1800), at="2026-11-27 12:00:00")
+    home.seen()
+    home.die(power_cut=True)
+    home.clock.jump(-3600)
+    home.clock.was_set = False
+    home.start()
+    for _ in range(40):
+        home.live(60)
+        home.seen()
+    assert home.events() == []
+
+
+@pytest.mark.parametrize("was_set", [True, False])
+def test_a_clock_that_was_ahead_for_a_while_leaves_the_hours_as_they_are(
+    live: Callable[..., Home], *, was_set: bool
+) -> None:
+    """Set or not, and though a mode ended in that time: quiet counts from their begin, once."""
+    home = live(STILL, at="2026-11-28 08:30:00")
+    home.clock.was_set = was_set
+    home.seen()
+    home.mode("away", 3600)
+    home.live(600)
+    home.facts.modes.set(Mode())
+    home.live(60)
+    home.clock.jump(-86_400)
+    home.clock.was_set = True
+    home.live(60)
+    home.until("2026-11-27 10:00:00")
+    home.seen()
+    home.until("2026-11-27 13:00:00")
+    home.seen()
+    home.until("2026-11-28 12:00:00")
+    assert home.told() == [
+        ("11-27 17:00:00", "still begin", ""),
+        ("11-27 22:00:00", "still end", "hours over"),
+        ("11-28 11:00:00", "still begin", ""),
+    ]
+
+
+def test_quiet_counts_from_the_end_of_a_mode_though_the_clock_is_set_later(
+    live: Callable[..., Home],
+) -> None:
+    """By the clock that never steps."""
+    home = live(ALWAYS, at="2026-11-27 06:00:00")
+    home.clock.was_set = False
+    home.seen()
+    home.mode("away", 86_400)
+    home.live(6 * 3600)
+    home.facts.modes.set(Mode())
+    home.live(600)
+    home.clock.jump(36_000)
+    home.clock.was_set = True
+    home.live(3600)
+    assert home.events() == []
+    home.live(4 * 3600)
+    assert [one["event"] for one in home.events()] == ["begin"]
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_a_clock_that_steps_before_a_crash_makes_no_detection_and_hides_none(
+    live: Callable[..., Home], step_s: int
+) -> None:
+    """What ends a rule is a detection that is not the one that it began after."""
+    home = live(ALWAYS, at="2026-11-27 07:00:00")
+    home.seen()
+    home.live(4 * 3600)
+    home.clock.jump(step_s)
+    home.live(60)
+    home.die()
+    home.start()
+    home.live(600)
+    assert [one["event"] for one in home.events()] == ["begin"]
+    home.recorder.saw(Detections(1, 0.5), home.clock.now())
+    home.recorder.mirror(())
+    home.die()
+    home.start()
+    begin, end = home.events()
+    assert (end["event"], end["reason"]) == ("end", "detection")
+    assert (end["since"], end["lasted_s"]) == (begin["since"], 4 * 3600 + 660)
+
+
+def test_since_is_told_at_the_end_if_it_is_known_by_then(live: Callable[..., Home]) -> None:
+    """It was null at the begin, where the clock was not set."""
+    home = live(ALWAYS, at="2026-11-27 07:00:00")
+    home.clock.was_set = False
+    home.seen()
+    home.live(4 * 3600)
+    home.clock.jump(3600)
+    home.clock.was_set = True
+    home.live(60)
+    home.seen()
+    assert [one["since"] for one in home.events()] == [None, local("2026-11-27 08:00:00")]
+
+
+@pytest.mark.parametrize("field", ["since_s", "boot_s", "for_s"])
+@pytest.mark.parametrize("value", [1e18, 1e300, -1.0, 10**400])
+def test_a_rule_that_has_begun_at_no_time_has_not(
+    live: Callable[..., Home], field: str, value: float
+) -> None:
+    """A cell of the store may be spoiled; the agent starts."""
+    home = live(ALWAYS)
+    begun = {"of": "quiet", "since_s": 1.0, "boot_s": 1.0, "boot_id": "b", "for_s": 1, "last": []}
+    text = encode({"begun": {"always": {**begun, field: value}}}).decode()
+    home.store.remember(rules=text)
+    home.close()
+    home.start()
+    home.live(600)
+    assert home.told() == []

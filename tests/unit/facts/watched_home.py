@@ -11,6 +11,7 @@ from agent.facts import Facts, Mode
 from agent.health.health import Health
 from agent.model import COUNT, NewRecord, Reading, reading_record
 from agent.sampling import Pool, Recorder, mirrored_facts
+from agent.sampling.window_mirror import MIRROR
 from agent.sensors import Detections
 from agent.sensors.gpio import Options as Button
 from agent.store import open_store
@@ -125,7 +126,7 @@ class Home:
         self.store._write_behind.db.close()
         if power_cut:
             with suppress(FileNotFoundError):
-                (self.directory / "window").unlink()
+                (self.directory / MIRROR).unlink()
             self.clock._boot_id = f"boot of {self.clock.wall_s()}"
             self.clock.now_boot_s = 10.0
 
