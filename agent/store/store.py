@@ -225,10 +225,7 @@ class Store(AbstractContextManager["Store"]):
                 content.commit(meta)
 
     def note(self, *found: Hour | Outage | Spell) -> None:
-        """Add these to the history at the next commit: hours add up, another takes its place.
-
-        What no row can hold is passed over, and so is all where none is kept.
-        """
+        """Add what a row can hold to the history at the next commit: hours add up, others replace."""
         with self._locked() as content:
             content.history.note(*found)
 

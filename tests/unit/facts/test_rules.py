@@ -691,7 +691,14 @@ def test_a_rule_that_has_begun_at_no_time_has_not(
 ) -> None:
     """A cell of the store may be spoiled; the agent starts."""
     home = live(ALWAYS)
-    begun = {"of": "quiet", "since_s": 1.0, "boot_s": 1.0, "boot_id": "b", "for_s": 1, "last": []}
+    begun: dict[str, Json] = {
+        "of": "quiet",
+        "since_s": 1.0,
+        "boot_s": 1.0,
+        "boot_id": "b",
+        "for_s": 1,
+        "last": [],
+    }
     text = encode({"begun": {"always": {**begun, field: value}}}).decode()
     home.store.remember(rules=text)
     home.close()
