@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from queue import SimpleQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +85,29 @@ class Job:
             return self._awaited
 
 
+class Inbox:
+    """Hands one thread a job, or None, at a time; nobody puts in another before that is taken.
+
+    The module `queue`, which has such things, takes 80 KiB.
+    """
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+        self._empty = threading.Lock()  # held while there is nothing
+        self._empty.acquire()
+
+    def put(self, job: Job | None) -> None:
+        """Put in a job, or None for no more."""
+        self._job = job
+        self._empty.release()
+
+    def get(self) -> Job | None:
+        """Wait for what is put in, and take it out."""
+        self._empty.acquire()
+        job, self._job = self._job, None
+        return job
+
+
 class Pool:
     """Starts jobs; any thread may call it.
 
@@ -96,7 +118,7 @@ class Pool:
     def __init__(self, *, on_done: Callable[[], object] = lambda: None) -> None:
         self._on_done = on_done
         self._lock = threading.Lock()
-        self._spare: list[SimpleQueue[Job | None]] = []
+        self._spare: list[Inbox] = []
         self._busy = 0
         self._closed = False
 
@@ -112,7 +134,7 @@ class Pool:
             if self._spare:
                 inbox = self._spare.pop()
             else:
-                inbox = SimpleQueue()
+                inbox = Inbox()
                 # A thread stuck in a system call must not keep the process from ending.
                 threading.Thread(target=self._serve, args=(inbox,), name="job", daemon=True).start()
             self._busy += 1
@@ -135,7 +157,7 @@ class Pool:
         for inbox in spare:
             inbox.put(None)
 
-    def _serve(self, inbox: SimpleQueue[Job | None]) -> None:
+    def _serve(self, inbox: Inbox) -> None:
         while job := inbox.get():
             job.run()
             with self._lock:

@@ -94,8 +94,8 @@ LOADING = {"__import__", "exec", "eval", "import_module", "modules", "resolve_na
 NEVER_IN_THE_DAEMON = {
     *("boto3", "botocore", "tenacity", "cryptography", "asyncio", "urllib.request", "http.client"),
     *("tomlkit", "dataclasses", "inspect", "ast", "dis", "argparse", "gettext"),
-    *("subprocess", "locale", "shlex", "secrets", "ctypes", "uuid", "agent.uplink.child"),
-    "agent.uplink.registration",
+    *("subprocess", "locale", "shlex", "secrets", "ctypes", "uuid", "queue", "heapq"),
+    *("agent.uplink.child", "agent.uplink.registration"),
     *("agent.facts.rules", "agent.facts.summary", "agent.facts.rhythm", "agent.config.rule"),
     *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
     *("agent.sensors.running", "agent.sensors.system", "agent.identity.own_files"),
