@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agent.config import Config
     from agent.facts.day import Day
+    from agent.facts.hours import Hours
     from agent.health.health import Health
     from agent.model import Moment
     from agent.store import Store
@@ -23,20 +24,22 @@ if TYPE_CHECKING:
 #: wholly: DIGEST_DAYS of the settings are two more, for today and for a day that is cut.
 MISSED_MAX = 7
 
-#: The fact of the store that has the dates of those that were made last, so many: whatever the
-#: clock does, none is made twice, and none is left out.
-MADE, MADE_MAX = "digest_days", 20
+#: The fact of the store that has the dates of those that were made last, for as many days as the
+#: history goes back and some more: whatever the clock does, none is made twice or left out.
+MADE, MADE_MORE = "digest_days", 10
 
 
 class Digests:
     """Makes the digest of each day of which there is any history, once."""
 
-    def __init__(self, config: Config, store: Store, health: Health) -> None:
+    def __init__(self, config: Config, store: Store, health: Health, hours: Hours) -> None:
         self._minute = parsed_time(config.digest.at) if config.digests else None
         self._window_s = config.count.window_s
         self._store = store
         self._health = health
         self._made = store.recall(MADE).split()
+        self._made_max = math.ceil(config.store.history_days) + MADE_MORE
+        self._hours = hours
         # Between these times of the wall clock nothing is due, unless it steps out of them.
         self._rests_from_s, self._rests_until_s = math.inf, math.inf
 
@@ -70,6 +73,7 @@ class Digests:
 
     def _digest(self, day: Day, now: Moment) -> list[Made]:
         """The digest of `day`, if there is any history of it."""
+        self._hours.flush()  # what was read since the last count is of that day too
         if not (
             self._store.hours(day.start_s, day.end_s) or self._store.outages(day.start_s, day.end_s)
         ):
@@ -79,5 +83,5 @@ class Digests:
         record = summary.of_day(day, self._store, self._health.snapshot(), now)
         if not record:
             return []
-        self._made = [*self._made, day.name][-MADE_MAX:]
+        self._made = [*self._made, day.name][-self._made_max :]
         return [Made(record, {MADE: " ".join(self._made)})]

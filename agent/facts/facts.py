@@ -58,7 +58,7 @@ class Facts:
         if config.digests:
             from agent.facts.digest import Digests  # noqa: PLC0415 -- which only few need
 
-            self._digests = Digests(config, store, health)
+            self._digests = Digests(config, store, health, self._hours)
 
     def begin(
         self, reason: str, since: Moment | None, mirrored: Mapping[str, Json] | None = None

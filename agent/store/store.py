@@ -225,7 +225,7 @@ class Store(AbstractContextManager["Store"]):
                 content.commit(meta)
 
     def note(self, *found: Hour | Outage | Spell) -> None:
-        """Add what a row can hold to the history at the next commit: hours add up, others replace."""
+        """Add what rows can hold to the history at the next commit: hours add up, no other does."""
         with self._locked() as content:
             content.history.note(*found)
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from agent.config import Count, Digest
 from agent.facts.day import day_of, of_local
 from agent.facts.digest import Digests
+from agent.facts.hours import Hours
 from agent.facts.summary import body_of
 from agent.health.health import Health
-from agent.model import encode
+from agent.model import Reading, encode
 from agent.store import COUNTS, Hour, Outage, Spell, open_store
 from agent.value import replace
 from tests.fakes import FakeClock, config
@@ -54,7 +55,8 @@ class Desk:
 
     def restart(self) -> None:
         """Begin anew with the same store."""
-        self.digests = Digests(self.config, self.store, Health())
+        self.hours = Hours(self.store)
+        self.digests = Digests(self.config, self.store, Health(), self.hours)
 
     def note(self, days: int) -> None:
         """Have a history of the day that is so many days from now."""
@@ -257,3 +259,29 @@ def test_a_digest_is_small_whatever_happened(
     left = int(str(left_out.get("outages", 0))), int(str(left_out.get("quantities", 0)))
     assert len(told) + left[0] == len(causes)
     assert len(quantities) + left[1] == len({*names} - {COUNTS})
+
+
+def test_a_clock_that_goes_back_for_weeks_makes_no_day_twice(desk: Desk) -> None:
+    """All dates that the history may go back to are remembered."""
+    made = []
+    for days in range(1, 61):
+        desk.note(0)
+        desk.at("08:00", days=days)
+        made += desk.tend()
+    desk.clock.jump(-30 * DAY_S)
+    for _ in range(3):
+        desk.note(0)
+        desk.restart()
+        made += desk.tend()
+        desk.clock.pass_by(DAY_S)
+    assert len(made) == len(set(made)) == 60
+
+
+def test_what_was_read_since_the_last_count_is_in_the_digest(desk: Desk) -> None:
+    """A device that counts nothing notes its readings every ten minutes only."""
+    desk.hours.read(Reading("room", {"temperature_c": 21.5}, desk.clock.now()), odd=False)
+    desk.at("07:00", days=1)
+    (made,) = desk.digests.tend(desk.clock.now(), is_set=True)
+    quantities = made.record.body["quantities"]
+    assert isinstance(quantities, dict)
+    assert [*quantities] == ["room.temperature_c"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.model import Moment, NewRecord
+from agent.model import Json, Moment, NewRecord
 from agent.sampling import mirrored_facts, open_windows
 from agent.sampling.counting import Report
 from agent.sampling.window_mirror import MIRROR, mirror
@@ -14,8 +15,6 @@ from agent.value import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from agent.model import Json
 
 
 @pytest.mark.parametrize(
@@ -36,6 +35,53 @@ def test_a_mirror_that_is_spoiled_is_passed_over(tmp_path: Path, content: bytes)
     """It cannot keep the agent from starting."""
     (tmp_path / MIRROR).write_bytes(content)
     assert open_windows(tmp_path) == []
+
+
+BODY: dict[str, Json] = {
+    "detect_count": 1,
+    "active_ms": 1,
+    "observed_ms": 1,
+    "window_s": 600,
+    "next_by": 1200,
+}
+SOUND: dict[str, Json] = {
+    "window": "b 1",
+    "moment": [600, 1.0, 2.0, "b"],
+    "seen": [1, 2],
+    "body": BODY,
+}
+CELLS: list[dict[str, Json]] = [
+    {"moment": ["#", 1.0, 2.0, "b"]},
+    {"moment": [600, "#", 2.0, "b"]},
+    {"moment": [600, 1.0, "#", "b"]},
+    {"seen": [1, "#"]},
+    {"seen": ["#", 1]},
+    *[dict[str, Json](body={**BODY, name: "#"}) for name in BODY],
+]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("value", ["1e400", "NaN", "-1", "1e300", f"1{'0' * 400}", '"x"', "[]"])
+def test_a_number_that_cannot_be_is_no_window(
+    tmp_path: Path, cell: dict[str, Json], value: str
+) -> None:
+    """Whatever is made of it would end each start."""
+    text = json.dumps({"windows": [{**SOUND, **cell}]}).replace('"#"', value)
+    (tmp_path / MIRROR).write_text(text)
+    assert open_windows(tmp_path) == []
+
+
+def test_a_mirror_too_deep_or_too_large_is_passed_over(tmp_path: Path) -> None:
+    """And the facts beside it."""
+    for text in ("[" * 200_000, '{"facts":{"a":1},"x":"' + "x" * 2_000_000 + '"}'):
+        (tmp_path / MIRROR).write_text(text)
+        assert (open_windows(tmp_path), mirrored_facts(tmp_path)) == ([], {})
+
+
+def test_a_window_whose_numbers_can_be_is_reported(tmp_path: Path) -> None:
+    """As the cells of it that are spoiled one by one elsewhere show."""
+    (tmp_path / MIRROR).write_text(json.dumps({"windows": [SOUND]}))
+    assert [one.window for one in open_windows(tmp_path)] == ["b 1"]
 
 
 def report(name: str, count: int | None, *, watched: bool = True) -> Report:
