@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from agent.facts.day import hour_end, hour_start
-from agent.model import moved_window
+from agent.model import HOUR_S, moved_window
 from agent.store import COUNTS, Hour
 from agent.value import replace
 
@@ -88,12 +88,15 @@ class Hours:
 
 
 def _counted(record: NewRecord, *, odd: bool) -> Iterator[Hour]:
-    """The share of each hour in a count; of one that nobody observed, that there was one."""
+    """The share of each hour in a count; of one that nobody observed, that there was one.
+
+    So of one of several hours: nobody knows which of them its detections are of.
+    """
     number = record.body.get
     window_s, detections = _number(number("window_s")), number("detect_count")
     at_s = record.timestamp_s - window_s
     observed_s = active_s = total = 0.0
-    if window_s > 0 and detections is not None:
+    if 0 < window_s <= HOUR_S and detections is not None:
         observed_s = _number(number("observed_ms")) / 1000 / window_s
         active_s = _number(number("active_ms")) / 1000 / window_s
         total = _number(detections)

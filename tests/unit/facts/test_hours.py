@@ -88,12 +88,12 @@ def test_a_detection_at_the_very_end_of_a_window_is_of_its_hour(home: Home) -> N
     assert (hour.total, hour.first_s, hour.last_s) == (6, began_s + 600, began_s + 3600)
 
 
-def test_what_was_observed_of_a_long_window_is_of_all_its_hours(home: Home) -> None:
-    """Its detections are of the first: nobody knows more."""
+def test_a_window_of_several_hours_tells_nothing_of_any(home: Home) -> None:
+    """Nobody knows in which its detections were: hours without are no hours of quiet."""
     began_s = int(home.clock.wall_s())
     counted(home, began_s + 3 * HOUR_S, 3 * HOUR_S, detect_count=5, observed_ms=7_200_000)
     found = [(row.start_s - began_s, row.number, row.total, row.observed_s) for row in rows(home)]
-    assert found == [(0, 1, 5, 2400), (3600, 0, 0, 2400), (7200, 0, 0, 2400)]
+    assert found == [(0, 1, 0, 0), (3600, 0, 0, 0), (7200, 0, 0, 0)]
 
 
 def test_a_window_over_the_end_of_an_hour_is_told_of_both(
