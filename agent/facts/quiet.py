@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 #: The fact of the store that has the spell.
 FACT = "quiet"
 
+#: Facts that have the name of the window that was counted last, and of the one that an agent which
+#: knows of quiet has: where they differ, one before it has counted since.
+WINDOW, KNOWN_WINDOW = "window", "quiet_window"
+
 #: Looks are a minute apart; between two that are further apart, nobody is known to have looked.
 GAP_MAX_S = 180.0
 
@@ -87,6 +91,8 @@ class Quiet:
         try:
             stored: Mapping[str, Json] = decode(self._store.recall(FACT).encode())
         except ValueError:
+            stored = {}
+        if self._store.recall(WINDOW) != self._store.recall(KNOWN_WINDOW):
             stored = {}
         now, in_store = _restored(mirrored), _restored(stored)
         if in_store and (not now or _knows_more(in_store, now)):

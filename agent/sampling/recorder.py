@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 
 from agent.errors import FileBackError
+from agent.facts import KNOWN_WINDOW, WINDOW
 from agent.health import conditions
 from agent.health.health import FSYNC_S, SAMPLER, SHOWN_WITHIN_S
 from agent.model import DAY_S, reading_record
@@ -88,7 +89,7 @@ class Recorder:
     def begin(self) -> None:
         """Note how the clock stands, and report the windows that were open when a process died."""
         self._store.note_clock(self._clock.now(), is_set=self._clock.is_set())
-        for report in open_windows(self._runtime, self._store.recall("window")):
+        for report in open_windows(self._runtime, self._store.recall(WINDOW)):
             log.info("a window that was open when the agent ended is reported")
             self.report(report)
         self.mirror(())
@@ -171,7 +172,7 @@ class Recorder:
             found = report.record.body["detect_count"]
             detections = found if isinstance(found, int) else 0
             record, facts = self._facts.counted(report.record, report.seen_boot_s)
-            facts = {**facts, "window": report.window}
+            facts = {**facts, WINDOW: report.window, KNOWN_WINDOW: report.window}
             self.append(record, detections=detections, urgent=False, **facts)
         return not self._returning
 

@@ -245,6 +245,25 @@ def test_a_detection_of_a_boot_whose_clock_was_never_set_is_no_fact_of_the_next(
     assert home.quiet()[1] == 0
 
 
+def test_what_an_agent_that_knows_nothing_of_quiet_has_counted_makes_it_unknown(
+    home: Home,
+) -> None:
+    """As one before this: somebody may have been seen then."""
+    home.detect()
+    home.live(600)
+    home.store.remember(window="b 1", quiet_window="b 1")
+    home.count()
+    home.stop()
+    home.mirrored = {}
+    home.start()
+    assert home.quiet()[0] == 0
+    home.store.remember(window="b 2")
+    home.stop()
+    home.mirrored = {}
+    home.start()
+    assert home.quiet() == (None, None, None)
+
+
 def test_what_was_observed_of_a_day_before_the_clock_was_set_is_of_that_day(
     tmp_path: Path,
 ) -> None:
