@@ -95,7 +95,7 @@ class _Page:
         return f"<section>\n<h2>{escape(self._words(key))}</h2>\n{inner}</section>\n"
 
     def _scrolled(self, title: str, inner: str) -> str:
-        """What may be wider than a phone, and can be moved with the keyboard."""
+        """Region that may be wider than a phone, and can be moved with the keyboard."""
         label = escape(self._words("scroll", title=title))
         return (
             f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">{inner}</div>\n'

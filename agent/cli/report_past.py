@@ -37,7 +37,7 @@ NUMBER_MAX = 1e15
 
 
 class Past(Value):
-    """What is known; the last detection, quiet and mode are the running agent's, if one `runs`.
+    """Knowledge of the last days; the last detection, quiet and mode are the running agent's, if one `runs`.
 
     `quiet_observed_s` is None where all of the quiet was observed.
     """
@@ -131,7 +131,7 @@ def _spells(rows: list[object]) -> Iterator[Spell]:
 
 
 def _row(kind: type[Value]) -> attrgetter[tuple[object, ...]]:
-    """What makes a row of a value."""
+    """Maker of a row of a value."""
     return attrgetter(*(one.name for one in fields(kind)))
 
 

@@ -243,7 +243,7 @@ class Words:
         return self.span(outage.ended_s - outage.began_s)
 
     def kind(self, kind: str) -> str:
-        """What an outage is one of."""
+        """Word for the kind of an outage."""
         return self(kind) if kind in KINDS else kind
 
     def mode(self, mode: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rule_warnings(config: Config) -> Iterator[str]:
-    """What keeps a rule from beginning, or its command from being run, as seen from here."""
+    """Reasons that keep a rule from beginning, or its command from being run, as seen from here."""
     for rule in config.rules:
         if doubt := rule.quantity and foreseen(rule, config):
             yield f"rules: {rule.name}: {doubt}"

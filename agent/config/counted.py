@@ -66,7 +66,7 @@ def _none(why: str, others: Sequence[str]) -> str:
 
 
 def _idle(names: Sequence[str], sensors: Sequence[SensorConfig]) -> str:
-    """Why the sensors of these names are not counted."""
+    """Reason why the sensors of these names are not counted."""
     buttons = {one.name for one in sensors if one.sos}
     called = [f"{name} (for SOS)" if name in buttons else name for name in names]
     return f"{_listed(called)} {'does' if len(names) == 1 else 'do'} not detect"

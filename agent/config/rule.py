@@ -11,7 +11,7 @@ HOURS = r"([01]?\d|2[0-3]):[0-5]\d ?- ?(([01]?\d|2[0-3]):[0-5]\d|24:00)"
 
 
 class Rule(Value, kw_only=True):
-    """What a person wants to be told: its limit, for how long, and what is run then.
+    """Rule by which a person wants to be told: its limit, for how long, and what is run then.
 
     One of `quiet_for_s`, `offline_for_s`, `above` and `below` is given, as `rules.py` sees to it,
     with `hysteresis` for the last two, whose `quantity` may be `wbgt_c`. `hours` are local.

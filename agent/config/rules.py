@@ -56,7 +56,7 @@ def read_rules(tables: Tables, listed: list[object], sensors: list[object]) -> t
 
 
 def words(rule: Rule) -> str:
-    """What `rule` tells of, as a person says it."""
+    """Words for what `rule` tells of, as a person says it."""
     if rule.kind == "quiet":
         begin, _, end = rule.hours.partition("-")
         hours = f" between {begin.strip()} and {end.strip()}" if rule.hours else ""

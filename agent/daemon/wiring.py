@@ -105,7 +105,7 @@ def run(config: Config) -> int:
 
 
 def _figures(store: Store) -> dict[str, Json]:
-    """What the store tells at each snapshot."""
+    """Figures that the store tells at each snapshot."""
     return {"queued": store.queued, "dropped": store.dropped, "total": store.total}
 
 

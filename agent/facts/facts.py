@@ -150,7 +150,7 @@ class Facts:
         return min(rules_s, self._digests.due_s(self._clock.now()) if self._digests else math.inf)
 
     def kept(self) -> dict[str, Json]:
-        """What the mirror keeps for a process that follows a crash."""
+        """State that the mirror keeps for a process that follows a crash."""
         return self._quiet.kept()
 
     def shown(self) -> dict[str, Json]:
@@ -168,6 +168,6 @@ class Facts:
             self._rules.close()
 
     def _facts(self) -> dict[str, str]:
-        """What the store keeps for a process that follows a power cut."""
+        """State that the store keeps for a process that follows a power cut."""
         rules = self._rules.kept() if self._rules else {}
         return {FACT: encoded(self._quiet.kept()), **rules}

@@ -37,7 +37,7 @@ class _Span(Value):
 
     @property
     def key(self) -> str:
-        """What is missing."""
+        """Name of what is missing."""
         return _key(self.kind, self.cause)
 
 
@@ -122,7 +122,7 @@ class Outages:
 
 
 def _key(kind: str, cause: str) -> str:
-    """What is missing; the cause of a sensor's outage begins with its name."""
+    """Name of what is missing; the cause of a sensor's outage begins with its name."""
     return f"{kind} {cause.partition(':')[0]}" if kind == SENSOR else kind
 
 

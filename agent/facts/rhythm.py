@@ -34,7 +34,7 @@ class Usual(Value):
 
 
 def usual(hours: Iterable[Hour], start_s: int) -> Usual | None:
-    """What is usual in the local hour that begins at `start_s`; None without evidence.
+    """Usual detections in the local hour that begins at `start_s`; None without evidence.
 
     `hours` are rows of counts before it, in any order. Those of the twelve weeks before tell that
     have the same weekday and hour by the local clock, were observed for 50 minutes at least, and

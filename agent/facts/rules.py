@@ -156,7 +156,7 @@ class Rules:
 
 
 def _watch(rule: Rule, config: Config, kept: list[Json]) -> Watch:
-    """What looks after `rule`."""
+    """The watch that looks after `rule`."""
     if rule.kind == "quiet":
         return Still(rule, kept)
     if rule.kind == "offline":

@@ -151,7 +151,7 @@ def _length_s(one: Outage) -> float:
 
 
 def _health(health: Snapshot, now: Moment) -> dict[str, Json]:
-    """How the device is while the digest is made."""
+    """State of the device while the digest is made."""
     told: dict[str, Json] = {name: health.facts[name] for name in ("version", "queued", "dropped")}
     codes: list[Json] = [*sorted({one.code for one in health.conditions})]
     return {**told, "uptime_s": round(now.boot_s), "conditions": codes}

@@ -100,7 +100,7 @@ class Threshold(Watch):
 
 
 def foreseen(rule: Rule, config: Config) -> str:
-    """Why the threshold `rule` can never begin, as far as its sensor's driver tells; else empty."""
+    """Reason why a threshold can never begin, as far as its sensor's driver tells; else empty."""
     sensor = next((one for one in config.sensors if one.name == rule.sensor), None)
     if not sensor:
         return ""
@@ -112,7 +112,7 @@ def foreseen(rule: Rule, config: Config) -> str:
 
 
 def lack(rule: Rule, given: Iterable[str]) -> str:
-    """What the value of `rule` lacks where a sensor gives these quantities; empty for nothing."""
+    """Quantities that `rule` lacks where a sensor gives these, in words; empty for none."""
     given = [*given]
     needs = (TEMPERATURE, HUMIDITY) if rule.quantity == WBGT else (rule.quantity,)
     missing = [name for name in needs if name not in given]

@@ -21,7 +21,7 @@ BEGIN, END = "begin", "end"
 
 
 class Sight(Value):
-    """What is known at one moment: of quiet, of the link, of the mode.
+    """Knowledge at one moment: of quiet, of the link, of the mode.
 
     `observed_s` is the quiet time in which somebody looked, `last` the last detection, if known;
     `passed_s` gives seconds between two moments, None where no clock tells.
@@ -91,7 +91,7 @@ class Watch:
         raise NotImplementedError
 
     def kept(self) -> list[Json]:
-        """What it has to remember beside that."""
+        """State that it has to remember beside that."""
         return []
 
 
@@ -157,7 +157,7 @@ class Still(Watch):
         return Turn(BEGIN, round(quiet_s), self._held_s(sight, quiet_s)) if begins else None
 
     def kept(self) -> list[Json]:
-        """How long it was quiet already, of which detection, from which hours and moment on."""
+        """Seconds that were quiet already, of which detection, from which hours and moment on."""
         at = self._from
         began: list[Json] = [at.wall_s, at.boot_s, at.boot_id] if at else []
         return [self._base_s, self._last, self._counted_s, began]

@@ -67,7 +67,7 @@ def mirrored_facts(runtime: Path) -> dict[str, Json]:
 
 
 def _mirrored(runtime: Path) -> dict[str, Json]:
-    """What the file has; nothing where there is none, or it is spoiled."""
+    """Content of the file; nothing where there is none, or it is spoiled."""
     try:
         return decode(files.read(runtime / MIRROR, limit=SIZE_MAX))
     except (OSError, ValueError):

@@ -36,7 +36,7 @@ _WHOLE, _NUMBERS = frozenset({bool, int}), frozenset({int, float})
 
 
 class Hour(Value):
-    """What is known of `name` in the local hour that begins at `start_s` (epoch).
+    """Figures of `name` in the local hour that begins at `start_s` (epoch).
 
     Of counts: `number` of windows, `total` detections, seconds observed and active, the first and
     the last detection; of a quantity, `<sensor>.<quantity>`: number of readings, their `total`,
