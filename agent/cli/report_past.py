@@ -37,7 +37,7 @@ NUMBER_MAX = 1e15
 
 
 class Past(Value):
-    """Knowledge of the last days; the last detection, quiet and mode are the running agent's, if one `runs`.
+    """The last days; the last detection, quiet and mode are the running agent's, if one `runs`.
 
     `quiet_observed_s` is None where all of the quiet was observed.
     """

@@ -229,7 +229,7 @@ class Quiet:
 
 
 def _restored(kept: Mapping[str, Json]) -> Quietness | None:
-    """What `kept` gave, None where it is spoiled."""
+    """The state that `kept` gave, None where it is spoiled."""
     match kept:
         case {
             "began": [float() | int() as wall_s, float() | int() as boot_s, str() as boot_id],
