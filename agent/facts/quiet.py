@@ -177,7 +177,7 @@ class Quiet:
         """Note the longest spell of the day that is over, as it is known now, and begin another."""
         over, state = self._day, self._now
         after_s = max(0.0, min(watched_s, now.wall_s - over.end_s))
-        if over.end_s:
+        if 0 < over.end_s <= now.wall_s:  # else the clock was set back
             at_midnight = replace(state, observed_s=state.observed_s - after_s)
             if longest := self._longest_until(None, at_midnight):
                 self._store.note(longest)

@@ -398,6 +398,21 @@ def test_the_spell_that_goes_on_at_midnight_is_of_the_day_that_ends(midnight: Ho
     assert spells(home) == [(0, 0, DAY_S, DAY_S), (DAY_S, DAY_S, DAY_S + 30, 30)]
 
 
+def test_a_clock_that_is_set_back_for_a_while_ends_no_day(midnight: Home) -> None:
+    """What goes on then is no spell to the end of the day."""
+    home = midnight
+    home.live(DAY_S)
+    home.detect()
+    home.live(3600)
+    home.clock.jump(-2 * 3600)
+    home.look()
+    home.clock.jump(2 * 3600)
+    home.look()
+    home.detect()
+    home.count()
+    assert spells(home) == [(0, 0, DAY_S, DAY_S), (DAY_S, DAY_S, DAY_S + 3600, 3600)]
+
+
 def test_a_spell_goes_on_over_a_restart(midnight: Home) -> None:
     """What nobody observed is in it, and not in its length; a longer one before it stays."""
     home = midnight
