@@ -87,8 +87,7 @@ class Watch:
         """A sensor fails, or works where there is no error."""
 
     def look(self, sight: Sight, begun: Begun | None) -> Turn | None:
-        """Its begin or its end, if that is now."""
-        raise NotImplementedError
+        """Its begin or its end, if that is now; this one has neither."""
 
     def kept(self) -> list[Json]:
         """State that it has to remember beside that."""

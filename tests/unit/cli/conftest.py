@@ -1,15 +1,10 @@
-"""An agent.toml for the commands, a way to add to it, and local clocks."""
+"""An agent.toml for the commands, and a way to add to it."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -19,19 +14,6 @@ def config(tmp_path: Path) -> str:
     path = tmp_path / "agent.toml"
     path.write_text('[thing]\nname = "cat"\n[paths]\nruntime = "run"\nstate = "state"\n')
     return str(path)
-
-
-@pytest.fixture
-def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Set the local clock's rules, as POSIX writes them, until the end of the test."""
-
-    def chosen(rules: str) -> None:
-        monkeypatch.setenv("TZ", rules)
-        time.tzset()
-
-    yield chosen
-    monkeypatch.undo()
-    time.tzset()
 
 
 def add(config: str, more: str) -> None:

@@ -18,17 +18,13 @@ from agent.facts import MODE_FILE, Mode, ModeFile
 from tests.fakes import START_S, bound_by_modes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 
 @pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def berlin(zone: Callable[[str], None]) -> None:
     """The local clock of Berlin."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    zone("CET-1CEST,M3.5.0,M10.5.0/3")
 
 
 def mode_of(config: str) -> Mode:

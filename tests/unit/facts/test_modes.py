@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,20 +12,16 @@ from tests.fakes import START_S, FakeClock, House
 from tests.unit.facts.watched_home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 AWAY = Mode("away", START_S + 3600, START_S, "cloud")
 
 
 @pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def berlin(zone: Callable[[str], None]) -> None:
     """The local clock of Berlin."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    zone("CET-1CEST,M3.5.0,M10.5.0/3")
 
 
 @pytest.fixture
