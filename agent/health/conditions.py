@@ -128,3 +128,11 @@ RULE_ACTIVE = Condition(
 COMMAND_FAILING = Condition(
     "command-failing", WARNING, "check the command in its [[rules]] entry, and run it by hand"
 )
+UPDATES_FAILING = Condition(
+    "updates-failing", WARNING, "run `sudo pi-iot-agent updates`, which looks for them now"
+)
+ROLLED_BACK = Condition(
+    "rolled-back",
+    WARNING,
+    "the next version is installed as it comes; whoever made this one wants to know the reason",
+)

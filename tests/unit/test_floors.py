@@ -18,7 +18,7 @@ FLOORS = {
     0: ("typed", "value"),
     1: ("errors", "model", "board", "wakeup", "programs"),
     2: ("files", "clock", "config", "health", "net"),
-    3: ("account", "ownership", "store", "sensors", "identity", "mqtt"),
+    3: ("account", "ownership", "store", "sensors", "identity", "mqtt", "updates"),
     4: ("facts",),
     5: ("sampling", "uplink", "provisioning"),
     6: ("daemon",),
@@ -63,6 +63,11 @@ PAST_THE_DOOR = {
     "agent.sensors.gpio_line": {"sampling"},
     "agent.sensors.running": {"facts"},  # a rule's command runs as a sensor's program does
     "agent.sensors.power": {"daemon"},  # is wired, though it belongs to a driver
+    "agent.updates.apt": {"cli"},  # which is root's alone
+    "agent.updates.forerunner": {"cli"},
+    "agent.updates.notes": {"cli"},  # which no daemon writes
+    "agent.updates.sources": {"cli"},
+    "agent.updates.watch": {"cli"},
     "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words
     "agent.uplink.connect": {"cli"},  # `doctor` and `provision` connect as the daemon does
@@ -99,6 +104,8 @@ NEVER_IN_THE_DAEMON = {
     *("agent.facts.rules", "agent.facts.summary", "agent.facts.rhythm", "agent.config.rule"),
     *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
     *("agent.sensors.running", "agent.sensors.system", "agent.identity.own_files"),
+    *("agent.updates.apt", "agent.updates.sources", "agent.updates.forerunner"),
+    *("agent.updates.watch",),
 }
 
 #: paho as Debian bookworm has it, and what only the newer one loads.

@@ -30,4 +30,5 @@ def test_every_code_is_declared_once() -> None:
         *["sensor-failing", "sensor-suspect", "config-changed", "leftover-certificate"],
         *["ca-file-invalid", "identity-copied", "quantity-missing", "replaced-certificate"],
         *["mode-set", "sos-waiting", "rule-active", "command-failing"],
+        *["updates-failing", "rolled-back"],
     }
