@@ -97,6 +97,7 @@ prepare() {
 # What building and checking the package takes, booting a Debian to try it in, and looking at a page.
 BUILD_TOOLS=(dpkg-dev debhelper dh-python fakeroot lintian python3-setuptools)
 BOX_TOOLS=(mmdebstrap gpg systemd-container zstd piuparts faketime)
+REPOSITORY_TOOLS=(apt-utils gpg gpg-agent xz-utils)
 BROWSER=(chromium)
 
 # Install those that are missing.
@@ -113,5 +114,5 @@ install_missing() { # PACKAGE...
 # run the first two, and others see skipped what cannot be.
 install_box_tools() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
-    install_missing "${BUILD_TOOLS[@]}" "${BOX_TOOLS[@]}" "${BROWSER[@]}"
+    install_missing "${BUILD_TOOLS[@]}" "${BOX_TOOLS[@]}" "${REPOSITORY_TOOLS[@]}" "${BROWSER[@]}"
 }
