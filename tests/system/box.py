@@ -71,12 +71,17 @@ def _try_cgroups() -> None:
         Path(tempfile.mkdtemp(prefix="box-probe-", dir=where)).rmdir()
 
 
+def copy_all(disk: Path, target: Path) -> None:
+    """Make another copy of a box's disk."""
+    subprocess.run(["/bin/cp", "-a", "--reflink=auto", str(disk), str(target)], check=True)
+
+
 class Box:
     """A fresh copy of a cached root file system, booted; a context manager.
 
     It shares this machine's network, so what listens on 127.0.0.1 here is there too. `directory`
     must not exist yet; it is removed with the box. RootError when its root cannot be made. With
-    `snapshot`, what another box's snapshot() has made, it goes on from there, and takes it along;
+    `snapshot`, a copy of another box's disk, it goes on from there, and takes it along;
     then units may have failed when it has booted.
     """
 
@@ -190,14 +195,12 @@ class Box:
         finally:
             freeze.write_text("0")
 
-    def snapshot(self, target: Path) -> None:
-        """Copy its disk to `target`, as a power cut at this instant leaves it.
+    def copy(self, target: Path) -> None:
+        """Copy its disk to `target`: while it is frozen, what a power cut at this instant leaves.
 
         Of what programs have written nothing is missing there, flushed or not.
         """
-        with self.frozen():
-            copy = ["/bin/cp", "-a", "--reflink=auto", str(self.root), str(target)]
-            subprocess.run(copy, check=True)
+        copy_all(self.root, target)
 
     def report(self) -> str:
         """What a person would look at: status and journal of the service."""

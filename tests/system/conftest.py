@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.system.box import Box, obstacle
-from tests.system.device import Device
+from tests.system.box import Box, copy_all, obstacle
+from tests.system.device import UNIT, Device
 from tests.system.package import current
+from tests.system.repository import Repository
 from tests.system.roots import RootError
+from tests.system.updated import UPGRADER, Updated
 from tests.tools.cloud import LocalAws
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 SUITES = ["bookworm", "trixie"]
 MEMORY_MIB = 512
+WATCH_S = 12  # of an upgrade, in place of ten minutes
 
 #: The package's dependencies, so that a test needs no network to install it.
 DEPENDENCIES = (
@@ -100,3 +104,46 @@ def device(bare: Device) -> Device:
         bare.restart()
     bare.wait_online()
     return bare
+
+
+@pytest.fixture(scope="session")
+def updatable(
+    cloud: LocalAws, suite: str, package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The disk of a device that is installed and registered, and lacks only its updates."""
+    directory = tmp_path_factory.mktemp("updatable")
+    disk = directory / "disk"
+    try:
+        made = Box(directory / suite, suite, packages=DEPENDENCIES + UPGRADER)
+        with made as box:
+            device = Updated(box, cloud, package, name=f"updated-{suite}")
+            device.prepare(watch_s=WATCH_S)
+            device.systemctl("stop", UNIT)
+            with box.frozen():
+                box.copy(disk)
+    except RootError as error:
+        pytest.skip(str(error))
+    yield disk
+    shutil.rmtree(disk)
+
+
+@pytest.fixture
+def updated(
+    cloud: LocalAws, suite: str, package: Path, updatable: Path, tmp_path: Path
+) -> Iterator[Updated]:
+    """A device that was just booted, is online, and has taken up no updates yet."""
+    disk = tmp_path / "disk"
+    copy_all(updatable, disk)
+    cloud.observer.clear()
+    with Box(tmp_path / "box", suite, memory_mib=MEMORY_MIB, snapshot=disk) as box:
+        device = Updated(box, cloud, package, name=f"updated-{suite}")
+        device.wait_online()
+        yield device
+
+
+@pytest.fixture
+def repository(package: Path, tmp_path: Path) -> Iterator[Repository]:
+    """A repository that has the package of the device."""
+    with Repository(tmp_path / "repository") as served:
+        served.publish(package)
+        yield served
