@@ -89,6 +89,7 @@ def dossier(
         "status.json": part(partial(evidence.status, known)),
         "identity.json": part(partial(evidence.identity, known)),
         "versions.json": part(evidence.versions),
+        "updates.json": part(evidence.updates),
         "system.json": part(partial(evidence.system, known)),
         "files.txt": part(partial(evidence.modes, known)),
         "configuration.txt": "\n".join(f"# {name}\n{one.text}" for name, one in shown.items()),

@@ -27,6 +27,7 @@ from agent.errors import AgentError
 from agent.identity import decode_certificate, load
 from agent.model import MIB
 from agent.store.inspection import inspect
+from agent.updates import DIRECTORY, looked_of, outcome_of, pending_of
 from agent.value import asdict
 
 TYPE_CHECKING = False
@@ -87,6 +88,16 @@ def identity(config: Config) -> Json:
     }
 
 
+def updates(directory: Path = DIRECTORY) -> Json:
+    """Root's notes on updates, null for each that is not there."""
+    notes = {
+        "looked": looked_of(directory),
+        "pending": pending_of(directory),
+        "outcome": outcome_of(directory),
+    }
+    return {name: asdict(note) if note else None for name, note in notes.items()}
+
+
 def versions() -> Json:
     """Versions of all that works together, and the board's model."""
     packages: dict[str, Json] = {}
@@ -136,7 +147,7 @@ def modes(config: Config) -> str:
     lines = [_described(path) for one in alone for path in (one.parent, one)]
     lines.append(_described(config.path.absolute().parent / LEGACY_FILE))
     lines += _few(map(_described, sorted(store.parent.glob(f"{store.name}*"))))
-    for directory in (paths.certs, paths.state, paths.runtime):
+    for directory in (paths.certs, paths.state, paths.runtime, DIRECTORY):
         lines += _few(_listed(directory))
     return "\n".join(dict.fromkeys(lines)) + "\n"
 

@@ -69,6 +69,7 @@ def _everything(
     yield (hour := local_findings.of_clock(clock))
     clock_sound = hour.verdict != FAIL
     yield local_findings.of_store(config)
+    yield from local_findings.of_updates(clock)
     status = yield from _status(config, clock, sleep)
     if status is None:
         yield from local_findings.of_sensors(config)

@@ -6,6 +6,7 @@ import time
 
 from agent.cli import verdict
 from agent.cli.rule_warnings import rule_warnings
+from agent.cli.status import ago
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError, SensorError
@@ -14,11 +15,13 @@ from agent.health import conditions
 from agent.model import COUNT
 from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
+from agent.updates import DIRECTORY, looked_of
 from agent.uplink.announcement import STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from agent.config import Config
 
@@ -84,6 +87,17 @@ def of_store(config: Config) -> Finding:
     except AgentError as error:
         return Finding(FAIL, "store", error.text, error.hint)
     return Finding(OK, "store", f"{queued} records wait in {config.store.path}")
+
+
+def of_updates(clock: Clock, directory: Path = DIRECTORY) -> Iterator[Finding]:
+    """The last look for updates, where they are taken up."""
+    if looked := looked_of(directory):
+        when = f"last looked for {ago(looked.looked_s, clock.wall_s())}"
+        if looked.trouble:
+            text = f"{when}, in vain: {looked.trouble}"
+            yield verdict.of(conditions.UPDATES_FAILING, WARN, text, looked.hint)
+        else:
+            yield Finding(OK, "updates", when)
 
 
 def of_sensors(config: Config) -> Iterator[Finding]:

@@ -50,6 +50,7 @@ _STATUS = {
     "queued": "records that wait to be sent",
     "session_present": "whether the broker still knew the session",
     "skipped": "first and last number of records that a crash has taken",
+    "rolled_back": "version that was taken back after an upgrade, and why",
     "under_voltage": "whether the board had too little voltage since it started",
 }
 

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 LATE_S = 1.0
 
 
+#: An upgrade that was taken back, as a birth tells it.
+TAKEN_BACK = {"version": "0.2.0", "reason": "it was not online within 10 minutes"}
+
+
 class Payloads(Value):
     """Payloads of one kind: an example, and the names of all fields that one may have.
 
@@ -155,6 +159,7 @@ def _announcements(
                 session_present=True,
                 offline_s=None,
                 under_voltage=False if lossy else None,
+                rolled_back=dict(TAKEN_BACK) if lossy else None,
             )
             births.append(json.loads(announcement(ONLINE, facts, wall_s=now.wall_s)))
     farewell = json.loads(announcement(OFFLINE, STOPPED, wall_s=now.wall_s))

@@ -132,6 +132,7 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     yield f"Last acknowledgement: {ago(status.get('last_ack'), now_s)}."
     yield f"The running total is {status.get('total')}."
     yield from quiet(status, now_s)
+    yield from version(status, now_s)
     card = status.get("card")
     if isinstance(card, dict) and _is_number(card.get("bytes_per_day")):
         most = f", most of it by {card['most_by']}" if card.get("most_by") else ""
@@ -167,6 +168,22 @@ def quiet(status: Mapping[str, Json], now_s: float) -> Iterator[str]:
         told += time.strftime(
             f"; last detection {'' if today else '%a %-d %b '}%H:%M", time.localtime(last_s)
         )
+    yield f"{told}."
+
+
+def version(status: Mapping[str, Json], now_s: float) -> Iterator[str]:
+    """The version that runs, the one that waits, and when updates were last looked for."""
+    runs = status.get("version")
+    if not isinstance(runs, str):
+        return
+    told = f"Version {runs} runs"
+    if waiting := status.get("version_waiting"):
+        told += f"; {waiting} is waiting"
+    looked_s = status.get("updates_looked")
+    if _is_number(looked_s):
+        told += f"; updates were last looked for {ago(looked_s, now_s)}"
+    elif "updates_looked" in status:  # which an older version does not tell
+        told += "; no updates are set up"
     yield f"{told}."
 
 

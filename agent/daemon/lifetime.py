@@ -22,6 +22,7 @@ ENDED = "ended"
 #: File of what a process has noted whose store is in memory.
 IN_MEMORY = "in-memory"
 
+UPGRADE = "upgrade"
 RESULTS = {"watchdog": "watchdog", "oom-kill": "out of memory"}
 
 
@@ -37,11 +38,11 @@ def note_start(
 
     `window` is when the window that it left open was last heard of, if it left one.
     """
-    running, stopped = store.recall("running"), store.recall("stopped")
+    running, stopped, stopped_for = map(store.recall, ("running", "stopped", "stopped_for"))
     in_memory = _taken(runtime / IN_MEMORY).split("\n")
     alive = None
     if in_memory[0].startswith(f"{now.boot_id} "):  # it is newer than what the file knows
-        running, began, stopped = (*in_memory, "", "")[:3]
+        running, began, stopped, stopped_for = (*in_memory, "", "", "")[:4]
         alive = _moment(began, now.boot_id)
     boot_id, _, version_before = running.partition(" ")
     result = _taken(runtime / ENDED)
@@ -51,24 +52,29 @@ def note_start(
         reason = "first start" if known else RESULTS.get(result, "unknown")
     elif stopped:
         since = _moment(stopped, boot_id) or since
-        if version_before != version:
-            reason = "upgrade"
+        if stopped_for == UPGRADE or version_before != version:
+            reason = UPGRADE
         else:
             reason = "restart" if boot_id == now.boot_id else "reboot"
     elif boot_id != now.boot_id:
         reason = "power cut"
+    elif version_before != version:  # which could not end in order, or was to be replaced for that
+        reason = UPGRADE
     else:
         reason = RESULTS.get(result, "crash")
     _note(store, runtime, f"{now.boot_id} {version}", began=now)
     return Birth(reason, since, now)
 
 
-def note_stop(store: Store, now: Moment, runtime: Path, *, running: str = "") -> None:
-    """Note that this process ends as it should. Raises StoreError.
+def note_stop(
+    store: Store, now: Moment, runtime: Path, *, upgrade: bool = False, running: str = ""
+) -> None:
+    """Note that this process ends as it should, for an `upgrade` or not. Raises StoreError.
 
     `running` is what `note_start` has noted, for a store that does not know.
     """
-    _note(store, runtime, running or store.recall("running"), stopped=now)
+    running = running or store.recall("running")
+    _note(store, runtime, running, stopped=now, stopped_for=UPGRADE if upgrade else "")
 
 
 def _note(
@@ -78,10 +84,11 @@ def _note(
     *,
     began: Moment | None = None,
     stopped: Moment | None = None,
+    stopped_for: str = "",
 ) -> None:
-    store.remember(running=running, stopped=_text(stopped))
+    store.remember(running=running, stopped=_text(stopped), stopped_for=stopped_for)
     if store.memory_only:
-        note = "\n".join((running, _text(began), _text(stopped)))
+        note = "\n".join((running, _text(began), _text(stopped), stopped_for))
         with suppress(OSError):
             files.replace(runtime / IN_MEMORY, note.encode(), durable=False)
 

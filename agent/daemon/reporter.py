@@ -18,11 +18,12 @@ from agent.model import DAY_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from agent.daemon.config_watch import ConfigWatch
     from agent.daemon.notify import Notifier
+    from agent.daemon.updates_watch import UpdatesWatch
     from agent.health.health import Health, Snapshot
     from agent.wakeup import Wakeup
 
@@ -42,7 +43,7 @@ class Reporter:
     """Runs in one thread; `stop` belongs to any.
 
     `turned` is set by what a person would want to know at once, `rested` by a worker that rests
-    after figures have changed.
+    after figures have changed. Each of `watches` has its look with each tick.
     """
 
     name = "reporter"
@@ -55,7 +56,7 @@ class Reporter:
         rested: Wakeup,
         turned: Wakeup,
         status_file: Path,
-        config_watch: ConfigWatch,
+        watches: Iterable[ConfigWatch | UpdatesWatch],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
@@ -63,7 +64,7 @@ class Reporter:
         self._rested = rested
         self._turned = turned
         self._status_file = status_file
-        self._config_watch = config_watch
+        self._watches = tuple(watches)
         self._monotonic_s = monotonic_s
         self._stopping = False
         self._trouble = ""
@@ -88,7 +89,8 @@ class Reporter:
         """Feed the watchdog and tell the status; the seconds to the next call at the latest."""
         now_s = self._monotonic_s()
         self._feed(now_s)
-        self._config_watch.look()
+        for watch in self._watches:
+            watch.look()
         self._rested.clear()
         due_s = self._tried_s + (AGAIN_S if self._trouble else STATUS_EVERY_S)
         due_s = max(self._turned_s + BURST_S, due_s)

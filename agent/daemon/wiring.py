@@ -21,6 +21,7 @@ from agent.daemon.notify import Notifier
 from agent.daemon.reporter import Reporter
 from agent.daemon.stop import Stop
 from agent.daemon.supervisor import Supervisor
+from agent.daemon.updates_watch import UpdatesWatch
 from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, RenamedError, explained
 from agent.facts import Facts
 from agent.health import conditions
@@ -28,7 +29,9 @@ from agent.health.health import Health
 from agent.sampling import Recorder, Sampler, mirrored_facts, open_windows
 from agent.sensors.power import under_voltage
 from agent.store import open_store
+from agent.updates import DIRECTORY, Upgrades
 from agent.uplink import Uplink
+from agent.value import Value, replace
 from agent.wakeup import Wakeup
 
 TYPE_CHECKING = False
@@ -43,16 +46,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run(config: Config) -> int:
+class Ending(Value):
+    """The end of the workers: in order, for an `upgrade`, with the failure of one; or not."""
+
+    in_order: bool
+    upgrade: bool
+    failure: BaseException | None
+
+
+def run(config: Config, *, updates: Path = DIRECTORY) -> int:
     """Run until SIGTERM or SIGINT; the exit code. Raises AgentError when it cannot start.
 
     Raises RenamedError where the device has another name now, once all is stored and closed.
+    `updates` is the directory of root's notes on them.
     """
     log_to_stderr()
     _settle_process()
+    upgrades = Upgrades(updates)
     with ExitStack() as stack:
         _claim(config.paths, stack)
-        clock = Clock()
+        clock = Clock()  # the sampler's: a single thread asks each whether it is set
         events, rested, turned, sampler_wakeup, uplink_wakeup = (
             stack.enter_context(Wakeup()) for _ in range(5)
         )
@@ -62,12 +75,13 @@ def run(config: Config) -> int:
         health = Health(
             on_rest=rested.set,
             on_turn=turned.set,
-            live=lambda: {**_figures(store), **facts.shown()},
+            live=lambda: {**_figures(store), **facts.shown(), **updates_watch.shown()},
             wall_s=clock.wall_s,
             boot_s=clock.boot_s,
         )
         facts = Facts(config, store, clock=clock, health=health)
         config_watch = ConfigWatch((config.path, config.path.with_name(LEGACY_FILE)), health=health)
+        updates_watch = UpdatesWatch(updates, health=health, clock=Clock())
         stop = Stop(events)
         stop.listen()  # until here a signal ends the process at once, and nothing has begun
         uplink = Uplink(
@@ -76,32 +90,29 @@ def run(config: Config) -> int:
             birth=_begin(store, facts, clock, config.paths.runtime),
             facts=facts,
             health=health,
-            clock=Clock(),  # one of its own: a single thread asks each whether it is set
+            clock=Clock(),
             wakeup=uplink_wakeup,
             serial=board.serial(),
+            upgrades=upgrades,
             under_voltage=under_voltage,
             on_call=sampler_wakeup.set,
         )
-        on_records = uplink.records_wait
         recorder = Recorder(
-            config, store, clock=clock, health=health, facts=facts, on_records=on_records
+            config, store, clock=clock, health=health, facts=facts, on_records=uplink.records_wait
         )
         recorder.begin()
         sampler = Sampler(config, recorder, clock=clock, health=health, wakeup=sampler_wakeup)
         _tell_first(health, config, store)
-        notifier = Notifier()
+        notifier, watches = Notifier(), (config_watch, updates_watch)
+        status_file = config.paths.status_file
         reporter = Reporter(
-            health,
-            notifier,
-            rested=rested,
-            turned=turned,
-            status_file=config.paths.status_file,
-            config_watch=config_watch,
+            health, notifier, rested=rested, turned=turned, status_file=status_file, watches=watches
         )
         supervisor = Supervisor(health, notifier, reporter, stop, events=events)
         in_order = supervisor.run(sampler, uplink)
         facts.end()
-        return _end(store, config, clock, stop, in_order=in_order, failure=supervisor.failure)
+        ending = Ending(in_order, upgrades.begun(), supervisor.failure)
+        return _end(store, config, clock, stop, ending)
 
 
 def _figures(store: Store) -> dict[str, Json]:
@@ -135,35 +146,27 @@ def _begin(store: Store, facts: Facts, clock: Clock, runtime: Path) -> Birth:
     return birth
 
 
-def _end(
-    store: Store,
-    config: Config,
-    clock: Clock,
-    stop: Stop,
-    *,
-    in_order: bool,
-    failure: BaseException | None,
-) -> int:
+def _end(store: Store, config: Config, clock: Clock, stop: Stop, ending: Ending) -> int:
     """Close the store; the exit code. Raises RenamedError where the process goes on."""
-    renamed = failure if isinstance(failure, RenamedError) else None
-    in_order = in_order or renamed is not None
-    kept = _close(store, config, clock, ended=in_order, failure=failure)
+    renamed = ending.failure if isinstance(ending.failure, RenamedError) else None
+    in_order = ending.in_order or renamed is not None
+    kept = _close(store, config, clock, replace(ending, in_order=in_order))
     if renamed and kept and stop.called_off():
         raise renamed
     return EXIT_OK if in_order and kept else EXIT_FAILURE
 
 
-def _close(
-    store: Store, config: Config, clock: Clock, *, ended: bool, failure: BaseException | None
-) -> bool:
+def _close(store: Store, config: Config, clock: Clock, ending: Ending) -> bool:
     """Note why the process ends, and close the store; False if something in it was lost."""
-    back = isinstance(failure, FileBackError)
+    back = isinstance(ending.failure, FileBackError)
+    now, runtime, upgrade = clock.now(), config.paths.runtime, ending.upgrade
     try:
-        if ended or back:
-            note_stop(store, clock.now(), config.paths.runtime)
+        if ending.in_order or back:
+            note_stop(store, now, runtime, upgrade=upgrade)
         if back:  # the store that ends here was in memory; the next one is the file
+            running = store.recall("running")
             with open_store(config.store) as file:
-                note_stop(file, clock.now(), config.paths.runtime, running=store.recall("running"))
+                note_stop(file, now, runtime, upgrade=upgrade, running=running)
         waiting = store.queued
         store.close()
     except AgentError as error:

@@ -5,6 +5,11 @@ Root does all of it, in a directory that root alone writes. The daemon only read
 
 from agent.updates.notes import (
     DIRECTORY,
+    KEPT,
+    NAMES,
+    RESTORED,
+    ROLLED_BACK,
+    STUCK,
     Looked,
     Outcome,
     Pending,
@@ -12,13 +17,21 @@ from agent.updates.notes import (
     outcome_of,
     pending_of,
 )
+from agent.updates.upgrades import Upgrades, plain
 
 __all__ = [
     "DIRECTORY",
+    "KEPT",
+    "NAMES",
+    "RESTORED",
+    "ROLLED_BACK",
+    "STUCK",
     "Looked",
     "Outcome",
     "Pending",
+    "Upgrades",
     "looked_of",
     "outcome_of",
     "pending_of",
+    "plain",
 ]

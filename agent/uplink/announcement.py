@@ -17,6 +17,7 @@ ONLINE, OFFLINE = "online", "offline"
 
 #: Facts of a farewell, and the message that the broker sends when the connection is lost.
 STOPPED: Mapping[str, Json] = {"reason": "stopped"}
+UPGRADED: Mapping[str, Json] = {"reason": "upgrade"}
 REPLACED: Mapping[str, Json] = {"reason": "new certificate"}
 WILL: Mapping[str, Json] = {"state": OFFLINE, "reason": "connection lost"}
 

@@ -38,11 +38,13 @@ class Birth(Value):
         session_present: bool,
         offline_s: float | None,
         under_voltage: bool | None,
+        rolled_back: Json = None,
     ) -> dict[str, Json]:
         """The fields of a session's first message beside `state`.
 
         `offline_s` is how long this process had no link, None where the cloud does not know of it
-        yet; `under_voltage` is None where the board does not tell.
+        yet; `under_voltage` is None where the board does not tell, `rolled_back` where no version
+        was taken back.
         """
         reason, away_s = self.reason, self.away_s(store)
         if offline_s is not None:
@@ -60,4 +62,6 @@ class Birth(Value):
             facts["skipped"] = list(skipped)
         if under_voltage is not None:
             facts["under_voltage"] = under_voltage
+        if rolled_back is not None:
+            facts["rolled_back"] = rolled_back
         return facts

@@ -15,9 +15,10 @@ from agent.health.health import UPLINK
 from agent.model import COUNT
 from agent.mqtt import BETWEEN_CONNECTS_S
 from agent.net import Ports
+from agent.updates import Upgrades
 from agent.uplink import connect
 from agent.uplink.admission import Admission
-from agent.uplink.announcement import ONLINE, REPLACED
+from agent.uplink.announcement import ONLINE, REPLACED, STOPPED, UPGRADED
 from agent.uplink.clock_watch import ClockWatch
 from agent.uplink.enrolment import Enrolment
 from agent.uplink.forbidden import Forbidden
@@ -75,6 +76,7 @@ class Uplink:
         clock: Clock,
         wakeup: Wakeup,
         serial: str | None = None,
+        upgrades: Upgrades | None = None,
         under_voltage: Callable[[], bool | None] = lambda: None,
         on_call: Callable[[], None] = lambda: None,
         open_connection: Callable[..., Connection] = connect.connection,
@@ -86,6 +88,7 @@ class Uplink:
         self._store = store
         self._birth = birth
         self._facts = facts
+        self._upgrades = upgrades or Upgrades()
         self._under_voltage = under_voltage
         self._health = health
         self._clock = clock
@@ -240,7 +243,8 @@ class Uplink:
                     return
                 if self._monotonic_s() - online_s > STABLE_S:
                     self._health.clear(conditions.TAKEN_OVER)
-            session.finish(self._stop_by_s)
+            why = UPGRADED if self._upgrades.begun() else STOPPED
+            session.finish(self._stop_by_s, why=why)
         except LinkLostError as lost:
             self._forbidden.ended(lost, outbox.unanswered())
             raise
@@ -286,6 +290,7 @@ class Uplink:
             session_present=accepted.session_present,
             offline_s=self._monotonic_s() - self._lost_s if self._totals.announced else None,
             under_voltage=self._under_voltage(),
+            rolled_back=self._upgrades.rolled_back(),
         )
 
     def _new_backoff(self) -> Backoff:

@@ -12,13 +12,15 @@ import pytest
 from agent import config as configuration
 from agent.cli.examination import LOOK_S, RETURN_S, examine
 from agent.cli.identity_findings import of_credentials, of_dates, of_needless_key
-from agent.cli.local_findings import of_configuration, of_topics
+from agent.cli.local_findings import of_configuration, of_topics, of_updates
 from agent.config import Digest
 from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
 from agent.sensors import options_of
+from agent.updates import Looked
+from agent.updates.notes import write
 from agent.value import replace
-from tests.fakes import bound_by_modes
+from tests.fakes import START_S, FakeClock, bound_by_modes
 from tests.unit.cli.conftest import add
 
 KEY = AccessKey("AKIAABCDEFGHIJKLMNOP", "the/secret")
@@ -189,3 +191,16 @@ def test_the_topics_that_the_cloud_side_can_listen_to_are_told(config: str) -> N
     assert told.text == "publishes cat/count, cat/sensors/room, cat/status, cat/events"
     usual = replace(known, digest=Digest(), sensors=(), count=replace(known.count, sensor=()))
     assert of_topics(usual).text == "publishes cat/status, cat/events, cat/digest"
+
+
+def test_a_look_for_updates_that_failed_is_a_warning_at_once(tmp_path: Path) -> None:
+    """One that did not is told with its age; where none are taken up nothing is."""
+    assert not list(of_updates(FakeClock(), tmp_path))
+    looked = Looked(since_s=START_S, looked_s=START_S - 7200)
+    write(looked, tmp_path)
+    (one,) = of_updates(FakeClock(), tmp_path)
+    assert (one.verdict, one.what, one.text) == ("OK", "updates", "last looked for 2 h ago")
+    write(replace(looked, trouble="the key has expired", hint="get a new one"), tmp_path)
+    (one,) = of_updates(FakeClock(), tmp_path)
+    assert (one.verdict, one.what, one.hint) == ("WARN", "updates-failing", "get a new one")
+    assert one.text == "last looked for 2 h ago, in vain: the key has expired"

@@ -90,7 +90,7 @@ def test_a_device_tells_its_state_and_nothing_else_without_sensors(told: Tell) -
     assert status["topic"] == "cat/status"
     always = {name for name, field in status["fields"].items() if not field["at_times"]}
     assert always == {"state", "reason"}
-    assert {"skipped", "under_voltage", "version"} <= status["fields"].keys()
+    assert {"skipped", "under_voltage", "version", "rolled_back"} <= status["fields"].keys()
 
 
 def test_what_is_there_at_times_is_told(config: str, told: Tell) -> None:

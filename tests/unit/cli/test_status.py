@@ -164,6 +164,31 @@ def test_the_quiet_is_told_in_words(
     assert f"Quiet for {told}." in lines
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        (
+            {"version": "0.1.0", "version_waiting": "0.2.0", "updates_looked": NOW_S - 10_800},
+            "Version 0.1.0 runs; 0.2.0 is waiting; updates were last looked for 3 h ago.",
+        ),
+        (
+            {"version": "0.1.0", "version_waiting": None, "updates_looked": NOW_S},
+            "Version 0.1.0 runs; updates were last looked for 0 s ago.",
+        ),
+        (
+            {"version": "0.1.0", "version_waiting": None, "updates_looked": None},
+            "Version 0.1.0 runs; no updates are set up.",
+        ),
+        ({"version": "0.1.0"}, "Version 0.1.0 runs."),
+    ],
+)
+def test_the_version_is_told_with_what_is_known_of_updates(
+    facts: dict[str, Json], told: str
+) -> None:
+    """The one that waits, and the last look; of an agent that knows of no updates nothing."""
+    assert told in list(sentences(facts, NOW_S))
+
+
 @pytest.mark.parametrize("quiet_s", [None, "600", True, [], 1e300])
 def test_a_quiet_that_is_not_known_is_not_told(quiet_s: Json) -> None:
     """It is not zero."""

@@ -175,6 +175,7 @@ def test_what_helps_is_in_it(tmp_path: Path) -> None:
     assert "-private.pem.key" in parts["files.txt"]
     assert "PRIVATE" not in str(parts)
     assert json.loads(parts["versions.json"])["packages"]["paho-mqtt"]
+    assert json.loads(parts["updates.json"]).keys() == {"looked", "pending", "outcome"}
     assert json.loads(parts["system.json"])["clock"]["plausible"] is True
     assert json.loads(parts["status.json"])["last"]["state"] == "offline"
     assert json.loads(parts["doctor.json"])["failed"] is True

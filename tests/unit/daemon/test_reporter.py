@@ -43,7 +43,7 @@ class Desk:
             rested=rested,
             turned=turned,
             status_file=self.runtime / "status.json",
-            config_watch=ConfigWatch((), health=self.health),
+            watches=[ConfigWatch((), health=self.health)],
             monotonic_s=self.ticks,
         )
 

@@ -100,7 +100,7 @@ class Yard:
             rested=rested,
             turned=turned,
             status_file=directory / "status.json",
-            config_watch=ConfigWatch((), health=self.health),
+            watches=[ConfigWatch((), health=self.health)],
         )
         self.supervisor = Supervisor(
             self.health,

@@ -26,14 +26,21 @@ def moment(seconds: float, boot_id: str = "a") -> Moment:
     return Moment(T + seconds + (5000 if boot_id == "b" else 0), 100.0 + seconds, boot_id)
 
 
-def live(directory: Path, start: Moment, *, end: Moment | None = None, version: str = "1") -> Birth:
+def live(
+    directory: Path,
+    start: Moment,
+    *,
+    end: Moment | None = None,
+    version: str = "1",
+    upgrade: bool = False,
+) -> Birth:
     """One life of the agent; without `end` it is killed. What its start says of the one before."""
     store = open_store(StoreLimits(path=directory / "store.db"))
     store.note_clock(start, is_set=True)
     found = note_start(store, start, directory, window=None, version=version)
     store.append(NewRecord("sensors/room", start.wall_s, start))
     if end:
-        note_stop(store, end, directory)
+        note_stop(store, end, directory, upgrade=upgrade)
         store.close()
     else:
         store._write_behind.db.close()
@@ -91,6 +98,24 @@ def test_another_version_is_an_upgrade(tmp_path: Path) -> None:
     assert live(tmp_path, moment(12), version="99").reason == "upgrade"
 
 
+@pytest.mark.parametrize("boot_id", ["a", "b"])
+def test_an_end_for_an_upgrade_is_told_by_the_next(tmp_path: Path, boot_id: str) -> None:
+    """Though its own version is the same: another build, or a way back; once."""
+    live(tmp_path, moment(0), end=moment(10), upgrade=True)
+    assert live(tmp_path, moment(12, boot_id), end=moment(20, boot_id)).reason == "upgrade"
+    assert live(tmp_path, moment(22, boot_id)).reason == "restart"
+
+
+@pytest.mark.parametrize(("boot_id", "reason"), [("a", "upgrade"), ("b", "power cut")])
+def test_another_version_after_a_sudden_end_is_an_upgrade(
+    tmp_path: Path, boot_id: str, reason: str
+) -> None:
+    """One that crashed or hung was replaced; a power cut in the midst of it is told as that."""
+    live(tmp_path, moment(0))
+    (tmp_path / "ended").write_text("watchdog")
+    assert live(tmp_path, moment(12, boot_id), version="99").reason == reason
+
+
 def test_an_end_is_told_once(tmp_path: Path) -> None:
     """The next crash is a crash."""
     live(tmp_path, moment(0), end=moment(10))
@@ -116,7 +141,12 @@ def test_a_lost_store_is_no_first_start(tmp_path: Path) -> None:
 
 
 def memory_live(
-    directory: Path, start: Moment, *, end: Moment | None = None, version: str = "1"
+    directory: Path,
+    start: Moment,
+    *,
+    end: Moment | None = None,
+    version: str = "1",
+    upgrade: bool = False,
 ) -> Birth:
     """One life of the agent whose card gives no file."""
     (directory / "block").touch()
@@ -124,7 +154,7 @@ def memory_live(
         assert store.memory_only
         found = note_start(store, start, directory, window=None, version=version)
         if end:
-            note_stop(store, end, directory)
+            note_stop(store, end, directory, upgrade=upgrade)
         return found
 
 
@@ -159,6 +189,15 @@ def test_an_upgrade_without_a_file_is_an_upgrade(tmp_path: Path) -> None:
     """The version is noted beside the boot."""
     memory_live(tmp_path, moment(0), end=moment(10))
     assert live(tmp_path, moment(12), version="99").reason == "upgrade"
+
+
+def test_an_end_for_an_upgrade_without_a_file_is_told(tmp_path: Path) -> None:
+    """Though the version is the same; and a note of an older version is read."""
+    memory_live(tmp_path, moment(0), end=moment(10), upgrade=True)
+    assert memory_live(tmp_path, moment(12), end=moment(20)).reason == "upgrade"
+    note = tmp_path / "in-memory"
+    note.write_text(note.read_text().rstrip("\n"))
+    assert memory_live(tmp_path, moment(22)).reason == "restart"
 
 
 def test_what_was_noted_in_another_boot_says_nothing(tmp_path: Path) -> None:

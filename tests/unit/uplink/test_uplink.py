@@ -12,6 +12,8 @@ from agent.errors import StoppingError
 from agent.facts import Facts
 from agent.model import COUNT, NewRecord
 from agent.store import open_store
+from agent.updates import ROLLED_BACK, Outcome, Pending, Upgrades
+from agent.updates.notes import write
 from agent.uplink.birth import Birth
 from agent.uplink.uplink import Uplink
 from agent.uplink.waits import Backoff
@@ -41,6 +43,8 @@ class Bench:
         self.caps: list[float] = []
         self.meanwhile: Callable[[], None] = lambda: None
         device.waits.meanwhile = self._waited
+        self.updates = device.certs.parent / "updates"
+        self.updates.mkdir(exist_ok=True)
         self.uplink = Uplink(
             device.config,
             store,
@@ -49,6 +53,7 @@ class Bench:
             health=device.health,
             clock=device.clock,
             wakeup=device.waits.wakeup,
+            upgrades=Upgrades(self.updates),
             open_connection=self.broker.connection,
             waits=device.waits,
             monotonic_s=self.ticks,
@@ -216,6 +221,27 @@ def test_a_process_subscribes_again_after_a_crash_alone(bench: Bench, orderly: b
 
     assert bench.broker.subscribes == (1 if orderly else 2)
     assert bench.store.recall("subscribed") == ""
+
+
+@pytest.mark.parametrize(("begun", "reason"), [(True, "upgrade"), (False, "stopped")])
+def test_a_farewell_says_why(bench: Bench, begun: bool, reason: str) -> None:  # noqa: FBT001
+    """For an upgrade, where root has noted that one has begun since the process did."""
+    bench.serve(until_s=bench.ticks.now_s + 5)
+    if begun:
+        write(Pending("1", "2", ready=True, online=True, began_s=1.0), bench.updates)
+    bench.broker.step = lambda: bench.uplink.stop(bench.ticks.now_s + 3)
+    bench.uplink.run()
+    said = bench.broker.birth()
+    assert (said["state"], said["reason"]) == ("offline", reason)
+
+
+def test_a_birth_tells_of_a_version_that_was_taken_back(bench: Bench) -> None:
+    """While root's note says so; by itself it says nothing of versions but its own."""
+    bench.serve(until_s=bench.ticks.now_s + 5)
+    assert "rolled_back" not in bench.broker.birth()
+    write(Outcome(ROLLED_BACK, "0.1.0", "0.2.0", "it hangs", 1.0), bench.updates)
+    bench.serve(until_s=bench.ticks.now_s + 5)
+    assert bench.broker.birth()["rolled_back"] == {"version": "0.2.0", "reason": "it hangs"}
 
 
 def test_wishes_to_try_again_do_not_hurry_the_broker(bench: Bench) -> None:
