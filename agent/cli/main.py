@@ -50,6 +50,7 @@ COMMANDS = {
     "queue": "show what waits to be sent",
     "report": "show the last days as charts, here or as a page for a browser",
     "privacy": "tell what leaves the house, how often, and how much it is in a month",
+    "updates": "look for a newer version now, and tell which is installed and which waits",
 }
 
 #: Debian's name of what a command may miss; botocore comes with boto3.
@@ -66,7 +67,15 @@ DEBIAN = {
 INTERNAL = ("preseed", "provision-child")
 
 #: Commands of which a part is root's own; every other is wholly done by the service's user.
-PARTLY_ROOTS = (["setup"], ["preseed"], ["rotate"], ["deprovision"], ["doctor"], ["report"])
+PARTLY_ROOTS = (
+    ["setup"],
+    ["preseed"],
+    ["rotate"],
+    ["deprovision"],
+    ["doctor"],
+    ["report"],
+    ["updates"],
+)
 
 
 class Command(Protocol):

@@ -10,7 +10,7 @@ import math
 from contextlib import nullcontext, suppress
 from functools import partial
 
-from agent.cli import claiming, enrol, findings, sensor_flags, service_unit, walk
+from agent.cli import claiming, enrol, findings, sensor_flags, service_unit, update_flags, walk
 from agent.cli.allow import allow, alone
 from agent.cli.arrival import PATIENCE_S, Arrival
 from agent.cli.draft import Draft
@@ -88,6 +88,7 @@ def add(subparsers: Subparsers) -> None:
         help="only allow the service the devices of the sensors in the configuration; asks nothing",
     )
     claiming.add(parser)
+    update_flags.add(parser)
     erase = parser.add_mutually_exclusive_group()
     erase.add_argument("--keep-key", action="store_true", help="keep the AWS key on this device")
     erase.add_argument("--erase-key", action="store_true", help="after success (default)")
@@ -99,6 +100,9 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
     The AWS key is handed on in memory, and written only if it is to stay, or is needed once more.
     `pins` looks, as the service's user, who holds a pin of the header.
     """
+    updates = update_flags.wanted(arguments)
+    if updates and update_flags.alone(arguments):
+        return update_flags.take_up(updates)
     path: Path = arguments.config
     tables = sensor_flags.tables(arguments.sensor)
     if path.exists() and not arguments.allow:
@@ -133,6 +137,7 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
     if new_claim:
         as_service(partial(claiming.place, draft.config.paths.certs, new_claim))
     allow(draft.config)  # also where the registration fails: the agent goes on with it
+    code = update_flags.take_up(updates) if updates else EXIT_OK
     _finish(
         draft,
         answers,
@@ -141,7 +146,7 @@ def run(arguments: argparse.Namespace, *, pins: Callable[[], str] = findings.pin
         keep=arguments.keep_key,
     )
     tell("Done. `pi-iot-agent status` tells how it is.")
-    return EXIT_OK
+    return code
 
 
 def _write(draft: Draft, answers: Answers, tables: Mapping[str, Table], known: Config) -> None:

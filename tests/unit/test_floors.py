@@ -66,7 +66,9 @@ PAST_THE_DOOR = {
     "agent.updates.apt": {"cli"},  # which is root's alone
     "agent.updates.forerunner": {"cli"},
     "agent.updates.notes": {"cli"},  # which no daemon writes
+    "agent.updates.openpgp": {"cli"},
     "agent.updates.sources": {"cli"},
+    "agent.updates.trouble": {"cli"},
     "agent.updates.watch": {"cli"},
     "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words
@@ -105,7 +107,7 @@ NEVER_IN_THE_DAEMON = {
     *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
     *("agent.sensors.running", "agent.sensors.system", "agent.identity.own_files"),
     *("agent.updates.apt", "agent.updates.sources", "agent.updates.forerunner"),
-    *("agent.updates.watch",),
+    *("agent.updates.watch", "agent.updates.openpgp", "agent.updates.trouble"),
 }
 
 #: paho as Debian bookworm has it, and what only the newer one loads.

@@ -1,0 +1,131 @@
+"""Flags of `setup` for updates: where they come from, and the key that they are signed with."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from agent import files
+from agent.cli import updates
+from agent.cli.output import complain, tell
+from agent.cli.questions import UsageError
+from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
+from agent.updates import DIRECTORY, Looked, looked_of
+from agent.updates.apt import is_here, look, run
+from agent.updates.notes import remove as remove_note
+from agent.updates.notes import write as write_note
+from agent.updates.sources import ETC, current, normal_url, read_key, remove, write
+from agent.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from agent.updates.apt import Run
+    from agent.updates.openpgp import PublicKey
+
+OFF = "off"
+
+#: What is in the arguments of every command.
+COMMON = {"command", "config", "content"}
+
+
+class Wanted(Value):
+    """A place of updates that is asked for, with its key; no URL for none any more."""
+
+    url: str
+    key: PublicKey | None
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument(
+        "--updates",
+        metavar="URL",
+        help="take newer versions of this package from there, by themselves; `off`: no longer",
+    )
+    parser.add_argument(
+        "--updates-key", type=Path, metavar="FILE", help="the public key that they are signed with"
+    )
+
+
+def alone(arguments: argparse.Namespace) -> bool:
+    """True if `setup` was asked for nothing but this."""
+    own = COMMON | {"updates", "updates_key"}
+    asked = {name for name, value in vars(arguments).items() if value}
+    return bool(asked & {"updates", "updates_key"}) and asked <= own
+
+
+def wanted(
+    arguments: argparse.Namespace,
+    *,
+    etc: Path = ETC,
+    is_root: Callable[[], bool] = updates.is_root,
+    has_apt: Callable[[], bool] = is_here,
+) -> Wanted | None:
+    """The place that the flags ask for, None without them; nothing is changed.
+
+    Raises UsageError, KeyFileError, SourceError, NotPermittedError, and AgentError without apt.
+    """
+    url, key = arguments.updates, arguments.updates_key
+    if url is None and key is None:
+        return None
+    if arguments.allow:
+        raise UsageError("--allow does one thing alone", hint="give --updates without it")
+    if url == OFF and key is not None:
+        raise UsageError("--updates off takes no key", hint="leave out --updates-key")
+    before = current(etc)
+    new_url = url if url in {None, OFF} else normal_url(url)
+    if before is None and url != OFF and not (url and key):
+        missing = "--updates-key FILE" if url else "--updates URL"
+        raise UsageError(
+            f"updates are not taken up yet, and this is missing: {missing}",
+            hint="give both: where updates come from, and the public key they are signed with",
+        )
+    if not is_root():
+        raise NotPermittedError("only root may say where updates come from", hint=updates.SUDO)
+    if not has_apt():
+        raise AgentError(
+            "this machine has no apt, by which updates come",
+            hint="install newer versions by hand; updates by themselves need a Debian",
+        )
+    if url == OFF:
+        return Wanted("", None)
+    with explained():
+        public = read_key(key or (before.key if before else Path()))
+    return Wanted(new_url or (before.url if before else ""), public)
+
+
+def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run: Run = run) -> int:
+    """Have updates come from there, look once, and tell; the exit code.
+
+    That is 0 also where the network is what failed: what was wanted is written, and each day looks
+    again. Raises AgentError.
+    """
+    if place.key is None:
+        with explained():
+            gone = remove(etc)
+            if directory.is_dir():
+                remove_note(Looked, directory)
+        tell(f"Updates {'are no longer taken up.' if gone else 'were not taken up.'}")
+        return EXIT_OK
+    with explained():
+        before = current(etc)
+        same = before is not None and before.url == place.url
+        source = write(place.url, place.key, etc)
+        files.make_directory(directory, 0o755)
+        if not (same and looked_of(directory)):
+            write_note(Looked(time.time()), directory)
+        tell(f"{etc}: is set up. {updates.place(source)}")
+        tell("Looking for updates ...")
+        trouble = look(etc=etc, directory=directory, run=run)
+    updates.show(etc=etc, directory=directory, run=run)
+    if trouble is None:
+        return EXIT_OK
+    error = updates.LookError(trouble)
+    if trouble.passes:
+        tell(f"Not yet looked: {error.text}.\nIt is tried again each day; {error.hint}.")
+        return EXIT_OK
+    complain(error)
+    return error.exit_code

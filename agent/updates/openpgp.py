@@ -1,0 +1,154 @@
+"""Public keys of OpenPGP (RFC 9580), looked at without gpg, to refuse what is none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+
+from agent.errors import EXIT_USAGE, AgentError
+from agent.value import Value
+
+#: More bytes than the public keys of any repository have.
+SIZE_MAX = 1 << 20
+
+ARMOURED, BINARY = ".asc", ".gpg"
+BEGIN, END = (f"-----{one} PGP PUBLIC KEY BLOCK-----" for one in ("BEGIN", "END"))
+
+#: Tags of packets (RFC 9580, section 5).
+SIGNATURE, SECRET, PUBLIC, SECRET_PART, MARKER = 2, 5, 6, 7, 10
+
+#: First bytes of a length, from which on it has two bytes, and comes in parts; and with four bytes.
+TWO, PARTS, FOUR = 192, 224, 255
+
+#: What other files begin with, and what they are then.
+OTHERS = {
+    "-----BEGIN PGP PRIVATE KEY": "the secret key",
+    "-----BEGIN PGP": "a message or a signature",
+    "-----BEGIN CERTIFICATE": "a certificate",
+    "-----BEGIN OPENSSH PRIVATE KEY": "a secret key of ssh",
+    "-----BEGIN PUBLIC KEY": "a key of openssl",
+    "-----BEGIN": "a key or certificate of another kind",
+    "ssh-": "a key of ssh",
+    "ecdsa-": "a key of ssh",
+    "sk-": "a key of ssh",
+    "<": "a page of the web",
+    "Types:": "a list of sources",
+    "deb ": "a list of sources",
+    "!<arch>": "a package",
+}
+
+SECRET_HINT = "give the public one: `gpg --armor --export KEY`; and keep this one off every device"  # noqa: S105
+HINT = "give the public key of the repository, pi-iot-agent.asc beside its `dists`"
+
+
+class KeyFileError(AgentError):
+    """A file that has no public key to check a repository with."""
+
+    exit_code = EXIT_USAGE
+
+
+class PublicKey(Value):
+    """A file of public keys: its bytes, the suffix that apt knows it by, and each fingerprint."""
+
+    data: bytes
+    suffix: str
+    fingerprints: tuple[str, ...]
+
+
+def public_key(data: bytes) -> PublicKey:
+    """The keys in the content of a file. Raises KeyFileError, which says what it is instead."""
+    if not data.strip():
+        raise KeyFileError("is empty", hint=HINT)
+    if data[0] & 0x80:
+        return PublicKey(data, BINARY, _fingerprints(data))
+    text = data.decode("utf-8", "replace").lstrip("\ufeff")
+    if BEGIN in text:
+        return PublicKey(data, ARMOURED, _fingerprints(_bare(text)))
+    beginning = text.lstrip()
+    kinds = (kind for start, kind in OTHERS.items() if beginning.startswith(start))
+    kind = next(kinds, "no key of OpenPGP")
+    if data[8:12] == b"KBXf":
+        kind = "a keyring of gpg's own; `gpg --armor --export KEY` takes a key out of it"
+    secret = kind.startswith("the secret")
+    raise KeyFileError(f"is {kind}", hint=SECRET_HINT if secret else HINT)
+
+
+def _bare(text: str) -> bytes:
+    """The packets in the one block of armour (RFC 9580, section 6). Raises KeyFileError."""
+    _, _, rest = text.partition(BEGIN)
+    block, end, _ = rest.partition(END)
+    if not end:
+        raise KeyFileError("is cut off: its last line is missing", hint=HINT)
+    if text.count("-----BEGIN ") > 1:
+        text = "has more than one block; `gpg --armor --export KEY...` makes one of several keys"
+        raise KeyFileError(text, hint=HINT)
+    lines = [line.strip() for line in block.splitlines()[1:]]
+    body = lines[lines.index("") + 1 :] if "" in lines else lines
+    joined = "".join(line for line in body if not re.fullmatch(r"=[A-Za-z0-9+/]{4}", line))
+    try:
+        return base64.b64decode(joined, validate=True)
+    except binascii.Error:
+        raise KeyFileError("is damaged: a line of it is no base64", hint=HINT) from None
+
+
+def _fingerprints(data: bytes) -> tuple[str, ...]:
+    """The fingerprint of each key in the packets. Raises KeyFileError."""
+    found: list[str] = []
+    at, signed = 0, False
+    while at < len(data):
+        tag, body, at = _packet(data, at)
+        if tag in {SECRET, SECRET_PART}:
+            raise KeyFileError("is the secret key", hint=SECRET_HINT)
+        signed = signed or (tag == SIGNATURE and bool(found))
+        if tag == PUBLIC:
+            found.append(_fingerprint(body))
+        elif not found and tag != MARKER:
+            kind = "a signature" if tag == SIGNATURE else "no key of OpenPGP"
+            raise KeyFileError(f"is {kind}", hint=HINT)
+    if not signed:
+        raise KeyFileError("is cut off: no key is whole", hint=HINT)
+    return tuple(found)
+
+
+def _fingerprint(body: bytes) -> str:
+    """The fingerprint of a public key's packet (RFC 9580, section 5.5.4). Raises KeyFileError."""
+    if body[:1] == b"\x04":
+        head = b"\x99" + len(body).to_bytes(2, "big")
+        return hashlib.sha1(head + body, usedforsecurity=False).hexdigest().upper()
+    if body[:1] == b"\x06":
+        return hashlib.sha256(b"\x9b" + len(body).to_bytes(4, "big") + body).hexdigest().upper()
+    raise KeyFileError("has a key of a version that apt does not know", hint=HINT)
+
+
+def _packet(data: bytes, at: int) -> tuple[int, bytes, int]:
+    """Tag and body of the packet at `at`, and where the next begins. Raises KeyFileError."""
+    head = data[at]
+    tag = head & 0x3F if head & 0x40 else head >> 2 & 0x0F
+    try:
+        length, start = _new_length(data, at + 1) if head & 0x40 else _old_length(data, at)
+    except IndexError:
+        length, start = len(data) + 1, at
+    end = start + length
+    if end > len(data) or not head & 0x80:
+        raise KeyFileError("is cut off, or damaged", hint=HINT)
+    return tag, data[start:end], end
+
+
+def _old_length(data: bytes, at: int) -> tuple[int, int]:
+    """Length of a body, and where it begins (RFC 9580, section 4.2.2). Raises IndexError."""
+    start = at + 1 + (1, 2, 4)[data[at] & 3]
+    return int.from_bytes(data[at + 1 : start], "big"), start
+
+
+def _new_length(data: bytes, at: int) -> tuple[int, int]:
+    """Length of a body, and where it begins (RFC 9580, section 4.2.1). Raises IndexError."""
+    first = data[at]
+    if first < TWO:
+        return first, at + 1
+    if first < PARTS:
+        return (first - TWO << 8) + data[at + 1] + TWO, at + 2
+    if first == FOUR:
+        return int.from_bytes(data[at + 1 : at + 5], "big"), at + 5
+    raise IndexError  # in parts, which no key is
