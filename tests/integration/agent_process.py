@@ -28,6 +28,8 @@ class AgentProcess:
         self.environment: dict[str, str] = dict(cloud.environment)
         self.config = directory / "agent.toml"
         self.config.write_text(toml)
+        #: What Python is given to run the daemon.
+        self.program = ["-m", "agent", "run", "--config", str(self.config)]
         self._log_file = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -55,7 +57,7 @@ class AgentProcess:
         """Start it; does not wait for anything."""
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agent", "run", "--config", str(self.config)],
+                [sys.executable, *self.program],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -188,7 +188,9 @@ def test_what_was_found_after_its_end_waits(watched: Watched) -> None:
     assert watched.waiting() == NEWER
 
 
-@pytest.mark.parametrize("note", [replace(WAITING, waiting=RAN), replace(WAITING, installed=NEWER)])
+@pytest.mark.parametrize(
+    "note", [replace(WAITING, waiting=RAN, installed="0.0.9"), replace(WAITING, installed=NEWER)]
+)
 def test_what_runs_does_not_wait(watched: Watched, note: Looked) -> None:
     """The note is older than the upgrade."""
     watched.note(note)
