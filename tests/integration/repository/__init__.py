@@ -1,0 +1,1 @@
+"""`scripts/repository`, with real keys and a real apt."""
