@@ -69,6 +69,8 @@ PAST_THE_DOOR = {
     "agent.updates.openpgp": {"cli"},
     "agent.updates.sources": {"cli"},
     "agent.updates.trouble": {"cli"},
+    "agent.updates.machine": {"cli"},
+    "agent.updates.upgrade": {"cli"},
     "agent.updates.watch": {"cli"},
     "agent.uplink.admission": {"cli"},  # `doctor` knows a certificate of the owner's
     "agent.uplink.announcement": {"cli"},  # `privacy` says what is sent in the same words
@@ -107,7 +109,9 @@ NEVER_IN_THE_DAEMON = {
     *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
     *("agent.sensors.running", "agent.sensors.system", "agent.identity.own_files"),
     *("agent.updates.apt", "agent.updates.sources", "agent.updates.forerunner"),
-    *("agent.updates.watch", "agent.updates.openpgp", "agent.updates.trouble"),
+    *("agent.updates.openpgp", "agent.updates.trouble"),
+    *("agent.updates.dpkg", "agent.updates.machine", "agent.updates.trial"),
+    *("agent.updates.upgrade", "agent.updates.watch", "agent.updates.held"),
 }
 
 #: paho as Debian bookworm has it, and what only the newer one loads.

@@ -1,0 +1,78 @@
+"""Trial of a new version: what it has shown of itself, and if the old one was better."""
+
+from __future__ import annotations
+
+from agent.updates.machine import ACTIVE, FAILED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from agent.updates.machine import Service
+
+#: Looks that have to agree before something is said, where a moment may be just that.
+FAILED_LOOKS, ONLINE_LOOKS = 3, 2
+
+#: Automatic restarts of a version that was never ready, after which nothing is waited for.
+RESTARTS_MOST = 5
+
+
+class Trial:
+    """What a version has shown of itself in the time that counts."""
+
+    def __init__(self, window_s: float) -> None:
+        self._window_s = window_s
+        self._counted_s = 0.0
+        self._ready = False
+        self._failed = self._restarts = self._online = 0
+        self._restarted_s = 0.0
+        self._before: Service | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """True once all of the time has passed."""
+        return self._counted_s >= self._window_s
+
+    @property
+    def online(self) -> bool:
+        """True if the process that runs now has been online, and not for a moment only."""
+        return self._online >= ONLINE_LOOKS
+
+    def take(self, service: Service, *, online: bool) -> None:
+        """Take in one look at the service."""
+        before, self._before = self._before, service
+        self._ready = self._ready or service.state == ACTIVE
+        self._failed = self._failed + 1 if service.state == FAILED else 0
+        if before and service.pid != before.pid and service.pid:
+            self._online = 0
+        if not self.online:
+            self._online = self._online + 1 if online else 0
+        if before and service.restarts > before.restarts:
+            self._restarts += service.restarts - before.restarts
+            self._restarted_s = self._counted_s
+
+    def pass_time(self, passed_s: float) -> None:
+        """Have so many seconds count."""
+        self._counted_s += passed_s
+
+    def unfit(self) -> str:
+        """Why there is nothing more to wait for; or ""."""
+        if self._failed >= FAILED_LOOKS:
+            return f"it does not start: {_ended(self._before)}"
+        if not self._ready and self._restarts >= RESTARTS_MOST:
+            return f"it ended {self._restarts} times before it was ready: {_ended(self._before)}"
+        return ""
+
+    def unready(self, service: Service) -> str:
+        """Why the version is not as ready as the old one was, at the end; or ""."""
+        if service.state != ACTIVE:
+            return f"it is not ready, but {service.state}: {_ended(service)}"
+        if self._restarts and self._restarted_s >= self._window_s / 2:
+            return f"it does not go on running: {_ended(service)}"
+        return ""
+
+
+def _ended(service: Service | None) -> str:
+    """How the service has ended last, in systemd's words."""
+    if service is None or service.result == "success":
+        return "systemd started it again"
+    code = f", exit code {service.exit_code}" if service.result == "exit-code" else ""
+    return f"{service.result}{code}"

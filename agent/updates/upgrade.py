@@ -1,0 +1,52 @@
+"""An upgrade that begins: the old version is kept, and a watch is set over the new one."""
+
+from __future__ import annotations
+
+import time
+
+from agent.errors import SERVICE, AgentError
+from agent.updates.forerunner import Forerunner
+from agent.updates.notes import DIRECTORY, Pending, pending_of, remove, write
+from agent.value import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.updates.machine import Machine
+
+#: Unit of the watch.
+WATCH_UNIT = f"{SERVICE}-rollback.service"
+
+
+def begin(
+    machine: Machine,
+    new: str,
+    *,
+    directory: Path = DIRECTORY,
+    wall_s: Callable[[], float] = time.time,
+) -> list[str]:
+    """Make ready for the upgrade to the version `new`; what the old one lacks, a line for each.
+
+    While another upgrade is watched, its old version stays the one to go back to: that one is
+    proven. Nothing is done where the same version is installed anew. Raises AgentError, OSError.
+    """
+    old, forerunner = machine.package().version, Forerunner(machine.dpkg, directory)
+    if new == old:
+        return []
+    lacks: list[str] = []
+    pending = pending_of(directory)
+    if pending and forerunner.is_there and machine.is_watched(WATCH_UNIT):
+        pending = replace(pending, new=new, back="")
+    else:
+        remove(Pending, directory)
+        lacks = forerunner.keep()
+        service = machine.service()
+        online = machine.has_been_online(service.pid)
+        pending = Pending(old, new, service.is_well, online, wall_s())
+    write(pending, directory)
+    if not machine.restart_watch(WATCH_UNIT):
+        remove(Pending, directory)
+        raise AgentError("systemd does not start the watch", hint=f"systemctl status {WATCH_UNIT}")
+    return lacks
