@@ -6,6 +6,7 @@ Versions are those of the Debian package (deb-version(7)). Times are epoch secon
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from agent import files
@@ -84,8 +85,9 @@ def write(note: Pending | Looked | Outcome, directory: Path = DIRECTORY) -> None
 
 def remove(kind: type[Pending | Looked | Outcome], directory: Path = DIRECTORY) -> None:
     """Remove the note of this kind, if there is one. Raises OSError."""
-    (directory / NAMES[kind]).unlink(missing_ok=True)
-    files.sync_directory(directory)
+    with suppress(FileNotFoundError):
+        (directory / NAMES[kind]).unlink()
+        files.sync_directory(directory)
 
 
 def pending_of(directory: Path = DIRECTORY) -> Pending | None:

@@ -30,8 +30,9 @@ def test_a_note_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_removed_note_is_none(tmp_path: Path) -> None:
-    """Removed twice it is none still."""
+    """Removed twice it is none still, or where there never was a directory."""
     write(PENDING, tmp_path)
+    remove(Pending, tmp_path / "never")
 
     remove(Pending, tmp_path)
     remove(Pending, tmp_path)
