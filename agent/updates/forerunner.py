@@ -60,11 +60,13 @@ class Forerunner:
     def keep(self) -> list[str]:
         """Keep the version that is installed now; what it lacks, a line for each.
 
-        All of it is on the disk afterwards, in place of the one before. Raises AgentError, OSError.
+        All of it is on the disk afterwards, in place of the one before, which goes in any case.
+        Raises AgentError, OSError.
         """
         files.make_directory(self._directory, 0o755)
         new, unpacked = self._directory / ".new", self._directory / UNPACKED
-        files.remove_tree(new)
+        for before in (new, unpacked, self.package):
+            files.remove_tree(before)
         files.make_directory(new)
         tree = new / "tree"
         lacks = list(self._copy(tree)) + list(self._describe(tree))
@@ -72,11 +74,11 @@ class Forerunner:
         (new / PACKAGE).chmod(files.PRIVATE_FILE)  # a conffile may be the owner's secret
         (new / UNPACKED).mkdir()
         self._dpkg.unpack(new / PACKAGE, new / UNPACKED)
-        files.remove_tree(unpacked)
-        (new / UNPACKED).rename(unpacked)
-        (new / PACKAGE).replace(self.package)
-        files.remove_tree(new)
         os.sync()
+        (new / PACKAGE).rename(self.package)
+        (new / UNPACKED).rename(unpacked)  # which is there when all is
+        files.remove_tree(new)
+        files.sync_directory(self._directory)
         return lacks
 
     def _info(self, name: str) -> Path:

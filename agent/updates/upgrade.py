@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from agent import files
 from agent.errors import SERVICE, AgentError
 from agent.updates.forerunner import Forerunner
 from agent.updates.notes import DIRECTORY, Pending, pending_of, remove, write
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.updates.machine import Machine
+
+PUBLIC_DIRECTORY = 0o755
 
 #: Unit of the watch.
 WATCH_UNIT = f"{SERVICE}-rollback.service"
@@ -35,18 +38,20 @@ def begin(
     old, forerunner = machine.package().version, Forerunner(machine.dpkg, directory)
     if new == old:
         return []
-    lacks: list[str] = []
     pending = pending_of(directory)
     if pending and forerunner.is_there and machine.is_watched(WATCH_UNIT):
-        pending = replace(pending, new=new, back="")
-    else:
-        remove(Pending, directory)
+        write(replace(pending, new=new, back=""), directory)
+        machine.restart_watch(WATCH_UNIT)
+        return []
+    service = machine.service()
+    online = machine.has_been_online(service.pid)
+    files.make_directory(directory, PUBLIC_DIRECTORY)
+    # dpkg has begun: from here on a power cut leaves work for the watch, if only to end it.
+    write(Pending(old, new, service.is_well, online, wall_s()), directory)
+    try:
         lacks = forerunner.keep()
-        service = machine.service()
-        online = machine.has_been_online(service.pid)
-        pending = Pending(old, new, service.is_well, online, wall_s())
-    write(pending, directory)
-    if not machine.restart_watch(WATCH_UNIT):
+        machine.restart_watch(WATCH_UNIT)
+    except (AgentError, OSError):
         remove(Pending, directory)
-        raise AgentError("systemd does not start the watch", hint=f"systemctl status {WATCH_UNIT}")
+        raise
     return lacks

@@ -196,11 +196,11 @@ def test_an_owners_change_of_a_conffile_is_no_damage(installed: Installed) -> No
 
 
 def test_a_package_that_is_not_there_cannot_be_kept(installed: Installed) -> None:
-    """The words of dpkg say so, and what was kept before stays."""
+    """The words of dpkg say so; nothing is there then that could be taken for it."""
     installed.forerunner.keep()
     (installed.admin / "status").write_text("")
 
     with pytest.raises(AgentError, match=r"dpkg-query: .*pi-iot-agent"):
         installed.forerunner.keep()
 
-    assert installed.forerunner.is_there
+    assert not installed.forerunner.is_there
