@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 #: Read by apt in the order of their names, of which the first that fits a version holds
-#: (apt_preferences(5)): this comes before any other of ours.
-HELD = Path("/etc/apt/preferences.d/held-pi-iot-agent")
+#: (apt_preferences(5)): it comes before `pi-iot-agent-only`.
+HELD = Path("/etc/apt/preferences.d/pi-iot-agent-held")
 
 PIN = "Pin: version "
 HEAD = f"""\
