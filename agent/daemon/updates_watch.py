@@ -36,6 +36,9 @@ LATE_S = 14 * DAY_S
 #: How often that is judged while no note changes.
 JUDGE_EVERY_S = HOUR_S
 
+#: A machine that was off looks, and installs, within this time after its start.
+CATCH_UP_S = 3 * HOUR_S
+
 #: The program that installs what waits; its absence is a reason why nothing is.
 UNATTENDED = Path("/usr/bin/unattended-upgrade")
 
@@ -51,8 +54,8 @@ ABSENT_HINT = (
     "`sudo apt install pi-iot-agent` does it now"
 )
 WAITING_HINT = (
-    "run `sudo apt install pi-iot-agent`; /var/log/unattended-upgrades says why it was not done by "
-    "itself"
+    "`sudo pi-iot-agent updates` says what is in the way; `sudo apt install pi-iot-agent` does it "
+    "now"
 )
 
 
@@ -145,7 +148,7 @@ class UpdatesWatch:
     def _unlooked(self, looked: Looked, now_s: float) -> tuple[str, str]:
         """Text and hint where no look has succeeded for too long; empty where one has."""
         since_s = self._passed("", max(looked.since_s, looked.succeeded_s), now_s)
-        if now_s - since_s < LATE_S:
+        if not self._is_late(looked, since_s, now_s):
             return "", ""
         text = f"no look for updates has succeeded since {_day(since_s)}: "
         if trouble := plain(looked.trouble):
@@ -156,12 +159,18 @@ class UpdatesWatch:
         """Text and hint where a version waits for too long; empty where none does."""
         since_s = self._passed(WAITING, looked.waiting_since_s, now_s)
         version = self._waiting()
-        if not version or now_s - since_s < LATE_S:
+        if not version or not self._is_late(looked, since_s, now_s):
             return "", ""
         text = f"version {version} waits since {_day(since_s)} and is not installed"
         if self._unattended.exists():
             return text, WAITING_HINT
         return text + ABSENT, ABSENT_HINT
+
+    def _is_late(self, looked: Looked, since_s: float, now_s: float) -> bool:
+        """True if it was too long, in a machine that has looked since its start or had the time."""
+        up_s = self._clock.boot_s()
+        up = looked.looked_s >= now_s - up_s or up_s >= CATCH_UP_S
+        return up and now_s - since_s >= LATE_S
 
     def _waiting(self) -> str:
         """The version that waits by the last look, unless more has become of it; empty for none."""

@@ -105,6 +105,23 @@ def test_none_that_succeeded_counts_from_the_day_of_the_set_up(watched: Watched)
     assert one.code == "updates-failing"
 
 
+@pytest.mark.parametrize(("note", "late"), [(EXPIRED, 1), (WAITING, 2)])
+def test_a_machine_that_was_off_has_the_time_to_catch_up(
+    watched: Watched, note: Looked, late: int
+) -> None:
+    """For three hours after its start."""
+    watched.clock.reboot(YEAR_S)
+    assert watched.note(note) == []
+    assert watched.after(3 * 3600 - 60) == []
+    assert len(watched.after(3600)) == late
+
+
+def test_a_machine_that_was_off_and_has_looked_in_vain_tells_it_at_once(watched: Watched) -> None:
+    """It has had its time."""
+    watched.clock.reboot(YEAR_S)
+    assert len(watched.note(replace(EXPIRED, looked_s=watched.clock.wall_s()))) == 1
+
+
 def test_looks_that_nobody_takes_are_told(watched: Watched) -> None:
     """There is no trouble in the note then; the timer may be off."""
     watched.note(LOOKED)
@@ -159,7 +176,7 @@ def test_a_version_that_waits_is_shown_at_once_and_told_after_14_days(watched: W
 
     assert (one.code, one.severity) == ("updates-failing", "warning")
     assert one.text == "version 0.2.0 waits since 2026-11-24 and is not installed"
-    assert "/var/log/unattended-upgrades" in one.hint
+    assert "`sudo pi-iot-agent updates` says what is in the way" in one.hint
 
 
 def test_the_absence_of_what_installs_it_is_told(watched: Watched) -> None:
