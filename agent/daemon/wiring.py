@@ -186,4 +186,4 @@ def _tell_first(health: Health, config: Config, store: Store) -> None:
     for warning in config.warnings:
         health.report(conditions.CONFIG_WARNING, warning, key=warning)
     if store.reset:
-        health.report(conditions.STORE_RESET, store.reset)
+        health.report(conditions.STORE_RESET, store.reset, hint=store.reset_hint)

@@ -1,4 +1,4 @@
-"""The store's SQLite file: its schema, its settings, and what becomes of one that is spoiled.
+"""The store's SQLite file: its settings, and what becomes of one that cannot be used.
 
 The settings spare the card: small pages, a write-ahead log that is grown once when opened and then
 reused, a short distance between checkpoints ("Write-Ahead Logging", sqlite.org/wal.html).
@@ -15,9 +15,10 @@ from pathlib import Path
 
 from agent import files
 from agent.errors import StoreError
-from agent.store import reserve
-from agent.store.pending import is_number
+from agent.store import reserve, schema
+from agent.store.pending import PUT, is_number
 from agent.store.records import SEQ_MAX, Figures
+from agent.store.schema import NewerError, SpoiledError
 from agent.store.validation import plain
 
 TYPE_CHECKING = False
@@ -25,34 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agent.store.pending import Fact
-
-APPLICATION_ID = 0x50694167  # "PiAg"
-SCHEMA_VERSION = 2
-BOOTS = """CREATE TABLE boots (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, offset_s REAL NOT NULL,
-    is_set INTEGER NOT NULL);"""
-SCHEMA = f"""
-PRAGMA page_size = 1024;
-BEGIN;
-CREATE TABLE records (
-    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, timestamp_s REAL NOT NULL, body BLOB NOT NULL,
-    wall_s REAL NOT NULL, boot_s REAL NOT NULL, boot_id TEXT NOT NULL,
-    acknowledged INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE dead (
-    seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, timestamp_s REAL NOT NULL, body BLOB NOT NULL,
-    wall_s REAL NOT NULL, boot_s REAL NOT NULL, boot_id TEXT NOT NULL,
-    reason TEXT NOT NULL, set_aside_s REAL NOT NULL);
-CREATE TABLE commands (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
-CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-{BOOTS}
-INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('total', 0);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""  # noqa: S608 -- our own words
-
-#: The step from the first version to this.
-MIGRATION = f"BEGIN; {BOOTS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
 
 #: Longest search for damage at a start; what is not found by then is found later.
 CHECK_S = 5.0
@@ -70,6 +43,10 @@ CHECKPOINT_PAGES = 64
 
 #: Longest wait of a commit for another program; the sensors wait meanwhile.
 BUSY_S = 0.5
+
+#: What to do about a file that was set aside as a newer agent's, now and when that is back.
+NEWER = "update the agent: what was not sent yet is in the old file, beside the new one"
+BACK = "`A lost store` in docs/operations.md has the commands that make it the store again"
 
 #: What is in the file cannot be given back; the last two are the card's own fault.
 DAMAGE = (
@@ -89,10 +66,6 @@ class DiskFullError(BlockedError):
     """There is no room for a commit."""
 
 
-class SpoiledError(sqlite3.DatabaseError):
-    """The file cannot be used as a store, and never will be."""
-
-
 def exists(path: Path) -> bool:
     """True if there is a file. Raises OSError if the name, or one beside it, is another thing's."""
     for side in (Path(f"{path}{suffix}") for suffix in ("", *LOGS)):
@@ -105,7 +78,7 @@ def exists(path: Path) -> bool:
 def make(path: Path, *, reset: str = "") -> None:
     """Make an empty store that tells of `reset`: beside its place, private from the first byte."""
     with closing(connect(None)) as db:
-        db.execute("INSERT INTO meta VALUES ('reset', ?)", (reset,))
+        db.execute(PUT, ("reset", reset))
         content = db.serialize()
     beside = path.with_name(f".{path.name}.new")
     for old in (beside, *(Path(f"{path}{suffix}") for suffix in LOGS)):
@@ -116,14 +89,34 @@ def make(path: Path, *, reset: str = "") -> None:
 
 
 def begin_anew(path: Path, spoiled: Exception, now_s: int) -> None:
-    """Rename a spoiled file with its logs, and make a store that tells of it."""
-    while (aside := path.with_name(f"{path.name}.corrupt-{now_s}")).exists():
+    """Rename a file that cannot be used, with its logs, and make a store that tells of it.
+
+    One of a newer version keeps its reserved numbers too, so that it can be used again as it was.
+    """
+    newer = isinstance(spoiled, NewerError)
+    kind, beside = ("newer", (*LOGS, reserve.BLOCK_FILE)) if newer else ("corrupt", LOGS)
+    while (aside := path.with_name(f"{path.name}.{kind}-{now_s}")).exists():
         now_s += 1
     path.rename(aside)
-    for suffix in LOGS:
+    for suffix in beside:
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    make(path, reset=f"{path}: {plain(str(spoiled))}; kept as {aside.name}, a new store was begun")
+    told = f"{path}: {plain(str(spoiled))}; kept as {aside.name}, a new store was begun"
+    make(path, reset=f"{told}\n{NEWER}" if newer else told)
+
+
+def usable_aside(path: Path) -> str:
+    """What to tell of a file that was set aside as a newer agent's, and that this one can use."""
+    for aside in sorted(path.parent.glob(f"{path.name}.newer-*")):
+        if aside.name.rpartition("-")[2].isdecimal():
+            with suppress(sqlite3.Error, OSError, UnicodeDecodeError):
+                exists(aside)  # and nothing strange, where SQLite would wait
+                with closing(connect(aside, read_only=True)) as db:
+                    schema.version(db)
+                    query = "SELECT count(*) FROM records WHERE acknowledged = 0"
+                    rows = db.execute(query).fetchone()[0]
+                return f"{aside}: this version can read it, and {rows} records wait in it\n{BACK}"
+    return ""
 
 
 def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
@@ -135,36 +128,22 @@ def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection
     )
     db.text_factory = lambda text: text.decode(errors="replace")  # a spoiled letter ends nothing
     if not path:
-        db.executescript(SCHEMA)
+        schema.fill(db)
     return db
-
-
-def version(db: sqlite3.Connection) -> int:
-    """The version of the file's schema, at little cost. Raises SpoiledError if it is not ours."""
-    names = ("application_id", "user_version")
-    found, number = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
-    if found != APPLICATION_ID or number not in (1, SCHEMA_VERSION):
-        raise SpoiledError("not a store of this version")
-    return number
 
 
 def try_out(path: Path) -> None:
     """Commit next to nothing: it costs little to find out that the file takes none."""
     with closing(connect(path)) as db:
-        version(db)
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('tried', '')")
+        schema.version(db)
+        db.execute(PUT, ("tried", ""))
 
 
 def load(db: sqlite3.Connection) -> tuple[Figures, dict[str, Fact]]:
     """The rows in figures, and the facts of `meta`; all records are read. Raises SpoiledError."""
     try:
-        if version(db) != SCHEMA_VERSION:
-            db.executescript(MIGRATION)
+        schema.bring_up_to_date(db)
         db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        with closing(connect(None)) as fresh:
-            schema = "SELECT name, sql FROM sqlite_schema"
-            if not set(fresh.execute(schema)) <= set(db.execute(schema)):
-                raise SpoiledError("its tables are lost")
         # One by one: SQLite then looks into no row to count them, and at one for either end.
         parts = ("count(*)", "coalesce(min(seq), 1)", "coalesce(max(seq), 0)")
         rows, first_seq, last_seq = (
@@ -216,7 +195,9 @@ def spare_the_card(db: sqlite3.Connection, path: Path) -> None:
         db.execute(f"PRAGMA {pragma}")
     db.execute("BEGIN")
     try:
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('', zeroblob(?))", (WAL_BYTES,))
+        db.execute(
+            "INSERT OR REPLACE INTO meta (name, value) VALUES ('', zeroblob(?))", (WAL_BYTES,)
+        )
     except sqlite3.Error as error:
         if not is_full(path, error):  # a full card spares itself
             raise
@@ -263,6 +244,8 @@ def explained(path: Path, error: Exception) -> StoreError:
     """The error in words, told apart by what can be done about it."""
     if is_full(path, error):
         return DiskFullError(f"{path}: the disk is full", hint="free some space on the card")
+    if isinstance(error, NewerError):
+        return StoreError(f"{path}: {plain(str(error))}", hint="update the agent")
     if is_damage(error):
         return StoreError(f"{path}: {plain(str(error))}", hint="restart the agent")
     if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:

@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import closing, suppress
 
 from agent.model import DAY_S, HOUR_S, MIB
+from agent.store.schema import serves
 from agent.store.spans import (
     COUNTS,
     TABLES,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from agent.config import StoreLimits
     from agent.model import Moment
-    from agent.store.spans import AnySpan, Key, Kind, Span
+    from agent.store.spans import AnySpan, Key, Kind, Span, Table
 
 #: The most names of an hour, that of the counts aside.
 NAMES_MAX = 64
@@ -79,6 +80,15 @@ def recorded(
         raise
 
 
+def _complete(db: sqlite3.Connection, table: Table) -> None:
+    """Give a table the columns that the version before did not have; its rows lack a value."""
+    query = "SELECT name FROM pragma_table_info(?)"
+    there = {name for (name,) in db.execute(query, (table.name,))}
+    for name in table.columns if there else ():
+        if name not in there:
+            db.execute(f"ALTER TABLE {table.name} ADD COLUMN {name}")
+
+
 class History:
     """The history in the file behind `db`, and what is noted and not written yet.
 
@@ -98,9 +108,12 @@ class History:
         self._offset_s = math.nan  # of the wall clock from the boot clock, while it is set
         self._noted_boot_s = math.inf  # since when the oldest waits
         self._again_boot_s = self._pruned_boot_s = -math.inf
-        for table in () if self._keep_s else TABLES.values():
-            with suppress(sqlite3.Error):  # then the next start has none of it
-                db.execute(f"DROP TABLE IF EXISTS {table.name}")
+        for table in TABLES.values():
+            with suppress(sqlite3.Error):  # then the next start has it so
+                if self._keep_s:
+                    _complete(db, table)
+                else:
+                    db.execute(f"DROP TABLE IF EXISTS {table.name}")
 
     @property
     def waits(self) -> bool:
@@ -182,17 +195,18 @@ class History:
         return self._drop(min(size // ROW_MIN_BYTES + 1, 4 * SLICE_ROWS))
 
     def _make(self) -> None:
-        """Make the tables, anew where they are not as they should be."""
+        """Make the tables, anew where they do not serve; a newer agent may have added columns."""
         if not self._made:
             for table in TABLES.values():
                 names = ", ".join(table.columns)
                 made = f"CREATE TABLE {table.name} ({names}, PRIMARY KEY ({', '.join(table.key)}))"
                 made += " WITHOUT ROWID"
-                found = self._db.execute(
-                    "SELECT sql FROM sqlite_schema WHERE name = ?", (table.name,)
-                )
-                if found.fetchone() != (made,):
-                    self._db.execute(f"DROP TABLE IF EXISTS {table.name}")
+                query = "SELECT sql FROM sqlite_schema WHERE name = ?"
+                found = self._db.execute(query, (table.name,)).fetchone()
+                if found and found != (made,) and not serves(self._db, made):
+                    self._db.execute(f"DROP TABLE {table.name}")
+                    found = None
+                if not found:
                     self._db.execute(made)
             self._rows, self._made = {}, True
         self._count()
@@ -219,8 +233,8 @@ class History:
         cells = row(joined(before, span))
         if cells != there:
             places = ", ".join("?" * len(cells))
-            put = f"INSERT OR REPLACE INTO {table.name} VALUES ({places})"  # noqa: S608
-            self._db.execute(put, cells)
+            put = f"INSERT OR REPLACE INTO {table.name} ({', '.join(table.columns)})"
+            self._db.execute(f"{put} VALUES ({places})", cells)
             self._rows[kind] += there is None
 
     def _crowded(self, hour: Hour) -> bool:

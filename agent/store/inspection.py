@@ -7,7 +7,7 @@ from itertools import islice
 
 from agent import files
 from agent.errors import EXIT_REFUSED, StoreError
-from agent.store import database
+from agent.store import database, schema
 from agent.store.history import recorded
 from agent.store.pending import Meta
 from agent.store.records import Records
@@ -60,7 +60,7 @@ class Past(Value):
 def past(path: Path, since_s: float, until_s: float) -> Past:
     """Read the history in a store that another process may have open. Raises as `inspect`."""
     with _opened(path, read_only=True) as db:
-        database.version(db)
+        schema.version(db)
         meta = Meta(dict(db.execute("SELECT name, value FROM meta")))
         return Past(
             tuple(recorded(db, Hour, since_s, until_s)),
@@ -77,6 +77,8 @@ def inspect(path: Path, limit: int, *, dead: bool = False) -> Inspection:
     Raises StoreMissingError, StoreForbiddenError, or StoreError if it cannot be read.
     """
     with _opened(path, read_only=True) as db:
+        if schema.version(db) < schema.SCHEMA_VERSION:
+            raise StoreError(f"{path}: of an older version still", hint="restart the agent")
         figures, facts = database.load(db)
         table, boots, epoch = Records(db), Boots.read(db).known, str(facts["epoch"])
         dropped = sum(figures.dropped.values())

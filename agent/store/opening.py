@@ -29,9 +29,11 @@ def open_store(
 ) -> Store:
     """The store in the file `limits.path`, made with its directory if there is none.
 
-    A file that is spoiled or foreign is renamed `<name>.corrupt-<time>`, which `Store.reset` tells.
-    Where there can be none, or another thing, a link too, has its name, the store is in memory,
-    small, and `Store.memory_only` says why. Takes seconds with a large backlog: it is read.
+    A file that is spoiled or foreign is renamed `<name>.corrupt-<time>`, one that only a newer
+    agent can use `<name>.newer-<time>`, which `Store.reset` tells; also, while one of those lies
+    there, that this agent can use it. Where there can be none, or another thing, a link too, has
+    its name, the store is in memory, small, and `Store.memory_only` says why. Takes seconds with a
+    large backlog: it is read.
     """
     try:
         store = _in_file(limits, wall_s, boot_s)
@@ -40,6 +42,8 @@ def open_store(
     if store.reset:
         with suppress(StoreError):  # then it is told once more
             store.remember(reset="")
+    else:
+        store.reset, _, store.reset_hint = database.usable_aside(limits.path).partition("\n")
     return store
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Fact = int | str
 
+#: Writes a fact.
+PUT = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
+
 #: The fact that has the numbers of urgent records, and the most of them; the oldest are then as
 #: all others.
 URGENT = "urgent"
@@ -74,7 +77,7 @@ class Meta(Value):
     def write(self, db: sqlite3.Connection) -> None:
         """Write what is pending."""
         for fact in self.pending.items():
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", fact)
+            db.execute(PUT, fact)
 
 
 class Buffer:

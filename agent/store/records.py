@@ -11,6 +11,7 @@ import math
 from contextlib import closing
 
 from agent.model import COUNT, DAY_S, KIB, MIB, Moment, is_time
+from agent.store.pending import PUT
 from agent.store.validation import COLUMNS
 from agent.value import Value
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Records that nobody takes are kept for a person to see, at most so many.
 DEAD_MAX = 1000
+
+_INTO = f"INTO records ({COLUMNS}, acknowledged)"
+_INSERT = f"INSERT {_INTO} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 -- our own words
 
 #: Larger numbers lose digits where JSON is read, and none so large was ever given.
 SEQ_MAX = 2**53 - 1
@@ -82,12 +86,12 @@ class Records:
         self._unmark(figures)
         figures.last_seq = row[0]
         figures.rows += 1
-        self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, 0)", row)
+        self._db.execute(_INSERT, (*row, 0))
 
     def mark(self, figures: Figures, seq: int) -> None:
         """Have numbers go on behind `seq`, which is above all others, though it waits no more."""
         self._unmark(figures)
-        self._db.execute("INSERT INTO records VALUES (?, '', 0, x'', 0, 0, '', 1)", (seq,))
+        self._db.execute(_INSERT, (seq, "", 0, b"", 0, 0, "", 1))
         figures.last_seq, figures.marked = seq, True
 
     def after(self, figures: Figures, seq: int) -> Generator[Row, None, None]:
@@ -132,7 +136,8 @@ class Records:
     def set_aside(self, figures: Figures, seq: int, *, reason: str, now_s: float) -> None:
         """Move a row into the table `dead`, if it waits; the oldest of those are dropped."""
         self._db.execute(
-            f"INSERT OR REPLACE INTO dead SELECT {_WHOLE}, ?, ? FROM records"  # noqa: S608
+            f"INSERT OR REPLACE INTO dead ({COLUMNS}, reason, set_aside_s)"  # noqa: S608
+            f" SELECT {_WHOLE}, ?, ? FROM records"
             " WHERE seq = ? AND seq <= ?",
             (reason, now_s, seq, figures.last_waiting_seq),
         )
@@ -150,7 +155,7 @@ class Records:
         """Have what was set aside wait again. Whoever has figures has to load them anew."""
         for seq in numbers:
             self._db.execute("DELETE FROM records WHERE seq = ? AND body = x''", (seq,))  # a mark
-            wait = f"INSERT OR IGNORE INTO records SELECT {COLUMNS}, 0 FROM dead WHERE seq = ?"  # noqa: S608
+            wait = f"INSERT OR IGNORE {_INTO} SELECT {COLUMNS}, 0 FROM dead WHERE seq = ?"  # noqa: S608
             self._db.execute(wait, (seq,))
             self._db.execute("DELETE FROM dead WHERE seq = ?", (seq,))
 
@@ -158,8 +163,7 @@ class Records:
         """Add to what was given up for `reason`, since the file was made."""
         if rows:
             dropped = figures.dropped.get(reason, 0) + rows
-            query = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
-            self._db.execute(query, (f"dropped_{reason}", dropped))
+            self._db.execute(PUT, (f"dropped_{reason}", dropped))
             figures.dropped = {**figures.dropped, reason: dropped}
 
     def _unmark(self, figures: Figures) -> None:

@@ -16,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+#: The end of the name of the file of reserved numbers.
+BLOCK_FILE = "-block"
+
 #: Numbers are reserved so many at once; as many may be skipped by a crash.
 BLOCK = 1000
 
@@ -36,7 +39,7 @@ class NumberReserve:
     """
 
     def __init__(self, path: Path, epoch: str, newest_seq: int) -> None:
-        self._path = path.with_name(f"{path.name}-block")
+        self._path = path.with_name(f"{path.name}{BLOCK_FILE}")
         self._epoch = epoch
         self.last = 0
         try:

@@ -16,6 +16,7 @@ from itertools import chain
 from agent.errors import StoreError
 from agent.model import MIB, Record, encode
 from agent.store import database
+from agent.store.schema import SpoiledError
 from agent.store.spans import Hour, Outage, Spell
 from agent.store.validation import plain, sound, validated
 from agent.store.write_behind import WriteBehind
@@ -47,13 +48,13 @@ class Store(AbstractContextManager["Store"]):
     Any thread may call it: one lock, one connection. Methods raise StoreError when the file cannot
     be read or written, and have then done nothing; from then on, if it is damaged: it is moved
     aside. Attributes are read without waiting: `epoch` names the file for ever; `reset` says what
-    happened to the file before it, `memory_only` why there is none, `blocked` why it takes no
-    commit now, so that what is new is buffered; `queued` records wait for their PUBACK, the urgent
-    ones of them by the numbers `urgent`, for which this process was `urged` so often to try at
-    once; `newest_seq` is the last number; `skipped`, first and last, were lost with the last
-    process's memory; `dropped` records were given up since the file
-    was made, `dropped_for` which reasons; `fullness`, from 0 to 1, is in use of the bounds; while
-    `congested` so many acknowledgements wait for a commit that no more rows may go.
+    happened to the file before it, `reset_hint` what to do if not the usual, `memory_only` why
+    there is none, `blocked` why it takes no commit now, so that what is new is buffered; `queued`
+    records wait for their PUBACK, the urgent ones of them by the numbers `urgent`, for which this
+    process was `urged` so often to try at once; `newest_seq` is the last number; `skipped`, first
+    and last, were lost with the last process's memory; `dropped` records were given up since the
+    file was made, `dropped_for` which reasons; `fullness`, from 0 to 1, is in use of the bounds;
+    while `congested` so many acknowledgements wait for a commit that no more rows may go.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Store(AbstractContextManager["Store"]):
         self._lock = threading.Lock()
         self._write_behind = WriteBehind(limits, memory_only=bool(memory_only), boot_s=boot_s)
         self.epoch = self._write_behind.meta.text("epoch")
-        self.reset = self._write_behind.meta.text("reset")
+        self.reset, _, self.reset_hint = self._write_behind.meta.text("reset").partition("\n")
         self._show()
 
     def __exit__(self, *_: object) -> None:
@@ -126,7 +127,7 @@ class Store(AbstractContextManager["Store"]):
                 buffered = (row for row in content.buffer if row[0] > after_seq)
                 for looked, row in enumerate(chain(rows, buffered)):
                     if row[0] <= last_seq:  # the same would be sent for ever
-                        raise database.SpoiledError("its rows are out of order")
+                        raise SpoiledError("its rows are out of order")
                     last_seq = row[0]
                     if len(found) >= limit or looked >= PAGE_ROWS or size >= MIB:
                         up_to_seq = row[0] - 1

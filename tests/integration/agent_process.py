@@ -25,6 +25,7 @@ class AgentProcess:
 
     def __init__(self, cloud: LocalAws, directory: Path, *, toml: str) -> None:
         self.directory = directory
+        self.tree = ROOT  # where the agent's own files are
         self.environment: dict[str, str] = dict(cloud.environment)
         self.config = directory / "agent.toml"
         self.config.write_text(toml)
@@ -58,7 +59,7 @@ class AgentProcess:
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *self.program],
-                cwd=ROOT,
+                cwd=self.tree,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -92,7 +93,7 @@ class AgentProcess:
         command, *rest = arguments
         return subprocess.run(
             [sys.executable, "-m", "agent", command, "--config", str(self.config), *rest],
-            cwd=ROOT,
+            cwd=self.tree,
             env=self.environment,
             capture_output=True,
             text=True,

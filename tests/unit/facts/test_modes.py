@@ -101,6 +101,16 @@ def test_the_file_is_private_and_read_only_when_it_changes(tmp_path: Path) -> No
         assert modes.reads == number
 
 
+def test_what_a_newer_agent_has_added_to_a_mode_does_no_harm(
+    modes: ModeFile, tmp_path: Path
+) -> None:
+    """The family is still away after it was taken back."""
+    modes.set(AWAY)
+    path = tmp_path / MODE_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "more": {"a": [1]}}))
+    assert modes.now() == AWAY
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -317,6 +317,21 @@ def test_what_is_spoiled_is_not_known(home: Home, text: str) -> None:
     assert home.quiet() == (None, None, None)
 
 
+def test_what_a_newer_agent_has_kept_besides_does_no_harm(home: Home) -> None:
+    """In the store's fact and in the mirror: the agent that it was taken back to goes on."""
+    home.live(60)
+    home.detect()
+    home.live(540)
+    home.count()
+    more: dict[str, Json] = {"more": {"a": None}}
+    home.store.remember(**{FACT: json.dumps({**json.loads(home.store.recall(FACT)), **more})})
+    for mirrored in ({}, {**home.mirrored, **more}):
+        home.stop()
+        home.mirrored = mirrored
+        home.start()
+        assert home.quiet() == (60, 540, 540)
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["began", "detected", "observed_s", "day_s", "before_s"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -507,6 +508,22 @@ def test_a_rule_that_is_changed_goes_on(live: Callable[..., Home]) -> None:
     home.live(5 * 3600)
     home.die()
     home.rules = (Rule(name="always", quiet_for_s=86_400),)
+    home.start()
+    home.live(600)
+    assert len(home.events()) == 1
+    home.seen()
+    assert len(home.events()) == 2
+
+
+def test_what_a_newer_agent_has_kept_of_rules_does_no_harm(live: Callable[..., Home]) -> None:
+    """One that began by it goes on, and ends once."""
+    home = live(ALWAYS)
+    home.live(5 * 3600)
+    kept = json.loads(home.store.recall("rules"))
+    for one in kept["begun"].values():
+        one["more"] = {"a": None}
+    home.store.remember(rules=json.dumps({**kept, "more": [1]}))
+    home.die()
     home.start()
     home.live(600)
     assert len(home.events()) == 1

@@ -84,6 +84,17 @@ def test_a_window_whose_numbers_can_be_is_reported(tmp_path: Path) -> None:
     assert [one.window for one in open_windows(tmp_path)] == ["b 1"]
 
 
+def test_what_a_newer_agent_has_added_to_a_mirror_does_no_harm(tmp_path: Path) -> None:
+    """The window that it had open when it was taken back is reported, with all that it counted."""
+    more: dict[str, Json] = {"more": [{"a": None}]}
+    window = {**SOUND, **more, "body": {**BODY, **more}}
+    text = json.dumps({"windows": [window], "facts": {"detected": True, **more}, **more})
+    (tmp_path / MIRROR).write_text(text)
+    (found,) = open_windows(tmp_path)
+    assert (found.window, found.record.body) == ("b 1", {**BODY, **more})
+    assert mirrored_facts(tmp_path) == {"detected": True, **more}
+
+
 def report(name: str, count: int | None, *, watched: bool = True) -> Report:
     """The report of a window with this name."""
     body: dict[str, Json] = {"detect_count": count, "lost_edges": 3}

@@ -40,10 +40,10 @@ def spoil_the_middle(path: Path) -> None:
     path.write_bytes(data[:2048] + b"\xa5" * (len(data) - 2048))
 
 
-def spoil_with_another_version(path: Path) -> None:
-    """A store of a later version."""
+def spoil_with_a_version_that_cannot_be(path: Path) -> None:
+    """One bit of the header."""
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("PRAGMA user_version = 99")
+        db.execute("PRAGMA user_version = -2147483646")
     db.close()
 
 
@@ -109,7 +109,7 @@ def spoil_beyond_the_check(path: Path) -> None:
         spoil_to_nothing,
         spoil_by_half,
         spoil_the_middle,
-        spoil_with_another_version,
+        spoil_with_a_version_that_cannot_be,
         spoil_with_a_foreign_database,
         spoil_the_counters,
         spoil_the_schema,
