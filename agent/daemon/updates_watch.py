@@ -21,6 +21,7 @@ from agent.updates import (
     looked_of,
     outcome_of,
     plain,
+    undone,
 )
 from agent.value import Value, replace
 
@@ -67,14 +68,13 @@ class _Kind(Value):
     hint: str = ""
 
 
+TAKEN_BACK = "version {new} was taken back: {reason}; {old} runs"
 KINDS = {
-    ROLLED_BACK: _Kind(WARNING, "version {new} was taken back: {reason}; {old} runs"),
-    RESTORED: _Kind(
-        INFO, "the upgrade to {new} was cut short: {reason}; {old} runs", "it comes again by itself"
-    ),
+    ROLLED_BACK: _Kind(WARNING, TAKEN_BACK),
+    RESTORED: _Kind(INFO, TAKEN_BACK, "it comes again by itself"),
     STUCK: _Kind(
         ERROR,
-        "the upgrade from {old} to {new} failed, and cannot be taken back: {reason}",
+        "version {new} cannot be taken back to {old}: {reason}",
         "run `sudo apt --fix-broken install`, and see `journalctl -u pi-iot-agent-rollback`",
     ),
 }
@@ -131,7 +131,7 @@ class UpdatesWatch:
         return {"version_waiting": self._waiting() or None, "updates_looked": looked_s or None}
 
     def _tell_outcome(self) -> None:
-        outcome = self._outcome
+        outcome = undone(self._outcome, self._running)
         for went, kind in KINDS.items():
             text = ""
             if outcome and outcome.went == went:

@@ -17,7 +17,7 @@ from agent.updates.notes import (
     outcome_of,
     pending_of,
 )
-from agent.updates.upgrades import Upgrades, plain
+from agent.updates.upgrades import Upgrades, plain, undone
 
 __all__ = [
     "DIRECTORY",
@@ -34,4 +34,5 @@ __all__ = [
     "outcome_of",
     "pending_of",
     "plain",
+    "undone",
 ]

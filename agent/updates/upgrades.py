@@ -8,6 +8,7 @@ from agent.updates.notes import (
     RESTORED,
     ROLLED_BACK,
     STUCK,
+    Outcome,
     outcome_of,
     pending_of,
 )
@@ -35,22 +36,23 @@ class Upgrades:
         return pending is not None and pending != self._first
 
     def rolled_back(self, running: str = __version__) -> dict[str, Json] | None:
-        """The version that was taken back, and the reason, while that stands; None for none.
-
-        The watch has the older version started before it notes that it was, so that what is on its
-        way back counts too, unless it is the one that is `running`.
-        """
-        pending, outcome = pending_of(self._directory), outcome_of(self._directory)
-        if pending and pending.back and pending.new != running:
-            return _told(pending.new, pending.back)
-        if outcome is None or outcome.went not in {ROLLED_BACK, RESTORED, STUCK}:
+        """The version that was taken back, and the reason, while that stands; None for none."""
+        outcome = undone(outcome_of(self._directory), running)
+        if outcome is None:
             return None
         failed = "it could not be taken back: " if outcome.went == STUCK else ""
-        return _told(outcome.new, f"{failed}{outcome.reason}")
+        return {"version": plain(outcome.new), "reason": plain(f"{failed}{outcome.reason}")}
 
 
-def _told(version: str, reason: str) -> dict[str, Json]:
-    return {"version": plain(version), "reason": plain(reason)}
+def undone(outcome: Outcome | None, running: str) -> Outcome | None:
+    """The outcome, if the new version did not last; None for one that did, and for none.
+
+    Root notes it before the old version is there again, or somebody tries the new one once more: a
+    version that is `running` was not taken back.
+    """
+    if outcome is None or outcome.went not in {ROLLED_BACK, RESTORED, STUCK}:
+        return None
+    return None if outcome.new == running and outcome.went != STUCK else outcome
 
 
 def plain(text: str) -> str:

@@ -220,8 +220,8 @@ def test_what_runs_does_not_wait(watched: Watched, note: Looked) -> None:
     ("went", "severity", "text", "hint"),
     [
         (ROLLED_BACK, "warning", "version 0.2.0 was taken back: it hangs; 0.1.0 runs", "reason"),
-        (RESTORED, "info", "the upgrade to 0.2.0 was cut short: it hangs; 0.1.0 runs", "again"),
-        (STUCK, "error", "from 0.1.0 to 0.2.0 failed, and cannot be taken back: it hangs", "apt"),
+        (RESTORED, "info", "version 0.2.0 was taken back: it hangs; 0.1.0 runs", "comes again"),
+        (STUCK, "error", "version 0.2.0 cannot be taken back to 0.1.0: it hangs", "apt"),
     ],
 )
 def test_an_upgrade_that_did_not_last_is_told(
@@ -236,6 +236,13 @@ def test_an_upgrade_that_did_not_last_is_told(
     watched.watch = watched.anew()
     assert watched.after(YEAR_S) == [one]
     assert watched.note(Outcome(KEPT, RAN, "0.3.0", "", START_S)) == []
+
+
+def test_a_version_that_runs_was_not_taken_back(watched: Watched) -> None:
+    """The note comes before the old one is there, and lasts while the new one is tried again."""
+    assert watched.note(Outcome(ROLLED_BACK, "0.0.9", RAN, "it hangs", START_S)) == []
+    (one,) = watched.note(Outcome(STUCK, "0.0.9", RAN, "it hangs", START_S))
+    assert one.code == "rolled-back"
 
 
 def test_one_outcome_follows_another(watched: Watched) -> None:
