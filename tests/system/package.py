@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,6 +45,10 @@ def newer(
     lines = control.read_text().splitlines()
     changed = [f"Version: {version}" if line.startswith("Version:") else line for line in lines]
     control.write_text("\n".join([*changed, ""]))
+    module = tree / MODULES / "__init__.py"
+    module.write_text(
+        re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', module.read_text())
+    )
     if edit:
         edit(tree)
     _sum(tree)
