@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +26,8 @@ from tests.unit.store.conftest import MOMENT, crash, new, numbers, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 
 #: What steps to come may do to a file.
 ADDITIONS = (
@@ -178,7 +182,9 @@ def test_a_newer_file_that_cannot_be_used_is_set_aside_and_told(
         assert (store.reset, numbers(store)) == ("", [1])
 
 
-def test_one_that_can_be_used_again_is_told_until_it_is(limits: StoreLimits) -> None:
+def test_one_that_can_be_used_again_is_told_until_the_commands_of_the_docs_are_run(
+    limits: StoreLimits,
+) -> None:
     """The newer agent is back: its file waits beside the one that was begun meanwhile."""
     with open_store(limits) as store:
         epoch = store.epoch
@@ -193,11 +199,15 @@ def test_one_that_can_be_used_again_is_told_until_it_is(limits: StoreLimits) -> 
         with open_store(limits) as store:
             assert store.reset == f"{aside}: this version can read it, and 1 records wait in it"
             assert (store.reset_hint, numbers(store)) == (BACK, [1])
-    for path in limits.path.parent.glob("store.db.newer-77*"):
-        path.rename(str(path).replace(".newer-77", ""))
+    (lines,) = re.findall(r"sh -ec '(.*?)'", OPERATIONS.read_text(), re.DOTALL)
+    lines = lines.replace("/var/lib/pi-iot-agent", str(limits.path.parent)).replace("…", "77")
+    subprocess.run(["/bin/sh", "-ec", lines], check=True, capture_output=True)
     with open_store(limits) as store:
         assert (store.reset, store.epoch, numbers(store)) == ("", epoch, [2])
         assert store.append(new()).seq == 3
+    with open_store(replace(limits, path=limits.path.with_name("before-store.db"))) as store:
+        assert numbers(store) == [1]
+    assert not [*limits.path.parent.glob("store.db.newer*")]
 
 
 def another(path: Path) -> None:
