@@ -10,10 +10,8 @@ from agent.cli import updates
 from agent.cli.output import complain, tell
 from agent.cli.questions import UsageError
 from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
-from agent.updates import DIRECTORY, Looked, looked_of
+from agent.updates import DIRECTORY, Looked, looked_of, notes
 from agent.updates.apt import is_here, look, run
-from agent.updates.notes import remove as remove_note
-from agent.updates.notes import write as write_note
 from agent.updates.sources import ETC, current, normal_url, read_key, remove, write
 from agent.value import Value
 
@@ -107,7 +105,7 @@ def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run:
         with explained():
             gone = remove(etc)
             if directory.is_dir():
-                remove_note(Looked, directory)
+                notes.remove(Looked, directory)
         tell(f"Updates {'are no longer taken up.' if gone else 'were not taken up.'}")
         return EXIT_OK
     with explained():
@@ -116,7 +114,7 @@ def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run:
         source = write(place.url, place.key, etc)
         files.make_directory(directory, 0o755)
         if not (same and looked_of(directory)):
-            write_note(Looked(time.time()), directory)
+            notes.write(Looked(time.time()), directory)
         tell(f"{etc}: is set up. {updates.place(source)}")
         tell("Looking for updates ...")
         trouble = look(etc=etc, directory=directory, run=run)

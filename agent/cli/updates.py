@@ -15,7 +15,7 @@ from agent.cli.output import tell
 from agent.cli.status import span
 from agent.config import DEFAULT_PATH
 from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
-from agent.updates import DIRECTORY, looked_of
+from agent.updates import DIRECTORY, Looked, looked_of, notes
 from agent.updates.apt import PACKAGE, is_here, look, refresh
 from agent.updates.apt import run as run_program
 from agent.updates.openpgp import KeyFileError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.cli.main import Subparsers
-    from agent.updates import Looked
     from agent.updates.apt import Run
     from agent.updates.sources import Source
     from agent.updates.trouble import Trouble
@@ -90,6 +89,9 @@ def work(
         raise NotPermittedError("only root may look for updates", hint=SUDO)
     source = current(etc)
     if source is None:
+        with explained():
+            if directory.is_dir():  # what was taken away by hand
+                notes.remove(Looked, directory)
         tell(f"Updates are not taken up: {HOW}.")
         return EXIT_OK
     if not has_apt():
@@ -143,10 +145,11 @@ def versions(note: Looked, now_s: float) -> str:
     waits = f"{note.waiting} waits" if note.waiting else "nothing newer is known"
     if note.waiting and now_s - note.waiting_since_s >= NOW_S:
         waits += f" for {span(note.waiting_since_s, now_s)}"
-    looked = "No look for updates has succeeded yet."
-    if note.succeeded_s:
-        ago = f"{span(note.succeeded_s, now_s)} ago"
-        looked = f"Looked for {'just now' if now_s - note.succeeded_s < NOW_S else ago}."
+    ago = f"{span(note.succeeded_s, now_s)} ago"
+    ago = "just now" if now_s - note.succeeded_s < NOW_S else ago
+    looked = f"The last look that succeeded was {ago}." if note.trouble else f"Looked for {ago}."
+    if not note.succeeded_s:
+        looked = "No look for updates has succeeded yet."
     return f"{installed}; {waits}. {looked}"
 
 

@@ -87,7 +87,7 @@ def normal_url(text: str) -> str:
         raise SourceError(f"{text!r:.80} is a path", hint=f"give it as a URL: file://{text:.80}")
     if colon and "@" in rest.partition("/")[0]:
         raise SourceError(
-            "a URL with a user or a password is taken by nobody: all may read it where it is kept",
+            "a URL with a user or a password is not taken: all may read it where it would stand",
             hint="leave it out; apt_auth.conf(5) has a place for it",
         )
     if any(sign in rest for sign in "?#"):

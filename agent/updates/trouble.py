@@ -183,8 +183,8 @@ def _of_time(kind: str, said: str, clock: str, doubt: str) -> Trouble:
             hint = "nothing is checked before a time service has set it: see `timedatectl`"
         return Trouble(kind, text, hint)
     if kind == "expired":
-        why = "by a clock that may be ahead" if doubt else "it was not renewed, or is an old one"
-        text = f"the index is not valid any more{past}: {why}"
+        why = ", by a clock that may be ahead" if doubt else ": it was not renewed"
+        text = f"the index is not valid any more{past}{why}"
         hint = f"{KEEPER} has to renew it: `scripts/repository DIR --key KEY --renew`"
     else:
         text = "the key of the updates expired"

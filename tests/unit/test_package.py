@@ -18,6 +18,7 @@ from agent import __version__, config, sensors
 from agent.cli.allow import DROP_IN, HEADER, UNITS
 from agent.cli.main import COMMANDS, INTERNAL, Command
 from agent.config.rule import Rule
+from agent.updates import DIRECTORY, sources
 from agent.value import Value, ValueClass, fields
 
 ROOT = Path(__file__).parents[2]
@@ -223,6 +224,22 @@ def test_a_purge_knows_the_drop_in_by_how_it_begins() -> None:
     assert found
     assert HEADER.startswith(found[1])
     assert f"{UNITS}/{UNIT.name}.d/{DROP_IN}" in postrm
+
+
+def test_a_purge_takes_away_what_updates_have_left() -> None:
+    """All that `setup --updates` writes, the pin of a version that failed, and root's notes."""
+    postrm = (ROOT / "packaging/debian/pi-iot-agent.postrm").read_text().split()
+    held = sources.ETC / "preferences.d/pi-iot-agent-held"
+    written = (sources.SOURCE, *sources.KEYS, sources.ONLY, sources.ALLOWED)
+    assert {str(sources.ETC / name) for name in written} | {str(held), str(DIRECTORY)} <= {*postrm}
+
+
+def test_updates_are_looked_for_where_they_are_taken_up() -> None:
+    """By the timer's unit, which knows the file that says so, and may write what it has found."""
+    unit = (ROOT / "systemd/pi-iot-agent-updates.service").read_text().splitlines()
+    assert f"ConditionPathExists={sources.ETC / sources.SOURCE}" in unit
+    assert f"StateDirectory={DIRECTORY.name}" in unit
+    assert "ExecStart=/usr/bin/pi-iot-agent updates" in unit
 
 
 def test_old_systemd_sees_no_setting_that_it_would_warn_of() -> None:

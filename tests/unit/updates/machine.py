@@ -1,0 +1,88 @@
+"""A machine whose apt says what it is told to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.updates import apt, looked_of, sources
+from agent.updates.apt import Said
+from agent.updates.openpgp import public_key
+from tests.unit.updates.keys import ARMOURED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.updates import Looked
+    from agent.updates.trouble import Trouble
+
+URL = "http://127.0.0.1:8971/good"
+POLICY = "pi-iot-agent:\n  Installed: {}\n  Candidate: {}\n  Version table:\n"
+GOOD = Said(0, f"Hit:1 {URL} stable InRelease\nReading package lists...\n")
+
+#: A moment in 2026, and the times of a day.
+NOW_S, DAY_S = 1_795_780_800.0, 86400.0
+
+
+class Machine:
+    """Runs no program: `looks` are what apt says of each look, the last one ever again."""
+
+    def __init__(self, root: Path) -> None:
+        self.etc, self.directory = root / "etc", root / "notes"
+        self.directory.mkdir()
+        self.looks = [GOOD]
+        self.has_index = True
+        self.installed, self.candidate = "0.1.0", "0.1.0"
+        self.enabled, self.held = "enabled", ""
+        self.now_s = NOW_S
+        self.slept_s: list[float] = []
+        self.commands: list[list[str]] = []
+        self._index = root / "Packages"
+
+    def take_up(self, url: str = URL) -> None:
+        """Have updates come from there."""
+        sources.write(url, public_key(ARMOURED), self.etc)
+
+    def run(self, command: Sequence[str], limit_s: float) -> Said:
+        """What a program says."""
+        assert limit_s > 0
+        self.commands.append([*command])
+        program, *words = [Path(command[0]).name, *command[1:]]
+        if program == "dpkg":
+            assert words[0] == "--compare-versions"
+            older, newer = words[3].split("."), words[1].split(".")
+            return Said(0 if newer > older else 1, "")
+        if program == "systemctl":
+            return Said(0, f"{self.enabled}\n")
+        if program == "apt-mark":
+            return Said(0, self.held)
+        assert f"Dir::Etc::sourcelist={self.etc / sources.SOURCE}" in words
+        assert "Dir::Etc::sourceparts=-" in words
+        if program == "apt-cache":
+            return Said(0, POLICY.format(self.installed, self.candidate))
+        if "indextargets" in words:
+            self._index.touch() if self.has_index else self._index.unlink(missing_ok=True)
+            return Said(0, f"{self._index}\n")
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def look(self) -> Trouble | None:
+        """Look once."""
+        return apt.look(
+            etc=self.etc,
+            directory=self.directory,
+            run=self.run,
+            wall_s=lambda: self.now_s,
+            sleep=self.slept_s.append,
+            synchronized=lambda: True,
+        )
+
+    def refresh(self) -> None:
+        """Look at the versions alone."""
+        apt.refresh(etc=self.etc, directory=self.directory, run=self.run, wall_s=lambda: self.now_s)
+
+    @property
+    def note(self) -> Looked:
+        """The note of the last look."""
+        note = looked_of(self.directory)
+        assert note
+        return note
