@@ -15,7 +15,7 @@ from agent.health import conditions
 from agent.model import COUNT
 from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
-from agent.updates import DIRECTORY, looked_of
+from agent.updates import DIRECTORY, RESTORED, looked_of, outcome_of, told, undone
 from agent.uplink.announcement import STATUS
 
 TYPE_CHECKING = False
@@ -90,7 +90,13 @@ def of_store(config: Config) -> Finding:
 
 
 def of_updates(clock: Clock, directory: Path = DIRECTORY) -> Iterator[Finding]:
-    """The last look for updates, where they are taken up."""
+    """The last look for updates, where they are taken up, and an upgrade that did not last."""
+    if outcome := undone(outcome_of(directory)):
+        text, hint = told(outcome)
+        if outcome.went == RESTORED:
+            yield Finding(OK, "updates", text, hint)
+        else:
+            yield verdict.of(conditions.ROLLED_BACK, WARN, text, hint)
     if looked := looked_of(directory):
         when = f"last looked for {ago(looked.looked_s, clock.wall_s())}"
         if looked.trouble:

@@ -21,9 +21,10 @@ from agent.updates import (
     looked_of,
     outcome_of,
     plain,
+    told,
     undone,
 )
-from agent.value import Value, replace
+from agent.value import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,24 +61,8 @@ WAITING_HINT = (
 )
 
 
-class _Kind(Value):
-    """An outcome that a person is told: how severe it is, in which words, with which hint."""
-
-    severity: str
-    text: str
-    hint: str = ""
-
-
-TAKEN_BACK = "version {new} was taken back: {reason}; {old} runs"
-KINDS = {
-    ROLLED_BACK: _Kind(WARNING, TAKEN_BACK),
-    RESTORED: _Kind(INFO, TAKEN_BACK, "it comes again by itself"),
-    STUCK: _Kind(
-        ERROR,
-        "version {new} cannot be taken back to {old}: {reason}",
-        "run `sudo apt --fix-broken install`, and see `journalctl -u pi-iot-agent-rollback`",
-    ),
-}
+#: How severe an upgrade is that did not last, by how it went.
+SEVERITIES = {ROLLED_BACK: WARNING, RESTORED: INFO, STUCK: ERROR}
 
 
 class UpdatesWatch:
@@ -132,13 +117,10 @@ class UpdatesWatch:
 
     def _tell_outcome(self) -> None:
         outcome = undone(self._outcome, self._running)
-        for went, kind in KINDS.items():
-            text = ""
-            if outcome and outcome.went == went:
-                told = {name: plain(getattr(outcome, name)) for name in ("old", "new", "reason")}
-                text = kind.text.format(**told)
-            condition = replace(conditions.ROLLED_BACK, severity=kind.severity)
-            self._health.stand(condition, text, hint=kind.hint, key=went)
+        for went, severity in SEVERITIES.items():
+            text, hint = told(outcome) if outcome and outcome.went == went else ("", "")
+            condition = replace(conditions.ROLLED_BACK, severity=severity)
+            self._health.stand(condition, text, hint=hint, key=went)
 
     def _tell_late(self) -> None:
         for key, late in (("", self._unlooked), (WAITING, self._uninstalled)):

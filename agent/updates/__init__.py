@@ -17,7 +17,7 @@ from agent.updates.notes import (
     outcome_of,
     pending_of,
 )
-from agent.updates.upgrades import Upgrades, plain, undone
+from agent.updates.reader import Upgrades, plain, told, undone
 
 __all__ = [
     "DIRECTORY",
@@ -34,5 +34,6 @@ __all__ = [
     "outcome_of",
     "pending_of",
     "plain",
+    "told",
     "undone",
 ]

@@ -17,7 +17,7 @@ from agent.config import Digest
 from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
 from agent.sensors import options_of
-from agent.updates import Looked
+from agent.updates import KEPT, RESTORED, ROLLED_BACK, STUCK, Looked, Outcome
 from agent.updates.notes import write
 from agent.value import replace
 from tests.fakes import START_S, FakeClock, bound_by_modes
@@ -204,3 +204,22 @@ def test_a_look_for_updates_that_failed_is_a_warning_at_once(tmp_path: Path) -> 
     (one,) = of_updates(FakeClock(), tmp_path)
     assert (one.verdict, one.what, one.hint) == ("WARN", "updates-failing", "get a new one")
     assert one.text == "last looked for 2 h ago, in vain: the key has expired"
+
+
+@pytest.mark.parametrize(
+    ("went", "found"),
+    [
+        (KEPT, []),
+        (ROLLED_BACK, [("WARN", "rolled-back")]),
+        (RESTORED, [("OK", "updates")]),
+        (STUCK, [("WARN", "rolled-back")]),
+    ],
+)
+def test_an_upgrade_that_did_not_last_is_told_without_an_agent(
+    tmp_path: Path, went: str, found: list[tuple[str, str]]
+) -> None:
+    """With its reason; one that was cut short needs nobody."""
+    write(Outcome(went, "0.1.0", "99.0", "it hangs", START_S), tmp_path)
+    told = list(of_updates(FakeClock(), tmp_path))
+    assert [(one.verdict, one.what) for one in told] == found
+    assert all("99.0" in one.text and "it hangs" in one.text for one in told)

@@ -1,4 +1,4 @@
-"""Upgrades as a running process sees them, by root's notes; nothing here writes."""
+"""Reader of root's notes: upgrades as a running process sees them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.model import Json
+
+#: Text and hint of each end of an upgrade that did not last; "" where there is no better one.
+TEXTS = {
+    ROLLED_BACK: ("version {new} was taken back: {reason}; {old} runs", ""),
+    RESTORED: ("version {new} was taken back: {reason}; {old} runs", "it comes again by itself"),
+    STUCK: (
+        "version {new} cannot be taken back to {old}: {reason}",
+        "run `sudo apt --fix-broken install`, and see `journalctl -u pi-iot-agent-rollback`",
+    ),
+}
 
 #: Letters of a text of root's notes that are told.
 TOLD_MOST = 300
@@ -44,15 +54,22 @@ class Upgrades:
         return {"version": plain(outcome.new), "reason": plain(f"{failed}{outcome.reason}")}
 
 
-def undone(outcome: Outcome | None, running: str) -> Outcome | None:
+def undone(outcome: Outcome | None, running: str = __version__) -> Outcome | None:
     """The outcome, if the new version did not last; None for one that did, and for none.
 
     Root notes it before the old version is there again, or somebody tries the new one once more: a
     version that is `running` was not taken back.
     """
-    if outcome is None or outcome.went not in {ROLLED_BACK, RESTORED, STUCK}:
+    if outcome is None or outcome.went not in TEXTS:
         return None
     return None if outcome.new == running and outcome.went != STUCK else outcome
+
+
+def told(outcome: Outcome) -> tuple[str, str]:
+    """Text and hint of an upgrade that is `undone`, for a person."""
+    text, hint = TEXTS[outcome.went]
+    names = {name: plain(getattr(outcome, name)) for name in ("old", "new", "reason")}
+    return text.format(**names), hint
 
 
 def plain(text: str) -> str:
