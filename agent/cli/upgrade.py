@@ -24,7 +24,7 @@ from agent.errors import (
 from agent.identity import load
 from agent.net import Ports
 from agent.programs import public
-from agent.updates import pending_of
+from agent.updates import apt, pending_of
 from agent.updates.machine import Machine
 from agent.updates.upgrade import begin
 from agent.updates.watch import WINDOW_S, Watch
@@ -86,6 +86,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     if pending := pending_of():
         tell(f"Watching over the upgrade from {pending.old} to {pending.new}.")
     verdict = Watch(_machine(arguments), window_s=arguments.window_s).run()
+    apt.refresh()  # what waits, or does no more
     tell(f"{verdict.went}: {verdict.reason or 'the new version has proven itself'}")
     return EXIT_OK
 

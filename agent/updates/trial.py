@@ -41,7 +41,7 @@ class Trial:
         before, self._before = self._before, service
         self._ready = self._ready or service.state == ACTIVE
         self._failed = self._failed + 1 if service.state == FAILED else 0
-        if before and service.pid != before.pid and service.pid:
+        if before and service.pid != before.pid:
             self._online = 0
         if not self.online:
             self._online = self._online + 1 if online else 0

@@ -159,11 +159,10 @@ class Watch:
         self._half_done += 1
         if self._half_done < HALF_DONE_LOOKS:
             return None
-        if package.state != TORN:
-            self._machine.configure()
-            package = self._machine.package()
-            if package.is_sound:
-                return None
+        self._machine.configure()
+        package = self._machine.package()
+        if package.is_sound:
+            return None
         if package.state == TORN or package.version == pending.old:
             return self._begin_back(pending, CUT_SHORT)
         return self._begin_back(pending, f"it cannot be set up: dpkg leaves it {package.state}")
