@@ -13,7 +13,8 @@ from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
 from agent.updates import DIRECTORY, Looked, looked_of, notes
 from agent.updates.apt import is_here, look, run
 from agent.updates.sources import ETC, current, normal_url, read_key, remove, write
-from agent.value import Value
+from agent.updates.trouble import FOREIGN
+from agent.value import Value, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,10 +85,7 @@ def wanted(
     if not is_root():
         raise NotPermittedError("only root may say where updates come from", hint=updates.SUDO)
     if not has_apt():
-        raise AgentError(
-            "this machine has no apt, by which updates come",
-            hint="install newer versions by hand; updates by themselves need a Debian",
-        )
+        raise AgentError(updates.NO_APT, hint=updates.NO_APT_HINT)
     if url == OFF:
         return Wanted("", None)
     with explained():
@@ -118,6 +116,12 @@ def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run:
         tell(f"{etc}: is set up. {updates.place(source)}")
         tell("Looking for updates ...")
         trouble = look(etc=etc, directory=directory, run=run)
+        if trouble and trouble.kind == FOREIGN:  # pins of ours do not hold what comes from there
+            remove(etc)
+            notes.remove(Looked, directory)
+            raise updates.LookError(
+                replace(trouble, text=f"{trouble.text}; it is taken away again")
+            )
     updates.show(etc=etc, directory=directory, run=run)
     if trouble is None:
         return EXIT_OK

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SUDO = "run this with sudo"
 HOW = "`sudo pi-iot-agent setup --updates URL --updates-key FILE` takes them up"
 
+NO_APT = "this machine has no apt, by which updates come"
+NO_APT_HINT = "install newer versions by hand; updates by themselves need a Debian"
+
 #: What installs updates by itself, and what has it do so each day.
 INSTALLER = Path("/usr/bin/unattended-upgrade")
 TIMER = "apt-daily-upgrade.timer"
@@ -95,7 +98,7 @@ def work(
         tell(f"Updates are not taken up: {HOW}.")
         return EXIT_OK
     if not has_apt():
-        raise AgentError("this machine has no apt, by which updates come")
+        raise AgentError(NO_APT, hint=NO_APT_HINT)
     tell(place(source))
     with explained():
         files.make_directory(directory, 0o755)

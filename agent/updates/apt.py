@@ -16,7 +16,7 @@ from agent.programs import public
 from agent.updates.notes import DIRECTORY, Looked, looked_of, write
 from agent.updates.openpgp import KeyFileError
 from agent.updates.sources import ETC, SOURCE, current, read_key
-from agent.updates.trouble import Trouble, kind_of, trouble
+from agent.updates.trouble import Trouble, foreign, kind_of, trouble
 from agent.value import Value, replace
 
 TYPE_CHECKING = False
@@ -114,8 +114,10 @@ def look(
     if said.code == TIMED_OUT:
         again = "see network and server; `sudo pi-iot-agent updates` looks again"
         found = Trouble("timeout", f"{source.url} did not come to an end", again)
-    elif not _succeeded(said, etc, run):
+    elif not _is_signed(said) or not (origins := _origins(etc, run)):
         found = trouble(said.text, source, now_s=now_s, synchronized=synchronized)
+    elif origins != {PACKAGE}:
+        found = foreign(source)
     before = looked_of(directory) or Looked(now_s)
     was_right = FIRST_S <= before.since_s <= now_s  # the clock, when updates were taken up
     since_s = before.since_s if was_right else now_s
@@ -207,8 +209,8 @@ def _fetched(source: Source, etc: Path, run: Run, sleep: Callable[[float], None]
     return said
 
 
-def _succeeded(said: Said, etc: Path, run: Run) -> bool:
-    """True if apt has told of a signed index, has complained of nothing that counts, and has it.
+def _is_signed(said: Said) -> bool:
+    """True if apt has told of a signed index, and has complained of nothing that counts.
 
     Programs of others that run after a look may fail; that is no trouble with ours.
     """
@@ -218,8 +220,13 @@ def _succeeded(said: Said, etc: Path, run: Run) -> bool:
     hooks = ("E: Problem executing scripts APT::Update::", "E: Sub-process returned an error code")
     if kind_of(said.text) or not all(line.startswith(hooks) for line in errors):
         return False
-    if said.code and not errors:
-        return False
-    wanted = ["--format", "$(FILENAME)", "Created-By: Packages"]
+    return said.code == 0 or bool(errors)
+
+
+def _origins(etc: Path, run: Run) -> set[str]:
+    """The origin that each index of our source that is on the disk says of itself."""
+    wanted = ["--format", "$(FILENAME) $(ORIGIN)", "Created-By: Packages"]
     told = run([APT_GET, "indextargets", *_only(etc), *wanted], ASK_S)
-    return told.code == 0 and any(Path(line).is_file() for line in told.text.splitlines())
+    lines = told.text.splitlines() if told.code == 0 else []
+    found = (line.partition(" ") for line in lines)
+    return {origin for path, _, origin in found if Path(path).is_file()}

@@ -53,11 +53,23 @@ SIGNS = {
 PASSING = {"locked", "no-index", "no-name", "no-network", "no-server", "server", "timeout", "clock"}
 
 #: Those that somebody has to mend on this device, or to give it something.
-OURS = {"sources", "key-file", "key-wrong", "key-expired", "key-revoked", "not-found", "refused"}
+OURS = {
+    "foreign",
+    "sources",
+    "key-file",
+    "key-wrong",
+    "key-expired",
+    "key-revoked",
+    "not-found",
+    "refused",
+}
+
+#: One of them that apt has nothing against: pins hold by the origin that a repository says it is.
+FOREIGN = "foreign"
 
 
 class Trouble(Value):
-    """A look that failed: one of SIGNS, or `timeout` or `unknown`; why, and what to do."""
+    """A look that failed: one of SIGNS, `timeout`, `foreign` or `unknown`; why, and what to do."""
 
     kind: str
     text: str
@@ -72,6 +84,12 @@ class Trouble(Value):
     def exit_code(self) -> int:
         """The exit code of a command that met it."""
         return EXIT_CONFIG if self.kind in OURS else EXIT_TEMPORARY
+
+
+def foreign(source: Source) -> Trouble:
+    """The trouble with a repository that is signed as it should be, and another one."""
+    text = f"{source.url} is another repository, and none of this package's updates"
+    return Trouble(FOREIGN, text, "give the URL of the one that `scripts/repository` has made")
 
 
 def kind_of(said: str) -> str:

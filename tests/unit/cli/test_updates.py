@@ -202,6 +202,18 @@ def test_a_repository_that_does_not_do_is_told_with_an_exit_code(
     assert current(machine.etc)
 
 
+def test_another_repository_is_taken_away_again(machine: Machine) -> None:
+    """Nothing of it stays, since more than this package could come from there."""
+    machine.origin = "Debian"
+
+    with pytest.raises(AgentError, match=r"another repository.*taken away again") as raised:
+        take_up(machine, *BOTH)
+
+    assert raised.value.exit_code == 78
+    assert current(machine.etc) is None
+    assert looked_of(machine.directory) is None
+
+
 def test_other_flags_of_setup_are_known(machine: Machine) -> None:
     """So that it does only this where nothing else is asked for."""
     alone = partial(parsed, machine)

@@ -31,7 +31,7 @@ class Machine:
         self.etc, self.directory = root / "etc", root / "notes"
         self.directory.mkdir()
         self.looks = [GOOD]
-        self.has_index = True
+        self.has_index, self.origin = True, "pi-iot-agent"
         self.installed, self.candidate = "0.1.0", "0.1.0"
         self.enabled, self.held = "enabled", ""
         self.now_s = NOW_S
@@ -62,7 +62,7 @@ class Machine:
             return Said(0, POLICY.format(self.installed, self.candidate))
         if "indextargets" in words:
             self._index.touch() if self.has_index else self._index.unlink(missing_ok=True)
-            return Said(0, f"{self._index}\n")
+            return Said(0, f"{self._index} {self.origin}\n")
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     def look(self) -> Trouble | None:

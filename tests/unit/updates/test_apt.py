@@ -77,6 +77,18 @@ def test_a_look_without_an_index_on_the_disk_failed(machine: Machine) -> None:
     assert machine.look()
 
 
+@pytest.mark.parametrize("origin", ["Debian", "", "pi-iot-agent of somebody"])
+def test_another_repository_is_none_of_ours(machine: Machine, origin: str) -> None:
+    """However well it is signed: what is pinned by the origin would come from there."""
+    machine.origin = origin
+
+    found = machine.look()
+
+    assert found
+    assert (found.kind, found.exit_code, found.passes) == ("foreign", 78, False)
+    assert machine.note.succeeded_s == 0
+
+
 def test_programs_of_others_after_a_look_are_no_trouble_of_ours(machine: Machine) -> None:
     """They may fail as they like."""
     hooks = "E: Problem executing scripts APT::Update::Post-Invoke 'false'\n"
