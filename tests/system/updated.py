@@ -23,8 +23,8 @@ KEY = "/root/updates.asc"
 #: What apt and dpkg remember of a package that was there, and what a test has put in.
 HISTORY = ("/var/log/", "/root/", "/var/lib/apt/lists/", f"/etc/systemd/system/{WATCH}.d")
 
-#: Timers that would go off by themselves during a test.
-TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "pi-iot-agent-updates.timer")
+#: Timers of Debian that would install updates during a test.
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 
 
 class Updated(Device):
