@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: A key that ended long ago, one with a passphrase, two of one name, and one that is revoked.
-ENDED, LOCKED, TWICE, REVOKED = "ended@", "locked@", "twice@", "revoked@"
+#: A key that ended long ago, one with a passphrase, a short one, two of one name, one revoked.
+ENDED, LOCKED, SHORT, TWICE, REVOKED = "ended@", "locked@", "short@", "twice@", "revoked@"
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,7 @@ def keyring() -> Iterator[Key]:
         kind = ("ed25519", "sign")
         key.gpg(*long_ago, "--passphrase", "", *generate, f"{ENDED}example.org", *kind, "30d")
         key.gpg("--passphrase", "secret", *generate, f"{LOCKED}example.org", *kind, "never")
+        key.gpg("--passphrase", "", *generate, f"{SHORT}example.org", "rsa1024", "sign", "never")
         for name in (f"{TWICE}example.org", f"{TWICE}example.com", f"{REVOKED}example.org"):
             key.gpg("--passphrase", "", *generate, name, *kind, "never")
         prepared = [one.read_text() for one in (key.home / "openpgp-revocs.d").iterdir()]
@@ -67,6 +68,7 @@ def refused(said: str, words: str) -> bool:
         (ENDED, "ended 2025-01-31; gpg --quick-set-expire lengthens it"),
         (REVOKED, "is revoked"),
         (TWICE, "2 secret keys; name one by its fingerprint"),
+        (SHORT, "is too weak for Debian 13"),
         (LOCKED, "for a key with a passphrase it needs a terminal"),
     ],
 )

@@ -63,8 +63,9 @@ def test_a_second_run_changes_no_byte(repository: Path, key: Key, debs: dict[str
 
     assert "nothing to do; valid until" in said
     assert snapshot(repository) == before
-    modes = {one.is_dir(): one.stat().st_mode & 0o7777 for one in repository.rglob("*")}
-    assert modes == {True: 0o755, False: 0o644}
+    files = [repository, *repository.rglob("*")]
+    modes = {(one.is_dir(), one.stat().st_mode & 0o7777) for one in files}
+    assert modes == {(True, 0o755), (False, 0o644)}
 
 
 def test_without_a_package_it_takes_what_is_built(
@@ -161,15 +162,14 @@ def test_the_index_before_the_newest_one_is_still_there(
     """By its hash, for who has begun to read, or reads through a cache; but none before that."""
     publish(repository, key, debs[OLD], days_ago=3)
     first = in_release(repository).read_bytes()
-    publish(repository, key, "--renew", days_ago=2.5)
-    publish(repository, key, debs[NEW], days_ago=2)
+    publish(repository, key, debs[NEW], days_ago=2.5)
+    publish(repository, key, "--renew", days_ago=2)
     last = in_release(repository).read_bytes()
     in_release(repository).write_bytes(first)
     apt = machine(tmp_path, key.public)
 
     assert (apt.update(), apt.versions()) == ("", [OLD])
     in_release(repository).write_bytes(last)
-    publish(repository, key, "--renew", days_ago=1)
     publish(repository, key, debs[NEWEST])
     of_one = repository / "dists/stable/main/binary-arm64/by-hash/SHA256"
     assert len(list(of_one.iterdir())) == 6
@@ -203,7 +203,9 @@ def test_a_machine_follows_from_one_key_to_the_next(
 
     assert machine(tmp_path, key.public).update() == ""
     assert machine(tmp_path, other.public).update() == ""
+    keys = (repository / "pi-iot-agent.asc").read_bytes()
     publish(repository, other, debs[OLD])
+    assert (repository / "pi-iot-agent.asc").read_bytes() == keys
     assert "signature" in machine(tmp_path, key.public).update()
     assert machine(tmp_path, repository / "pi-iot-agent.asc").update() == ""
 
