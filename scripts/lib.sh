@@ -110,8 +110,8 @@ install_missing() { # PACKAGE...
     [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
 }
 
-# What tests/system, tests/arm and tests/integration/test_report.py need; only root on a Debian can
-# run the first two, and others see skipped what cannot be.
+# What tests/system, tests/arm, and in tests/integration the report's page and the repository need;
+# only root on a Debian can run the first two, and others see skipped what cannot be.
 install_box_tools() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
     install_missing "${BUILD_TOOLS[@]}" "${BOX_TOOLS[@]}" "${REPOSITORY_TOOLS[@]}" "${BROWSER[@]}"
