@@ -64,7 +64,7 @@ DEBIAN = {
 }
 
 #: Commands that the package and the agent call, and that the help does not list.
-INTERNAL = ("preseed", "provision-child", "upgrade")
+INTERNAL = ("preseed", "provision-child", "reach", "upgrade")
 
 #: Commands of which a part is root's own; every other is wholly done by the service's user.
 PARTLY_ROOTS = (
