@@ -119,12 +119,18 @@ def look(
     elif origins != {PACKAGE}:
         found = foreign(source)
     before = looked_of(directory) or Looked(now_s)
-    was_right = FIRST_S <= before.since_s <= now_s  # the clock, when updates were taken up
-    since_s = before.since_s if was_right else now_s
-    succeeded_s = min(before.succeeded_s, now_s) if found else now_s
-    note = Looked(since_s, now_s, succeeded_s, *((found.text, found.hint) if found else ("", "")))
-    waiting = replace(note, waiting=before.waiting, waiting_since_s=before.waiting_since_s)
-    write(_counted(waiting, versions(etc, run), now_s), directory)
+    told = replace(
+        before,
+        looked_s=now_s,
+        trouble=found.text if found else "",
+        hint=found.hint if found else "",
+    )
+    if not found or found.kind != "clock":  # what is noted may be right where the clock is wrong
+        was_right = FIRST_S <= before.since_s <= now_s
+        since_s = before.since_s if was_right else now_s
+        succeeded_s = min(before.succeeded_s, now_s) if found else now_s
+        told = replace(told, since_s=since_s, succeeded_s=succeeded_s)
+    write(_counted(told, versions(etc, run), now_s), directory)
     return found
 
 

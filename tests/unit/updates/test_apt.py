@@ -233,6 +233,23 @@ def test_a_day_that_a_wrong_clock_gave_is_not_kept(
     assert machine.note.succeeded_s == NOW_S
 
 
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_clock_that_is_behind_changes_nothing_of_what_was_noted(
+    machine: Machine, release: str
+) -> None:
+    """Its times may be right: the next look, by a clock that is set, finds them as they were."""
+    machine.look()
+    before = machine.note
+    machine.now_s -= 400 * DAY_S
+    machine.looks = [said(release)["clock-2h-behind"]]
+
+    machine.look()
+
+    after = machine.note
+    assert (after.since_s, after.succeeded_s) == (before.since_s, before.succeeded_s)
+    assert after.looked_s == machine.now_s
+
+
 def test_a_program_is_run_in_english_without_input() -> None:
     """To its end, or until it took too long; one that is not there is an error as apt says it."""
     script = 'echo "$LC_ALL"; cat; echo wrong >&2; exit 3'
