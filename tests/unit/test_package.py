@@ -19,6 +19,7 @@ from agent.cli.allow import DROP_IN, HEADER, UNITS
 from agent.cli.main import COMMANDS, INTERNAL, Command
 from agent.config.rule import Rule
 from agent.updates import DIRECTORY, sources
+from agent.updates.held import HELD
 from agent.value import Value, ValueClass, fields
 
 ROOT = Path(__file__).parents[2]
@@ -230,9 +231,8 @@ def test_a_purge_knows_the_drop_in_by_how_it_begins() -> None:
 def test_a_purge_takes_away_what_updates_have_left() -> None:
     """All that `setup --updates` writes, the pin of a version that failed, and root's notes."""
     postrm = (ROOT / "packaging/debian/pi-iot-agent.postrm").read_text().split()
-    held = sources.ETC / "preferences.d/pi-iot-agent-held"
     written = (sources.SOURCE, *sources.KEYS, sources.ONLY, sources.ALLOWED)
-    assert {str(sources.ETC / name) for name in written} | {str(held), str(DIRECTORY)} <= {*postrm}
+    assert {str(sources.ETC / name) for name in written} | {str(HELD), str(DIRECTORY)} <= {*postrm}
 
 
 def test_updates_are_looked_for_where_they_are_taken_up() -> None:
