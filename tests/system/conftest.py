@@ -137,6 +137,7 @@ def updated(
     cloud.observer.clear()
     with Box(tmp_path / "box", suite, memory_mib=MEMORY_MIB, snapshot=disk) as box:
         device = Updated(box, cloud, package, name=f"updated-{suite}")
+        device.alone()
         device.wait_online()
         yield device
 

@@ -79,7 +79,8 @@ def hang(tree: Path) -> None:
 def misread(tree: Path) -> None:
     """The daemon takes every configuration for wrong, exit code 78."""
     module = tree / MODULES / "config/loading.py"
-    refuse = '    raise ConfigError(["agent.toml: broken on purpose"])\n'
+    refuse = "    from agent.errors import ConfigError\n"
+    refuse += '    raise ConfigError(["agent.toml: broken on purpose"])\n'
     _insert(module, "def load(", refuse)
 
 

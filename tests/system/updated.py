@@ -23,8 +23,8 @@ KEY = "/root/updates.asc"
 #: What apt and dpkg remember of a package that was there, and what a test has put in.
 HISTORY = ("/var/log/", "/root/", "/var/lib/apt/lists/", f"/etc/systemd/system/{WATCH}.d")
 
-#: Timers of Debian that would install updates during a test.
-TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+#: Timers that may go off during a test.
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "pi-iot-agent-updates.timer")
 
 
 class Updated(Device):
@@ -32,13 +32,16 @@ class Updated(Device):
 
     def prepare(self, *, watch_s: float) -> None:
         """Have it be installed, registered and online, and an upgrade be watched for so long."""
-        self.box.run("systemctl", "mask", *TIMERS)
         shorter = f"[Service]\nExecStart=\nExecStart={AGENT} upgrade watch --for {watch_s:g}\n"
         self.box.write(f"/etc/systemd/system/{WATCH}.d/shorter.conf", shorter)
         self.install()
         self.configure()
         self.restart()
         self.wait_sent()
+
+    def alone(self) -> None:
+        """Have nothing be installed by itself until the next boot."""
+        self.systemctl("stop", *TIMERS)
 
     def wait_sent(self) -> None:
         """Wait until a record has arrived, and none waits."""
