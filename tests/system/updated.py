@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tests.system.device import Device
@@ -17,7 +18,6 @@ UPGRADER = ("unattended-upgrades",)
 
 NOTES = "/var/lib/pi-iot-agent-updates"
 WATCH = "pi-iot-agent-rollback.service"
-AGENT = f"{NOTES}/forerunner/usr/bin/pi-iot-agent"
 KEY = "/root/updates.asc"
 
 #: What apt and dpkg remember of a package that was there, and what a test has put in.
@@ -32,9 +32,13 @@ class Updated(Device):
 
     def prepare(self, *, watch_s: float) -> None:
         """Have it be installed, registered and online, and an upgrade be watched for so long."""
-        shorter = f"[Service]\nExecStart=\nExecStart={AGENT} upgrade watch --for {watch_s:g}\n"
-        self.box.write(f"/etc/systemd/system/{WATCH}.d/shorter.conf", shorter)
         self.install()
+        unit = self.box.output("cat", f"/usr/lib/systemd/system/{WATCH}")
+        (start,) = re.findall(r"^ExecStart=(?:.*\\\n)*.*$", unit, re.MULTILINE)
+        shorter = start.replace("upgrade watch", f"upgrade watch --for {watch_s:g}")
+        drop_in = f"/etc/systemd/system/{WATCH}.d/shorter.conf"
+        self.box.write(drop_in, f"[Service]\nExecStart=\n{shorter}\n")
+        self.systemctl("daemon-reload")
         self.configure()
         self.restart()
         self.wait_sent()

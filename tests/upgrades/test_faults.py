@@ -228,7 +228,13 @@ def test_after_two_bad_ones_it_is_the_last_good_one_that_comes_back(
     assert updated.starts(settled) == 0
 
 
-def test_nothing_of_the_way_back_can_be_led_by_the_service(updated: Updated) -> None:
-    """All of it is root's, and the service's user can write none of it."""
-    found = updated.box.output("find", NOTES, "!", "-user", "root", "-o", "-perm", "/022")
-    assert [path for path in found.splitlines() if "/" in path] == []
+def test_nothing_of_the_way_back_can_be_led_by_the_service(
+    updated: Updated, tmp_path: Path
+) -> None:
+    """All of it is root's, and nobody else can write any of it."""
+    updated.box.copy_in(newer(updated.package, tmp_path, NEW), "/root/new.deb")
+    updated.box.run("dpkg", "-i", "/root/new.deb")
+    others = ["(", "!", "-user", "root", "-o", "-perm", "/022", ")", "!", "-type", "l"]
+
+    assert updated.note("pending")
+    assert updated.box.output("find", NOTES, *others) == ""

@@ -74,7 +74,7 @@ def test_nothing_of_it_is_installed_and_it_is_told(
     trouble = updated.note("looked")["trouble"]
     assert SPOILT[spoil] in trouble
     assert trouble
-    age(updated, days=15)
+    age(updated, "since_s", "succeeded_s")
     condition = updated.wait_condition("updates-failing")
     log.info("%s: %s (%s)", spoil.__name__, condition["text"], condition["hint"])
     assert trouble[:20] in condition["text"]
@@ -85,15 +85,11 @@ def test_nothing_of_it_is_installed_and_it_is_told(
     assert updated.version == NEXT, said
 
 
-def age(device: Updated, *, days: int) -> None:
-    """Have all that was noted of looks for updates be so much older, but for the last look."""
+def age(device: Updated, *names: str, days: int = 15) -> None:
+    """Have these times of the note on looks for updates be so much earlier."""
     looked = device.note("looked")
-    older = {
-        name: looked[name] - days * DAY_S
-        for name in ("since_s", "succeeded_s", "waiting_since_s")
-        if looked[name]
-    }
-    device.box.write(f"{NOTES}/looked.json", json.dumps({**looked, **older}))
+    earlier = {name: looked[name] - days * DAY_S for name in names if looked[name]}
+    device.box.write(f"{NOTES}/looked.json", json.dumps({**looked, **earlier}))
     device.systemctl("restart", UNIT)
 
 
@@ -131,9 +127,10 @@ def test_half_a_package_is_not_installed(
 
     updated.settled({before})
     assert updated.note("looked")["waiting"] == NEW
-    age(updated, days=15)
+    age(updated, "since_s", "waiting_since_s")
     condition = updated.wait_condition("updates-failing")
     log.info("truncated: %s (%s)", condition["text"], condition["hint"])
+    assert NEW in condition["text"]
 
     (served,) = repository.directory.glob(f"pool/**/*_{NEW}_all.deb")
     served.write_bytes(whole)
