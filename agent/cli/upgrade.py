@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do one step; the exit code. Raises AgentError."""
     if os.geteuid() != 0:
         raise NotPermittedError("only root makes ready for an upgrade", hint="run this with sudo")
-    program = [sys.executable, *sys.orig_argv[1 : sys.orig_argv.index("upgrade")]]
-    reach = [*program, "reach", "--config", str(arguments.config)]
+    # the launcher that this is, which finds the modules beside itself; it writes none (-B)
+    reach = [sys.executable, "-IB", sys.argv[0], "reach", "--config", str(arguments.config)]
     machine = Machine(reach=partial(_exit_code, reach))
     with explained():
         if arguments.step == "watch":

@@ -152,6 +152,7 @@ def test_the_package_lies_beside_it_unpacked(installed: Installed) -> None:
     assert program.read_text() == FILES["usr/bin/pi-iot-agent"][0]
     assert program.stat().st_mode & 0o777 == 0o755
     assert {one.name for one in installed.kept.iterdir()} == {PACKAGE, UNPACKED}
+    assert installed.kept.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_second_keep_takes_the_place_of_the_first(installed: Installed) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from agent.updates.machine import Machine
 
-WATCHED = Pending("0.1.0", "0.2.0", ready=True, online=True, began_s=1.0, back="")
+WATCHED = Pending("0.1.0", "0.2.0", ready=True, online=True, began_s=1.0, back="it failed")
 
 
 class FakeDpkg(Dpkg):
@@ -149,8 +149,8 @@ def test_during_a_watch_the_proven_version_stays_the_one_to_go_back_to(
 
 
 def test_a_note_that_nobody_watches_is_of_the_past(machine: FakeMachine, directory: Path) -> None:
-    """Such as one that is left of a version that knew no watch."""
-    directory.mkdir()
+    """Such as one that is left of a version that knew no watch: what is installed is kept."""
+    upgrade(machine, "0.3.0", directory)
     write(WATCHED, directory)
 
     upgrade(machine, "0.3.0", directory)
@@ -158,6 +158,19 @@ def test_a_note_that_nobody_watches_is_of_the_past(machine: FakeMachine, directo
     pending = pending_of(directory)
     assert pending
     assert pending.old == "0.2.0"
+
+
+def test_a_watch_without_a_version_to_go_back_to_gets_one(
+    machine: FakeMachine, directory: Path
+) -> None:
+    """Somebody has removed it: what is installed is the best there is."""
+    upgrade(machine, "0.3.0", directory)
+    (directory / PACKAGE).unlink()
+    machine.watched = True
+
+    upgrade(machine, "0.4.0", directory)
+
+    assert (directory / PACKAGE).is_file()
 
 
 def test_an_old_version_that_cannot_be_kept_leaves_no_note(
