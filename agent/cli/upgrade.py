@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: Longest try to connect: more than two ports with a proxy take.
 REACH_S = 300.0
 
+#: So many lines tell what lacks.
+LACKS_MOST = 5
+
 
 def add(subparsers: Subparsers) -> None:
     """Declare the command and its arguments."""
@@ -59,8 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
             return _watch(machine, arguments.window_s)
         if not arguments.to:
             raise AgentError("prepare needs the version that comes", hint="give --to VERSION")
-        for lack in begin(machine, arguments.to):
-            tell(f"The old version is kept as it is: {lack}.")
+        lacks = begin(machine, arguments.to)
+        for lack in lacks[:LACKS_MOST]:
+            tell(f"A way back is kept, and yet {lack}.")
+        if len(lacks) > LACKS_MOST:  # as where documents are never installed
+            tell(f"So it is with {len(lacks) - LACKS_MOST} more.")
     return EXIT_OK
 
 

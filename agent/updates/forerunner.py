@@ -68,17 +68,24 @@ class Forerunner:
         for before in (new, unpacked, self.package):
             files.remove_tree(before)
         files.make_directory(new)
+        try:
+            lacks = self._make(new)
+            os.sync()
+            (new / PACKAGE).rename(self.package)
+            (new / UNPACKED).rename(unpacked)  # which is there when all is
+        finally:
+            files.remove_tree(new)
+        files.sync_directory(self._directory)
+        return lacks
+
+    def _make(self, new: Path) -> list[str]:
+        """Make package and unpacked files in a directory; what is missing or changed."""
         tree = new / "tree"
         lacks = list(self._copy(tree)) + list(self._describe(tree))
         self._dpkg.build(tree, new / PACKAGE)
         (new / PACKAGE).chmod(files.PRIVATE_FILE)  # a conffile may be the owner's secret
         (new / UNPACKED).mkdir()
         self._dpkg.unpack(new / PACKAGE, new / UNPACKED)
-        os.sync()
-        (new / PACKAGE).rename(self.package)
-        (new / UNPACKED).rename(unpacked)  # which is there when all is
-        files.remove_tree(new)
-        files.sync_directory(self._directory)
         return lacks
 
     def _info(self, name: str) -> Path:

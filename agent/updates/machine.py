@@ -115,10 +115,9 @@ class Machine:
         code = self._reach()
         return code == EXIT_OK, code != EXIT_CONFIG
 
-    def restart_watch(self, unit: str) -> None:
-        """Have systemd start the watch anew. Raises AgentError if it will not."""
-        if self._systemctl("restart", "--no-block", unit).returncode:
-            raise AgentError("systemd does not start the watch", hint=f"systemctl status {unit}")
+    def restart_watch(self, unit: str) -> bool:
+        """Have systemd start the watch anew; False if it will not, such as on the way down."""
+        return self._systemctl("restart", "--no-block", unit).returncode == 0
 
     def is_watched(self, unit: str) -> bool:
         """True while a watch is on."""

@@ -30,7 +30,7 @@ def begin(
     directory: Path = DIRECTORY,
     wall_s: Callable[[], float] = time.time,
 ) -> list[str]:
-    """Make ready for the upgrade to the version `new`; what the old one lacks, a line for each.
+    """Make ready for the upgrade to the version `new`; a line for each thing that lacks.
 
     While another upgrade is watched, its old version stays the one to go back to: that one is
     proven. Nothing is done where the same version is installed anew. Raises AgentError, OSError.
@@ -39,19 +39,20 @@ def begin(
     if new == old:
         return []
     pending = pending_of(directory)
+    lacks: list[str] = []
     if pending and forerunner.is_there and machine.is_watched(WATCH_UNIT):
         write(replace(pending, new=new, back=""), directory)
-        machine.restart_watch(WATCH_UNIT)
-        return []
-    service = machine.service()
-    online = machine.has_been_online(service.pid)
-    files.make_directory(directory, PUBLIC_DIRECTORY)
-    # dpkg has begun: from here on a power cut leaves work for the watch, if only to end it.
-    write(Pending(old, new, service.is_well, online, wall_s()), directory)
-    try:
-        lacks = forerunner.keep()
-        machine.restart_watch(WATCH_UNIT)
-    except (AgentError, OSError):
-        remove(Pending, directory)
-        raise
+    else:
+        service = machine.service()
+        online = machine.has_been_online(service.pid)
+        files.make_directory(directory, PUBLIC_DIRECTORY)
+        # dpkg has begun: from here on a power cut leaves work for the watch, if only to end it.
+        write(Pending(old, new, service.is_well, online, wall_s()), directory)
+        try:
+            lacks = forerunner.keep()
+        except (AgentError, OSError):
+            remove(Pending, directory)
+            raise
+    if not machine.restart_watch(WATCH_UNIT):
+        lacks.append("the watch begins at the next start of the machine")
     return lacks

@@ -204,4 +204,4 @@ def test_a_package_that_is_not_there_cannot_be_kept(installed: Installed) -> Non
     with pytest.raises(AgentError, match=r"dpkg-query: .*pi-iot-agent"):
         installed.forerunner.keep()
 
-    assert not installed.forerunner.is_there
+    assert list(installed.kept.iterdir()) == []

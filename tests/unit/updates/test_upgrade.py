@@ -61,6 +61,7 @@ class FakeMachine:
         self.dpkg = FakeDpkg(directory / "dpkg", directory)
         self.runs = Service("active", pid=7)
         self.watched = False
+        self.starts = True
         self.restarted: list[str] = []
 
     def package(self) -> Package:
@@ -79,9 +80,10 @@ class FakeMachine:
         """As set."""
         return self.watched and unit == WATCH_UNIT
 
-    def restart_watch(self, unit: str) -> None:
-        """Note it."""
+    def restart_watch(self, unit: str) -> bool:
+        """Note it; it is as set."""
         self.restarted.append(unit)
+        return self.starts
 
 
 @pytest.fixture
@@ -171,6 +173,18 @@ def test_a_watch_without_a_version_to_go_back_to_gets_one(
     upgrade(machine, "0.4.0", directory)
 
     assert (directory / PACKAGE).is_file()
+
+
+def test_an_upgrade_while_the_machine_goes_down_is_watched_when_it_is_up(
+    machine: FakeMachine, directory: Path
+) -> None:
+    """Systemd starts nothing then: the note is there for the next time."""
+    machine.starts = False
+
+    assert upgrade(machine, "0.3.0", directory) == [
+        "the watch begins at the next start of the machine"
+    ]
+    assert pending_of(directory)
 
 
 def test_an_old_version_that_cannot_be_kept_leaves_no_note(
