@@ -38,8 +38,8 @@ MANIFEST = "MANIFEST.txt"
 
 #: What is taken of the journal.
 JOURNAL = [
-    *("/usr/bin/journalctl", "--unit", account.UNIT, "--lines=2000", "--no-pager", "--quiet"),
-    "--output=short-iso",
+    *("/usr/bin/journalctl", f"--unit={account.UNIT}", f"--unit={account.NAME}-rollback.service"),
+    *("--lines=2000", "--no-pager", "--quiet", "--output=short-iso"),
 ]
 JOURNAL_S = 20.0
 
