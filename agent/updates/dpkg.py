@@ -34,6 +34,9 @@ GONE = frozenset({"", "not-installed", "config-files"})
 #: One whose files are partly replaced: it cannot be configured.
 TORN = "half-installed"
 
+#: Exit code of dpkg-query for a package that it does not know; others are failures.
+UNKNOWN = 1
+
 #: Longest question, and longest work with its scripts, on a slow card.
 ASK_S, WORK_S = 60.0, 900.0
 
@@ -69,10 +72,10 @@ class Dpkg:
         self._run = run
 
     def package(self, name: str = NAME) -> Package:
-        """How the package stands; one that dpkg does not know has no version."""
+        """How the package stands; one that dpkg does not know has neither version nor state."""
         form = "--showformat=${db:Status-Status}\t${Version}"
-        done = self._do(*self._query, "--show", form, name)
-        state, _, version = done.stdout.partition("\t") if done.returncode == 0 else ("", "", "")
+        said = self._checked(*self._query, "--show", form, name, unknown=UNKNOWN)
+        state, _, version = said.partition("\t")
         return Package(version, state)
 
     def stanza(self, name: str = NAME) -> str:
@@ -116,9 +119,10 @@ class Dpkg:
         done = self._do("/usr/bin/dpkg", *keep, *what, told=False, bound_s=WORK_S, more=more)
         return done.returncode == 0
 
-    def _checked(self, *command: str) -> str:
+    def _checked(self, *command: str, unknown: int = 0) -> str:
+        """What a program has said; "" where it has ended with the code `unknown`."""
         done = self._do(*command)
-        if done.returncode:
+        if done.returncode not in {0, unknown}:
             said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
             raise AgentError(f"{Path(command[0]).name}: {said}", hint="see `dpkg --audit`")
         return done.stdout

@@ -165,6 +165,23 @@ def test_dpkg_says_how_the_package_is(
     assert Dpkg(tmp_path, run=Programs(said, code)).package() == package
 
 
+@pytest.mark.parametrize("code", [2, -9])
+def test_a_question_that_fails_is_no_package_that_is_gone(tmp_path: Path, code: int) -> None:
+    """A database that cannot be read, or a want of memory, ends no watch."""
+    with pytest.raises(AgentError, match="dpkg-query: exit code"):
+        Dpkg(tmp_path, run=Programs(code=code)).package()
+
+
+def test_dpkg_itself_knows_what_it_does_not_know(tmp_path: Path) -> None:
+    """The real one, asked for a package that is nowhere, and for one of no database."""
+    (tmp_path / "updates").mkdir()
+    (tmp_path / "status").touch()
+    assert Dpkg(tmp_path).package() == Package("", "")
+    (tmp_path / "status").write_text("Nonsense\n")
+    with pytest.raises(AgentError, match="dpkg-query: error: parsing file"):
+        Dpkg(tmp_path).package()
+
+
 @pytest.mark.parametrize("name", ["lock", "lock-frontend"])
 def test_dpkg_is_busy_while_another_process_holds_a_lock(tmp_path: Path, name: str) -> None:
     """Asked without taking it for an instant; not busy where there is no such file."""
