@@ -1,9 +1,14 @@
-"""Public keys of OpenPGP (RFC 9580), looked at without gpg, to refuse what is none."""
+"""Public keys of OpenPGP (RFC 9580), looked at without gpg, to refuse what is none.
+
+What comes out is bare packets, each of which was looked at: every other program that reads armour
+takes something else in it for a key.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
 import re
 
@@ -13,11 +18,13 @@ from agent.value import Value
 #: More bytes than the public keys of any repository have.
 SIZE_MAX = 1 << 20
 
-ARMOURED, BINARY = ".asc", ".gpg"
 BEGIN, END = (f"-----{one} PGP PUBLIC KEY BLOCK-----" for one in ("BEGIN", "END"))
 
 #: Tags of packets (RFC 9580, section 5).
-SIGNATURE, SECRET, PUBLIC, SECRET_PART, MARKER = 2, 5, 6, 7, 10
+SIGNATURE, SECRET, PUBLIC, SECRET_PART = 2, 5, 6, 7
+
+#: Those that belong to a key, and hold no other: signatures, trust, its names, parts, and padding.
+OF_A_KEY = {SIGNATURE, PUBLIC, 12, 13, 14, 17, 21}
 
 #: First bytes of a length, from which on it has two bytes, and comes in parts; and with four bytes.
 TWO, PARTS, FOUR = 192, 224, 255
@@ -40,7 +47,10 @@ OTHERS = {
 }
 
 SECRET_HINT = "give the public one: `gpg --armor --export KEY`; and keep this one off every device"  # noqa: S105
-HINT = "give the public key of the repository, pi-iot-agent.asc beside its `dists`"
+HINT = (
+    "ask whoever keeps the repository for its public key, pi-iot-agent.asc; take it by a way that "
+    "you trust, not from where the updates lie"
+)
 
 
 class KeyFileError(AgentError):
@@ -50,22 +60,23 @@ class KeyFileError(AgentError):
 
 
 class PublicKey(Value):
-    """A file of public keys: its bytes, the suffix that apt knows it by, and each fingerprint."""
+    """Public keys: their packets without armour, and the fingerprint of each."""
 
     data: bytes
-    suffix: str
     fingerprints: tuple[str, ...]
 
 
 def public_key(data: bytes) -> PublicKey:
     """The keys in the content of a file. Raises KeyFileError, which says what it is instead."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     if not data.strip():
         raise KeyFileError("is empty", hint=HINT)
     if data[0] & 0x80:
-        return PublicKey(data, BINARY, _fingerprints(data))
-    text = data.decode("utf-8", "replace").lstrip("\ufeff")
+        return PublicKey(data, _fingerprints(data))
+    text = data.decode("utf-8", "replace")
     if BEGIN in text:
-        return PublicKey(data, ARMOURED, _fingerprints(_bare(text)))
+        packets = _bare(text)
+        return PublicKey(packets, _fingerprints(packets))
     beginning = text.lstrip()
     kinds = (kind for start, kind in OTHERS.items() if beginning.startswith(start))
     kind = next(kinds, "no key of OpenPGP")
@@ -104,9 +115,11 @@ def _fingerprints(data: bytes) -> tuple[str, ...]:
         signed = signed or (tag == SIGNATURE and bool(found))
         if tag == PUBLIC:
             found.append(_fingerprint(body))
-        elif not found and tag != MARKER:
+        elif not found:
             kind = "a signature" if tag == SIGNATURE else "no key of OpenPGP"
             raise KeyFileError(f"is {kind}", hint=HINT)
+        elif tag not in OF_A_KEY:
+            raise KeyFileError("has something else than keys in it", hint=HINT)
     if not signed:
         raise KeyFileError("is cut off: no key is whole", hint=HINT)
     return tuple(found)

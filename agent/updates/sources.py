@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agent import files
 from agent.errors import EXIT_USAGE, AgentError
-from agent.updates.openpgp import ARMOURED, BINARY, SIZE_MAX, KeyFileError, public_key
+from agent.updates.openpgp import SIZE_MAX, KeyFileError, public_key
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -22,7 +22,8 @@ ETC = Path("/etc/apt")
 #: Below it: the source, its key, what may be installed from it, and what unattended-upgrades may.
 #: Of pins for a version apt takes the first: `-held`, for one that failed, comes before `-only`.
 SOURCE = "sources.list.d/pi-iot-agent.sources"
-KEYS = tuple(f"keyrings/pi-iot-agent{suffix}" for suffix in (ARMOURED, BINARY))
+#: The key is bare packets, as they were looked at; what apt may find in armour is another matter.
+KEY, OLD_KEY = "keyrings/pi-iot-agent.gpg", "keyrings/pi-iot-agent.asc"
 ONLY = "preferences.d/pi-iot-agent-only"
 ALLOWED = "apt.conf.d/52pi-iot-agent"
 
@@ -114,32 +115,28 @@ def current(etc: Path = ETC) -> Source | None:
         return None
     url = re.search(r"^URIs: (\S+)$", text, re.MULTILINE)
     key = re.search(r"^Signed-By: (\S+)$", text, re.MULTILINE)
-    known = {str(etc / name) for name in KEYS}
-    if not (url and key and URL.fullmatch(url[1]) and key[1] in known):
+    if not (url and key and URL.fullmatch(url[1]) and key[1] == str(etc / KEY)):
         return None
     return Source(url[1], Path(key[1]))
 
 
 def write(url: str, key: PublicKey, etc: Path = ETC) -> Source:
     """Have apt take updates from `url`, a normal one, signed with `key`. Raises OSError."""
-    kept = etc / KEYS[0] if key.suffix == ARMOURED else etc / KEYS[1]
     for path, data in (
         (etc / ONLY, ONLY_TEXT.encode()),
         (etc / ALLOWED, ALLOWED_TEXT.encode()),
-        (kept, key.data),
-        (etc / SOURCE, SOURCE_TEXT.format(url=url, key=kept).encode()),
+        (etc / KEY, key.data),
+        (etc / SOURCE, SOURCE_TEXT.format(url=url, key=etc / KEY).encode()),
     ):
         files.make_directory(path.parent, 0o755)
         files.replace(path, data, mode=files.PUBLIC_FILE)
-    for other in KEYS:
-        if etc / other != kept:
-            _remove(etc / other)
-    return Source(url, kept)
+    _remove(etc / OLD_KEY)
+    return Source(url, etc / KEY)
 
 
 def remove(etc: Path = ETC) -> bool:
     """Take all of it away; True if there was anything. Raises OSError."""
-    return sum(_remove(etc / name) for name in (SOURCE, *KEYS, ALLOWED, ONLY)) > 0
+    return sum(_remove(etc / name) for name in (SOURCE, KEY, OLD_KEY, ALLOWED, ONLY)) > 0
 
 
 def _remove(path: Path) -> bool:

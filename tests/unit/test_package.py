@@ -231,7 +231,7 @@ def test_a_purge_knows_the_drop_in_by_how_it_begins() -> None:
 def test_a_purge_takes_away_what_updates_have_left() -> None:
     """All that `setup --updates` writes, the pin of a version that failed, and root's notes."""
     postrm = (ROOT / "packaging/debian/pi-iot-agent.postrm").read_text().split()
-    written = (sources.SOURCE, *sources.KEYS, sources.ONLY, sources.ALLOWED)
+    written = (sources.SOURCE, sources.KEY, sources.OLD_KEY, sources.ONLY, sources.ALLOWED)
     assert {str(sources.ETC / name) for name in written} | {str(HELD), str(DIRECTORY)} <= {*postrm}
 
 

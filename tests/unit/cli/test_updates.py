@@ -25,11 +25,15 @@ if TYPE_CHECKING:
     from agent.cli.update_flags import Wanted
 
 
+#: Another public key.
+OTHER = BINARY.replace(b"good", b"nice")
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     """One where updates are not taken up; its public key lies beside it."""
     (tmp_path / "key.asc").write_bytes(ARMOURED)
-    (tmp_path / "key.gpg").write_bytes(BINARY)
+    (tmp_path / "other.asc").write_bytes(OTHER)
     (tmp_path / "secret").write_bytes(SECRET)
     return Machine(tmp_path)
 
@@ -81,8 +85,8 @@ def test_updates_are_taken_up_and_looked_for(
 @pytest.mark.parametrize(
     ("words", "url", "key"),
     [
-        (("--updates", "file:///media/usb"), "file:///media/usb", ARMOURED),
-        (("--updates-key", "@/key.gpg"), URL, BINARY),
+        (("--updates", "file:///media/usb"), "file:///media/usb", BINARY),
+        (("--updates-key", "@/other.asc"), URL, OTHER),
     ],
 )
 def test_one_flag_alone_changes_what_is_set_up(

@@ -132,7 +132,7 @@ def test_a_look_that_does_not_end_is_told(machine: Machine) -> None:
 
 def test_a_key_that_is_missing_or_spoiled_is_told_before_apt_is_asked(machine: Machine) -> None:
     """As apt of Debian 12 would say that it is another one."""
-    keyring = machine.etc / "keyrings/pi-iot-agent.asc"
+    keyring = machine.etc / "keyrings/pi-iot-agent.gpg"
     for spoil in (lambda: keyring.write_text("rubbish"), keyring.unlink):
         spoil()
         found = machine.look()

@@ -13,24 +13,57 @@ HEAD = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n"
 TAIL = b"\n-----END PGP PUBLIC KEY BLOCK-----\n"
 
 
+#: Another key, which somebody would have apt trust unseen; `ARMOURED` is the owner's.
+EVIL = BINARY.replace(b"good", b"evil")
+EVIL_LINES = base64.encodebytes(EVIL).decode()
+
+
+def armour(begin: str, end: str) -> bytes:
+    """Another key in what some programs take for armour, before the owner's."""
+    return f"Key:\n{begin}\n\n{EVIL_LINES}{end}\n".encode() + ARMOURED
+
+
 @pytest.mark.parametrize(
-    ("data", "suffix", "number"),
+    ("data", "packets"),
     [
-        (ARMOURED, ".asc", 1),
-        (b"of the updates\n\n" + ARMOURED, ".asc", 1),
-        (ARMOURED.replace(b"\n", b"\r\n"), ".asc", 1),
-        (ARMOURED.replace(b"-----\n\n", b"-----\nComment: ours\n\n", 1), ".asc", 1),
-        (BINARY, ".gpg", 1),
-        (BINARY * 2, ".gpg", 2),
+        (ARMOURED, BINARY),
+        (b"of the updates\n\n" + ARMOURED, BINARY),
+        (b"\xef\xbb\xbf" + ARMOURED, BINARY),
+        (ARMOURED.replace(b"\n", b"\r\n"), BINARY),
+        (ARMOURED.replace(b"-----\n\n", b"-----\nComment: ours\n\n", 1), BINARY),
+        (BINARY, BINARY),
+        (BINARY * 2, BINARY * 2),
+        (HEAD + base64.b64encode(BINARY + EVIL) + TAIL, BINARY + EVIL),
     ],
 )
-def test_a_public_key_is_taken_as_it_is(data: bytes, suffix: str, number: int) -> None:
-    """Armoured, binary, one or several; its fingerprint is gpg's."""
+def test_a_public_key_is_taken(data: bytes, packets: bytes) -> None:
+    """Armoured, binary, one or several, as packets; each fingerprint is gpg's."""
     key = public_key(data)
 
-    assert key.data == data
-    assert key.suffix == suffix
-    assert key.fingerprints == (FINGERPRINT,) * number
+    assert key.data == packets
+    assert key.fingerprints == (FINGERPRINT,) * (len(packets) // len(BINARY))
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("-----BEGINX", "-----ENDX"),
+        ("-----BEGIN", "-----END"),
+        ("-----BEGIN-PGP PUBLIC KEY BLOCK-----", "-----END-PGP PUBLIC KEY BLOCK-----"),
+        ("-----BEGIN\tPGP PUBLIC KEY BLOCK-----", "-----END\tPGP PUBLIC KEY BLOCK-----"),
+        *(
+            (f"{dash}BEGIN PGP PUBLIC KEY BLOCK{dash}", f"{dash}END PGP PUBLIC KEY BLOCK{dash}")
+            for dash in ("-", "----", "\u2010" * 5, "\u2012" * 5, "\u2013" * 5, "\u2014" * 5)
+        ),
+        ("", ""),
+    ],
+)
+def test_what_else_lies_around_the_armour_is_not_taken(begin: str, end: str) -> None:
+    """Apt of Debian 12 would read the first of them, that of 13 the others."""
+    for data in (armour(begin, end), ARMOURED + armour(begin, end).removesuffix(ARMOURED)):
+        key = public_key(data)
+
+        assert key.data == BINARY
 
 
 @pytest.mark.parametrize(
@@ -55,6 +88,11 @@ def test_a_public_key_is_taken_as_it_is(data: bytes, suffix: str, number: int) -
         (b"\x7fELF\x02\x01\x01", "is no key of OpenPGP"),
         (b"\xff\xd8\xff\xe0 a picture", "damaged"),
         (b"\xd4\0", "is no key of OpenPGP"),
+        (b"\xca\x03PGP" + BINARY, "is no key of OpenPGP"),
+        (BINARY + b"\xc8\x05\x01" + b"abcd", "something else than keys"),
+        (BINARY + b"\xca\x03PGP", "something else than keys"),
+        (BINARY + b"\xcb\x07b\0\0\0\0\0a", "something else than keys"),
+        (BINARY + b"\xfc\x00", "something else than keys"),
         (b"\x9b\x04abc", "is cut off, or damaged"),
         (b"\x98\x04\x03abc", "a version that apt does not know"),
         (ARMOURED + ARMOURED, "more than one block"),

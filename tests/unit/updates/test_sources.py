@@ -11,7 +11,8 @@ from agent.updates.openpgp import KeyFileError, public_key
 from agent.updates.sources import (
     ALLOWED,
     ETC,
-    KEYS,
+    KEY,
+    OLD_KEY,
     ONLY,
     SOURCE,
     SourceError,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 URL = "https://updates.example.org/pi"
-KEY = public_key(ARMOURED)
+PUBLIC = public_key(ARMOURED)
 
 
 @pytest.mark.parametrize(
@@ -70,21 +71,21 @@ def test_what_is_no_url_of_updates_is_refused(text: str) -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     """Four files, which all may read; written once more they are the same."""
-    source = write(URL, KEY, tmp_path)
+    source = write(URL, PUBLIC, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
-    assert current(tmp_path) == source == write(URL, KEY, tmp_path)
+    assert current(tmp_path) == source == write(URL, PUBLIC, tmp_path)
     assert source.url == URL
-    assert source.key.read_bytes() == ARMOURED
+    assert source.key.read_bytes() == BINARY
     after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert after == before
     assert {path.stat().st_mode & 0o777 for path in after} == {0o644}
-    assert {str(path.relative_to(tmp_path)) for path in after} == {SOURCE, KEYS[0], ONLY, ALLOWED}
+    assert {str(path.relative_to(tmp_path)) for path in after} == {SOURCE, KEY, ONLY, ALLOWED}
 
 
 def test_the_source_counts_signatures_and_dates(tmp_path: Path) -> None:
     """With its own key, whatever apt is told elsewhere."""
-    source = write(URL, KEY, tmp_path)
+    source = write(URL, PUBLIC, tmp_path)
     lines = (tmp_path / SOURCE).read_text().splitlines()
 
     assert f"Signed-By: {source.key}" in lines
@@ -97,13 +98,15 @@ def test_pins_of_a_version_that_failed_come_before_ours() -> None:
     assert str(HELD.relative_to(ETC)) < ONLY
 
 
-def test_a_key_of_the_other_kind_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    """One file alone is there."""
-    write(URL, KEY, tmp_path)
-    source = write(URL, public_key(BINARY), tmp_path)
+def test_the_key_is_never_kept_as_armour(tmp_path: Path) -> None:
+    """Which apt reads in its own way; one that was is removed."""
+    (tmp_path / KEY).parent.mkdir()
+    (tmp_path / OLD_KEY).write_bytes(ARMOURED)
+
+    write(URL, PUBLIC, tmp_path)
 
     assert [path.name for path in (tmp_path / "keyrings").iterdir()] == ["pi-iot-agent.gpg"]
-    assert current(tmp_path) == source
+    assert read_key(tmp_path / KEY) == PUBLIC
 
 
 def test_all_of_it_is_taken_away(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_all_of_it_is_taken_away(tmp_path: Path) -> None:
     (tmp_path / "preferences.d").mkdir()
     held = tmp_path / "preferences.d/pi-iot-agent-held"
     held.write_text("Package: pi-iot-agent\n")
-    write(URL, KEY, tmp_path)
+    write(URL, PUBLIC, tmp_path)
 
     assert remove(tmp_path)
     assert not remove(tmp_path)
@@ -123,7 +126,8 @@ def test_all_of_it_is_taken_away(tmp_path: Path) -> None:
     "text",
     [
         *("", "Types: deb\n", "URIs: https://host/x\n", "\xff\xfe"),
-        "URIs: ftp://host/x\nSigned-By: {etc}/keyrings/pi-iot-agent.asc\n",
+        "URIs: ftp://host/x\nSigned-By: {etc}/keyrings/pi-iot-agent.gpg\n",
+        "URIs: https://host/x\nSigned-By: {etc}/keyrings/pi-iot-agent.asc\n",
         "URIs: https://host/x\nSigned-By: /home/somebody/key.asc\n",
     ],
 )

@@ -10,7 +10,7 @@ from agent.updates.sources import Source
 from agent.updates.trouble import OURS, PASSING, SIGNS, WORDS, Trouble, kind_of, trouble
 from tests.unit.updates.said import RELEASES, said
 
-SOURCE = Source("https://host/x", Path("/etc/apt/keyrings/pi-iot-agent.asc"))
+SOURCE = Source("https://host/x", Path("/etc/apt/keyrings/pi-iot-agent.gpg"))
 
 #: What each look that was made to fail is.
 KINDS = {
