@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SUITES = ["bookworm", "trixie"]
 MEMORY_MIB = 512
-WATCH_S = 12  # of an upgrade, in place of ten minutes
+WATCH_S = 8  # of an upgrade, in place of ten minutes
 
 #: The package's dependencies, so that a test needs no network to install it.
 DEPENDENCIES = (
