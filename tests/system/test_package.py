@@ -36,6 +36,12 @@ def test_installed_without_a_question_it_runs_and_tells_what_to_do(fresh: Device
     assert fresh.show("NRestarts") == "0"
 
 
+def test_nothing_of_it_is_a_conffile(fresh: Device) -> None:
+    """An upgrade by unattended-upgrades, which leaves out what would ask, is never put off."""
+    assert fresh.box.output("dpkg-query", "-Wf${Conffiles}", "pi-iot-agent") == ""
+    assert "sudo pi-iot-agent setup" in fresh.box.output("cat", "/etc/pi-iot-agent/README")
+
+
 def test_upgrade_and_downgrade_keep_what_is_the_owners(device: Device, tmp_path: Path) -> None:
     """Configuration, certificates and store stay as they are; one restart each; nothing is lost."""
     device.box.write(CONFIG, device.toml + "# a remark of the owner\n")
