@@ -16,7 +16,7 @@ from agent.errors import EXIT_OK, EXIT_TEMPORARY, AgentError, NotPermittedError,
 from agent.programs import public
 from agent.updates import apt, pending_of
 from agent.updates.machine import Machine
-from agent.updates.upgrade import begin
+from agent.updates.upgrade import begin, mend
 from agent.updates.watch import WINDOW_S, Watch
 
 TYPE_CHECKING = False
@@ -71,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _watch(machine: Machine, window_s: float) -> int:
+    mend(machine)
     if pending := pending_of():
         tell(f"Watching over the upgrade from {pending.old} to {pending.new}.")
     verdict = Watch(machine, window_s=window_s).run()

@@ -31,8 +31,9 @@ TAKING_BACK = "PI_IOT_AGENT_ROLLBACK"
 SOUND = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 GONE = frozenset({"", "not-installed", "config-files"})
 
-#: One whose files are partly replaced: it cannot be configured.
-TORN = "half-installed"
+#: One whose files may be partly replaced: it cannot be configured. So dpkg has it with the flag,
+#: whatever the state is; the last state, with that flag, is of one that is about to be replaced.
+TORN, REINSTALL, BEGUN = "half-installed", "reinstreq", "half-configured"
 
 #: Exit code of dpkg-query for a package that it does not know; others are failures.
 UNKNOWN = 1
@@ -53,10 +54,14 @@ FLOCK = "hhqqi0q"
 
 
 class Package(Value):
-    """A package's version, empty for one that is not there, and its state in dpkg's words."""
+    """A package's version, empty for one that is not there, and its state in dpkg's words.
+
+    One is `begun` where dpkg was cut off before it has replaced any file of this version.
+    """
 
     version: str
     state: str
+    begun: bool = False
 
     @property
     def is_sound(self) -> bool:
@@ -73,9 +78,11 @@ class Dpkg:
 
     def package(self, name: str = NAME) -> Package:
         """How the package stands; one that dpkg does not know has neither version nor state."""
-        form = "--showformat=${db:Status-Status}\t${Version}"
+        form = "--showformat=${db:Status-Status}\t${db:Status-Eflag}\t${Version}"
         said = self._checked(*self._query, "--show", form, name, unknown=UNKNOWN)
-        state, _, version = said.partition("\t")
+        state, flag, version = said.split("\t") if said else ("", "", "")
+        if flag == REINSTALL:
+            return Package(version, TORN, begun=state == BEGUN)
         return Package(version, state)
 
     def stanza(self, name: str = NAME) -> str:

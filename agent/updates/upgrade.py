@@ -56,3 +56,20 @@ def begin(
     if not machine.restart_watch(WATCH_UNIT):
         lacks.append("the watch begins at the next start of the machine")
     return lacks
+
+
+def mend(machine: Machine, directory: Path = DIRECTORY) -> None:
+    """Finish what was cut off before the old version was kept. Raises AgentError, OSError.
+
+    Where dpkg has but begun, all files are still the old version's: it is kept now, and installed
+    again. Else nothing but its journal is in the way of whoever comes next, such as apt.
+    """
+    if machine.is_busy():
+        return
+    package, pending = machine.package(), pending_of(directory)
+    if package.begun and (not pending or (not pending.back and package.version == pending.old)):
+        forerunner = Forerunner(machine.dpkg, directory)
+        forerunner.keep()
+        machine.take_back(forerunner.package)
+    elif not pending:
+        machine.configure()

@@ -153,8 +153,11 @@ def test_a_try_to_connect_says_two_things(
 @pytest.mark.parametrize(
     ("said", "code", "package"),
     [
-        ("installed\t0.2.0", 0, Package("0.2.0", "installed")),
-        ("half-installed\t0.1.0~rc1-2", 0, Package("0.1.0~rc1-2", "half-installed")),
+        ("installed\tok\t0.2.0", 0, Package("0.2.0", "installed")),
+        ("half-installed\treinstreq\t0.1.0~rc1-2", 0, Package("0.1.0~rc1-2", "half-installed")),
+        ("unpacked\treinstreq\t0.2.0", 0, Package("0.2.0", "half-installed")),
+        ("half-configured\treinstreq\t1", 0, Package("1", "half-installed", begun=True)),
+        ("half-configured\tok\t0.2.0", 0, Package("0.2.0", "half-configured")),
         ("", 1, Package("", "")),
     ],
 )

@@ -8,17 +8,19 @@ import pytest
 
 from agent.errors import AgentError
 from agent.updates import Pending, pending_of
-from agent.updates.dpkg import Dpkg, Package
+from agent.updates.dpkg import TORN, Dpkg, Package
 from agent.updates.forerunner import PACKAGE, PROGRAM
 from agent.updates.machine import Service
 from agent.updates.notes import write
-from agent.updates.upgrade import WATCH_UNIT, begin
+from agent.updates.upgrade import WATCH_UNIT, begin, mend
+from agent.value import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.updates.machine import Machine
 
+BEGUN = Pending("0.2.0", "0.3.0", ready=True, online=True, began_s=1.0)
 WATCHED = Pending("0.1.0", "0.2.0", ready=True, online=True, began_s=1.0, back="it failed")
 
 
@@ -62,11 +64,28 @@ class FakeMachine:
         self.runs = Service("active", pid=7)
         self.watched = False
         self.starts = True
+        self.busy = False
         self.restarted: list[str] = []
+        self.mended: list[str] = []
+        #: As dpkg has it while its script runs before an upgrade.
+        self.stands = Package("0.2.0", TORN, begun=True)
+
+    def is_busy(self) -> bool:
+        """As set."""
+        return self.busy
 
     def package(self) -> Package:
-        """As dpkg has it while its script runs before an upgrade."""
-        return Package("0.2.0", "half-configured")
+        """As set."""
+        return self.stands
+
+    def configure(self) -> None:
+        """Note it."""
+        self.mended.append("configured")
+
+    def take_back(self, package: Path) -> None:
+        """Note it; the package is there."""
+        assert package.is_file()
+        self.mended.append("installed")
 
     def service(self) -> Service:
         """As set."""
@@ -198,3 +217,55 @@ def test_an_old_version_that_cannot_be_kept_leaves_no_note(
 
     assert pending_of(directory) is None
     assert machine.restarted == []
+
+
+@pytest.mark.parametrize("noted", [None, BEGUN])
+def test_what_was_cut_off_at_its_begin_is_installed_as_it_was(
+    machine: FakeMachine, directory: Path, noted: Pending | None
+) -> None:
+    """Nothing is replaced yet: the version is made of its files, though an older one is kept."""
+    directory.mkdir()
+    (directory / PACKAGE).write_text("0.1.0")
+    if noted:
+        write(noted, directory)
+
+    mend(cast("Machine", machine), directory)
+
+    assert machine.mended == ["installed"]
+    assert (directory / PACKAGE).read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("noted", "stands"),
+    [
+        (WATCHED, Package("0.2.0", TORN, begun=True)),
+        (replace(BEGUN, old="0.1.0"), Package("0.2.0", TORN, begun=True)),
+        (BEGUN, Package("0.2.0", TORN)),
+    ],
+)
+def test_what_the_watch_knows_the_end_of_is_left_to_it(
+    machine: FakeMachine, directory: Path, noted: Pending, stands: Package
+) -> None:
+    """A version that is being taken back, or that is not the proven one, is never kept."""
+    directory.mkdir()
+    write(noted, directory)
+    machine.stands = stands
+
+    mend(cast("Machine", machine), directory)
+
+    assert machine.mended == []
+
+
+@pytest.mark.parametrize("state", ["installed", "unpacked", TORN])
+def test_the_journal_of_dpkg_is_in_nobodys_way(
+    machine: FakeMachine, directory: Path, state: str
+) -> None:
+    """Without an upgrade of ours dpkg finishes what it can, but not while it is at work."""
+    machine.stands = Package("0.2.0", state)
+    machine.busy = True
+    mend(cast("Machine", machine), directory)
+    assert machine.mended == []
+
+    machine.busy = False
+    mend(cast("Machine", machine), directory)
+    assert machine.mended == ["configured"]
