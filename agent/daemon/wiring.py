@@ -11,7 +11,7 @@ import os
 import signal
 from contextlib import ExitStack
 
-from agent import board, files
+from agent import board
 from agent.clock import Clock
 from agent.config import LEGACY_FILE
 from agent.daemon.config_watch import ConfigWatch
@@ -22,7 +22,8 @@ from agent.daemon.reporter import Reporter
 from agent.daemon.stop import Stop
 from agent.daemon.supervisor import Supervisor
 from agent.daemon.updates_watch import UpdatesWatch
-from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, RenamedError, explained
+from agent.daemon.workplace import claim
+from agent.errors import EXIT_FAILURE, EXIT_OK, AgentError, FileBackError, RenamedError
 from agent.facts import Facts
 from agent.health import conditions
 from agent.health.health import Health
@@ -38,7 +39,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.config import Config, Paths
+    from agent.config import Config
     from agent.model import Json
     from agent.store import Store
     from agent.uplink import Birth
@@ -64,7 +65,7 @@ def run(config: Config, *, updates: Path = DIRECTORY) -> int:
     _settle_process()
     upgrades = Upgrades(updates)
     with ExitStack() as stack:
-        _claim(config.paths, stack)
+        claim(config.paths, stack)
         clock = Clock()  # the sampler's: a single thread asks each whether it is set
         events, rested, turned, sampler_wakeup, uplink_wakeup = (
             stack.enter_context(Wakeup()) for _ in range(5)
@@ -126,15 +127,6 @@ def _settle_process() -> None:
     # Read by the C library before its first look-up (resolv.conf(5)): a dead DNS server then blocks
     # the uplink for seconds, not for the better part of a minute.
     os.environ.setdefault("RES_OPTIONS", "timeout:2 attempts:1")
-
-
-def _claim(paths: Paths, stack: ExitStack) -> None:
-    """Make the directories, and be the one agent that works in them."""
-    with explained():
-        for directory in (paths.state, paths.runtime):
-            files.make_directory(directory)
-        stack.enter_context(files.lock(paths.lock_file, "another agent"))
-        paths.status_file.unlink(missing_ok=True)  # of a process that was killed
 
 
 def _begin(store: Store, facts: Facts, clock: Clock, runtime: Path) -> Birth:

@@ -105,7 +105,7 @@ class AgentProcess:
         """status.json as it is now; empty if there is none."""
         try:
             content = json.loads((self.directory / "runtime" / "status.json").read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return {}
         assert isinstance(content, dict)
         return content
