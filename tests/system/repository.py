@@ -38,16 +38,18 @@ class Key:
         self.secret, self.public = self.home / "secret.asc", self.home / "public.asc"
         self.gpg("--armor", "--output", str(self.secret), "--export-secret-keys")
         self.gpg("--armor", "--output", str(self.public), "--export")
+        listed = self.gpg("--with-colons", "--list-keys").splitlines()
+        self.fingerprint = next(line.split(":")[9] for line in listed if line[:4] == "fpr:")
         return self
 
     def __exit__(self, *_: object) -> None:
         """Remove it, and end gpg's agent."""
         self._stack.close()
 
-    def gpg(self, *arguments: str) -> None:
-        """Run gpg with its key ring."""
+    def gpg(self, *arguments: str) -> str:
+        """Run gpg with its key ring; what it says."""
         gpg = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", "--yes"]
-        subprocess.run([*gpg, *arguments], check=True, capture_output=True)
+        return subprocess.run([*gpg, *arguments], check=True, capture_output=True, text=True).stdout
 
 
 class Repository:

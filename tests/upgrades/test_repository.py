@@ -65,6 +65,7 @@ def test_nothing_of_it_is_installed_and_it_is_told(
     before, pid = updated.version, updated.main_pid
     updated.take_up(repository)
     repository.publish(newer(updated.package, tmp_path, NEW))
+    repository.keep(tmp_path / "kept")
     spoil(repository)
 
     updated.upgrade()
@@ -80,6 +81,7 @@ def test_nothing_of_it_is_installed_and_it_is_told(
     assert trouble[:20] in condition["text"]
     updated.settled({before})
 
+    repository.replay(tmp_path / "kept")  # its owner signs nothing that he did not make
     repository.publish(newer(updated.package, tmp_path, NEXT))
     said = updated.upgrade()
     assert updated.version == NEXT, said

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+import tempfile
+from pathlib import Path
 
 CONFIGURATION = """
 Dir::State "{directory}/state";
@@ -70,3 +68,9 @@ class Apt:
             timeout=60,
             check=False,
         )
+
+
+def machine(tmp_path: Path, keys: Path) -> Apt:
+    """One that knows the repository by way of a USB stick, as it were, and has seen nothing yet."""
+    place = Path(tempfile.mkdtemp(dir=tmp_path))
+    return Apt(place, f"file:{tmp_path / 'repository'}", keys)

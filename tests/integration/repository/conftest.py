@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.repository.publishing import NEW, NEWEST, OLD, package
+from tests.integration.repository.publishing import NEW, NEWEST, OLD, package, publish
 from tests.system.repository import Key
 
 if TYPE_CHECKING:
@@ -51,3 +51,18 @@ def other() -> Iterator[Key]:
 def repository(tmp_path: Path) -> Path:
     """Where it is to be."""
     return tmp_path / "repository"
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, key: Key, debs: dict[str, Path]) -> Path:
+    """A repository with one package, of yesterday."""
+    directory = tmp_path_factory.mktemp("published") / "repository"
+    publish(directory, key, debs[OLD], days_ago=1)
+    return directory
+
+
+@pytest.fixture
+def standing(repository: Path, published: Path) -> Path:
+    """The same, for one test."""
+    shutil.copytree(published, repository)
+    return repository

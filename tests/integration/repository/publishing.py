@@ -70,3 +70,9 @@ def publish(directory: Path, key: Key, *more: object, days_ago: float = 0) -> No
     """Have the script succeed."""
     said = run(directory, "--key", key.secret, *more, days_ago=days_ago)
     assert "done; valid until" in said, said
+
+
+def refused(said: str, words: str) -> bool:
+    """True if the last line has the words, and is all that is said by the script itself."""
+    lines = said.splitlines()
+    return lines[0] == "exit 1" and words in lines[-1] and "line " not in said

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.repository.publishing import NEW, OLD, POOL, package, publish, run
+from tests.integration.repository.publishing import NEW, OLD, POOL, ROOT, package, refused, run
 from tests.system.repository import Key
 
 if TYPE_CHECKING:
@@ -40,27 +41,6 @@ def keyring() -> Iterator[Key]:
         yield key
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, key: Key, debs: dict[str, Path]) -> Path:
-    """A repository with one package, of yesterday."""
-    directory = tmp_path_factory.mktemp("published") / "repository"
-    publish(directory, key, debs[OLD], days_ago=1)
-    return directory
-
-
-@pytest.fixture
-def standing(repository: Path, published: Path) -> Path:
-    """The same, for one test."""
-    shutil.copytree(published, repository)
-    return repository
-
-
-def refused(said: str, words: str) -> bool:
-    """True if the last line has the words, and is all that is said by the script itself."""
-    lines = said.splitlines()
-    return lines[0] == "exit 1" and words in lines[-1] and "line " not in said
-
-
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -78,7 +58,10 @@ def test_a_key_that_cannot_sign(
     """What is wrong with it is told; what was signed before still stands."""
     before = (standing / "dists/stable/InRelease").read_bytes()
 
-    said = run(standing, "--key", name, debs[NEW], settings={"GNUPGHOME": keyring.home})
+    said = run(
+        *(standing, "--key", name, "--trust", standing / "pi-iot-agent.asc", debs[NEW]),
+        settings={"GNUPGHOME": keyring.home},
+    )
 
     assert refused(said, words), said
     assert (standing / "dists/stable/InRelease").read_bytes() == before
@@ -91,6 +74,18 @@ def test_a_file_without_a_secret_key(repository: Path, key: Key, debs: dict[str,
 
     assert refused(public, f"{key.public}: no secret key"), public
     assert refused(mixed, "updates@: no secret key; give files that hold one each, or only"), mixed
+    assert not repository.exists()
+
+
+def test_a_file_that_holds_more_than_public_keys(
+    tmp_path: Path, repository: Path, key: Key, other: Key, debs: dict[str, Path]
+) -> None:
+    """Or none; a secret one has no place where others read."""
+    both = tmp_path / "both"
+    both.write_text(other.public.read_text() + other.secret.read_text())
+    for file in (other.secret, both, debs[OLD], tmp_path / "none", tmp_path):
+        said = run(repository, "--key", key.secret, "--trust", file, debs[OLD])
+        assert refused(said, f"{file}: holds no public keys alone"), said
     assert not repository.exists()
 
 
@@ -127,20 +122,14 @@ def test_other_bytes_under_the_same_version(tmp_path: Path, standing: Path, key:
     again = package(tmp_path / "again", OLD, text="something else")
 
     given = run(standing, "--key", key.secret, again)
+    (standing / POOL / again.name).unlink()
+    given_later = run(standing, "--key", key.secret, again)
     shutil.copy(again, standing / POOL)
     laid = run(standing, "--key", key.secret, "--renew")
 
     assert refused(given, f"{OLD} is there with other bytes; raise the version"), given
+    assert refused(given_later, f"{OLD} is there with other bytes; raise the version"), given_later
     assert refused(laid, f"{again.name}: is not what was published; bring that back"), laid
-
-
-def test_a_foreign_package_in_the_pool(tmp_path: Path, standing: Path, key: Key) -> None:
-    """Whoever laid it there: it would be signed."""
-    shutil.copy(package(tmp_path, NEW, name="sudo"), standing / POOL)
-
-    said = run(standing, "--key", key.secret, "--renew")
-
-    assert refused(said, "holds sudo; remove it"), said
 
 
 def test_a_directory_that_is_not_ours(tmp_path: Path, key: Key, debs: dict[str, Path]) -> None:
@@ -186,9 +175,30 @@ def test_two_at_once(standing: Path, key: Key, debs: dict[str, Path]) -> None:
     assert refused(said, "another run is at work there; wait for it"), said
 
 
+def test_a_version_that_is_raised_in_one_place(tmp_path: Path) -> None:
+    """A device would call it by one name, and apt by another; nothing is built."""
+    files = {
+        "packaging/debian/changelog": "pi-iot-agent (0.2.1-1) unstable; urgency=medium\n",
+        "agent/__init__.py": '__version__ = "0.2.0"\n',
+        **{name: (ROOT / name).read_text() for name in ("scripts/deb", "scripts/lib.sh")},
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git = ("/usr/bin/git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@b")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "Raise")):
+        subprocess.run([*git, *command], check=True)
+
+    built = ["/bin/bash", str(tmp_path / "scripts/deb")]
+    done = subprocess.run(built, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert "0.2.1-1 in packaging/debian/changelog is another than in agent/__init__" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--key",), ("--key", "one", "--renewed"), ("--key", "one", "--valid-days")],
+    [(), ("--key",), ("--key", "one", "--renewed"), ("--key", "one", "--valid-days"), ("--trust",)],
 )
 def test_a_wrong_use(repository: Path, arguments: tuple[str, ...]) -> None:
     """The right one is told."""
