@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NotPermittedError("only root makes ready for an upgrade", hint="run this with sudo")
     # the launcher that this is, which finds the modules beside itself; it writes none (-B)
     reach = [sys.executable, "-IB", sys.argv[0], "reach", "--config", str(arguments.config)]
-    machine = Machine(reach=partial(_exit_code, reach))
+    machine = Machine(reach=partial(_reach, reach))
     with explained():
         if arguments.step == "watch":
             return _watch(machine, arguments.window_s)
@@ -80,8 +80,9 @@ def _watch(machine: Machine, window_s: float) -> int:
     return EXIT_OK
 
 
-def _exit_code(command: Sequence[str]) -> int:
+def _reach(command: Sequence[str], session: bool) -> int:  # noqa: FBT001 -- see Machine
     """The exit code of a program of ours, whose complaints go where ours do."""
+    command = [*command, *(["--session"] if session else [])]
     try:
         return subprocess.run(command, timeout=REACH_S, env=public(), check=False).returncode
     except (OSError, subprocess.TimeoutExpired):

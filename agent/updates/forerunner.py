@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -114,12 +115,13 @@ class Forerunner:
         """Write the package's description and scripts to `tree`; a line for each changed file."""
         control = tree / "DEBIAN"
         files.make_directory(control, 0o755)
-        (control / "control").write_text(_fields(self._dpkg.stanza()), encoding="utf-8")
+        stanza = self._dpkg.stanza()
+        (control / "control").write_text(_fields(stanza), encoding="utf-8")
         for name, mode in KEPT.items():
             if self._info(name).is_file():
                 (control / name).write_bytes(files.read(self._info(name), limit=FILE_MAX))
                 (control / name).chmod(mode)
-        _forget_missing(tree, control / "conffiles")
+        _forget_changed(tree, control / "conffiles", stanza)
         return _changed(tree, control / "md5sums")
 
 
@@ -148,12 +150,23 @@ def _fields(stanza: str) -> str:
     return "\n".join([*kept, ""])
 
 
-def _forget_missing(tree: Path, conffiles: Path) -> None:
-    """Take out of the list what the owner has removed: a package has all that it lists."""
+def _forget_changed(tree: Path, conffiles: Path, stanza: str) -> None:
+    """Leave out what the owner has changed or removed: his text would become the package's.
+
+    dpkg knows the sum of each as it came (`Conffiles` in its status file), and leaves alone on the
+    disk what a package does not have.
+    """
     if conffiles.is_file():
-        lines = conffiles.read_text(encoding="utf-8").splitlines()
-        # "remove-on-upgrade /path" says that it has not (deb-conffiles(5))
-        held = [one for one in lines if " " in one or (tree / one.lstrip("/")).is_file()]
+        came = dict(re.findall(r"^ (/\S+) ([0-9a-f]{32})\b", stanza, re.MULTILINE))
+        held = []
+        for line in conffiles.read_text(encoding="utf-8").splitlines():
+            file = tree / line.lstrip("/")
+            if " " in line:  # "remove-on-upgrade /path": it is in no package (deb-conffiles(5))
+                held.append(line)
+            elif file.is_file() and _digest(file) == came.get(line):
+                held.append(line)
+            else:
+                file.unlink(missing_ok=True)
         conffiles.write_text("".join(f"{one}\n" for one in held), encoding="utf-8")
 
 

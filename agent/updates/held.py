@@ -37,7 +37,13 @@ def held(path: Path = HELD) -> list[str]:
 
 def hold(version: str, path: Path = HELD) -> None:
     """Have apt not install this version. Raises OSError."""
-    _write([*(one for one in held(path) if one != version), version], path)
+    if version not in held(path):
+        _write([*held(path), version], path)
+
+
+def forget(version: str, path: Path = HELD) -> None:
+    """Hold this version back no more. Raises OSError."""
+    release(version, lambda one, _: one != version, path)
 
 
 def release(version: str, is_newer: Callable[[str, str], bool], path: Path = HELD) -> None:

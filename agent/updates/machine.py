@@ -50,13 +50,17 @@ class Service(Value):
 
 
 class Machine:
-    """The real one. `reach` gives the exit code of a try to connect with the forerunner's code."""
+    """The real one.
+
+    `reach` gives the exit code of a try to connect with the forerunner's code: as far as TLS goes,
+    or with True a whole session.
+    """
 
     def __init__(
         self,
         dpkg: Dpkg | None = None,
         *,
-        reach: Callable[[], int],
+        reach: Callable[[bool], int],
         status: Path = STATUS,
         run: Run = subprocess.run,
     ) -> None:
@@ -98,6 +102,10 @@ class Machine:
         )
         return Service(of.get("ActiveState", ""), of.get("Result", ""), code, restarts, pid)
 
+    def kill(self) -> None:
+        """End the agent's processes at once; what systemd has to do next goes on."""
+        self._systemctl("kill", "--signal=KILL", UNIT)
+
     def waits_to_restart(self) -> bool:
         """True while the new version is not started since a call for help waits to be sent."""
         return self._systemctl("is-active", "--quiet", RESTART_UNIT).returncode == 0
@@ -110,9 +118,12 @@ class Machine:
         """True if the process says that it was connected at any time since it began."""
         return isinstance(self._told(pid).get("session_present"), bool)
 
-    def reach(self) -> tuple[bool, bool]:
-        """Two answers: the endpoint can be reached; the configuration can be read."""
-        code = self._reach()
+    def reach(self, *, session: bool) -> tuple[bool, bool]:
+        """Two answers: the broker can be reached; the configuration can be read.
+
+        A `session` would take that of an agent which is connected.
+        """
+        code = self._reach(session)
         return code == EXIT_OK, code != EXIT_CONFIG
 
     def restart_watch(self, unit: str) -> bool:

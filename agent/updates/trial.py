@@ -29,7 +29,11 @@ class Trial:
     @property
     def is_over(self) -> bool:
         """True once all of the time has passed."""
-        return self._counted_s >= self._window_s
+        return self.is_over_in(0.0)
+
+    def is_over_in(self, passed_s: float) -> bool:
+        """True if all of it has passed, with so many seconds more."""
+        return self._counted_s + passed_s >= self._window_s
 
     @property
     def online(self) -> bool:

@@ -41,7 +41,11 @@ WINDOW_S = 600.0
 LOOKS = 60
 
 #: States of a service that somebody has stopped, which is no failure (systemd(1)).
-STOPPED = {"inactive", "deactivating"}
+STOPPING = "deactivating"
+STOPPED = {"inactive", STOPPING}
+
+#: A stop takes ten seconds at most (TimeoutStopSec=), unless the process asks for more.
+STOPPING_S = 60.0
 
 #: Looks are so many times rarer while the time does not count.
 IDLE = 6
@@ -55,8 +59,10 @@ TRIES = 5
 #: A version that cannot be judged, for want of a network, is kept after this time.
 LONGEST_S = DAY_S
 
-#: The reason for going back that is no fault of the new version.
-CUT_SHORT = "the upgrade was cut short"
+#: Reasons: for going back without a fault of the new version, and for one that never ran; and for
+#: keeping one.
+CUT_SHORT, UNSETTLED = "the upgrade was cut short", "it cannot be set up"
+UNJUDGED = "it could not be judged within a day"
 
 #: An upgrade that is no more: nothing was installed, or the package is gone.
 NOTHING = "nothing"
@@ -93,9 +99,10 @@ class Watch:
         self._wall_s = wall_s
         #: Seconds to the next look.
         self.wait_s = window_s / LOOKS
-        self._began_s = self._looked_s = monotonic_s()
+        self._looked_s = monotonic_s()
         self._half_done = self._tries = 0
-        self._trial = Trial(window_s)
+        self._stopping_s = 0.0
+        self._begin_trial()
 
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Verdict:
         """Look until there is a verdict. Raises AgentError, OSError."""
@@ -119,40 +126,53 @@ class Watch:
             remove(Pending, self._directory)
             return Verdict(NOTHING, reason)
         if pending.back:
-            return self._go_back(pending, package)
+            return self._go_back(pending, package, passed_s)
         if not package.is_sound:
             return self._mend(pending, package)
         self._half_done = 0
         if package.version != pending.new:  # put there in the meantime
             pending = replace(pending, new=package.version)
             write(pending, self._directory)
-            self._trial = Trial(self._window_s)
-        return None if self._machine.waits_to_restart() else self._judge(pending, passed_s)
+            self._begin_trial()
+        return self._judge(pending, passed_s)
 
     def _judge(self, pending: Pending, passed_s: float) -> Verdict | None:
         """Judge the new version, which is installed as it should be."""
+        reason = self._weigh(pending, passed_s)
+        if reason:
+            return self._begin_back(pending, reason)
+        if reason is None:
+            return self._kept(pending, UNJUDGED) if self._is_long else None
+        return self._kept(pending, "")
+
+    def _weigh(self, pending: Pending, passed_s: float) -> str | None:
+        """What the version that is installed lacks, "" for nothing; None while that is open."""
+        if self._machine.waits_to_restart():
+            return None
         trial, service = self._trial, self._machine.service()
+        self._end_what_does_not_stop(service, passed_s)
         online = service.state == ACTIVE and self._machine.is_online(service.pid)
         trial.take(service, online=online)
         unfit = trial.unfit() if pending.ready else ""
-        lost = pending.online and service.state == ACTIVE and not (online or trial.online)
-        counts = service.state not in STOPPED
-        if unfit or lost:
-            reaches, reads = self._machine.reach()
+        unproven = pending.online and service.state == ACTIVE and not trial.online
+        counts = service.state not in STOPPED and not (unproven and online)
+        if unfit or (unproven and not online):
+            # In the end, whole: a session is taken from nobody then.
+            reaches, reads = self._machine.reach(session=trial.is_over_in(passed_s))
             counts = reads if unfit else reaches  # else the old version could not do it either
             self.wait_s *= 1 if counts else IDLE
         if counts:
             trial.pass_time(passed_s)
-        reason = unfit if counts else ""
-        if trial.is_over and not reason:
-            reason = _shortcoming(pending, trial, service)
-        if reason:
-            return self._begin_back(pending, reason)
-        if trial.is_over:
-            return self._kept(pending, "")
-        if self._monotonic_s() - self._began_s >= LONGEST_S:
-            return self._kept(pending, "it could not be judged within a day")
-        return None
+        if unfit and counts:
+            return unfit
+        return _shortcoming(pending, trial, service) if trial.is_over else None
+
+    def _end_what_does_not_stop(self, service: Service, passed_s: float) -> None:
+        """Kill a process that keeps systemd from ending it: it would outlive what replaces it."""
+        before_s = self._stopping_s
+        self._stopping_s = before_s + passed_s if service.state == STOPPING else 0.0
+        if before_s < STOPPING_S <= self._stopping_s:
+            self._machine.kill()
 
     def _mend(self, pending: Pending, package: Package) -> Verdict | None:
         """Finish what was cut short, or go back where that cannot be."""
@@ -165,33 +185,54 @@ class Watch:
             return None
         if package.state == TORN or package.version == pending.old:
             return self._begin_back(pending, CUT_SHORT)
-        return self._begin_back(pending, f"it cannot be set up: dpkg leaves it {package.state}")
+        return self._begin_back(pending, f"{UNSETTLED}: dpkg leaves it {package.state}")
 
     def _begin_back(self, pending: Pending, reason: str) -> Verdict | None:
         """Note that, and why, the old version is to be there again; and begin."""
         pending = replace(pending, back=reason)
         # First, since the agent reads it at its start, which dpkg brings about.
-        self._tell(pending, _way_back(pending))
+        self._tell(pending, _way_back(pending), reason)
         write(pending, self._directory)
-        return self._go_back(pending, self._machine.package())
+        return self._go_back(pending, self._machine.package(), 0.0)
 
-    def _go_back(self, pending: Pending, package: Package) -> Verdict | None:
-        """Put the old version in place of the new one, if it is not there yet."""
-        if not _is_back(pending, package):
-            self._machine.take_back(self._directory / PACKAGE)
-            package = self._machine.package()
-        if not _is_back(pending, package):
+    def _go_back(self, pending: Pending, package: Package, passed_s: float) -> Verdict | None:
+        """Put the old version in place of the new one; where it is there, see if it is better."""
+        if _is_back(pending, package):
+            return self._compare(pending, passed_s)
+        self._machine.take_back(self._directory / PACKAGE)
+        if not _is_back(pending, self._machine.package()):
             self._tries += 1
             if self._tries >= TRIES:
-                self._tell(pending, STUCK)
+                self._tell(pending, STUCK, pending.back)
                 self.wait_s = HOUR_S
             return None
-        went = _way_back(pending)
+        self._tell(pending, _way_back(pending), pending.back)
+        self._begin_trial()
+        return self._compare(pending, 0.0)
+
+    def _compare(self, pending: Pending, passed_s: float) -> Verdict | None:
+        """Hold the new version, unless the old one, which is back, fails in the same time too."""
+        reason, went, lacks = pending.back, _way_back(pending), None
         if went == ROLLED_BACK:
             held.hold(pending.new, self._held_file)
-        self._tell(pending, went)
+            lacks = "" if reason.startswith(UNSETTLED) else self._weigh(pending, passed_s)
+            if lacks is None and not self._is_long:
+                return None
+        if lacks:
+            held.forget(pending.new, self._held_file)
+            reason += f"; {pending.old} fails as well ({lacks}), so {pending.new} may come again"
+        self._tell(pending, went, reason)
         remove(Pending, self._directory)
-        return Verdict(went, pending.back)
+        return Verdict(went, reason)
+
+    @property
+    def _is_long(self) -> bool:
+        """True if it has taken longer than anybody waits for a network."""
+        return self._monotonic_s() - self._began_s >= LONGEST_S
+
+    def _begin_trial(self) -> None:
+        self._trial = Trial(self._window_s)
+        self._began_s = self._monotonic_s()
 
     def _kept(self, pending: Pending, reason: str) -> Verdict:
         write(Outcome(KEPT, pending.old, pending.new, reason, self._wall_s()), self._directory)
@@ -200,8 +241,8 @@ class Watch:
         remove(Pending, self._directory)
         return Verdict(KEPT, reason)
 
-    def _tell(self, pending: Pending, went: str) -> None:
-        outcome = Outcome(went, pending.old, pending.new, pending.back, self._wall_s())
+    def _tell(self, pending: Pending, went: str, reason: str) -> None:
+        outcome = Outcome(went, pending.old, pending.new, reason, self._wall_s())
         write(outcome, self._directory)
 
 

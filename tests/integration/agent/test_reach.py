@@ -26,11 +26,14 @@ def test_the_way_is_tried_beside_an_agent_that_is_connected(
     assert agent.status()["state"] == "online"
     assert len(cloud.observer.messages(f"{name_of(agent)}/status")) == 1
 
-    cloud.broker.stop()
+    assert agent.command("reach", "--session").returncode == EXIT_OK
+    cloud.observer.wait(f"{name_of(agent)}/status", count=2)  # it took that of the agent
+
+    cloud.broker.pause()  # TLS is the kernel's and the broker's: neither way is open then
     try:
         tried = agent.command("reach")
     finally:
-        cloud.broker.start()
+        cloud.broker.resume()
     assert tried.returncode == EXIT_TEMPORARY
 
     agent.config.write_text("[nothing]\n")

@@ -35,10 +35,16 @@ Description: report a device
  of which one is empty.
 """
 
+#: The sum of a conffile, as it came.
+README = "513735fd4ac148c36e4ad272a69f8734"
+
 #: What dpkg adds, in the places where it does.
 STATUS = CONTROL.replace(
     "Package: pi-iot-agent\n", "Package: pi-iot-agent\nStatus: install ok half-configured\n"
-).replace("Description:", "Conffiles:\n /etc/pi-iot-agent/README 0123456789abcdef\nDescription:")
+).replace(
+    "Description:",
+    "Conffiles:\n /etc/pi-iot-agent/README " + README + "\nDescription:",
+)
 
 FILES = {
     "usr/bin/pi-iot-agent": ("#!/bin/sh\n", 0o755),
@@ -182,17 +188,29 @@ def test_of_a_damaged_installation_the_best_is_kept(installed: Installed) -> Non
     assert "agent/__init__.py" in names(installed.kept / PACKAGE)
 
 
-def test_an_owners_change_of_a_conffile_is_no_damage(installed: Installed) -> None:
-    """It is kept, and a directory that the owner has moved is one in the package."""
+def test_an_owners_change_of_a_conffile_is_not_the_packages(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """It would be overwritten by the next version: dpkg leaves alone what a package lacks."""
     (installed.root / "etc/pi-iot-agent/README").write_text("mine\n")
+
+    assert installed.forerunner.keep() == []
+
+    assert "README" not in names(installed.kept / PACKAGE)
+    _, lines = parts(installed.kept / PACKAGE, tmp_path / "parts")["conffiles"]
+    assert lines == []
+
+
+def test_a_directory_that_the_owner_has_moved_is_one_in_the_package(installed: Installed) -> None:
+    """A link is in its place, and its files are there."""
     moved = installed.root / "elsewhere"
     (installed.root / "usr/lib/pi-iot-agent").rename(moved)
     (installed.root / "usr/lib/pi-iot-agent").symlink_to(moved)
 
     assert installed.forerunner.keep() == []
+
     kept = installed.kept / UNPACKED
-    assert (kept / "etc/pi-iot-agent/README").read_text() == "mine\n"
-    assert (kept / "usr/lib/pi-iot-agent").is_dir()
+    assert (kept / "usr/lib/pi-iot-agent/agent/__init__.py").is_file()
     assert not (kept / "usr/lib/pi-iot-agent").is_symlink()
 
 

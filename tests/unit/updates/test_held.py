@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.updates.held import held, hold, release
+from agent.updates.held import forget, held, hold, release
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,7 @@ def test_a_later_version_that_is_proven_releases_those_before(tmp_path: Path) ->
     for version in ("0.2.0", "0.3.0", "0.4.0"):
         hold(version, path)
 
+    forget("0.9.0", path)
     release("0.3.0", is_newer, path)
     assert held(path) == ["0.4.0"]
 
@@ -40,3 +41,14 @@ def test_a_later_version_that_is_proven_releases_those_before(tmp_path: Path) ->
     assert not path.exists()
 
     release("0.4.0", is_newer, path)
+
+
+def test_one_version_can_be_forgotten(tmp_path: Path) -> None:
+    """Which failed for another reason than its own; the others stay held."""
+    path = tmp_path / "held"
+    for version in ("0.2.0", "0.3.0", "0.4.0"):
+        hold(version, path)
+
+    forget("0.3.0", path)
+
+    assert held(path) == ["0.2.0", "0.4.0"]

@@ -50,7 +50,7 @@ class Programs:
         return subprocess.CompletedProcess(command, self.code, self.said, "")
 
 
-def machine(programs: Programs, *, status: Path, reach: Callable[[], int] = int) -> Machine:
+def machine(programs: Programs, *, status: Path, reach: Callable[[bool], int] = int) -> Machine:
     """A machine whose programs are these."""
     return Machine(Dpkg(status.parent, run=programs), reach=reach, status=status, run=programs)
 
@@ -145,9 +145,12 @@ def test_a_try_to_connect_says_two_things(
     tmp_path: Path, code: int, *, reaches: bool, reads: bool
 ) -> None:
     """If the endpoint answers, and if the configuration can be read at all."""
-    seen = machine(Programs(), status=tmp_path / "status.json", reach=lambda: code)
+    seen = machine(
+        Programs(), status=tmp_path / "status.json", reach=lambda session: 0 if session else code
+    )
 
-    assert seen.reach() == (reaches, reads)
+    assert seen.reach(session=False) == (reaches, reads)
+    assert seen.reach(session=True) == (True, True)
 
 
 @pytest.mark.parametrize(
