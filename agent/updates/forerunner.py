@@ -161,9 +161,8 @@ def _forget_changed(tree: Path, conffiles: Path, stanza: str) -> None:
         held = []
         for line in conffiles.read_text(encoding="utf-8").splitlines():
             file = tree / line.lstrip("/")
-            if " " in line:  # "remove-on-upgrade /path": it is in no package (deb-conffiles(5))
-                held.append(line)
-            elif file.is_file() and _digest(file) == came.get(line):
+            absent = " " in line  # "remove-on-upgrade /path" (deb-conffiles(5))
+            if absent or (file.is_file() and _digest(file) == came.get(line)):
                 held.append(line)
             else:
                 file.unlink(missing_ok=True)

@@ -74,7 +74,7 @@ def test_the_scripts_call_what_there_is() -> None:
         assert re.search(rf"for unit in .*\b{unit.removesuffix('.service')}\b", prerm)
     assert all(f"${{{TAKING_BACK}:-}}" in one for one in (prerm, postinst))
     assert f"--unit={RESTART_UNIT}" in postinst
-    assert f"{STATUS}'" in postinst
+    assert f"{STATUS} " in postinst
     assert f"{HELD}" in SCRIPTS["postrm"]
     assert f"rm -rf {DIRECTORY}\n" in SCRIPTS["postrm"]
 
