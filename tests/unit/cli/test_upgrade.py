@@ -59,7 +59,7 @@ def test_only_root_does_it() -> None:
 def test_the_unit_runs_the_forerunner_where_a_note_is() -> None:
     """Under the names by which it was kept."""
     directory, program = PROGRAM.split("/", 1)
-    assert f"ConditionPathExists={DIRECTORY / NAMES[Pending]}\n" in WATCH
+    assert f"ConditionPathExists=|{DIRECTORY / NAMES[Pending]}\n" in WATCH
     assert f"for at in {DIRECTORY / directory} " in WATCH
     assert f"program=$$at/{program};" in WATCH
     assert "$$program upgrade watch" in WATCH
