@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.updates.machine import ACTIVE, FAILED
+from agent.updates.machine import ACTIVATING, ACTIVE, FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Trial:
 def _ended(service: Service | None) -> str:
     """How the service has ended last, in systemd's words."""
     if service is None or service.result == "success":
-        return "systemd started it again"
+        still = service and service.state == ACTIVATING
+        return "its start did not come to an end" if still else "systemd started it again"
     code = f", exit code {service.exit_code}" if service.result == "exit-code" else ""
     return f"{service.result}{code}"
