@@ -9,12 +9,13 @@ from agent import files
 from agent.cli import updates
 from agent.cli.output import complain, tell
 from agent.cli.questions import UsageError
-from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
+from agent.errors import EXIT_CONFIG, EXIT_OK, AgentError, NotPermittedError, explained
 from agent.updates import DIRECTORY, Looked, looked_of, notes
-from agent.updates.apt import is_here, look, run
+from agent.updates.apt import forget, is_here, look, refresh, run
+from agent.updates.openpgp import KeyFileError
 from agent.updates.sources import ETC, current, normal_url, read_key, remove, write
 from agent.updates.trouble import FOREIGN
-from agent.value import Value, replace
+from agent.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from agent.updates.apt import Run
     from agent.updates.openpgp import PublicKey
+    from agent.updates.sources import Source
 
 OFF = "off"
 
@@ -97,31 +99,33 @@ def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run:
     """Have updates come from there, look once, and tell; the exit code.
 
     That is 0 also where the network is what failed: what was wanted is written, and each day looks
-    again. Raises AgentError.
+    again. A place that is a wrong one gives way to the one before. Raises AgentError.
     """
     if place.key is None:
-        with explained():
-            gone = remove(etc)
-            if directory.is_dir():
-                notes.remove(Looked, directory)
-        tell(f"Updates {'are no longer taken up.' if gone else 'were not taken up.'}")
-        return EXIT_OK
+        return _end(etc, directory, run)
     with explained():
-        before = current(etc)
-        same = before is not None and before.url == place.url
-        source = write(place.url, place.key, etc)
+        before, note = current(etc), looked_of(directory)
+        known_key = before is not None and _has(before, place.key)
+        source = _write(place.url, place.key, known_key=known_key, etc=etc, run=run)
         files.make_directory(directory, 0o755)
-        if not (same and looked_of(directory)):
+        if not (before and before.url == place.url and note):
             notes.write(Looked(time.time()), directory)
         tell(f"{etc}: is set up. {updates.place(source)}")
         tell("Looking for updates ...")
         trouble = look(etc=etc, directory=directory, run=run)
-        if trouble and trouble.kind == FOREIGN:  # pins of ours do not hold what comes from there
-            remove(etc)
-            notes.remove(Looked, directory)
-            raise updates.LookError(
-                replace(trouble, text=f"{trouble.text}; it is taken away again")
-            )
+        stays = ""
+        if trouble and trouble.exit_code == EXIT_CONFIG:
+            if before and before.url != place.url and (known_key or trouble.is_of_the_place):
+                write(before.url, place.key, etc)
+                notes.write(note or Looked(time.time()), directory)
+                refresh(etc=etc, directory=directory, run=run)
+                stays = f"Updates stay with {before.url}" + (
+                    "." if known_key else ", and this key."
+                )
+            elif trouble.kind == FOREIGN:  # pins of ours do not hold what comes from there
+                remove(etc)
+                notes.remove(Looked, directory)
+                stays = "It is taken away again: updates are not taken up."
     updates.show(etc=etc, directory=directory, run=run)
     if trouble is None:
         return EXIT_OK
@@ -130,4 +134,35 @@ def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run:
         tell(f"Not yet looked: {error.text}.\nIt is tried again each day; {error.hint}.")
         return EXIT_OK
     complain(error)
+    tell(stays or "It stays set up as given, and each day looks again.")
     return error.exit_code
+
+
+def _end(etc: Path, directory: Path, run: Run) -> int:
+    """Take up no updates any more."""
+    with explained():
+        if current(etc):
+            forget(etc, run)
+        gone = remove(etc)
+        if directory.is_dir():
+            notes.remove(Looked, directory)
+    tell(f"Updates {'are no longer taken up.' if gone else 'were not taken up.'}")
+    return EXIT_OK
+
+
+def _write(url: str, key: PublicKey, *, known_key: bool, etc: Path, run: Run) -> Source:
+    """The source, with nothing of what another key has vouched for."""
+    if not known_key and current(etc):
+        forget(etc, run)
+    source = write(url, key, etc)
+    if not known_key:  # of the new place, where it was one before
+        forget(etc, run)
+    return source
+
+
+def _has(source: Source, key: PublicKey) -> bool:
+    """True if the source is taken up with this key."""
+    try:
+        return read_key(source.key) == key
+    except (KeyFileError, OSError):
+        return False

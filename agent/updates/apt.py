@@ -114,10 +114,12 @@ def look(
     if said.code == TIMED_OUT:
         again = "see network and server; `sudo pi-iot-agent updates` looks again"
         found = Trouble("timeout", f"{source.url} did not come to an end", again)
-    elif not _is_signed(said) or not (origins := _origins(etc, run)):
+    elif not _is_signed(said) or not (origins := {*_indexes(etc, run).values()}):
         found = trouble(said.text, source, now_s=now_s, synchronized=synchronized)
     elif origins != {PACKAGE}:
         found = foreign(source)
+    if found and found.spoils:
+        forget(etc, run)
     before = looked_of(directory) or Looked(now_s)
     told = replace(
         before,
@@ -151,6 +153,19 @@ def refresh(
     after = _counted(before, versions(etc, run), wall_s())
     if after != before:
         write(after, directory)
+
+
+def forget(etc: Path = ETC, run: Run = run) -> None:
+    """Remove what apt keeps of our source's index, so that nothing more is installed by that.
+
+    It was checked when it came, and never is again: not by another key, nor for its date. Raises
+    OSError.
+    """
+    for index in _indexes(etc, run):
+        place, suite, _ = index.name.partition("_dists_stable_")
+        for path in index.parent.iterdir() if suite else ():
+            if path.name.startswith(f"{place}{suite}"):
+                path.unlink(missing_ok=True)
 
 
 def versions(etc: Path = ETC, run: Run = run) -> Versions:
@@ -229,10 +244,10 @@ def _is_signed(said: Said) -> bool:
     return said.code == 0 or bool(errors)
 
 
-def _origins(etc: Path, run: Run) -> set[str]:
-    """The origin that each index of our source that is on the disk says of itself."""
+def _indexes(etc: Path, run: Run) -> dict[Path, str]:
+    """Each index of our source that is on the disk, and the origin that it says of itself."""
     wanted = ["--format", "$(FILENAME) $(ORIGIN)", "Created-By: Packages"]
     told = run([APT_GET, "indextargets", *_only(etc), *wanted], ASK_S)
     lines = told.text.splitlines() if told.code == 0 else []
     found = (line.partition(" ") for line in lines)
-    return {origin for path, _, origin in found if Path(path).is_file()}
+    return {Path(path): origin for path, _, origin in found if Path(path).is_file()}

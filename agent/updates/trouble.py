@@ -64,6 +64,12 @@ OURS = {
     "refused",
 }
 
+#: Those by which what was fetched before is not vouched for any more either.
+SPOILING = {"expired", "foreign", "key-expired", "key-file", "key-revoked", "key-wrong", "weak"}
+
+#: Those that tell that the place is a wrong one.
+OF_THE_PLACE = {"foreign", "not-found", "refused"}
+
 #: One of them that apt has nothing against: pins hold by the origin that a repository says it is.
 FOREIGN = "foreign"
 
@@ -79,6 +85,16 @@ class Trouble(Value):
     def passes(self) -> bool:
         """True if it may well be over the next time, and what was set up is not in doubt."""
         return self.kind in PASSING
+
+    @property
+    def spoils(self) -> bool:
+        """True if nothing that came from there before should be installed any more."""
+        return self.kind in SPOILING
+
+    @property
+    def is_of_the_place(self) -> bool:
+        """True if there is nothing for this device at that URL, whatever its key."""
+        return self.kind in OF_THE_PLACE
 
     @property
     def exit_code(self) -> int:

@@ -34,6 +34,7 @@ def machine(tmp_path: Path) -> Machine:
     """One where updates are not taken up; its public key lies beside it."""
     (tmp_path / "key.asc").write_bytes(ARMOURED)
     (tmp_path / "other.asc").write_bytes(OTHER)
+    (tmp_path / "third.asc").write_bytes(BINARY.replace(b"good", b"mine"))
     (tmp_path / "secret").write_bytes(SECRET)
     return Machine(tmp_path)
 
@@ -206,16 +207,71 @@ def test_a_repository_that_does_not_do_is_told_with_an_exit_code(
     assert current(machine.etc)
 
 
-def test_another_repository_is_taken_away_again(machine: Machine) -> None:
+def test_another_repository_is_taken_away_again(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nothing of it stays, since more than this package could come from there."""
     machine.origin = "Debian"
 
-    with pytest.raises(AgentError, match=r"another repository.*taken away again") as raised:
-        take_up(machine, *BOTH)
+    assert take_up(machine, *BOTH) == 78
 
-    assert raised.value.exit_code == 78
+    told = capsys.readouterr()
+    assert "another repository" in told.err
+    assert "It is taken away again: updates are not taken up." in told.out
     assert current(machine.etc) is None
     assert looked_of(machine.directory) is None
+
+
+@pytest.mark.parametrize("name", ["file", "wrongkey", "foreign"])
+def test_a_wrong_place_gives_way_to_the_one_before(
+    machine: Machine, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Which is named; what was noted of it stays."""
+    take_up(machine, *BOTH)
+    before, note = current(machine.etc), machine.note
+    if name == "foreign":
+        machine.origin = "Debian"
+    else:
+        machine.looks = [said("trixie")[name]]
+
+    assert take_up(machine, "--updates", "file:///media/usb") == 78
+
+    assert f"Updates stay with {URL}." in capsys.readouterr().out
+    assert current(machine.etc) == before
+    assert machine.note == note
+
+
+def test_a_key_that_was_replaced_never_comes_back(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been stolen; nor is anything installed that it has signed."""
+    machine.candidate = "0.2.0"
+    take_up(machine, *BOTH)
+    machine.looks = [said("bookworm")["wrongkey"]]
+
+    assert take_up(machine, "--updates-key", "@/other.asc") == 78
+    assert "It stays set up as given" in capsys.readouterr().out
+    assert machine.note.waiting == ""
+    assert not machine.release.exists()
+
+    machine.looks = [said("bookworm")["file"]]
+    words = ("--updates", "file:///media/usb", "--updates-key", "@/third.asc")
+    assert take_up(machine, *words) == 78
+
+    assert f"Updates stay with {URL}, and this key." in capsys.readouterr().out
+    source = current(machine.etc)
+    assert source
+    assert (source.url, source.key.read_bytes()) == (URL, BINARY.replace(b"good", b"mine"))
+
+
+def test_what_was_fetched_goes_with_its_source(machine: Machine) -> None:
+    """So that nothing is there when another key is given for the same place."""
+    take_up(machine, *BOTH)
+    assert machine.release.exists()
+
+    take_up(machine, "--updates", "off")
+
+    assert not machine.release.exists()
 
 
 def test_other_flags_of_setup_are_known(machine: Machine) -> None:

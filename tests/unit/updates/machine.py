@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.updates.trouble import Trouble
 
 URL = "http://127.0.0.1:8971/good"
+PLACE = "127.0.0.1:8971_good"
 POLICY = "pi-iot-agent:\n  Installed: {}\n  Candidate: {}\n  Version table:\n"
 GOOD = Said(0, f"Hit:1 {URL} stable InRelease\nReading package lists...\n")
 
@@ -37,7 +38,10 @@ class Machine:
         self.now_s = NOW_S
         self.slept_s: list[float] = []
         self.commands: list[list[str]] = []
-        self._index = root / "Packages"
+        self.lists = root / "lists"
+        self.lists.mkdir()
+        self._index = self.lists / f"{PLACE}_dists_stable_main_binary-arm64_Packages"
+        self.release = self.lists / f"{PLACE}_dists_stable_InRelease"
 
     def take_up(self, url: str = URL) -> None:
         """Have updates come from there."""
@@ -59,11 +63,15 @@ class Machine:
         assert f"Dir::Etc::sourcelist={self.etc / sources.SOURCE}" in words
         assert "Dir::Etc::sourceparts=-" in words
         if program == "apt-cache":
-            return Said(0, POLICY.format(self.installed, self.candidate))
+            candidate = self.candidate if self._index.exists() else self.installed
+            return Said(0, POLICY.format(self.installed, candidate))
         if "indextargets" in words:
-            self._index.touch() if self.has_index else self._index.unlink(missing_ok=True)
             return Said(0, f"{self._index} {self.origin}\n")
-        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        said = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if (said.code == 0 or GOOD.text in said.text) and self.has_index:
+            self._index.touch()
+            self.release.touch()
+        return said
 
     def look(self) -> Trouble | None:
         """Look once."""

@@ -89,6 +89,32 @@ def test_another_repository_is_none_of_ours(machine: Machine, origin: str) -> No
     assert machine.note.succeeded_s == 0
 
 
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    ("name", "waits"),
+    [
+        *(("expired", ""), ("wrongkey", ""), ("revoked", "")),
+        *(("dns", "0.2.0"), ("hash", "0.2.0"), ("unsigned", "0.2.0")),
+    ],
+)
+def test_what_is_not_vouched_for_any_more_is_not_kept(
+    machine: Machine, release: str, name: str, waits: str
+) -> None:
+    """Apt would install it by an index that it checks no more, by key or by date."""
+    machine.candidate = "0.2.0"
+    others = machine.lists / "deb.debian.org_debian_dists_stable_InRelease"
+    others.touch()
+    machine.look()
+    assert machine.note.waiting == "0.2.0"
+    machine.looks = [said(release)[name]]
+
+    assert machine.look()
+
+    assert machine.note.waiting == waits
+    assert machine.release.exists() == bool(waits)
+    assert others.exists()
+
+
 def test_programs_of_others_after_a_look_are_no_trouble_of_ours(machine: Machine) -> None:
     """They may fail as they like."""
     hooks = "E: Problem executing scripts APT::Update::Post-Invoke 'false'\n"
@@ -213,6 +239,7 @@ def test_only_a_newer_version_waits(
 ) -> None:
     """Where one is installed."""
     machine.installed, machine.candidate = installed, candidate
+    machine.look()
 
     found = versions(machine.etc, machine.run)
 
