@@ -79,5 +79,5 @@ def _ended(service: Service | None) -> str:
     if service is None or service.result == "success":
         still = service and service.state == ACTIVATING
         return "its start did not come to an end" if still else "systemd started it again"
-    code = f", exit code {service.exit_code}" if service.result == "exit-code" else ""
-    return f"{service.result}{code}"
+    exited = service.result == "exit-code" and service.exit_code  # else it is a signal's number
+    return f"exit code {service.exit_code}" if exited else service.result

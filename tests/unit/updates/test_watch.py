@@ -41,7 +41,7 @@ def hanging(now_s: float) -> Service:
 
 def starving(now_s: float) -> Service:
     """One that is ready, and ended by the watchdog every three minutes."""
-    return Service(ACTIVE, "watchdog", 0, restarts=int(now_s / 185), pid=7 + int(now_s / 185))
+    return Service(ACTIVE, "watchdog", 6, restarts=int(now_s / 185), pid=7 + int(now_s / 185))
 
 
 class FakeMachine:
@@ -184,8 +184,8 @@ def test_a_version_that_runs_and_connects_is_kept(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("runs", "reason", "longest_s"),
     [
-        (crashing, "it ended 5 times before it was ready: exit-code, exit code 1", 45),
-        (REFUSES, "it does not start: exit-code, exit code 78", 30),
+        (crashing, "it ended 5 times before it was ready: exit code 1", 45),
+        (REFUSES, "it does not start: exit code 78", 30),
         (
             hanging,
             "it is not ready, but activating: its start did not come to an end",
@@ -472,7 +472,7 @@ def test_a_power_cut_while_going_back_is_gone_on_from(rig: Rig) -> None:
     rig.boot()
     verdict = rig.wait()
 
-    assert verdict == Verdict(ROLLED_BACK, "it does not start: exit-code, exit code 78")
+    assert verdict == Verdict(ROLLED_BACK, "it does not start: exit code 78")
     assert held(rig.held) == [NEW]
 
 
@@ -567,7 +567,7 @@ def test_who_comes_online_in_the_last_moment_is_looked_at_once_more(rig: Rig) ->
 @pytest.mark.parametrize(
     ("runs", "online", "lacks"),
     [
-        (REFUSES, True, "it does not start: exit-code, exit code 78"),
+        (REFUSES, True, "it does not start: exit code 78"),
         (RUNS, False, "it does not connect, though the endpoint can be reached"),
     ],
 )
@@ -622,7 +622,7 @@ def test_a_comparison_without_a_network_leaves_the_version_held(rig: Rig) -> Non
     assert rig.wait(DAY_S - 3600) is None
     verdict = rig.wait(2 * 3600)
 
-    assert verdict == Verdict(ROLLED_BACK, "it does not start: exit-code, exit code 78")
+    assert verdict == Verdict(ROLLED_BACK, "it does not start: exit code 78")
     assert held(rig.held) == [NEW]
 
 
