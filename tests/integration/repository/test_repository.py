@@ -96,6 +96,8 @@ def test_an_index_ends(tmp_path: Path, repository: Path, key: Key, debs: dict[st
 
     assert "expired" in apt.update()
     assert apt.versions() == []
+    publish(repository, key, "--renew")
+    assert (apt.update(), apt.versions()) == ("", [OLD])
 
 
 def test_a_package_that_was_cut_off_is_not_taken(
