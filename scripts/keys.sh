@@ -15,8 +15,9 @@ choose_keys() {
     for name in "${names[@]}"; do
         gpg --with-colons --$list -- "$name" >"$work/key" 2>/dev/null || true
         number=$(grep -c ^sec: "$work/key" || true)
+        [ "$number" -gt 0 ] || [ ! -f "$name" ] || die "$name: holds no secret key"
         [ "$number" -gt 0 ] ||
-            die "$name: no secret key; give files that hold one each, or only keys of gpg's keyring"
+            die "$name: is no file${ring:+ as the first one is}, and no secret key of gpg's keyring"
         [ "$number" = 1 ] || die "$name: $number secret keys; name one by its fingerprint"
         IFS=: read -r _ validity bits kind _ _ ends _ _ _ _ can _ < <(grep ^sec: "$work/key")
         [ "$validity" != r ] || die "$name: is revoked; sign with another key"

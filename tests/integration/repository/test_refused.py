@@ -44,7 +44,7 @@ def keyring() -> Iterator[Key]:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("nobody@", "no secret key"),
+        ("nobody@", "is no file, and no secret key of gpg's keyring"),
         (ENDED, "ended 2025-01-31; gpg --quick-set-expire lengthens it"),
         (REVOKED, "is revoked"),
         (TWICE, "2 secret keys; name one by its fingerprint"),
@@ -72,8 +72,8 @@ def test_a_file_without_a_secret_key(repository: Path, key: Key, debs: dict[str,
     public = run(repository, "--key", key.public, debs[OLD])
     mixed = run(repository, "--key", key.secret, "--key", "updates@", debs[OLD])
 
-    assert refused(public, f"{key.public}: no secret key"), public
-    assert refused(mixed, "updates@: no secret key; give files that hold one each, or only"), mixed
+    assert refused(public, f"{key.public}: holds no secret key"), public
+    assert refused(mixed, "updates@: is no file as the first one is, and no secret key of"), mixed
     assert not repository.exists()
 
 
@@ -127,9 +127,24 @@ def test_other_bytes_under_the_same_version(tmp_path: Path, standing: Path, key:
     shutil.copy(again, standing / POOL)
     laid = run(standing, "--key", key.secret, "--renew")
 
-    assert refused(given, f"{OLD} is there with other bytes; raise the version"), given
-    assert refused(given_later, f"{OLD} is there with other bytes; raise the version"), given_later
+    for said in (given, given_later):
+        assert refused(said, f"{OLD} was published with other bytes; raise the version"), said
     assert refused(laid, f"{again.name}: is not what was published; bring that back"), laid
+
+
+def test_a_package_that_was_spoilt_where_it_lies(
+    standing: Path, key: Key, debs: dict[str, Path]
+) -> None:
+    """It does not fall out of the index without a word, and can be brought back."""
+    laid = standing / POOL / debs[OLD].name
+    laid.write_bytes(laid.read_bytes()[:100])
+
+    said = run(standing, "--key", key.secret, "--renew")
+    assert refused(said, f"{laid}: is not what was published; bring that back, or"), said
+    said = run(standing, "--key", key.secret, debs[OLD])
+
+    assert f"{OLD} is there already\nrepository: holds {OLD}\nrepository: done" in said
+    assert laid.read_bytes() == debs[OLD].read_bytes()
 
 
 def test_a_directory_that_is_not_ours(tmp_path: Path, key: Key, debs: dict[str, Path]) -> None:
