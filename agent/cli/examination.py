@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from agent.cli import agent_findings, identity_findings, link_findings, local_findings
-from agent.cli.status import STALE_HINT, conditions_of, read_status, stale
+from agent.cli.status import NOT_RUNNING, STALE_HINT, START_HINT, conditions_of, read_status, stale
 from agent.cli.verdict import FAIL, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Longest wait for a connection that was lost just now, such as to a command's proof.
 RETURN_S, LOOK_S = 10.0, 0.5
+
+#: Where to look for why it does not.
+ENDED_HINT = "`journalctl -u pi-iot-agent` says why it has ended, if it has"
 
 #: Is seen here and at AWS.
 COPIED = conditions.IDENTITY_COPIED.code
@@ -102,6 +105,8 @@ def _status(
             status = read_status(config.paths)
         if status and (old := stale(status, config.paths.status_file, clock.wall_s())):
             yield Finding(WARN, "agent", old, STALE_HINT)
+        if status is None:
+            yield Finding(WARN, "agent", NOT_RUNNING, f"{START_HINT}; {ENDED_HINT}")
         return status
     except AgentError as error:
         yield Finding(WARN, "agent", error.text, error.hint)

@@ -6,7 +6,7 @@ import time
 
 from agent.cli import verdict
 from agent.cli.rule_warnings import rule_warnings
-from agent.cli.status import ago
+from agent.cli.status import looked
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError, SensorError
@@ -15,7 +15,16 @@ from agent.health import conditions
 from agent.model import COUNT
 from agent.sensors import lacking, open_sensor
 from agent.store.inspection import StoreForbiddenError, StoreMissingError, inspect
-from agent.updates import DIRECTORY, RESTORED, looked_of, outcome_of, told, undone
+from agent.updates import (
+    DIRECTORY,
+    RESTORED,
+    looked_of,
+    on_trial,
+    outcome_of,
+    pending_of,
+    told,
+    undone,
+)
 from agent.uplink.announcement import STATUS
 
 TYPE_CHECKING = False
@@ -90,20 +99,24 @@ def of_store(config: Config) -> Finding:
 
 
 def of_updates(clock: Clock, directory: Path = DIRECTORY) -> Iterator[Finding]:
-    """The last look for updates, where they are taken up, and an upgrade that did not last."""
+    """The last look for updates, where they are taken up, and an upgrade that did not last.
+
+    Or one that has to prove itself still.
+    """
     if outcome := undone(outcome_of(directory)):
         text, hint = told(outcome)
         if outcome.went == RESTORED:
             yield Finding(OK, "updates", text, hint)
         else:
             yield verdict.of(conditions.ROLLED_BACK, WARN, text, hint)
-    if looked := looked_of(directory):
-        when = f"last looked for {ago(looked.looked_s, clock.wall_s())}"
-        if looked.trouble:
-            text = f"{when}, in vain: {looked.trouble}"
-            yield verdict.of(conditions.UPDATES_FAILING, WARN, text, looked.hint)
+    if pending := pending_of(directory):
+        yield Finding(OK, "updates", *on_trial(pending))
+    if note := looked_of(directory):
+        how = looked(note.looked_s, note.succeeded_s, note.trouble, clock.wall_s())
+        if note.trouble:
+            yield verdict.of(conditions.UPDATES_FAILING, WARN, how, note.hint)
         else:
-            yield Finding(OK, "updates", when)
+            yield Finding(OK, "updates", how)
 
 
 def of_sensors(config: Config) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from agent.cli.output import PROGRAM
 from agent.errors import EXIT_FAILURE, EXIT_OK, EXIT_REFUSED, AgentError
 from agent.health.conditions import INFO
 from agent.model import DAY_S, HOUR_S, KIB, MIB, MINUTE_S, is_time
+from agent.updates import DIRECTORY, on_trial, pending_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 EXIT_NOT_RUNNING = 3
 
+NOT_RUNNING, START_HINT = "not running", "start it with `sudo systemctl start pi-iot-agent`"
+
 #: The agent writes its status every 75 s at least; one that is older tells of another time.
 STALE_S = 180.0
 STALE_HINT = "see `df /run` and `journalctl -u pi-iot-agent`"
@@ -38,6 +41,9 @@ MOST_TOLD = 20
 
 #: Beyond any time in seconds and any size in bytes that a status tells.
 HUGE = 1e18
+
+
+NEVER = "never"
 
 
 class UnreadableError(AgentError):
@@ -56,18 +62,23 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print the agent's status.json")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print the status: 0 healthy, 1 degraded, 3 not running. Raises UnreadableError."""
+def run(arguments: argparse.Namespace, *, updates: Path = DIRECTORY) -> int:
+    """Print the status: 0 healthy, 1 degraded, 3 not running. Raises UnreadableError.
+
+    `updates` is the directory of root's notes on them.
+    """
     paths = settings(arguments).paths
     status = read_status(paths)
+    pending = pending_of(updates)
+    trial = "; ".join(on_trial(pending)) if pending else ""
     if status is None:
-        print(f"{PROGRAM}: not running; nobody holds {paths.lock_file}", file=sys.stderr)
-        print("hint: start it with `sudo systemctl start pi-iot-agent`", file=sys.stderr)
+        print(f"{PROGRAM}: {NOT_RUNNING}; nobody holds {paths.lock_file}", file=sys.stderr)
+        print(f"hint: {trial or START_HINT}", file=sys.stderr)
         return EXIT_NOT_RUNNING
     if arguments.json:
         print(json.dumps(status, indent=2))
     else:
-        print("\n".join(sentences(status, time.time())))
+        print("\n".join(sentences(status, time.time(), trial=trial)))
     if old := stale(status, paths.status_file, time.time()):
         print(f"{PROGRAM}: {old}\nhint: {STALE_HINT}", file=sys.stderr)
     return EXIT_FAILURE if old or degraded(status) else EXIT_OK
@@ -116,8 +127,11 @@ def degraded(status: dict[str, Json]) -> bool:
     return any(condition.get("severity") != INFO for condition in conditions_of(status))
 
 
-def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
-    """The status for a person, line by line; `now_s` is the wall clock."""
+def sentences(status: dict[str, Json], now_s: float, *, trial: str = "") -> Iterator[str]:
+    """The status for a person, line by line; `now_s` is the wall clock.
+
+    `trial` tells of a version that has to prove itself.
+    """
     endpoint = status.get("endpoint") or "no endpoint yet"
     progress = status.get("progress")
     yield f"{status.get('thing')} is {status.get('state')} ({endpoint})"
@@ -133,6 +147,8 @@ def sentences(status: dict[str, Json], now_s: float) -> Iterator[str]:
     yield f"The running total is {status.get('total')}."
     yield from quiet(status, now_s)
     yield from version(status, now_s)
+    if trial:
+        yield f"{trial[0].upper()}{trial[1:]}."
     card = status.get("card")
     if isinstance(card, dict) and _is_number(card.get("bytes_per_day")):
         most = f", most of it by {card['most_by']}" if card.get("most_by") else ""
@@ -179,12 +195,21 @@ def version(status: Mapping[str, Json], now_s: float) -> Iterator[str]:
     told = f"Version {runs} runs"
     if waiting := status.get("version_waiting"):
         told += f"; {waiting} is waiting"
-    looked_s = status.get("updates_looked")
-    if _is_number(looked_s):
-        told += f"; updates were last looked for {ago(looked_s, now_s)}"
-    elif "updates_looked" in status:  # which an older version does not tell
+    if _is_number(status.get("updates_since")):
+        tried_s, looked_s = status.get("updates_tried"), status.get("updates_looked")
+        told += f"; updates were {looked(tried_s, looked_s, status.get('updates_trouble'), now_s)}"
+    elif "updates_since" in status:  # which an older version does not tell
         told += "; no updates are set up"
     yield f"{told}."
+
+
+def looked(tried_s: Json, succeeded_s: Json, trouble: Json, now_s: float) -> str:
+    """How updates were looked for, as far as it is known; a look that failed is none."""
+    last = ago(succeeded_s or None, now_s)
+    if trouble:
+        last = "no look has succeeded yet" if last == NEVER else f"the last success was {last}"
+        return f"looked for {ago(tried_s, now_s)}, in vain: {trouble}; {last}"
+    return "not looked for yet" if last == NEVER else f"last looked for {last}"
 
 
 def lasting(seconds: float) -> str:
@@ -199,7 +224,7 @@ def lasting(seconds: float) -> str:
 
 def ago(moment_s: Json, now_s: float) -> str:
     """Time from `moment_s` to `now_s`, in the unit that a person would choose; "never" for none."""
-    return f"{span(moment_s, now_s)} ago" if _is_number(moment_s) else "never"
+    return f"{span(moment_s, now_s)} ago" if _is_number(moment_s) else NEVER
 
 
 def _is_number(value: Json) -> TypeGuard[float]:

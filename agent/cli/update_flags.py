@@ -91,7 +91,12 @@ def wanted(
     if url == OFF:
         return Wanted("", None)
     with explained():
-        public = read_key(key or (before.key if before else Path()))
+        public = read_key(key) if key else _kept(before)
+    if public is None:
+        raise UsageError(
+            "the key that updates were signed with is missing here, or spoiled",
+            hint="give it once more: --updates-key FILE",
+        )
     return Wanted(new_url or (before.url if before else ""), public)
 
 
@@ -105,12 +110,12 @@ def take_up(place: Wanted, *, etc: Path = ETC, directory: Path = DIRECTORY, run:
         return _end(etc, directory, run)
     with explained():
         before, note = current(etc), looked_of(directory)
-        known_key = before is not None and _has(before, place.key)
+        known_key = _kept(before) == place.key
         source = _write(place.url, place.key, known_key=known_key, etc=etc, run=run)
         files.make_directory(directory, 0o755)
         if not (before and before.url == place.url and note):
             notes.write(Looked(time.time()), directory)
-        tell(f"{etc}: is set up. {updates.place(source)}")
+        tell(updates.place(source))
         tell("Looking for updates ...")
         trouble = look(etc=etc, directory=directory, run=run)
         stays = ""
@@ -160,9 +165,9 @@ def _write(url: str, key: PublicKey, *, known_key: bool, etc: Path, run: Run) ->
     return source
 
 
-def _has(source: Source, key: PublicKey) -> bool:
-    """True if the source is taken up with this key."""
+def _kept(source: Source | None) -> PublicKey | None:
+    """The key that the source is taken up with; None where it is missing or spoiled."""
     try:
-        return read_key(source.key) == key
+        return read_key(source.key) if source else None
     except (KeyFileError, OSError):
-        return False
+        return None

@@ -12,12 +12,15 @@ from pathlib import Path
 from agent import files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import tell
+from agent.cli.service import as_service
 from agent.cli.status import span
 from agent.config import DEFAULT_PATH
-from agent.errors import EXIT_OK, AgentError, NotPermittedError, explained
-from agent.updates import DIRECTORY, Looked, looked_of, notes
+from agent.errors import EXIT_CONFIG, EXIT_OK, AgentError, NotPermittedError, explained
+from agent.model import DAY_S
+from agent.updates import DIRECTORY, Looked, looked_of, notes, on_trial, pending_of
 from agent.updates.apt import PACKAGE, is_here, look, refresh
 from agent.updates.apt import run as run_program
+from agent.updates.held import HELD, held
 from agent.updates.openpgp import KeyFileError
 from agent.updates.sources import ETC, current, read_key
 
@@ -41,6 +44,16 @@ NO_APT_HINT = "install newer versions by hand; updates by themselves need a Debi
 INSTALLER = Path("/usr/bin/unattended-upgrade")
 TIMER = "apt-daily-upgrade.timer"
 
+#: Settings of apt by which it does, unless somebody has set them to 0 elsewhere.
+PERIODIC = ("APT::Periodic::Enable", "APT::Periodic::Unattended-Upgrade")
+
+#: Finds the file that has set one.
+GREP = "see what sets it with: grep -r /etc/apt/apt.conf.d -e"
+
+LOG = "/var/log/unattended-upgrades/unattended-upgrades.log"
+
+#: A version that waits for longer is not installed, for a reason that is not known here.
+SOON_S = 2 * DAY_S
 
 #: A moment that is younger is called now.
 NOW_S = 60.0
@@ -66,10 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Look and tell. Raises LookError, NotPermittedError, ConfigError, and AgentError without apt.
 
     No configuration is needed, so that a wrong one keeps no device from its updates; one that is
-    named has to be right, as for every command.
+    named has to be right, as for every command, and is read as the service reads it.
     """
     if arguments.config != DEFAULT_PATH:
-        settings(arguments)
+        as_service(lambda: EXIT_OK if settings(arguments) else EXIT_CONFIG)
     return work(look_now=not arguments.no_look)
 
 
@@ -96,6 +109,7 @@ def work(
             if directory.is_dir():  # what was taken away by hand
                 notes.remove(Looked, directory)
         tell(f"Updates are not taken up: {HOW}.")
+        _tell_trial(directory)
         return EXIT_OK
     if not has_apt():
         raise AgentError(NO_APT, hint=NO_APT_HINT)
@@ -135,11 +149,23 @@ def show(
     if note is None or current(etc) is None:
         return
     tell(versions(note, time.time()))
+    _tell_trial(directory)
+    pins = etc / HELD.relative_to(ETC)
+    for version in held(pins):
+        tell(f"{version} failed here, and is held back by {pins}.")
     found = obstacles(run, installer)
     if note.waiting and not found:
-        found = [f"It is installed within a day, or now with: sudo apt-get install {PACKAGE}"]
+        late = time.time() - note.waiting_since_s > SOON_S
+        why = f"Why it is not installed: see {LOG}" if late else "It is installed within a day"
+        found = [f"{why}, or now with: sudo apt-get install {PACKAGE}"]
     for line in found:
         tell(line)
+
+
+def _tell_trial(directory: Path) -> None:
+    if pending := pending_of(directory):
+        text, hint = on_trial(pending)
+        tell(f"{text[0].upper()}{text[1:]}; {hint}.")
 
 
 def versions(note: Looked, now_s: float) -> str:
@@ -165,6 +191,11 @@ def obstacles(run: Run, installer: Path = INSTALLER) -> list[str]:
     elif run(["/usr/bin/systemctl", "is-enabled", TIMER], 10.0).text.strip() != "enabled":
         mend = f"sudo systemctl unmask {TIMER}; sudo systemctl enable --now {TIMER}"
         found.append(f"Nothing installs updates by itself here, as {TIMER} is off: {mend}")
+    found += [
+        f"Nothing installs updates by itself here, as {name} is 0: {GREP} {name}"
+        for name in PERIODIC
+        if run(["/usr/bin/apt-config", "shell", "it", name], 60.0).text.strip() == "it='0'"
+    ]
     if run(["/usr/bin/apt-mark", "showhold", PACKAGE], 60.0).text.strip() == PACKAGE:
         found.append(f"The version is held (apt-mark): sudo apt-mark unhold {PACKAGE}")
     return found

@@ -107,13 +107,19 @@ class UpdatesWatch:
             self._tell_late()
 
     def shown(self) -> dict[str, Json]:
-        """The version that waits, and when updates were last looked for; None where there is none.
+        """The version that waits, and how updates were looked for; None for what there is not.
 
-        The second is None where updates are not taken up.
+        They are taken up since `updates_since`, looked for last at `updates_tried`, in vain for
+        `updates_trouble`; at `updates_looked` an index came that is signed and valid.
         """
         looked = self._looked
-        looked_s = looked.looked_s if looked else 0.0
-        return {"version_waiting": self._waiting() or None, "updates_looked": looked_s or None}
+        return {
+            "version_waiting": self._waiting() or None,
+            "updates_since": looked.since_s if looked else None,
+            "updates_looked": (looked.succeeded_s if looked else 0) or None,
+            "updates_tried": (looked.looked_s if looked else 0) or None,
+            "updates_trouble": plain(looked.trouble if looked else "") or None,
+        }
 
     def _tell_outcome(self) -> None:
         outcome = undone(self._outcome, self._running)

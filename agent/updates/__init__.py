@@ -17,7 +17,7 @@ from agent.updates.notes import (
     outcome_of,
     pending_of,
 )
-from agent.updates.reader import Upgrades, plain, told, undone
+from agent.updates.reader import Upgrades, on_trial, plain, told, undone
 
 __all__ = [
     "DIRECTORY",
@@ -31,6 +31,7 @@ __all__ = [
     "Pending",
     "Upgrades",
     "looked_of",
+    "on_trial",
     "outcome_of",
     "pending_of",
     "plain",

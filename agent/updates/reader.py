@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from agent import __version__
 from agent.updates.notes import (
     DIRECTORY,
@@ -9,6 +11,7 @@ from agent.updates.notes import (
     ROLLED_BACK,
     STUCK,
     Outcome,
+    Pending,
     outcome_of,
     pending_of,
 )
@@ -19,10 +22,13 @@ if TYPE_CHECKING:
 
     from agent.model import Json
 
-#: Text and hint of each end of an upgrade that did not last; "" where there is no better one.
+#: Text and hint of each end of an upgrade that did not last.
 TEXTS = {
-    ROLLED_BACK: ("version {new} was taken back: {reason}; {old} runs", ""),
-    RESTORED: ("version {new} was taken back: {reason}; {old} runs", "it comes again by itself"),
+    ROLLED_BACK: (
+        "version {new} was taken back to {old}: {reason}",
+        "`journalctl -u pi-iot-agent` has what it said; the next version is installed as it comes",
+    ),
+    RESTORED: ("version {new} was taken back to {old}: {reason}", "it comes again by itself"),
     STUCK: (
         "version {new} cannot be taken back to {old}: {reason}",
         "run `sudo apt --fix-broken install`, and see `journalctl -u pi-iot-agent-rollback`",
@@ -70,6 +76,17 @@ def told(outcome: Outcome) -> tuple[str, str]:
     text, hint = TEXTS[outcome.went]
     names = {name: plain(getattr(outcome, name)) for name in ("old", "new", "reason")}
     return text.format(**names), hint
+
+
+def on_trial(pending: Pending) -> tuple[str, str]:
+    """Text and hint of an upgrade that is not judged yet, for a person."""
+    old, new = plain(pending.old), plain(pending.new)
+    if pending.back:
+        text = f"version {new} has failed, and {old} is installed again: {plain(pending.back)}"
+    else:
+        since = time.strftime("%H:%M", time.localtime(pending.began_s))
+        text = f"version {new} is on trial since {since}; {old} comes back by itself if it fails"
+    return text, "`journalctl -u pi-iot-agent-rollback` tells how it goes"
 
 
 def plain(text: str) -> str:

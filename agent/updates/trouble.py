@@ -110,9 +110,15 @@ def foreign(source: Source) -> Trouble:
 
 def kind_of(said: str) -> str:
     """The kind of what apt complains of; "" where it does not."""
-    complaints = "\n".join(re.findall(r"^(?:[EW]|Err:\d+).*$|^ .*$", said, re.MULTILINE))
+    own = _own(said)
+    complaints = "\n".join(re.findall(r"^(?:[EW]|Err:\d+).*$|^ .*$", own, re.MULTILINE))
     kinds = (kind for kind, sign in SIGNS.items() if re.search(sign, complaints, re.MULTILINE))
     return next(kinds, "")
+
+
+def _own(said: str) -> str:
+    """What apt has said itself, without URLs, and words that a server may choose as it likes."""
+    return re.sub(r"(  [45]\d\d  ).*|(?:https?|file):\S+", r"\1-", said)
 
 
 def trouble(
@@ -128,7 +134,7 @@ def trouble(
         return _of_time(kind, said, _shown(now_s), "" if synchronized() else doubt)
     if not kind:
         return Trouble("unknown", f"apt could not look: {_first_error(said)}", AGAIN)
-    key = re.search(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{8,64})", said)
+    key = re.search(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{8,64})", _own(said))
     number = re.search(r"  ([45]\d\d) ", said)
     known = {
         "url": source.url,

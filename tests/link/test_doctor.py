@@ -408,6 +408,7 @@ def test_findings_are_one_document_for_programs(patient: Patient) -> None:
         "topics": "OK",
         "clock": "OK",
         "store": "OK",
+        "agent": "WARN",
         "credentials": "OK",
         "certificate-expiring": "WARN",
         "name look-up": "OK",

@@ -65,6 +65,7 @@ PAST_THE_DOOR = {
     "agent.sensors.power": {"daemon"},  # is wired, though it belongs to a driver
     "agent.updates.apt": {"cli"},  # which is root's alone
     "agent.updates.forerunner": {"cli"},
+    "agent.updates.held": {"cli"},
     "agent.updates.notes": {"cli"},  # which no daemon writes
     "agent.updates.openpgp": {"cli"},
     "agent.updates.sources": {"cli"},

@@ -17,7 +17,7 @@ from agent.config import Digest
 from agent.identity import Credentials
 from agent.provisioning.access_key import AccessKey, text_of
 from agent.sensors import options_of
-from agent.updates import KEPT, RESTORED, ROLLED_BACK, STUCK, Looked, Outcome
+from agent.updates import KEPT, RESTORED, ROLLED_BACK, STUCK, Looked, Outcome, Pending
 from agent.updates.notes import write
 from agent.value import replace
 from tests.fakes import START_S, FakeClock, bound_by_modes
@@ -196,14 +196,25 @@ def test_the_topics_that_the_cloud_side_can_listen_to_are_told(config: str) -> N
 def test_a_look_for_updates_that_failed_is_a_warning_at_once(tmp_path: Path) -> None:
     """One that did not is told with its age; where none are taken up nothing is."""
     assert not list(of_updates(FakeClock(), tmp_path))
-    looked = Looked(since_s=START_S, looked_s=START_S - 7200)
+    looked = Looked(since_s=START_S, looked_s=START_S - 7200, succeeded_s=START_S - 7200)
     write(looked, tmp_path)
     (one,) = of_updates(FakeClock(), tmp_path)
     assert (one.verdict, one.what, one.text) == ("OK", "updates", "last looked for 2 h ago")
-    write(replace(looked, trouble="the key has expired", hint="get a new one"), tmp_path)
+    failed = replace(looked, succeeded_s=0.0, trouble="the key has expired", hint="get a new one")
+    write(failed, tmp_path)
     (one,) = of_updates(FakeClock(), tmp_path)
     assert (one.verdict, one.what, one.hint) == ("WARN", "updates-failing", "get a new one")
-    assert one.text == "last looked for 2 h ago, in vain: the key has expired"
+    told = "looked for 2 h ago, in vain: the key has expired; no look has succeeded yet"
+    assert one.text == told
+
+
+def test_a_version_on_trial_is_told(tmp_path: Path) -> None:
+    """With what becomes of it, and where more stands."""
+    write(Pending("0.1.0", "0.3.0", ready=True, online=True, began_s=START_S), tmp_path)
+    (one,) = of_updates(FakeClock(), tmp_path)
+    assert (one.verdict, one.what) == ("OK", "updates")
+    assert "0.3.0 is on trial since" in one.text
+    assert "pi-iot-agent-rollback" in one.hint
 
 
 @pytest.mark.parametrize(

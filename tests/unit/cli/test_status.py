@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 import re
@@ -12,10 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.cli import status
 from agent.cli.main import main
 from agent.cli.status import ago, sentences
 from agent.health import conditions
 from agent.health.health import Health
+from agent.updates import Pending
+from agent.updates.notes import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +54,24 @@ def test_status_says_that_the_agent_does_not_run(
     captured = capsys.readouterr()
     assert "not running" in captured.err
     assert captured.out == ""
+
+
+def test_a_version_on_trial_is_told_whether_an_agent_runs_or_not(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody is told to start what comes back by itself."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    write(Pending("0.1.0", "0.3.0", ready=True, online=True, began_s=NOW_S), notes)
+    arguments = argparse.Namespace(config=Path(config), content=None, json=False)
+    assert status.run(arguments, updates=notes) == 3
+    told = capsys.readouterr().err
+    assert "hint: version 0.3.0 is on trial since" in told
+    assert "0.1.0 comes back by itself" in told
+    assert "systemctl start" not in told
+    with running(config, report(Health())):
+        status.run(arguments, updates=notes)
+    assert "Version 0.3.0 is on trial since" in capsys.readouterr().out
 
 
 def test_status_of_a_healthy_agent_ends_with_0(
@@ -164,19 +186,39 @@ def test_the_quiet_is_told_in_words(
     assert f"Quiet for {told}." in lines
 
 
+LOOKED_FOR = "Version 0.1.0 runs; updates were looked for"
+
+#: What an agent tells of a look that has succeeded.
+LOOKED: dict[str, Json] = {
+    "version": "0.1.0",
+    "updates_since": NOW_S - 86_400,
+    "updates_looked": NOW_S - 10_800,
+    "updates_tried": NOW_S - 10_800,
+    "updates_trouble": None,
+}
+
+
 @pytest.mark.parametrize(
     ("facts", "told"),
     [
         (
-            {"version": "0.1.0", "version_waiting": "0.2.0", "updates_looked": NOW_S - 10_800},
+            {**LOOKED, "version_waiting": "0.2.0"},
             "Version 0.1.0 runs; 0.2.0 is waiting; updates were last looked for 3 h ago.",
         ),
         (
-            {"version": "0.1.0", "version_waiting": None, "updates_looked": NOW_S},
-            "Version 0.1.0 runs; updates were last looked for 0 s ago.",
+            {**LOOKED, "updates_tried": NOW_S, "updates_trouble": "no answer"},
+            f"{LOOKED_FOR} 0 s ago, in vain: no answer; the last success was 3 h ago.",
         ),
         (
-            {"version": "0.1.0", "version_waiting": None, "updates_looked": None},
+            {**LOOKED, "updates_looked": None, "updates_trouble": "no answer"},
+            f"{LOOKED_FOR} 3 h ago, in vain: no answer; no look has succeeded yet.",
+        ),
+        (
+            {**LOOKED, "updates_looked": None, "updates_tried": None},
+            "Version 0.1.0 runs; updates were not looked for yet.",
+        ),
+        (
+            {"version": "0.1.0", "updates_since": None, "updates_looked": None},
             "Version 0.1.0 runs; no updates are set up.",
         ),
         ({"version": "0.1.0"}, "Version 0.1.0 runs."),

@@ -12,11 +12,13 @@ from agent.cli import setup, update_flags, updates
 from agent.cli.main import main
 from agent.cli.questions import UsageError
 from agent.errors import AgentError, NotPermittedError
-from agent.updates import looked_of
+from agent.updates import Pending, looked_of
+from agent.updates.held import HELD, hold
+from agent.updates.notes import write
 from agent.updates.openpgp import KeyFileError, public_key
-from agent.updates.sources import SOURCE, SourceError, current
+from agent.updates.sources import ETC, KEY, SOURCE, SourceError, current
 from tests.unit.updates.keys import ARMOURED, BINARY, FINGERPRINT, SECRET
-from tests.unit.updates.machine import URL, Machine
+from tests.unit.updates.machine import NOW_S, URL, Machine
 from tests.unit.updates.said import said
 
 if TYPE_CHECKING:
@@ -378,8 +380,37 @@ def test_why_a_version_would_wait_for_ever_is_told(machine: Machine, tmp_path: P
     assert updates.obstacles(machine.run, installer) == []
     machine.enabled = "masked"
     assert "systemctl unmask" in "".join(updates.obstacles(machine.run, installer))
-    machine.enabled, machine.held = "enabled", "pi-iot-agent\n"
+    machine.enabled = "enabled"
+    machine.periodic = {"APT::Periodic::Enable": "0"}
+    assert "APT::Periodic::Enable is 0" in "".join(updates.obstacles(machine.run, installer))
+    machine.periodic, machine.held = {}, "pi-iot-agent\n"
     assert "apt-mark unhold" in "".join(updates.obstacles(machine.run, installer))
+
+
+def test_a_version_that_failed_here_is_told(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the file that holds it back, beside one that is on trial."""
+    machine.take_up()
+    hold("0.3.0", machine.etc / HELD.relative_to(ETC))
+    write(Pending("0.1.0", "0.4.0", ready=True, online=True, began_s=NOW_S), machine.directory)
+
+    assert work(machine) == 0
+
+    told = capsys.readouterr().out
+    assert "0.3.0 failed here, and is held back by" in told
+    assert "Version 0.4.0 is on trial since" in told
+
+
+def test_a_key_that_is_gone_is_asked_for(machine: Machine) -> None:
+    """Where none is given; nothing tells of a file that nobody has named."""
+    take_up(machine, *BOTH)
+    (machine.etc / KEY).unlink()
+
+    with pytest.raises(UsageError, match="missing here") as raised:
+        wanted(machine, "--updates", "file:///media/usb")
+
+    assert "--updates-key" in raised.value.hint
 
 
 def test_times_are_told_in_the_unit_that_a_person_would_choose(machine: Machine) -> None:

@@ -77,7 +77,17 @@ def watched(tmp_path: Path) -> Watched:
 def test_nothing_is_told_where_updates_are_not_taken_up(watched: Watched) -> None:
     """However long."""
     assert watched.after() == watched.after(YEAR_S) == []
-    assert watched.watch.shown() == {"version_waiting": None, "updates_looked": None}
+    assert set(watched.watch.shown().values()) == {None}
+
+
+def test_a_look_that_failed_is_shown_as_what_it_is(watched: Watched) -> None:
+    """Its time and its trouble; before the first that succeeds there is no time of one."""
+    watched.note(Looked(START_S, looked_s=START_S + 60, trouble="it does not answer"))
+
+    shown = watched.watch.shown()
+
+    assert (shown["updates_looked"], shown["updates_tried"]) == (None, START_S + 60)
+    assert shown["updates_trouble"] == "it does not answer"
 
 
 def test_looks_that_fail_are_told_after_14_days(watched: Watched) -> None:
@@ -169,7 +179,13 @@ def test_a_clock_that_was_ahead_with_the_note_silences_nothing(watched: Watched)
 def test_a_version_that_waits_is_shown_at_once_and_told_after_14_days(watched: Watched) -> None:
     """Looks succeed meanwhile."""
     assert watched.note(WAITING) == []
-    assert watched.watch.shown() == {"version_waiting": NEWER, "updates_looked": START_S}
+    assert watched.watch.shown() == {
+        "version_waiting": NEWER,
+        "updates_since": WAITING.since_s,
+        "updates_looked": WAITING.succeeded_s,
+        "updates_tried": WAITING.looked_s,
+        "updates_trouble": None,
+    }
     watched.clock.pass_by(LATE_S)
 
     (one,) = watched.note(replace(WAITING, succeeded_s=watched.clock.wall_s()))
@@ -219,8 +235,8 @@ def test_what_runs_does_not_wait(watched: Watched, note: Looked) -> None:
 @pytest.mark.parametrize(
     ("went", "severity", "text", "hint"),
     [
-        (ROLLED_BACK, "warning", "version 0.2.0 was taken back: it hangs; 0.1.0 runs", "reason"),
-        (RESTORED, "info", "version 0.2.0 was taken back: it hangs; 0.1.0 runs", "comes again"),
+        (ROLLED_BACK, "warning", "version 0.2.0 was taken back to 0.1.0: it hangs", "journalctl"),
+        (RESTORED, "info", "version 0.2.0 was taken back to 0.1.0: it hangs", "comes again"),
         (STUCK, "error", "version 0.2.0 cannot be taken back to 0.1.0: it hangs", "apt"),
     ],
 )
@@ -268,7 +284,7 @@ def test_what_is_removed_is_over(watched: Watched) -> None:
     remove(Looked, watched.directory)
     remove(Outcome, watched.directory)
     assert watched.after() == []
-    assert watched.watch.shown() == {"version_waiting": None, "updates_looked": None}
+    assert set(watched.watch.shown().values()) == {None}
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"since_s": "x"}'])

@@ -35,6 +35,7 @@ class Machine:
         self.has_index, self.origin = True, "pi-iot-agent"
         self.installed, self.candidate = "0.1.0", "0.1.0"
         self.enabled, self.held = "enabled", ""
+        self.periodic: dict[str, str] = {}
         self.now_s = NOW_S
         self.slept_s: list[float] = []
         self.commands: list[list[str]] = []
@@ -56,10 +57,11 @@ class Machine:
             assert words[0] == "--compare-versions"
             older, newer = words[3].split("."), words[1].split(".")
             return Said(0 if newer > older else 1, "")
-        if program == "systemctl":
-            return Said(0, f"{self.enabled}\n")
-        if program == "apt-mark":
-            return Said(0, self.held)
+        settings = {"systemctl": f"{self.enabled}\n", "apt-mark": self.held}
+        if program == "apt-config":
+            settings[program] = f"it='{self.periodic.get(words[2], '1')}'\n"
+        if program in settings:
+            return Said(0, settings[program])
         assert f"Dir::Etc::sourcelist={self.etc / sources.SOURCE}" in words
         assert "Dir::Etc::sourceparts=-" in words
         if program == "apt-cache":

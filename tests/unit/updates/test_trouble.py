@@ -187,3 +187,15 @@ def test_an_exit_code_tells_whose_trouble_it_is() -> None:
     assert not told(looks["expired"].text).passes
     assert told(looks["wrongkey"].text).exit_code == 78
     assert not told(looks["wrongkey"].text).passes
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(
+    "chosen", ["REVKEYSIG is revoked", "NO_PUBKEY DEADBEEFDEADBEEF", "x is not valid yet", "SSL"]
+)
+def test_a_server_does_not_choose_what_its_trouble_is(release: str, chosen: str) -> None:
+    """By the words after its number, nor by the URL that it leads to."""
+    told = said(release)["404"].text.replace("File not found", chosen)
+
+    assert kind_of(told) == "not-found"
+    assert kind_of(told.replace("/Release", f"/{chosen.replace(' ', '_')}")) == "not-found"
