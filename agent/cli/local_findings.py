@@ -7,6 +7,7 @@ import time
 from agent.cli import verdict
 from agent.cli.rule_warnings import rule_warnings
 from agent.cli.status import looked
+from agent.cli.updates import INSTALLER, MEND_INSTALLER, NO_INSTALLER
 from agent.cli.verdict import FAIL, OK, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError, SensorError
@@ -98,7 +99,9 @@ def of_store(config: Config) -> Finding:
     return Finding(OK, "store", f"{queued} records wait in {config.store.path}")
 
 
-def of_updates(clock: Clock, directory: Path = DIRECTORY) -> Iterator[Finding]:
+def of_updates(
+    clock: Clock, directory: Path = DIRECTORY, *, installer: Path = INSTALLER
+) -> Iterator[Finding]:
     """The last look for updates, where they are taken up, and an upgrade that did not last.
 
     Or one that has to prove itself still.
@@ -117,6 +120,8 @@ def of_updates(clock: Clock, directory: Path = DIRECTORY) -> Iterator[Finding]:
             yield verdict.of(conditions.UPDATES_FAILING, WARN, how, note.hint)
         else:
             yield Finding(OK, "updates", how)
+        if not installer.exists():
+            yield Finding(WARN, "updates", f"{NO_INSTALLER} on this device", MEND_INSTALLER)
 
 
 def of_sensors(config: Config) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ DIRECTIVES = re.compile(
     |Protect\w+|Private\w+|Restrict\w+|ProcSubset|LockPersonality|NoNewPrivileges|RemoveIPC
     |MemoryDenyWriteExecute|KeyringMode|CapabilityBoundingSet|AmbientCapabilities|SystemCall\w+
     |(Memory|CPU|IO|Tasks|Limit)\w+|Device(Allow|Policy)|IPAddress(Allow|Deny)
-    |SocketBind(Allow|Deny)|Standard(Input|Output|Error)|Log(LevelMax|RateLimit\w+)
+    |SocketBind(Allow|Deny)|Standard(Input|Output|Error)|SyslogIdentifier|Log(LevelMax|RateLimit\w+)
     |EnvironmentFile|PassEnvironment|UnsetEnvironment|LoadCredential(Encrypted)?""",
     re.VERBOSE,
 )

@@ -44,6 +44,11 @@ NO_APT_HINT = "install newer versions by hand; updates by themselves need a Debi
 INSTALLER = Path("/usr/bin/unattended-upgrade")
 TIMER = "apt-daily-upgrade.timer"
 
+NO_INSTALLER, MEND_INSTALLER = (
+    "Nothing installs updates by itself",
+    "sudo apt install unattended-upgrades",
+)
+
 #: Settings of apt by which it does, unless somebody has set them to 0 elsewhere.
 PERIODIC = ("APT::Periodic::Enable", "APT::Periodic::Unattended-Upgrade")
 
@@ -186,13 +191,12 @@ def obstacles(run: Run, installer: Path = INSTALLER) -> list[str]:
     """Reasons why nothing is installed by itself, each with the command that mends it."""
     found = []
     if not installer.exists():
-        mend = "sudo apt install unattended-upgrades"
-        found.append(f"Nothing installs updates by itself here: {mend}")
+        found.append(f"{NO_INSTALLER} here: {MEND_INSTALLER}")
     elif run(["/usr/bin/systemctl", "is-enabled", TIMER], 10.0).text.strip() != "enabled":
         mend = f"sudo systemctl unmask {TIMER}; sudo systemctl enable --now {TIMER}"
-        found.append(f"Nothing installs updates by itself here, as {TIMER} is off: {mend}")
+        found.append(f"{NO_INSTALLER} here, as {TIMER} is off: {mend}")
     found += [
-        f"Nothing installs updates by itself here, as {name} is 0: {GREP} {name}"
+        f"{NO_INSTALLER} here, as {name} is 0: {GREP} {name}"
         for name in PERIODIC
         if run(["/usr/bin/apt-config", "shell", "it", name], 60.0).text.strip() == "it='0'"
     ]

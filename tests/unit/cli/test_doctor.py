@@ -195,17 +195,25 @@ def test_the_topics_that_the_cloud_side_can_listen_to_are_told(config: str) -> N
 
 def test_a_look_for_updates_that_failed_is_a_warning_at_once(tmp_path: Path) -> None:
     """One that did not is told with its age; where none are taken up nothing is."""
-    assert not list(of_updates(FakeClock(), tmp_path))
+    assert not list(of_updates(FakeClock(), tmp_path, installer=tmp_path))
     looked = Looked(since_s=START_S, looked_s=START_S - 7200, succeeded_s=START_S - 7200)
     write(looked, tmp_path)
-    (one,) = of_updates(FakeClock(), tmp_path)
+    (one,) = of_updates(FakeClock(), tmp_path, installer=tmp_path)
     assert (one.verdict, one.what, one.text) == ("OK", "updates", "last looked for 2 h ago")
     failed = replace(looked, succeeded_s=0.0, trouble="the key has expired", hint="get a new one")
     write(failed, tmp_path)
-    (one,) = of_updates(FakeClock(), tmp_path)
+    (one,) = of_updates(FakeClock(), tmp_path, installer=tmp_path)
     assert (one.verdict, one.what, one.hint) == ("WARN", "updates-failing", "get a new one")
     told = "looked for 2 h ago, in vain: the key has expired; no look has succeeded yet"
     assert one.text == told
+
+
+def test_updates_that_nothing_installs_are_a_warning(tmp_path: Path) -> None:
+    """With what would."""
+    write(Looked(since_s=START_S, looked_s=START_S, succeeded_s=START_S), tmp_path)
+    looked, lacks = of_updates(FakeClock(), tmp_path, installer=tmp_path / "none")
+    assert (looked.verdict, lacks.verdict) == ("OK", "WARN")
+    assert "apt install unattended-upgrades" in lacks.hint
 
 
 def test_a_version_on_trial_is_told(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_our_own_units_are_shown() -> None:
         shown = unit(path.read_text())
         hidden = {line.partition("=")[0] for line in shown.text.splitlines() if HIDDEN in line}
         words = {"Description", "Documentation"}
-        assert hidden <= words | {"ExecStart", "ExecStopPost", "Environment"}
+        assert hidden <= words | {"ExecStart", "ExecStartPre", "ExecStopPost", "Environment"}
         assert not {*shown.kept_back} & {"pi-iot-agent", "sensors", "device"}
         if path.name == "pi-iot-agent.service":
             assert "ExecStart=/usr/bin/pi-iot-agent [redacted" in shown.text
