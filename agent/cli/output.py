@@ -37,6 +37,12 @@ CONTROLS = {
     code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
 }
 
+#: Signs that turn the direction of what follows, so that it reads as something else (UAX 9).
+CONTROLS |= {
+    code: f"\\u{code:04x}"
+    for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
 #: What only sets a terminal's colours.
 COLOUR = r"(\x1b\[[0-9;]*m)"
 

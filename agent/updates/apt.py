@@ -168,15 +168,20 @@ def forget(etc: Path = ETC, run: Run = run) -> None:
                 path.unlink(missing_ok=True)
 
 
-def versions(etc: Path = ETC, run: Run = run) -> Versions:
+def versions(etc: Path = ETC, run: Run = run) -> Versions | None:
     """The version that is installed, and the newer one that apt would install from our source.
 
-    What is pinned away, such as a version that failed here, does not wait.
+    None where apt does not tell, as for settings that it cannot read. What is pinned away, such as
+    a version that failed here, does not wait.
     """
-    said = run([APT_CACHE, "policy", *_only(etc), PACKAGE], ASK_S).text
+    said = run([APT_CACHE, "policy", *_only(etc), PACKAGE], ASK_S)
+    if said.code:
+        return None
     found = {
         name: "" if version == "(none)" else version
-        for name, version in re.findall(r"^  (Installed|Candidate): (\S+)$", said, re.MULTILINE)
+        for name, version in re.findall(
+            r"^  (Installed|Candidate): (\S+)$", said.text, re.MULTILINE
+        )
     }
     installed, candidate = found.get("Installed", ""), found.get("Candidate", "")
     newer = [DPKG, "--compare-versions", candidate, "gt", installed]
@@ -184,8 +189,10 @@ def versions(etc: Path = ETC, run: Run = run) -> Versions:
     return Versions(installed, candidate if waits else "")
 
 
-def _counted(note: Looked, now: Versions, now_s: float) -> Looked:
+def _counted(note: Looked, now: Versions | None, now_s: float) -> Looked:
     """The note with these versions; one that waited before has waited since then."""
+    if now is None:
+        return note
     since_s = note.waiting_since_s if now.waiting == note.waiting else now_s
     return replace(
         note,

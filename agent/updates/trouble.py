@@ -133,7 +133,8 @@ def trouble(
     if kind in {"clock", "expired", "key-expired"}:
         return _of_time(kind, said, _shown(now_s), "" if synchronized() else doubt)
     if not kind:
-        return Trouble("unknown", f"apt could not look: {_first_error(said)}", AGAIN)
+        hint = f"mend what it names; {AGAIN}"
+        return Trouble("unknown", f"apt could not look: {_first_error(said)}", hint)
     key = re.search(r"(?:NO_PUBKEY|Missing key) ([0-9A-F]{8,64})", _own(said))
     number = re.search(r"  ([45]\d\d) ", said)
     known = {

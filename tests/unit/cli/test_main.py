@@ -120,11 +120,11 @@ def test_what_a_terminal_would_obey_is_shown_as_text(
 ) -> None:
     """A status, a payload or a name may come from anywhere."""
     runtime = Path(config).parent / "run"
-    (runtime / "status.json").write_text('{"thing": "\\u001b[2J", "state": "\\u009b2J"}')
+    (runtime / "status.json").write_text('{"thing": "\\u001b[2J", "state": "\\u202e\\u009b2J"}')
     with (runtime / "agent.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         main(["status", "--config", config])
-    assert "\\x1b[2J is \\x9b2J" in capsys.readouterr().out
+    assert "\\x1b[2J is \\u202e\\x9b2J" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["check", "status", "queue", "read"])

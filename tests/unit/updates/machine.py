@@ -35,6 +35,7 @@ class Machine:
         self.has_index, self.origin = True, "pi-iot-agent"
         self.installed, self.candidate = "0.1.0", "0.1.0"
         self.enabled, self.held = "enabled", ""
+        self.broken = ""
         self.periodic: dict[str, str] = {}
         self.now_s = NOW_S
         self.slept_s: list[float] = []
@@ -65,6 +66,8 @@ class Machine:
         assert f"Dir::Etc::sourcelist={self.etc / sources.SOURCE}" in words
         assert "Dir::Etc::sourceparts=-" in words
         if program == "apt-cache":
+            if self.broken:
+                return Said(100, f"{self.broken}\n")
             candidate = self.candidate if self._index.exists() else self.installed
             return Said(0, POLICY.format(self.installed, candidate))
         if "indextargets" in words:

@@ -246,6 +246,21 @@ def test_only_a_newer_version_waits(
     assert found == Versions("" if installed == "(none)" else installed, waiting)
 
 
+def test_an_apt_that_tells_no_versions_changes_none(machine: Machine) -> None:
+    """As one that cannot read its settings; what it names is told."""
+    machine.candidate = "0.2.0"
+    machine.look()
+    machine.broken = "E: Syntax error /etc/apt/apt.conf.d/99local:1: Extra junk at end of file"
+    machine.looks = [Said(100, machine.broken)]
+
+    found = machine.look()
+
+    assert found
+    assert "apt.conf.d/99local" in found.text
+    assert "mend what it names" in found.hint
+    assert (machine.note.installed, machine.note.waiting) == ("0.1.0", "0.2.0")
+
+
 @pytest.mark.parametrize(("since_s", "kept"), [(NOW_S - DAY_S, True), (5.0, False), (9e9, False)])
 def test_a_day_that_a_wrong_clock_gave_is_not_kept(
     machine: Machine, *, since_s: float, kept: bool
