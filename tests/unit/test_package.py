@@ -97,6 +97,13 @@ def test_the_changelog_has_the_version_of_the_code() -> None:
     assert changelog.startswith(f"pi-iot-agent ({__version__}) ")
 
 
+def test_the_pages_that_operations_leads_to_are_installed() -> None:
+    """Whoever reads it on the device has the others beside it."""
+    named = re.findall(r"\]\(([^)#:]+)", (ROOT / "docs/operations.md").read_text())
+    installed = (ROOT / "packaging/debian/pi-iot-agent.docs").read_text().split()
+    assert {f"docs/{name}" for name in named} - set(installed) == set()
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, *INTERNAL])
 def test_the_manual_describes_every_command(command: str) -> None:
     """Each command has a paragraph, in which each of its options is named."""
