@@ -9,7 +9,15 @@ from __future__ import annotations
 import time
 
 from agent.cli import agent_findings, identity_findings, link_findings, local_findings
-from agent.cli.status import NOT_RUNNING, STALE_HINT, START_HINT, conditions_of, read_status, stale
+from agent.cli.status import (
+    NOT_RUNNING,
+    STALE_HINT,
+    START_HINT,
+    conditions_of,
+    read_status,
+    stale,
+    trial_of,
+)
 from agent.cli.verdict import FAIL, WARN, Finding
 from agent.clock import Clock
 from agent.errors import AgentError
@@ -106,7 +114,8 @@ def _status(
         if status and (old := stale(status, config.paths.status_file, clock.wall_s())):
             yield Finding(WARN, "agent", old, STALE_HINT)
         if status is None:
-            yield Finding(WARN, "agent", NOT_RUNNING, f"{START_HINT}; {ENDED_HINT}")
+            hint = f"{trial_of() or START_HINT}; {ENDED_HINT}"
+            yield Finding(WARN, "agent", NOT_RUNNING, hint)
         return status
     except AgentError as error:
         yield Finding(WARN, "agent", error.text, error.hint)

@@ -69,8 +69,7 @@ def run(arguments: argparse.Namespace, *, updates: Path = DIRECTORY) -> int:
     """
     paths = settings(arguments).paths
     status = read_status(paths)
-    pending = pending_of(updates)
-    trial = "; ".join(on_trial(pending)) if pending else ""
+    trial = trial_of(updates)
     if status is None:
         print(f"{PROGRAM}: {NOT_RUNNING}; nobody holds {paths.lock_file}", file=sys.stderr)
         print(f"hint: {trial or START_HINT}", file=sys.stderr)
@@ -82,6 +81,12 @@ def run(arguments: argparse.Namespace, *, updates: Path = DIRECTORY) -> int:
     if old := stale(status, paths.status_file, time.time()):
         print(f"{PROGRAM}: {old}\nhint: {STALE_HINT}", file=sys.stderr)
     return EXIT_FAILURE if old or degraded(status) else EXIT_OK
+
+
+def trial_of(updates: Path = DIRECTORY) -> str:
+    """A version that has to prove itself, for a person; "" for none. `updates` has the notes."""
+    pending = pending_of(updates)
+    return "; ".join(on_trial(pending)) if pending else ""
 
 
 def stale(status: Mapping[str, Json], path: Path, now_s: float) -> str:

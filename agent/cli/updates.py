@@ -13,11 +13,11 @@ from agent import files
 from agent.cli.main import COMMANDS, settings
 from agent.cli.output import tell
 from agent.cli.service import as_service
-from agent.cli.status import span
+from agent.cli.status import span, trial_of
 from agent.config import DEFAULT_PATH
 from agent.errors import EXIT_CONFIG, EXIT_OK, AgentError, NotPermittedError, explained
 from agent.model import DAY_S
-from agent.updates import DIRECTORY, Looked, looked_of, notes, on_trial, pending_of
+from agent.updates import DIRECTORY, Looked, looked_of, notes
 from agent.updates.apt import PACKAGE, is_here, look, refresh
 from agent.updates.apt import run as run_program
 from agent.updates.held import HELD, held
@@ -168,9 +168,8 @@ def show(
 
 
 def _tell_trial(directory: Path) -> None:
-    if pending := pending_of(directory):
-        text, hint = on_trial(pending)
-        tell(f"{text[0].upper()}{text[1:]}; {hint}.")
+    if trial := trial_of(directory):
+        tell(f"{trial[0].upper()}{trial[1:]}.")
 
 
 def versions(note: Looked, now_s: float) -> str:
