@@ -159,7 +159,7 @@ def show(
     for version in held(pins):
         tell(f"{version} failed here, and is held back by {pins}.")
     found = obstacles(run, installer)
-    if note.waiting and not found:
+    if note.waiting and not (found or note.trouble):
         late = time.time() - note.waiting_since_s > SOON_S
         why = f"Why it is not installed: see {LOG}" if late else "It is installed within a day"
         found = [f"{why}, or now with: sudo apt-get install {PACKAGE}"]

@@ -62,9 +62,9 @@ Unattended-Upgrade::Origins-Pattern:: "origin=pi-iot-agent";
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 PATH = r"(?:/[A-Za-z0-9._~%+,=@:&!-]*)*"
 URL = re.compile(rf"https?://{HOST}{PATH}|file://{PATH}")
-LONGEST = 1000
+LONGEST, PORT_MAX = 1000, 65535
 
-FORM = "such as https://updates.example.org/pi-iot-agent, or file:///media/usb/updates"
+FORM = "such as https://updates.example.org/pi-iot-agent, or with three slashes file:///media/usb"
 
 
 class SourceError(AgentError):
@@ -94,6 +94,8 @@ def normal_url(text: str) -> str:
     if any(sign in rest for sign in "?#"):
         raise SourceError(f"{text!r:.80}: ? and # have no place there", hint=FORM)
     text = text.rstrip("/")
+    if (port := re.match(r"https?://[^/]*?:(\d{1,9})(?:/|$)", text)) and int(port[1]) > PORT_MAX:
+        raise SourceError(f"{text!r:.80}: no port is above {PORT_MAX}", hint=FORM)
     if len(text) > LONGEST or not URL.fullmatch(text) or text == "file:":
         raise SourceError(f"{text!r:.80} is no URL of updates", hint=f"give one {FORM}")
     return text

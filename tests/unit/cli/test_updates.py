@@ -322,6 +322,16 @@ def test_the_command_looks_and_tells(
     )
     assert "now with: sudo apt-get install pi-iot-agent" in capsys.readouterr().out
 
+    machine.looks = [said("trixie")["dns"]]
+    machine.look()
+    updates.show(
+        etc=machine.etc,
+        directory=machine.directory,
+        run=machine.run,
+        installer=tmp_path / "unattended-upgrade",
+    )
+    assert "apt-get install" not in capsys.readouterr().out
+
 
 def test_the_command_tells_a_trouble_as_an_error(machine: Machine) -> None:
     """With the exit code of its kind, and noted for the agent."""

@@ -39,6 +39,7 @@ PUBLIC = public_key(ARMOURED)
         ("HTTPS://updates.example.org//", "https://updates.example.org"),
         ("http://192.168.1.5:8080/~me/a%20b", "http://192.168.1.5:8080/~me/a%20b"),
         ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("http://host:65535/x:99999/", "http://host:65535/x:99999"),
         ("http://host/@scope/x", "http://host/@scope/x"),
         ("file:///media/usb/updates/", "file:///media/usb/updates"),
     ],
@@ -57,7 +58,7 @@ def test_a_url_is_taken_without_the_slash_at_its_end(given: str, normal: str) ->
         *("https://me@host/x", "https://host/a b", "https://host/\nTrusted: yes", "https://h\t/x"),
         *("https://host/$(ARCH)", "https://hóst/x", "https://host/ü", "https://host/x\0"),
         *(f"https://host/{'x' * 1000}", "https://-host/x", "https://host:/x", "https://ho_st/x"),
-        "https://host/x\n",
+        *("https://host/x\n", "http://127.0.0.1:99999", "http://[::1]:65536/x"),
     ],
 )
 def test_what_is_no_url_of_updates_is_refused(text: str) -> None:
