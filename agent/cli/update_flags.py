@@ -12,9 +12,10 @@ from agent.cli.questions import UsageError
 from agent.errors import EXIT_CONFIG, EXIT_OK, AgentError, NotPermittedError, explained
 from agent.updates import DIRECTORY, Looked, looked_of, notes
 from agent.updates.apt import forget, is_here, look, refresh, run
-from agent.updates.openpgp import KeyFileError
+from agent.updates.openpgp import HINT, KeyFileError
 from agent.updates.sources import ETC, current, normal_url, read_key, remove, write
 from agent.updates.trouble import FOREIGN
+from agent.updates.validity import fault
 from agent.value import Value
 
 TYPE_CHECKING = False
@@ -64,6 +65,7 @@ def wanted(
     etc: Path = ETC,
     is_root: Callable[[], bool] = updates.is_root,
     has_apt: Callable[[], bool] = is_here,
+    wall_s: Callable[[], float] = time.time,
 ) -> Wanted | None:
     """The place that the flags ask for, None without them; nothing is changed.
 
@@ -91,7 +93,7 @@ def wanted(
     if url == OFF:
         return Wanted("", None)
     with explained():
-        public = read_key(key) if key else _kept(before)
+        public = _read_key(key, wall_s()) if key else _kept(before)
     if public is None:
         raise UsageError(
             "the key that updates were signed with is missing here, or spoiled",
@@ -163,6 +165,14 @@ def _write(url: str, key: PublicKey, *, known_key: bool, etc: Path, run: Run) ->
     if not known_key:  # of the new place, where it was one before
         forget(etc, run)
     return source
+
+
+def _read_key(path: Path, now_s: float) -> PublicKey:
+    """The key in a file, one that can sign. Raises KeyFileError, and OSError."""
+    key = read_key(path)
+    if why := fault(key.data, now_s):
+        raise KeyFileError(f"{path}: {why}", hint=HINT)
+    return key
 
 
 def _kept(source: Source | None) -> PublicKey | None:

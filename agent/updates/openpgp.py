@@ -15,6 +15,10 @@ import re
 from agent.errors import EXIT_USAGE, AgentError
 from agent.value import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: More bytes than the public keys of any repository have.
 SIZE_MAX = 1 << 20
 
@@ -104,17 +108,24 @@ def _bare(text: str) -> bytes:
         raise KeyFileError("is damaged: a line of it is no base64", hint=HINT) from None
 
 
+def packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and body of each packet. Raises KeyFileError."""
+    at = 0
+    while at < len(data):
+        tag, body, at = _packet(data, at)
+        yield tag, body
+
+
 def _fingerprints(data: bytes) -> tuple[str, ...]:
     """The fingerprint of each key in the packets. Raises KeyFileError."""
     found: list[str] = []
-    at, signed = 0, False
-    while at < len(data):
-        tag, body, at = _packet(data, at)
+    signed = False
+    for tag, body in packets(data):
         if tag in {SECRET, SECRET_PART}:
             raise KeyFileError("is the secret key", hint=SECRET_HINT)
         signed = signed or (tag == SIGNATURE and bool(found))
         if tag == PUBLIC:
-            found.append(_fingerprint(body))
+            found.append(fingerprint(body))
         elif not found:
             kind = "a signature" if tag == SIGNATURE else "no key of OpenPGP"
             raise KeyFileError(f"is {kind}", hint=HINT)
@@ -125,7 +136,7 @@ def _fingerprints(data: bytes) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _fingerprint(body: bytes) -> str:
+def fingerprint(body: bytes) -> str:
     """The fingerprint of a public key's packet (RFC 9580, section 5.5.4). Raises KeyFileError."""
     if body[:1] == b"\x04":
         head = b"\x99" + len(body).to_bytes(2, "big")

@@ -70,6 +70,7 @@ PAST_THE_DOOR = {
     "agent.updates.openpgp": {"cli"},
     "agent.updates.sources": {"cli"},
     "agent.updates.trouble": {"cli"},
+    "agent.updates.validity": {"cli"},
     "agent.updates.machine": {"cli"},
     "agent.updates.upgrade": {"cli"},
     "agent.updates.watch": {"cli"},
@@ -110,7 +111,7 @@ NEVER_IN_THE_DAEMON = {
     *("agent.config.rules", "agent.config.legacy_file", "agent.config.pins", "agent.net.proxy"),
     *("agent.sensors.running", "agent.sensors.system", "agent.identity.own_files"),
     *("agent.updates.apt", "agent.updates.sources", "agent.updates.forerunner"),
-    *("agent.updates.openpgp", "agent.updates.trouble"),
+    *("agent.updates.openpgp", "agent.updates.trouble", "agent.updates.validity"),
     *("agent.updates.dpkg", "agent.updates.machine", "agent.updates.trial"),
     *("agent.updates.upgrade", "agent.updates.watch", "agent.updates.held"),
 }

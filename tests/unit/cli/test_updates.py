@@ -17,7 +17,7 @@ from agent.updates.held import HELD, hold
 from agent.updates.notes import write
 from agent.updates.openpgp import KeyFileError, public_key
 from agent.updates.sources import ETC, KEY, SOURCE, SourceError, current
-from tests.unit.updates.keys import ARMOURED, BINARY, FINGERPRINT, SECRET
+from tests.unit.updates.keys import ARMOURED, BINARY, ENDED, FINGERPRINT, SECRET
 from tests.unit.updates.machine import NOW_S, URL, Machine
 from tests.unit.updates.said import said
 
@@ -38,6 +38,7 @@ def machine(tmp_path: Path) -> Machine:
     (tmp_path / "other.asc").write_bytes(OTHER)
     (tmp_path / "third.asc").write_bytes(BINARY.replace(b"good", b"mine"))
     (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "ended").write_bytes(ENDED)
     return Machine(tmp_path)
 
 
@@ -141,6 +142,7 @@ def test_updates_end_with_off(machine: Machine, capsys: pytest.CaptureFixture[st
         (("--updates", "ftp://host", "--updates-key", "@/key.asc"), SourceError, "no URL"),
         (("--updates", "", "--updates-key", "@/key.asc"), SourceError, "no URL"),
         (("--updates", URL, "--updates-key", "@/secret"), KeyFileError, "the secret key"),
+        (("--updates", URL, "--updates-key", "@/ended"), KeyFileError, "ended on 2025-01-02"),
         (("--updates", URL, "--updates-key", "@/none"), AgentError, "none: No such file"),
         (("--updates", URL, "--updates-key", "@"), AgentError, "not a regular file"),
     ],
