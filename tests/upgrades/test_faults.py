@@ -101,6 +101,7 @@ def test_one_that_cannot_be_installed_changes_nothing(
 
     updated.upgrade()
 
+    updated.wait_status("it waits", lambda status: status["version_waiting"] == NEW)
     updated.settled({before})
     assert updated.main_pid == pid
     assert not updated.note("outcome")
