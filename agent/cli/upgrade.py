@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from functools import partial
 
+from agent import files
 from agent.cli.output import tell
 from agent.errors import EXIT_OK, EXIT_TEMPORARY, AgentError, NotPermittedError, explained
 from agent.programs import public
-from agent.updates import apt, pending_of
+from agent.updates import DIRECTORY, apt, pending_of
 from agent.updates.machine import Machine
 from agent.updates.upgrade import begin, mend
-from agent.updates.watch import WINDOW_S, Watch
+from agent.updates.watch import LONGEST_S, WINDOW_S, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 #: Longest try to connect: more than two ports with a proxy take.
 REACH_S = 300.0
+
+#: So long at least is watched.
+SHORTEST_S = 5.0
 
 #: So many lines tell what lacks.
 LACKS_MOST = 5
@@ -42,7 +47,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--to", metavar="VERSION", help="prepare: the version that comes")
     parser.add_argument(
         "--for",
-        type=float,
+        type=_seconds,
         default=WINDOW_S,
         dest="window_s",
         metavar="SECONDS",
@@ -70,8 +75,22 @@ def run(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _seconds(text: str) -> float:
+    """Seconds that are enough to be ready in. Raises ValueError."""
+    if not SHORTEST_S <= (seconds := float(text)) <= LONGEST_S:
+        raise ValueError
+    return seconds
+
+
 def _watch(machine: Machine, window_s: float) -> int:
     mend(machine)
+    with ExitStack() as stack:
+        if DIRECTORY.is_dir():
+            stack.enter_context(files.lock(DIRECTORY / "watch.lock", "another watch"))
+        return _watch_alone(machine, window_s)
+
+
+def _watch_alone(machine: Machine, window_s: float) -> int:
     if pending := pending_of():
         tell(f"Watching over the upgrade from {pending.old} to {pending.new}.")
     verdict = Watch(machine, window_s=window_s).run()

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
-#: Set in the environment, it tells the package's scripts that a version is taken back.
+#: Set in the environment, it tells the package's scripts that a version is taken back; "runs", that
+#: the one that is installed again runs still.
 TAKING_BACK = "PI_IOT_AGENT_ROLLBACK"
 
 #: States of a package whose files and settings are all in place, and of one that is not there
@@ -111,10 +112,13 @@ class Dpkg:
         """Finish what is unpacked, of all packages, as far as it can be; True if all was."""
         return self._work("--configure", "--pending")
 
-    def take_back(self, package: Path) -> bool:
-        """Put this package in place of whichever version is there; True if it could be."""
+    def take_back(self, package: Path, *, runs: bool) -> bool:
+        """Put this package in place of whichever version is there; True if it could be.
+
+        With `runs` its scripts leave the service alone, which runs this version still.
+        """
         how = ("--force-downgrade", "--install", str(package))
-        return self._work(*how, more={TAKING_BACK: "1"})
+        return self._work(*how, more={TAKING_BACK: "runs" if runs else "1"})
 
     @property
     def _query(self) -> tuple[str, ...]:

@@ -31,17 +31,24 @@ ACTIVE, ACTIVATING, FAILED = "active", "activating", "failed"
 
 SYSTEMCTL, ASK_S = "/usr/bin/systemctl", 30.0
 
-PROPERTIES = ("ActiveState", "Result", "NRestarts", "MainPID", "ExecMainStatus")
+PROPERTIES = (
+    *("ActiveState", "Result", "NRestarts", "MainPID", "ExecMainStatus"),
+    "ExecMainStartTimestampMonotonic",
+)
 
 
 class Service(Value):
-    """State of the agent's unit; with what it ended last, its automatic restarts, its process."""
+    """State of the agent's unit; with what it ended last, its automatic restarts, its process.
+
+    `began_s` is when that process did (time.monotonic).
+    """
 
     state: str
     result: str = "success"
     exit_code: int = 0
     restarts: int = 0
     pid: int = 0
+    began_s: float = 0.0
 
     @property
     def is_well(self) -> bool:
@@ -82,10 +89,19 @@ class Machine:
         with suppress(AgentError):
             self.dpkg.configure()
 
-    def take_back(self, package: Path) -> None:
-        """Install this version in place of the one that is there, if it can be."""
+    def take_back(self, package: Path, *, runs: bool) -> None:
+        """Install this version in place of the one that is there, if it can be.
+
+        With `runs` it is what runs still, which is left alone. One that is started again and again
+        is stopped first, or systemd would start it amid of that.
+        """
+        fails = not runs and self.service().state in {ACTIVATING, FAILED}
+        if fails:
+            self._systemctl("stop", UNIT)
         with suppress(AgentError):
-            self.dpkg.take_back(package)
+            self.dpkg.take_back(package, runs=runs)
+        if fails:
+            self._systemctl("start", "--no-block", UNIT)
 
     def is_newer(self, version: str, than: str) -> bool:
         """True if a version is the newer one. Raises AgentError."""
@@ -96,11 +112,12 @@ class Machine:
         names = ",".join(PROPERTIES)
         told = self._systemctl("show", f"--property={names}", UNIT).stdout.splitlines()
         of = dict(line.partition("=")[::2] for line in told)
-        restarts, pid, code = (
+        code, restarts, pid, began_us = (
             int(of[name]) if of.get(name, "").isdecimal() else 0
-            for name in ("NRestarts", "MainPID", "ExecMainStatus")
+            for name in ("ExecMainStatus", "NRestarts", "MainPID", PROPERTIES[-1])
         )
-        return Service(of.get("ActiveState", ""), of.get("Result", ""), code, restarts, pid)
+        state, result = of.get("ActiveState", ""), of.get("Result", "")
+        return Service(state, result, code, restarts, pid, began_us / 1e6)
 
     def kill(self) -> None:
         """End the agent's processes at once; what systemd has to do next goes on."""

@@ -70,6 +70,6 @@ def mend(machine: Machine, directory: Path = DIRECTORY) -> None:
     if package.begun and (not pending or (not pending.back and package.version == pending.old)):
         forerunner = Forerunner(machine.dpkg, directory)
         forerunner.keep()
-        machine.take_back(forerunner.package)
+        machine.take_back(forerunner.package, runs=True)  # whose files are all the same
     elif not pending:
         machine.configure()

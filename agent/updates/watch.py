@@ -99,7 +99,7 @@ class Watch:
         self._wall_s = wall_s
         #: Seconds to the next look.
         self.wait_s = window_s / LOOKS
-        self._looked_s = monotonic_s()
+        self._started_s = self._looked_s = monotonic_s()
         self._half_done = self._tries = 0
         self._stopping_s = 0.0
         self._begin_trial()
@@ -199,7 +199,8 @@ class Watch:
         """Put the old version in place of the new one; where it is there, see if it is better."""
         if _is_back(pending, package):
             return self._compare(pending, passed_s)
-        self._machine.take_back(self._directory / PACKAGE)
+        runs = self._is_of_before(pending, self._machine.service())
+        self._machine.take_back(self._directory / PACKAGE, runs=runs)
         if not _is_back(pending, self._machine.package()):
             self._tries += 1
             if self._tries >= TRIES:
@@ -209,6 +210,15 @@ class Watch:
         self._tell(pending, _way_back(pending), pending.back)
         self._begin_trial()
         return self._compare(pending, 0.0)
+
+    def _is_of_before(self, pending: Pending, service: Service) -> bool:
+        """True if what runs began before the upgrade did, and before this watch: the old version.
+
+        By two clocks, since one may have been set.
+        """
+        before_s = self._monotonic_s() - service.began_s
+        earlier = self._wall_s() - before_s < pending.began_s
+        return service.state == ACTIVE and service.began_s < self._started_s and earlier
 
     def _compare(self, pending: Pending, passed_s: float) -> Verdict | None:
         """Hold the new version, unless the old one, which is back, fails in the same time too."""

@@ -26,6 +26,7 @@ SCRIPTS = {
     name: (ROOT / f"packaging/debian/pi-iot-agent.{name}").read_text()
     for name in ("postinst", "prerm", "postrm")
 }
+GENTLE = (ROOT / "packaging/debian/launcher/gentle-restart").read_text()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="asks root")
@@ -37,7 +38,10 @@ def test_prepare_needs_the_version_that_comes(
     assert "give --to VERSION" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("words", [[], ["back"], ["watch", "--for", "ever"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["back"], ["watch", "--for", "ever"], ["watch", "--for", "1"], ["watch", "--for", "nan"]],
+)
 def test_another_step_is_wrong_use(words: list[str]) -> None:
     """As argparse has it."""
     assert main(["upgrade", *words]) == EXIT_USAGE
@@ -74,7 +78,8 @@ def test_the_scripts_call_what_there_is() -> None:
         assert re.search(rf"for unit in .*\b{unit.removesuffix('.service')}\b", prerm)
     assert all(f"${{{TAKING_BACK}:-}}" in one for one in (prerm, postinst))
     assert f"--unit={RESTART_UNIT}" in postinst
-    assert f"{STATUS} " in postinst
+    assert f"status={STATUS}\n" in GENTLE
+    assert f"unit={UNIT}\n" in GENTLE
     assert f"{HELD}" in SCRIPTS["postrm"]
     assert f"rm -rf {DIRECTORY}\n" in SCRIPTS["postrm"]
 

@@ -59,8 +59,8 @@ def machine(programs: Programs, *, status: Path, reach: Callable[[bool], int] = 
     ("said", "service"),
     [
         (
-            "MainPID=42\nResult=success\nNRestarts=0\nExecMainStatus=0\nActiveState=active\n",
-            Service("active", pid=42),
+            "MainPID=42\nExecMainStartTimestampMonotonic=3500000\nActiveState=active\n",
+            Service("active", "", pid=42, began_s=3.5),
         ),
         (
             "MainPID=0\nResult=exit-code\nNRestarts=3\nExecMainStatus=78\nActiveState=failed\n",
@@ -212,11 +212,38 @@ def test_the_packages_scripts_are_told_of_a_way_back_alone(tmp_path: Path) -> No
     seen = machine(programs, status=tmp_path / "status.json")
 
     seen.configure()
-    seen.take_back(tmp_path / "forerunner.deb")
+    seen.take_back(tmp_path / "forerunner.deb", runs=True)
+    seen.take_back(tmp_path / "forerunner.deb", runs=False)
 
-    assert [TAKING_BACK in one for one in programs.environments] == [False, True]
-    assert programs.commands[1][-1] == str(tmp_path / "forerunner.deb")
-    assert all("/sbin" in one["PATH"] for one in programs.environments)
+    work = [
+        one
+        for one in zip(programs.commands, programs.environments, strict=True)
+        if "dpkg" in one[0][0]
+    ]
+    assert [one.get(TAKING_BACK) for _, one in work] == [None, "runs", "1"]
+    assert work[1][0][-1] == str(tmp_path / "forerunner.deb")
+    assert all("/sbin" in one["PATH"] for _, one in work)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("active", ["show", "dpkg"]),
+        ("inactive", ["show", "dpkg"]),
+        ("activating", ["show", "stop", "dpkg", "start"]),
+        ("failed", ["show", "stop", "dpkg", "start"]),
+    ],
+)
+def test_a_service_that_fails_again_and_again_is_stopped_while_it_is_replaced(
+    tmp_path: Path, state: str, words: list[str]
+) -> None:
+    """Systemd would start it amid of that; what somebody has stopped stays stopped."""
+    programs = Programs(f"ActiveState={state}\n")
+
+    machine(programs, status=tmp_path / "status.json").take_back(tmp_path / "a.deb", runs=False)
+
+    said = [one[1] if "systemctl" in one[0] else "dpkg" for one in programs.commands]
+    assert said == words
 
 
 @pytest.mark.parametrize(
@@ -231,7 +258,7 @@ def test_a_program_that_does_not_end_is_a_failure_in_words(
     seen = machine(programs, status=tmp_path / "status.json")
 
     seen.configure()
-    seen.take_back(tmp_path / "forerunner.deb")
+    seen.take_back(tmp_path / "forerunner.deb", runs=True)
     with pytest.raises(AgentError, match="systemctl does not answer"):
         seen.service()
     with pytest.raises(AgentError, match="dpkg-query cannot be run to its end"):

@@ -82,8 +82,9 @@ class FakeMachine:
         """Note it."""
         self.mended.append("configured")
 
-    def take_back(self, package: Path) -> None:
+    def take_back(self, package: Path, *, runs: bool) -> None:
         """Note it; the package is there."""
+        assert runs
         assert package.is_file()
         self.mended.append("installed")
 

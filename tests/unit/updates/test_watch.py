@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 OLD, NEW, NEWER = "0.1.0", "0.2.0", "0.3.0"
 
-RUNS = Service(ACTIVE, pid=7)
+RUNS = Service(ACTIVE, pid=7, began_s=1001.0)
 STARTS = Service(ACTIVATING, pid=7)
 REFUSES = Service(FAILED, "exit-code", 78)
 
@@ -61,6 +61,7 @@ class FakeMachine:
         self.configured = 0
         self.taken_back: list[Path] = []
         self.taken_back_s = 0.0
+        self.left_alone = False
         self.reached = self.sessions = self.kills = 0
 
     def monotonic_s(self) -> float:
@@ -80,9 +81,10 @@ class FakeMachine:
         self.configured += 1
         self.installed = self.configures_to or self.installed
 
-    def take_back(self, package: Path) -> None:
+    def take_back(self, package: Path, *, runs: bool) -> None:
         """Set what this leads to; the last result stays. The old version then runs as set."""
         self.taken_back.append(package)
+        self.left_alone = runs
         self.taken_back_s = self.now_s - self.began_s
         self.installed = self.backs[0]
         del self.backs[: len(self.backs) > 1]
@@ -125,6 +127,7 @@ class Rig:
         self.directory = directory
         self.held = directory / "held"
         self.machine = FakeMachine()
+        self.wall_s = 5.0
         write(Pending(OLD, NEW, ready=ready, online=online, began_s=1.0), directory)
         self.boot()
 
@@ -136,7 +139,7 @@ class Rig:
             self.directory,
             held_file=self.held,
             monotonic_s=self.machine.monotonic_s,
-            wall_s=lambda: 5.0,
+            wall_s=lambda: self.wall_s,
         )
 
     def wait(self, longest_s: float = 2 * WINDOW_S + 60) -> Verdict | None:
@@ -481,9 +484,9 @@ def test_the_reason_is_told_before_the_old_version_starts(rig: Rig) -> None:
     told = []
     take_back = rig.machine.take_back
 
-    def taking_back(package: Path) -> None:
+    def taking_back(package: Path, *, runs: bool) -> None:
         told.append(rig.outcome)
-        take_back(package)
+        take_back(package, runs=runs)
 
     rig.machine.runs = REFUSES
     rig.machine.take_back = taking_back  # type: ignore[method-assign]
@@ -642,3 +645,25 @@ def test_a_process_that_does_not_let_itself_be_stopped_is_killed(rig: Rig) -> No
     rig.machine.runs = RUNS
     assert rig.wait() == Verdict(KEPT)
     assert rig.machine.kills == 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "wall_s", "alone"),
+    [
+        (Service(ACTIVE, pid=7, began_s=900.0), 5.0, True),
+        (Service(ACTIVE, pid=7, began_s=1001.0), 5.0, False),  # after this watch
+        (Service(ACTIVE, pid=7, began_s=900.0), 5000.0, False),  # after the upgrade
+        (Service(ACTIVATING, pid=7, began_s=900.0), 5.0, False),
+    ],
+)
+def test_an_old_version_that_runs_still_is_left_alone_while_it_is_put_back(
+    rig: Rig, runs: Service, wall_s: float, *, alone: bool
+) -> None:
+    """The new one could not be set up, and never ran: a call for help may be on its way."""
+    rig.machine.runs, rig.wall_s = runs, wall_s
+    rig.machine.installed = Package(NEW, "half-configured")
+
+    rig.wait(60)
+
+    assert rig.machine.taken_back
+    assert rig.machine.left_alone == alone
