@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, *, updates: Path = DIRECTORY) -> int:
     """
     paths = settings(arguments).paths
     status = read_status(paths)
-    trial = trial_of(updates)
+    trial = trial_of(updates, str(status.get("version")) if status else "")
     if status is None:
         print(f"{PROGRAM}: {NOT_RUNNING}; nobody holds {paths.lock_file}", file=sys.stderr)
         print(f"hint: {trial or START_HINT}", file=sys.stderr)
@@ -83,10 +83,13 @@ def run(arguments: argparse.Namespace, *, updates: Path = DIRECTORY) -> int:
     return EXIT_FAILURE if old or degraded(status) else EXIT_OK
 
 
-def trial_of(updates: Path = DIRECTORY) -> str:
-    """A version that has to prove itself, for a person; "" for none. `updates` has the notes."""
+def trial_of(updates: Path = DIRECTORY, running: str = "") -> str:
+    """A version that has to prove itself, for a person; "" for none.
+
+    `updates` has the notes; `running` is the version that runs, as far as it is known.
+    """
     pending = pending_of(updates)
-    return "; ".join(on_trial(pending)) if pending else ""
+    return "; ".join(on_trial(pending, running)) if pending else ""
 
 
 def stale(status: Mapping[str, Json], path: Path, now_s: float) -> str:

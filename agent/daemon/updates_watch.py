@@ -18,8 +18,10 @@ from agent.updates import (
     STUCK,
     Looked,
     Outcome,
+    Pending,
     looked_of,
     outcome_of,
+    pending_of,
     plain,
     told,
     undone,
@@ -68,9 +70,9 @@ SEVERITIES = {ROLLED_BACK: WARNING, RESTORED: INFO, STUCK: ERROR}
 class UpdatesWatch:
     """Raises `updates-failing` and `rolled-back` by the notes in `directory`.
 
-    Costs two stat(2); a note is read only where that tells of a change. What is late is judged once
-    an hour, unless the clock is not set. One thread looks, which alone asks `clock` whether it is;
-    any may ask for `shown`.
+    Costs three stat(2); a note is read only where that tells of a change. What is late is judged
+    once an hour, unless the clock is not set. One thread looks, which alone asks `clock` whether it
+    is; any may ask for `shown`.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class UpdatesWatch:
         self._unattended = unattended
         self._running = running
         self._states: tuple[tuple[int, ...], ...] = ()
+        self._pending: Pending | None = None
         self._looked: Looked | None = None
         self._outcome: Outcome | None = None
         self._judge_boot_s = -math.inf
@@ -94,9 +97,10 @@ class UpdatesWatch:
 
     def look(self) -> None:
         """Look at the notes, and report or clear the conditions."""
-        states = tuple(_state(self._directory / NAMES[kind]) for kind in (Looked, Outcome))
+        states = tuple(_state(self._directory / NAMES[kind]) for kind in NAMES)
         if states != self._states:
             self._states = states
+            self._pending = pending_of(self._directory)
             self._looked = looked_of(self._directory)
             self._outcome = outcome_of(self._directory)
             self._tell_outcome()
@@ -164,6 +168,8 @@ class UpdatesWatch:
         """The version that waits by the last look, unless more has become of it; empty for none."""
         looked, outcome = self._looked, self._outcome
         if looked is None or looked.waiting in {looked.installed, self._running}:
+            return ""
+        if self._pending and self._pending.began_s >= looked.looked_s:
             return ""
         judged = outcome is not None and outcome.at_s >= looked.looked_s
         if outcome and judged and outcome.new == looked.waiting and outcome.went != RESTORED:

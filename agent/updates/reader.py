@@ -78,10 +78,15 @@ def told(outcome: Outcome) -> tuple[str, str]:
     return text.format(**names), hint
 
 
-def on_trial(pending: Pending) -> tuple[str, str]:
-    """Text and hint of an upgrade that is not judged yet, for a person."""
+def on_trial(pending: Pending, running: str = "") -> tuple[str, str]:
+    """Text and hint of an upgrade that is not judged yet, for a person.
+
+    `running` is the version of the process that runs; "" where that is not known.
+    """
     old, new = plain(pending.old), plain(pending.new)
-    if pending.back:
+    if not pending.back and running == pending.old != pending.new:
+        text = f"version {new} is installed, and starts soon, or once no call for help waits"
+    elif pending.back:
         text = f"version {new} has failed, and {old} is installed again: {plain(pending.back)}"
     else:
         since = time.strftime("%H:%M", time.localtime(pending.began_s))

@@ -15,7 +15,7 @@ import pytest
 
 from agent.cli import status
 from agent.cli.main import main
-from agent.cli.status import ago, sentences
+from agent.cli.status import ago, sentences, trial_of
 from agent.health import conditions
 from agent.health.health import Health
 from agent.updates import Pending
@@ -62,16 +62,17 @@ def test_a_version_on_trial_is_told_whether_an_agent_runs_or_not(
     """Nobody is told to start what comes back by itself."""
     notes = tmp_path / "notes"
     notes.mkdir()
-    write(Pending("0.1.0", "0.3.0", ready=True, online=True, began_s=NOW_S), notes)
+    write(Pending("0.0.9", "0.3.0", ready=True, online=True, began_s=NOW_S), notes)
     arguments = argparse.Namespace(config=Path(config), content=None, json=False)
     assert status.run(arguments, updates=notes) == 3
     told = capsys.readouterr().err
     assert "hint: version 0.3.0 is on trial since" in told
-    assert "0.1.0 comes back by itself" in told
+    assert "0.0.9 comes back by itself" in told
     assert "systemctl start" not in told
     with running(config, report(Health())):
         status.run(arguments, updates=notes)
     assert "Version 0.3.0 is on trial since" in capsys.readouterr().out
+    assert trial_of(notes, "0.0.9").startswith("version 0.3.0 is installed, and starts soon")
 
 
 def test_status_of_a_healthy_agent_ends_with_0(

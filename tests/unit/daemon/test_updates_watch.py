@@ -10,7 +10,7 @@ import pytest
 from agent.daemon.updates_watch import LATE_S, UpdatesWatch
 from agent.health.health import Health
 from agent.model import DAY_S
-from agent.updates import KEPT, NAMES, RESTORED, ROLLED_BACK, STUCK, Looked, Outcome
+from agent.updates import KEPT, NAMES, RESTORED, ROLLED_BACK, STUCK, Looked, Outcome, Pending
 from agent.updates.notes import remove, write
 from agent.value import replace
 from tests.fakes import START_S, FakeClock
@@ -273,6 +273,20 @@ def test_a_text_of_a_note_is_one_line_of_bounded_length(watched: Watched) -> Non
     (one,) = watched.note(Outcome(ROLLED_BACK, RAN, NEWER, "a\nb\x1b[2J" * 400, START_S))
     assert one.text.isprintable()
     assert len(one.text) < 400
+
+
+def test_what_waited_before_an_upgrade_is_not_said_to_wait(watched: Watched) -> None:
+    """A later one may have been installed; the next look, or the end of the upgrade, tells."""
+    watched.note(WAITING)
+    assert watched.waiting() == NEWER
+    began_s = WAITING.looked_s + 60
+
+    write(Pending(RAN, NEWER, ready=True, online=True, began_s=began_s), watched.directory)
+    watched.after()
+
+    assert watched.waiting() is None
+    watched.note(replace(WAITING, looked_s=began_s + 60))
+    assert watched.waiting() == NEWER
 
 
 def test_what_is_removed_is_over(watched: Watched) -> None:

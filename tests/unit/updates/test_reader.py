@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent.updates import KEPT, RESTORED, ROLLED_BACK, STUCK, Outcome, Pending, Upgrades
+from agent.updates import KEPT, RESTORED, ROLLED_BACK, STUCK, Outcome, Pending, Upgrades, on_trial
 from agent.updates.notes import remove, write
 from agent.value import replace
 
@@ -71,3 +71,21 @@ def test_a_reason_is_one_line_of_bounded_length(tmp_path: Path) -> None:
     assert found is not None
     assert str(found["reason"]).startswith("it hangs it hangs")
     assert len(str(found["reason"])) <= 300
+
+
+@pytest.mark.parametrize(
+    ("pending", "running", "said"),
+    [
+        (PENDING, "", "version 0.2.0 is on trial since"),
+        (PENDING, "0.2.0", "version 0.2.0 is on trial since"),
+        (PENDING, "0.1.0", "version 0.2.0 is installed, and starts soon"),
+        (replace(PENDING, new="0.1.0"), "0.1.0", "version 0.1.0 is on trial since"),
+        (replace(PENDING, back="it hangs"), "0.1.0", "version 0.2.0 has failed, and 0.1.0 is"),
+    ],
+)
+def test_an_upgrade_that_is_not_judged_is_told(pending: Pending, running: str, said: str) -> None:
+    """As what it is at by now; with where more stands."""
+    text, hint = on_trial(pending, running)
+
+    assert text.startswith(said)
+    assert "pi-iot-agent-rollback" in hint
