@@ -110,13 +110,15 @@ class Machine:
     def service(self) -> Service:
         """How systemd has the agent. Raises AgentError."""
         names = ",".join(PROPERTIES)
-        told = self._systemctl("show", f"--property={names}", UNIT).stdout.splitlines()
-        of = dict(line.partition("=")[::2] for line in told)
+        told = self._systemctl("show", f"--property={names}", UNIT)
+        of = dict(line.partition("=")[::2] for line in told.stdout.splitlines())
+        if told.returncode or not of.get("ActiveState"):
+            raise AgentError("systemctl does not say how the service is", hint="see `journalctl`")
         code, restarts, pid, began_us = (
             int(of[name]) if of.get(name, "").isdecimal() else 0
             for name in ("ExecMainStatus", "NRestarts", "MainPID", PROPERTIES[-1])
         )
-        state, result = of.get("ActiveState", ""), of.get("Result", "")
+        state, result = of["ActiveState"], of.get("Result", "")
         return Service(state, result, code, restarts, pid, began_us / 1e6)
 
     def kill(self) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 #: Looks that have to agree before something is said, where a moment may be just that.
 FAILED_LOOKS, ONLINE_LOOKS = 3, 2
 
+#: Part of the time after which a process is judged in the end.
+SETTLED = 0.1
+
 #: Automatic restarts of a version that was never ready, after which nothing is waited for.
 RESTARTS_MOST = 5
 
@@ -21,6 +24,7 @@ class Trial:
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
         self._counted_s = 0.0
+        self._began_s = -window_s  # of the process that runs, in time that counts
         self._ready = False
         self._failed = self._restarts = self._online = 0
         self._restarted_s = 0.0
@@ -32,8 +36,14 @@ class Trial:
         return self.is_over_in(0.0)
 
     def is_over_in(self, passed_s: float) -> bool:
-        """True if all of it has passed, with so many seconds more."""
-        return self._counted_s + passed_s >= self._window_s
+        """True if all of it has passed, with so many seconds more.
+
+        A process that has just begun, such as by somebody's restart, gets some time, though not
+        one after the other for ever.
+        """
+        counted_s = self._counted_s + passed_s
+        settled = counted_s - self._began_s >= self._window_s * SETTLED
+        return counted_s >= self._window_s * (1 if settled else 2)
 
     @property
     def online(self) -> bool:
@@ -47,6 +57,7 @@ class Trial:
         self._failed = self._failed + 1 if service.state == FAILED else 0
         if before and service.pid != before.pid:
             self._online = 0
+            self._began_s = self._counted_s
         if not self.online:
             self._online = self._online + 1 if online else 0
         if before and service.restarts > before.restarts:

@@ -7,6 +7,7 @@ import time
 from agent import files
 from agent.errors import SERVICE, AgentError
 from agent.updates.forerunner import Forerunner
+from agent.updates.machine import ACTIVE, Service
 from agent.updates.notes import DIRECTORY, Pending, pending_of, remove, write
 from agent.value import replace
 
@@ -43,7 +44,7 @@ def begin(
     if pending and forerunner.is_there and machine.is_watched(WATCH_UNIT):
         write(replace(pending, new=new, back=""), directory)
     else:
-        service = machine.service()
+        service = _service(machine)
         online = machine.has_been_online(service.pid)
         files.make_directory(directory, PUBLIC_DIRECTORY)
         # dpkg has begun: from here on a power cut leaves work for the watch, if only to end it.
@@ -56,6 +57,14 @@ def begin(
     if not machine.restart_watch(WATCH_UNIT):
         lacks.append("the watch begins at the next start of the machine")
     return lacks
+
+
+def _service(machine: Machine) -> Service:
+    """How the service is; as if it ran, where systemd does not say."""
+    try:
+        return machine.service()
+    except AgentError:
+        return Service(ACTIVE)
 
 
 def mend(machine: Machine, directory: Path = DIRECTORY) -> None:

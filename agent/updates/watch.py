@@ -6,8 +6,10 @@ the upgrade is in the note, so that it goes on after a power cut, also in the mi
 
 from __future__ import annotations
 
+import logging
 import time
 
+from agent.errors import AgentError
 from agent.model import DAY_S, HOUR_S
 from agent.updates import held
 from agent.updates.dpkg import GONE, TORN
@@ -68,6 +70,9 @@ UNJUDGED = "it could not be judged within a day"
 NOTHING = "nothing"
 
 
+log = logging.getLogger(__name__)
+
+
 class Verdict(Value):
     """End of a watch: `went` is NOTHING or one of those of an Outcome, told with the reason."""
 
@@ -105,10 +110,14 @@ class Watch:
         self._begin_trial()
 
     def run(self, sleep: Callable[[float], object] = time.sleep) -> Verdict:
-        """Look until there is a verdict. Raises AgentError, OSError."""
-        while not (verdict := self.look()):
+        """Look until there is a verdict; a look that fails is none. Raises OSError."""
+        while True:
+            try:
+                if verdict := self.look():
+                    return verdict
+            except AgentError as error:
+                log.warning("%s (%s)", error.text, error.hint)
             sleep(self.wait_s)
-        return verdict
 
     def look(self) -> Verdict | None:
         """Look once; the verdict, if there is one by now. Raises AgentError, OSError."""

@@ -66,7 +66,7 @@ def machine(programs: Programs, *, status: Path, reach: Callable[[bool], int] = 
             "MainPID=0\nResult=exit-code\nNRestarts=3\nExecMainStatus=78\nActiveState=failed\n",
             Service("failed", "exit-code", 78, 3, 0),
         ),
-        ("", Service("", "")),
+        ("ActiveState=inactive\n", Service("inactive", "")),
     ],
 )
 def test_systemd_says_how_the_service_is(tmp_path: Path, said: str, service: Service) -> None:
@@ -75,6 +75,15 @@ def test_systemd_says_how_the_service_is(tmp_path: Path, said: str, service: Ser
 
     assert machine(programs, status=tmp_path / "status.json").service() == service
     assert programs.commands[0][:2] == ("/usr/bin/systemctl", "show")
+
+
+@pytest.mark.parametrize(("said", "code"), [("", 0), ("ActiveState=active\n", 1), ("Result=\n", 0)])
+def test_systemd_that_says_nothing_is_no_service_that_failed(
+    tmp_path: Path, said: str, code: int
+) -> None:
+    """Such as while it executes itself anew."""
+    with pytest.raises(AgentError, match="does not say how the service is"):
+        machine(Programs(said, code), status=tmp_path / "status.json").service()
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,7 @@ def test_dpkg_is_busy_while_another_process_holds_a_lock(tmp_path: Path, name: s
 
 def test_the_packages_scripts_are_told_of_a_way_back_alone(tmp_path: Path) -> None:
     """They do not prepare another one then; while it is only set up, they do as ever."""
-    programs = Programs()
+    programs = Programs("ActiveState=active\n")
     seen = machine(programs, status=tmp_path / "status.json")
 
     seen.configure()

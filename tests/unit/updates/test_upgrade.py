@@ -61,7 +61,7 @@ class FakeMachine:
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
         self.dpkg = FakeDpkg(directory / "dpkg", directory)
-        self.runs = Service("active", pid=7)
+        self.runs: Service | None = Service("active", pid=7)
         self.watched = False
         self.starts = True
         self.busy = False
@@ -89,7 +89,9 @@ class FakeMachine:
         self.mended.append("installed")
 
     def service(self) -> Service:
-        """As set."""
+        """As set; an error where nothing is."""
+        if self.runs is None:
+            raise AgentError("systemd does not answer")
         return self.runs
 
     def has_been_online(self, pid: int) -> bool:
@@ -144,6 +146,20 @@ def test_a_version_that_did_not_run_is_noted_as_such(machine: FakeMachine, direc
     pending = pending_of(directory)
     assert pending
     assert (pending.ready, pending.online) == (False, False)
+
+
+def test_systemd_that_does_not_answer_keeps_nobody_from_a_way_back(
+    machine: FakeMachine, directory: Path
+) -> None:
+    """The new version has to be ready then, as is usual; no connection is asked of it."""
+    machine.runs = None
+
+    upgrade(machine, "0.3.0", directory)
+
+    pending = pending_of(directory)
+    assert pending
+    assert (pending.ready, pending.online) == (True, False)
+    assert (directory / PACKAGE).is_file()
 
 
 def test_a_version_installed_anew_is_no_upgrade(machine: FakeMachine, directory: Path) -> None:

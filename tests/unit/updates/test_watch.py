@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from agent.errors import AgentError
 from agent.model import DAY_S
 from agent.updates import Outcome, Pending, outcome_of, pending_of
 from agent.updates.dpkg import TORN, Package
@@ -667,3 +668,46 @@ def test_an_old_version_that_runs_still_is_left_alone_while_it_is_put_back(
 
     assert rig.machine.taken_back
     assert rig.machine.left_alone == alone
+
+
+def test_a_look_that_fails_is_none(rig: Rig) -> None:
+    """It neither ends the watch nor counts; the next one goes on."""
+    service = rig.machine.service
+    failures = [AgentError("systemctl does not answer")] * 3
+
+    def failing() -> Service:
+        if failures and rig.machine.now_s > rig.machine.began_s + 100:
+            raise failures.pop()
+        return service()
+
+    rig.machine.service = failing  # type: ignore[method-assign]
+
+    def sleep(seconds: float) -> None:
+        rig.machine.now_s += seconds
+
+    assert rig.watch.run(sleep) == Verdict(KEPT)
+    assert failures == []
+    assert rig.took_s >= WINDOW_S + 30
+
+
+def test_a_process_that_has_just_begun_in_the_end_gets_its_time(rig: Rig) -> None:
+    """Somebody has restarted the service: it is not taken back for starting."""
+    rig.wait(WINDOW_S - 15)
+    rig.machine.runs = Service(ACTIVATING, pid=8)
+    rig.wait(20)
+    rig.machine.runs = Service(ACTIVE, pid=8)
+
+    assert rig.wait() == Verdict(KEPT)
+    assert rig.took_s <= WINDOW_S + 90
+
+
+def test_a_version_that_begins_again_and_again_does_not_escape(rig: Rig) -> None:
+    """Its processes get no time for ever."""
+    rig.machine.runs = lambda now_s: Service(
+        ACTIVE, "exit-code", 1, restarts=int(now_s / 40), pid=8 + int(now_s / 40)
+    )
+
+    verdict = rig.wait(4 * WINDOW_S)
+
+    assert verdict == Verdict(ROLLED_BACK, "it does not go on running: exit code 1")
+    assert rig.machine.taken_back_s <= 3 * WINDOW_S
