@@ -146,7 +146,11 @@ class Watch:
         return self._judge(pending, passed_s)
 
     def _judge(self, pending: Pending, passed_s: float) -> Verdict | None:
-        """Judge the new version, which is installed as it should be."""
+        """Judge the new version, which is installed as it should be, from its start on."""
+        if self._is_of_before(pending, self._machine.service()):
+            self._begin_trial()
+            self.wait_s *= IDLE
+            return None
         reason = self._weigh(pending, passed_s)
         if reason:
             return self._begin_back(pending, reason)

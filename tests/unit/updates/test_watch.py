@@ -15,6 +15,7 @@ from agent.updates.held import held, hold
 from agent.updates.machine import ACTIVATING, ACTIVE, FAILED, Service
 from agent.updates.notes import KEPT, RESTORED, ROLLED_BACK, STUCK, write
 from agent.updates.watch import NOTHING, WINDOW_S, Verdict, Watch
+from agent.value import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,8 @@ def hanging(now_s: float) -> Service:
 
 def starving(now_s: float) -> Service:
     """One that is ready, and ended by the watchdog every three minutes."""
-    return Service(ACTIVE, "watchdog", 6, restarts=int(now_s / 185), pid=7 + int(now_s / 185))
+    times = int(now_s / 185)
+    return Service(ACTIVE, "watchdog", 6, restarts=times, pid=7 + times, began_s=1001.0)
 
 
 class FakeMachine:
@@ -242,7 +244,7 @@ def test_one_moment_online_is_no_connection(rig: Rig) -> None:
 def test_a_process_that_is_gone_proves_nothing_of_the_next(rig: Rig) -> None:
     """It connected; the one that was started after it does not."""
     rig.wait(60)
-    rig.machine.runs = Service(ACTIVE, pid=8)
+    rig.machine.runs = Service(ACTIVE, pid=8, began_s=1001.0)
     rig.machine.online = False
 
     verdict = rig.wait()
@@ -261,7 +263,7 @@ def test_a_version_that_has_connected_need_not_stay_so(rig: Rig) -> None:
 
 def test_a_bad_beginning_is_forgiven(rig: Rig) -> None:
     """A version that was ready for moments, and failed for one, but then goes on running."""
-    rig.machine.runs = lambda now_s: Service(ACTIVE, "signal", restarts=int(now_s / 6), pid=7)
+    rig.machine.runs = lambda now_s: replace(RUNS, result="signal", restarts=int(now_s / 6))
     rig.wait(60)
     rig.machine.runs = REFUSES
     rig.wait(10)
@@ -341,6 +343,19 @@ def test_a_service_that_is_stopped_by_hand_is_no_failure(rig: Rig) -> None:
     rig.machine.runs = RUNS
 
     assert rig.wait() == Verdict(KEPT)
+
+
+def test_a_version_that_was_never_started_is_not_kept_for_what_the_old_one_does(rig: Rig) -> None:
+    """Such as where the owner has forbidden restarts; it is judged from its start on."""
+    rig.machine.runs = Service(ACTIVE, pid=3, began_s=900.0)
+    assert rig.wait(2 * DAY_S) is None
+
+    rig.machine.runs, rig.machine.began_s = crashing, rig.machine.now_s
+    verdict = rig.wait()
+
+    assert verdict
+    assert verdict.went == ROLLED_BACK
+    assert rig.took_s < WINDOW_S + 60
 
 
 def test_nothing_is_judged_while_a_call_for_help_keeps_the_old_process(rig: Rig) -> None:
@@ -695,7 +710,7 @@ def test_a_process_that_has_just_begun_in_the_end_gets_its_time(rig: Rig) -> Non
     rig.wait(WINDOW_S - 15)
     rig.machine.runs = Service(ACTIVATING, pid=8)
     rig.wait(20)
-    rig.machine.runs = Service(ACTIVE, pid=8)
+    rig.machine.runs = Service(ACTIVE, pid=8, began_s=1001.0)
 
     assert rig.wait() == Verdict(KEPT)
     assert rig.took_s <= WINDOW_S + 90
@@ -704,7 +719,7 @@ def test_a_process_that_has_just_begun_in_the_end_gets_its_time(rig: Rig) -> Non
 def test_a_version_that_begins_again_and_again_does_not_escape(rig: Rig) -> None:
     """Its processes get no time for ever."""
     rig.machine.runs = lambda now_s: Service(
-        ACTIVE, "exit-code", 1, restarts=int(now_s / 40), pid=8 + int(now_s / 40)
+        ACTIVE, "exit-code", 1, int(now_s / 40), pid=8 + int(now_s / 40), began_s=1001.0
     )
 
     verdict = rig.wait(4 * WINDOW_S)
