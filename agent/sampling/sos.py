@@ -10,6 +10,10 @@ import math
 import time
 from contextlib import suppress
 
+# Loaded here too, and not when they are needed: while a call waits, an upgrade leaves this process
+# alone, beside the files of a new version.
+import agent.facts.iso_time
+import agent.facts.summary  # noqa: F401
 from agent.facts import EVENTS
 from agent.health import conditions
 from agent.model import HOUR_S, NewRecord

@@ -51,7 +51,8 @@ PAST_THE_DOOR = {
     "agent.config.parts": {"cli"},  # which only mistakes need
     "agent.facts.rhythm": {"cli"},  # which the daemon needs once a day
     "agent.facts.threshold": {"cli"},  # which a daemon without rules never loads
-    "agent.facts.summary": {"cli"},  # `privacy` shows a digest
+    "agent.facts.iso_time": {"sampling"},  # loaded early where a call for help can wait
+    "agent.facts.summary": {"cli", "sampling"},  # likewise; and `privacy` shows a digest
     "agent.identity.hardware": {"provisioning", "uplink"},  # which only few need
     "agent.identity.own_files": {"cli", "provisioning"},  # which no daemon needs
     "agent.mqtt.answers": {"cli", "provisioning", "uplink"},  # the vocabulary of what a broker says
@@ -296,6 +297,11 @@ def test_a_module_imports_as_its_room_may(module: str) -> None:
     """From its own room, from lower floors by their doors, and from packages that it owns."""
     assert room(module) in FLOOR_OF, "a new room is given its floor before it is used"
     assert not wrong_imports(module, SOURCES[module])
+
+
+def test_what_a_waiting_call_may_need_later_is_loaded_with_its_button() -> None:
+    """Its process may outlive its own files by a day."""
+    assert {"agent.facts.iso_time", "agent.facts.summary"} <= needed("agent.sampling.sos")
 
 
 @pytest.mark.parametrize(
