@@ -152,4 +152,4 @@ def _plain(text: object) -> str:
     if not isinstance(text, str):
         raise TypeError("no text")
     one_line = text[:TEXT_MAX].translate(CONTROLS).replace("\n", " ").replace("\t", " ")
-    return "".join(one if one.isprintable() else "?" for one in one_line)
+    return "".join(one if one.isprintable() else "?" for one in one_line[:TEXT_MAX])
