@@ -199,6 +199,8 @@ def _parse(arguments: list[str]) -> tuple[Command, argparse.Namespace]:
 def _load(name: str) -> Command:
     """The command's file; all is loaded then that it needs."""
     command: Command = importlib.import_module(f"agent.cli.{name.replace('-', '_')}")
+    if name == "run":
+        gc.collect()  # 10 ms once, and 0.2 MiB less for years
     gc.freeze()  # it stays, so that nobody needs to look through it
     gc.enable()
     return command

@@ -11,7 +11,6 @@ import sqlite3
 from contextlib import closing, suppress
 
 from agent.model import DAY_S, HOUR_S, MIB
-from agent.store.schema import serves
 from agent.store.spans import (
     COUNTS,
     TABLES,
@@ -203,13 +202,18 @@ class History:
                 made += " WITHOUT ROWID"
                 query = "SELECT sql FROM sqlite_schema WHERE name = ?"
                 found = self._db.execute(query, (table.name,)).fetchone()
-                if found and found != (made,) and not serves(self._db, made):
+                if found and found != (made,) and not self._serves(made):
                     self._db.execute(f"DROP TABLE {table.name}")
                     found = None
                 if not found:
                     self._db.execute(made)
             self._rows, self._made = {}, True
         self._count()
+
+    def _serves(self, made: str) -> bool:
+        from agent.store.newer import serves  # noqa: PLC0415 -- which hardly any file needs
+
+        return serves(self._db, made)
 
     def _count(self) -> None:
         """Count the rows, if they are not known."""

@@ -11,11 +11,8 @@ change of the tables of `spans` goes with a step, though it be an empty one.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from contextlib import closing
-
-from agent.store.pending import is_number
 
 APPLICATION_ID = 0x50694167  # "PiAg"
 
@@ -38,9 +35,6 @@ INSERT INTO meta VALUES ('epoch', lower(hex(randomblob(8)))), ('total', 0);
     is_set INTEGER NOT NULL);""",
 )
 SCHEMA_VERSION = len(STEPS)
-
-#: What a table's own words may not have: an INSERT of ours could fail by it.
-_DEMANDS = re.compile(r"\b(check|strict)\b", re.IGNORECASE)
 
 
 class SpoiledError(sqlite3.DatabaseError):
@@ -72,7 +66,11 @@ def version(db: sqlite3.Connection) -> int:
     found, number = (int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
     if found != APPLICATION_ID or number < 1:
         raise SpoiledError("not a store of this version")
-    if number > SCHEMA_VERSION and not _readable(db):
+    if number > SCHEMA_VERSION:
+        from agent.store.newer import is_readable  # noqa: PLC0415 -- which hardly any file needs
+
+        if is_readable(db, steps(), SCHEMA_VERSION):
+            return number
         raise NewerError(
             f"made by a newer version of the agent: schema {number}, not {SCHEMA_VERSION} as here"
         )
@@ -92,40 +90,3 @@ def bring_up_to_date(db: sqlite3.Connection) -> None:
         schema = "SELECT name, sql FROM sqlite_schema"
         if number <= SCHEMA_VERSION and not set(fresh.execute(schema)) <= set(db.execute(schema)):
             raise SpoiledError("its tables are lost")
-
-
-def serves(db: sqlite3.Connection, wanted: str) -> bool:
-    """True if what the program `wanted` would make is there, though there be more, for our rows.
-
-    All its columns are, and no other demands a value; nothing else is unique, and no trigger or
-    check, which nobody can know, looks at what is written.
-    """
-    columns = 'name, type, "notnull", dflt_value, pk, hidden'
-    unique = (
-        "SELECT group_concat(one.name) FROM pragma_index_list(?) AS list,"
-        ' pragma_index_info(list.name) AS one WHERE list."unique" GROUP BY list.name'
-    )
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(wanted)
-        tables = fresh.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        for table in tables:
-            query = f"SELECT {columns} FROM pragma_table_xinfo(?)"  # noqa: S608 -- our own words
-            ours, theirs = (set(one.execute(query, table)) for one in (fresh, db))
-            more = theirs - ours
-            if not ours <= theirs or any(one[4] or (one[2] and one[3] is None) for one in more):
-                return False
-            if not set(db.execute(unique, table)) <= set(fresh.execute(unique, table)):
-                return False
-            words = "SELECT type, sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL"
-            for kind, sql in db.execute(words, table):
-                if kind not in {"table", "index"} or _DEMANDS.search(str(sql)):
-                    return False
-    return True
-
-
-def _readable(db: sqlite3.Connection) -> bool:
-    """True if a file of a newer version has all that we need, and does not say otherwise."""
-    if not serves(db, steps()):
-        return False
-    said = db.execute("SELECT value FROM meta WHERE name = 'readable_from'").fetchone()
-    return not (said and is_number(said[0]) and said[0] > SCHEMA_VERSION)

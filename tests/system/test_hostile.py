@@ -82,6 +82,7 @@ def test_an_upgrade_takes_back_what_older_versions_gave_away(
     late = f"exec >>{CREDENTIALS}; until [ -e /run/now ]; do sleep 0.1; done; echo late"
     box.run("systemd-run", "--unit=held", "sh", "-c", late)
 
+    device.systemctl("start", UNIT)  # one that its owner has stopped would stay stopped
     version = box.output("dpkg-query", "-Wf${Version}", USER)
     device.install(newer(device.package, tmp_path, f"{version}+next"))
     box.run("touch", "/run/now")

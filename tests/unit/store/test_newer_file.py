@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agent.config import StoreLimits
 from agent.errors import StoreError
-from agent.store import COUNTS, Hour, open_store, schema, usable_again
+from agent.store import COUNTS, Hour, newer, open_store, schema, usable_again
 from agent.store.database import BACK, NEWER
 from agent.store.inspection import inspect, past, recall, revive
 from agent.store.schema import SCHEMA_VERSION, NewerError
@@ -288,7 +288,7 @@ def test_every_step_leaves_a_file_that_the_version_before_can_use() -> None:
     for count in range(1, SCHEMA_VERSION):
         with closing(sqlite3.connect(":memory:")) as db:
             db.executescript("".join(schema.STEPS[: count + 1]))
-            assert schema.serves(db, "".join(schema.STEPS[:count]))
+            assert newer.serves(db, "".join(schema.STEPS[:count]))
 
 
 def test_the_words_of_a_newer_file_are_those_of_its_error() -> None:
