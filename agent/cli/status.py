@@ -212,7 +212,7 @@ def version(status: Mapping[str, Json], now_s: float) -> Iterator[str]:
 
 
 def looked(tried_s: Json, succeeded_s: Json, trouble: Json, now_s: float) -> str:
-    """How updates were looked for, as far as it is known; a look that failed is none."""
+    """Last look for updates, as far as it is known; a look that failed is none."""
     last = ago(succeeded_s or None, now_s)
     if trouble:
         last = "no look has succeeded yet" if last == NEVER else f"the last success was {last}"

@@ -106,7 +106,7 @@ def begin_anew(path: Path, spoiled: Exception, now_s: int) -> None:
 
 
 def usable_aside(path: Path) -> str:
-    """What to tell of a file that was set aside as a newer agent's, and that this one can use."""
+    """Notice of a file that was set aside as a newer agent's, and that this one can use."""
     for aside in sorted(path.parent.glob(f"{path.name}.newer-*")):
         if aside.name.rpartition("-")[2].isdecimal():
             with suppress(sqlite3.Error, OSError, UnicodeDecodeError):

@@ -45,7 +45,7 @@ TIMED_OUT = 124
 
 
 class Said(Value):
-    """What a program has printed, and its exit code."""
+    """Output of a program, and its exit code."""
 
     code: int
     text: str
@@ -55,7 +55,7 @@ class Run(Protocol):
     """Function that runs a program to its end, or for `limit_s`."""
 
     def __call__(self, command: Sequence[str], limit_s: float, /) -> Said:
-        """What it has said."""
+        """Output of the program."""
 
 
 class Versions(Value):
@@ -214,7 +214,7 @@ def _only(etc: Path) -> list[str]:
 
 
 def _fetched(source: Source, etc: Path, run: Run, sleep: Callable[[float], None]) -> Said:
-    """What apt said when it fetched the index; tried again while another program does that."""
+    """Words of apt as it fetched the index; tried again while another program does that."""
     try:
         read_key(source.key)
     except (KeyFileError, OSError):

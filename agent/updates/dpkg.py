@@ -78,7 +78,7 @@ class Dpkg:
         self._run = run
 
     def package(self, name: str = NAME) -> Package:
-        """How the package stands; one that dpkg does not know has neither version nor state."""
+        """State of the package; one that dpkg does not know has neither version nor state."""
         form = "--showformat=${db:Status-Status}\t${db:Status-Eflag}\t${Version}"
         said = self._checked(*self._query, "--show", form, name, unknown=UNKNOWN)
         state, flag, version = said.split("\t") if said else ("", "", "")
@@ -131,7 +131,7 @@ class Dpkg:
         return done.returncode == 0
 
     def _checked(self, *command: str, unknown: int = 0) -> str:
-        """What a program has said; "" where it has ended with the code `unknown`."""
+        """Words of a program; "" where it has ended with the code `unknown`."""
         done = self._do(*command)
         if done.returncode not in {0, unknown}:
             said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"

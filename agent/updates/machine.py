@@ -81,7 +81,7 @@ class Machine:
         return self.dpkg.is_busy()
 
     def package(self) -> Package:
-        """How our package stands. Raises AgentError."""
+        """State of our package. Raises AgentError."""
         return self.dpkg.package()
 
     def configure(self) -> None:
@@ -108,7 +108,7 @@ class Machine:
         return self.dpkg.is_newer(version, than)
 
     def service(self) -> Service:
-        """How systemd has the agent. Raises AgentError."""
+        """State of the agent's unit. Raises AgentError."""
         names = ",".join(PROPERTIES)
         told = self._systemctl("show", f"--property={names}", UNIT)
         of = dict(line.partition("=")[::2] for line in told.stdout.splitlines())
@@ -155,7 +155,7 @@ class Machine:
         return told.strip() in {ACTIVE, ACTIVATING}
 
     def _told(self, pid: int) -> dict[str, object]:
-        """What the process tells of itself; empty where another one, or nobody, has told it."""
+        """Status that the process tells of itself; empty where it has told none."""
         try:
             told = json.loads(files.read(self._status))
         except (OSError, ValueError, RecursionError):

@@ -19,7 +19,7 @@ RESTARTS_MOST = 5
 
 
 class Trial:
-    """What a version has shown of itself in the time that counts."""
+    """Evidence that a version has given of itself in the time that counts."""
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
@@ -69,7 +69,7 @@ class Trial:
         self._counted_s += passed_s
 
     def unfit(self) -> str:
-        """Why there is nothing more to wait for; or ""."""
+        """Reason why there is nothing more to wait for; or ""."""
         if self._failed >= FAILED_LOOKS:
             return f"it does not start: {_ended(self._before)}"
         if not self._ready and self._restarts >= RESTARTS_MOST:
@@ -77,7 +77,7 @@ class Trial:
         return ""
 
     def unready(self, service: Service) -> str:
-        """Why the version is not as ready as the old one was, at the end; or ""."""
+        """Reason why the version is not as ready as the old one was, at the end; or ""."""
         if service.state != ACTIVE:
             return f"it is not ready, but {service.state}: {_ended(service)}"
         if self._restarts and self._restarted_s >= self._window_s / 2:
@@ -86,7 +86,7 @@ class Trial:
 
 
 def _ended(service: Service | None) -> str:
-    """How the service has ended last, in systemd's words."""
+    """Last end of the service, in systemd's words."""
     if service is None or service.result == "success":
         still = service and service.state == ACTIVATING
         return "its start did not come to an end" if still else "systemd started it again"

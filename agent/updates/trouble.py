@@ -117,7 +117,7 @@ def kind_of(said: str) -> str:
 
 
 def _own(said: str) -> str:
-    """What apt has said itself, without URLs, and words that a server may choose as it likes."""
+    """Words of apt itself, without URLs, and words that a server may choose as it likes."""
     return re.sub(r"(  [45]\d\d  ).*|(?:https?|file):\S+", r"\1-", said)
 
 

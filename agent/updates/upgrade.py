@@ -60,7 +60,7 @@ def begin(
 
 
 def _service(machine: Machine) -> Service:
-    """How the service is; as if it ran, where systemd does not say."""
+    """State of the service; as if it ran, where systemd does not say."""
     try:
         return machine.service()
     except AgentError:

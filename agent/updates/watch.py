@@ -159,7 +159,7 @@ class Watch:
         return self._kept(pending, "")
 
     def _weigh(self, pending: Pending, passed_s: float) -> str | None:
-        """What the version that is installed lacks, "" for nothing; None while that is open."""
+        """Shortcoming of the version that is installed, "" for none; None while that is open."""
         if self._machine.waits_to_restart():
             return None
         trial, service = self._trial, self._machine.service()
@@ -274,7 +274,7 @@ def _is_back(pending: Pending, package: Package) -> bool:
 
 
 def _moot(pending: Pending, package: Package) -> str:
-    """Why there is nothing to watch any more; or ""."""
+    """Reason why there is nothing to watch any more; or ""."""
     if package.state in GONE:
         return "the package has been removed"
     if not pending.back and _is_back(pending, package):
@@ -283,7 +283,7 @@ def _moot(pending: Pending, package: Package) -> str:
 
 
 def _shortcoming(pending: Pending, trial: Trial, service: Service) -> str:
-    """What the new version has not shown in its time, and the old one did; or ""."""
+    """Proof that the new version owes after its time, and the old one gave; or ""."""
     if pending.ready and (reason := trial.unready(service)):
         return reason
     if pending.online and not trial.online:
